@@ -1,0 +1,711 @@
+"""Value: an array that knows its gradient. The graph it grows, and the one pass back through it.
+
+The engine knows no op. It records which rule made each Value of which operands; the pass back asks those rules'
+pullbacks, one node at a time, latest first, and adds up what reaches each operand. Operators, methods and NumPy
+functions are attached to `Value` from the rule tables, at the end of this file.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ContextDecorator
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias
+
+import numpy as np
+
+from ndgrad.rules import RULES, Rule
+from ndgrad.rules.rule import Operands, Options
+
+Gradients: TypeAlias = "list[tuple[Value, Any]]"
+
+_NO_OPTIONS: dict[str, Any] = {}
+_ids = itertools.count(1)  # ids of nodes and of writes to data, one clock for both: which came first?
+_latest_write = 0  # the id of the latest write to any Value's data
+_guarded = 0  # how many contexts below are entered, in any thread; while none is, recording asks no further
+
+
+class _Modes(threading.local):
+    """What a thread asked for: whether results join the graph, and whether contents are remembered."""
+
+    recording = True
+    remembering = False
+
+    def __init__(self) -> None:
+        self.entered: list[tuple[bool, bool]] = []
+
+
+_modes = _Modes()
+
+
+class _Context(ContextDecorator):
+    """A mode for the length of a `with` block or of a decorated function. Nests, and may be entered again."""
+
+    def _switch(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        global _guarded
+        _guarded += 1
+        _modes.entered.append((_modes.recording, _modes.remembering))
+        self._switch()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        global _guarded
+        _guarded -= 1
+        _modes.recording, _modes.remembering = _modes.entered.pop()
+
+
+class no_grad(_Context):
+    """While it lasts, results are constants: no graph is built. A context manager and a decorator."""
+
+    def _switch(self) -> None:
+        _modes.recording = False
+
+
+class enable_grad(_Context):
+    """Undo an outer `no_grad` while it lasts."""
+
+    def _switch(self) -> None:
+        _modes.recording = True
+
+
+class check_writes(_Context):
+    """While it lasts, ops remember what their operands hold, and `backward` refuses if any of it was overwritten.
+
+    Assignments (`p.data = ...`, `p.data += ...`) are noticed always; this also notices writes by subscript, such as
+    `p.data[0] = 9`, and those into arrays that were used as constants. It costs a copy of every operand.
+    """
+
+    def _switch(self) -> None:
+        _modes.remembering = True
+
+
+class Value:
+    """An N-dimensional array of real numbers that knows its gradient.
+
+    Args:
+        data: a number, a nested list of numbers or an array; it is copied. Floats keep their dtype, integers and
+            booleans become float64.
+        label: a name for pictures and messages.
+        requires_grad: whether `backward` computes a gradient for it.
+
+    Raises:
+        TypeError: `data` holds something other than real numbers.
+    """
+
+    __slots__ = (
+        "__weakref__", "_data", "_grad", "_id", "_operands", "_options", "_remembered", "_rule", "_written", "label",
+        "requires_grad",
+    )  # fmt: skip
+
+    _data: np.ndarray
+    _grad: Any  # None while missing, an array, or a Value after backward(create_graph=True)
+    _id: int  # when it was made: a topological order, since operands are older than what is made of them
+    _rule: Rule | None  # the rule that made it; None for a leaf
+    _operands: Operands  # Values, and the arrays and numbers that were met as constants
+    _options: Mapping[str, Any]
+    _remembered: tuple[bytes, ...] | None  # what the operands and the result held, under check_writes()
+    _written: int  # when its data was last assigned, after it was made
+    label: str
+    requires_grad: bool
+
+    __array_priority__ = 1000.0
+
+    def __init__(self, data: Any, label: str = "", requires_grad: bool = True) -> None:
+        self._data = _copied(data)
+        self._grad = None
+        self._id = self._written = next(_ids)
+        self._rule = None
+        self._operands = ()
+        self._options = _NO_OPTIONS
+        self._remembered = None
+        self.label = label
+        self.requires_grad = requires_grad
+
+    @property
+    def data(self) -> np.ndarray:
+        """The numbers. Read-only where they are a view of another Value's. Assigning copies, and keeps the dtype."""
+        return self._data
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        global _latest_write
+        if data is not self._data:  # otherwise `x.data += d` has written in place already
+            new = np.asarray(data)
+            if new.dtype.kind not in "fiub":
+                raise TypeError(f"data must be real numbers, but got {_kind(new)}")
+            if new.shape != self._data.shape:
+                raise ValueError(f"data has shape {self._data.shape}, but was assigned shape {new.shape}")
+            self._data = new.astype(self._data.dtype)
+        self._written = _latest_write = next(_ids)
+
+    @property
+    def grad(self) -> Any:
+        """The gradient: an array of this shape and dtype. Zeros, read-only, until one has arrived (see `has_grad`).
+
+        A leaf's may be written to; an inner node's is read-only, for it may share its numbers with others. After
+        `backward(create_graph=True)` it is a Value, to be differentiated further.
+        """
+        grad = self._grad
+        if grad is None:
+            return np.broadcast_to(np.zeros((), self._data.dtype), self._data.shape)
+        if self._rule is None or isinstance(grad, Value):
+            return grad
+        view: np.ndarray = grad.view()
+        view.flags.writeable = False
+        return view
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        if grad is None or isinstance(grad, Value):
+            if grad is not None and grad.shape != self.shape:
+                raise ValueError(f"grad must have shape {self.shape}, but got {grad.shape}")
+            self._grad = grad
+            return
+        new = _real(grad)
+        if new.shape not in ((), self.shape):
+            raise ValueError(f"grad must be a number or have shape {self.shape}, but got shape {new.shape}")
+        self._grad = np.full(self.shape, new, self.dtype)
+
+    @property
+    def has_grad(self) -> bool:
+        """Whether a gradient has arrived, or was assigned, since the last `zero_grad()`."""
+        return self._grad is not None
+
+    def zero_grad(self) -> None:
+        """Make the gradient missing, as it is before the first `backward`."""
+        self._grad = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of numbers."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of each number."""
+        return self._data.dtype
+
+    @property
+    def T(self) -> Value:  # noqa: N802 - NumPy's name
+        """All axes reversed."""
+        return RULES["transpose"](self)
+
+    @property
+    def mT(self) -> Value:  # noqa: N802 - NumPy's name
+        """The last two axes exchanged."""
+        return RULES["swapaxes"](self, -1, -2)
+
+    @property
+    def _prev(self) -> tuple[Value, ...]:
+        """The operands, in order; constants among them become Values when they are asked for."""
+        if any(o.__class__ is not Value for o in self._operands):
+            self._operands = tuple(o if isinstance(o, Value) else _constant(np.asarray(o)) for o in self._operands)
+        return self._operands
+
+    @property
+    def _op(self) -> str:
+        """The short name of the op that made it; empty for a leaf."""
+        return self._rule.symbol if self._rule else ""
+
+    def item(self) -> float:
+        """The number itself, where there is just one."""
+        return self._data.item()
+
+    def detach(self) -> Value:
+        """Give a constant with a copy of the data: nothing is computed for it."""
+        return _constant(self._data.copy())
+
+    def backward(self, gradient: Any = None, *, create_graph: bool = False) -> None:
+        """Compute the gradient of this Value towards every Value it was made of.
+
+        Leaves add it to the gradient they have; inner nodes show that of the latest pass. The graph stays, and may
+        be passed again. An error leaves every gradient as it was.
+
+        Args:
+            gradient: the cotangent, an array of this Value's shape. Ones, if none is given.
+            create_graph: whether the gradients are Values that record how they came about.
+
+        Raises:
+            RuntimeError: nothing here requires a gradient; or data that a pullback needs was changed meanwhile.
+            ValueError: the cotangent has another shape.
+        """
+        cotangent = self._cotangent(gradient)
+        if not self.requires_grad:
+            raise RuntimeError(
+                f"backward() on a constant: nothing that {self._named()} was made of requires a gradient"
+            )
+        arrived = [
+            (value, value._accumulated(grad)) for value, grad in pass_back(self, cotangent, create_graph=create_graph)
+        ]
+        for value, grad in arrived:
+            value._grad = grad
+
+    def _cotangent(self, gradient: Any) -> Any:
+        if gradient is None:
+            return np.ones(self.shape, self.dtype)
+        if not isinstance(gradient, Value):
+            gradient = _real(gradient)
+        if gradient.shape != self.shape:
+            raise ValueError(f"cotangent has shape {gradient.shape}, but the value has shape {self.shape}")
+        return gradient if isinstance(gradient, Value) else gradient.astype(self.dtype)
+
+    def _accumulated(self, grad: Any) -> Any:
+        """What this Value's gradient becomes. A leaf's is an array of its own: its user may write into it."""
+        if self._rule is not None or isinstance(grad, Value):
+            return grad if self._rule is not None or self._grad is None else self._grad + grad
+        return np.array(grad) if self._grad is None else self._grad + grad
+
+    def _named(self) -> str:
+        made = f"made by {self._rule.__name__}" if self._rule else "a leaf"
+        return f"{self.label or 'a Value'} ({made}, shape {self.shape})"
+
+    # How NumPy and the rules hand their work over.
+
+    def __apply_rule__(self, rule: Rule, operands: Operands, options: Options) -> Value:
+        return record(rule, operands, options)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        if options.get("out") is not None:
+            raise TypeError(f"np.{name} cannot write into an array (out=) when an operand is a Value: the graph would end")
+        rule = UFUNCS.get((ufunc, method))
+        if rule is None and ufunc in _FLAT and method == "__call__":
+            return ufunc(*map(_plain, inputs), **options)
+        if rule is None:
+            raise TypeError(f"np.{name} has no rule in ndgrad; for its plain result, give it the Values' .data")
+        if method != "__call__":
+            options.setdefault("axis", 0)  # NumPy's default for ufunc.reduce and ufunc.accumulate
+        return rule(*inputs, **options)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
+        rule = FUNCTIONS.get(function)
+        if rule is not None:
+            return rule(*args, **options)
+        if function in _FLAT:
+            return function(*map(_plain, args), **{name: _plain(option) for name, option in options.items()})
+        raise TypeError(
+            f"np.{function.__name__} has no rule in ndgrad; for its plain result, give it the Values' .data"
+        )
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        """Refuse: an array made of a Value would leave the graph in silence."""
+        raise TypeError(
+            "a Value does not turn into an array by itself, for that would end the graph in silence; "
+            "use .data for the array, or ndgrad.stack for a Value made of Values"
+        )
+
+    # What Python asks of a container and of a number.
+
+    __hash__ = object.__hash__
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Value]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d Value")
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self._data)
+
+    def __repr__(self) -> str:
+        numbers = np.array2string(self._data, separator=", ", prefix="Value(data=") if self.ndim else str(self._data)
+        return f"Value(data={numbers})" if self.dtype == np.float64 else f"Value(data={numbers}, dtype={self.dtype})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Value, (self._data, self.label, self.requires_grad))
+
+    if TYPE_CHECKING:  # attached below, from the rules
+
+        def __getattr__(self, name: str) -> Callable[..., Value]: ...
+        def __getitem__(self, index: Any) -> Value: ...
+        def __add__(self, other: Any) -> Value: ...
+        def __radd__(self, other: Any) -> Value: ...
+        def __sub__(self, other: Any) -> Value: ...
+        def __rsub__(self, other: Any) -> Value: ...
+        def __mul__(self, other: Any) -> Value: ...
+        def __rmul__(self, other: Any) -> Value: ...
+        def __truediv__(self, other: Any) -> Value: ...
+        def __rtruediv__(self, other: Any) -> Value: ...
+        def __matmul__(self, other: Any) -> Value: ...
+        def __rmatmul__(self, other: Any) -> Value: ...
+        def __pow__(self, other: Any) -> Value: ...
+        def __rpow__(self, other: Any) -> Value: ...
+        def __neg__(self) -> Value: ...
+        def __lt__(self, other: Any) -> np.ndarray: ...
+        def __gt__(self, other: Any) -> np.ndarray: ...
+
+
+# Recording: from operands to a result that remembers them.
+
+
+def record(rule: Rule, operands: Operands, options: Options) -> Value:
+    """Apply a rule to operands of which at least one is a Value. Every op can come this way.
+
+    Args:
+        rule: what to compute.
+        operands: Values, arrays, lists and Python numbers. Integers and booleans take the dtype of the floats.
+        options: the rule's options, already bound.
+    """
+    operands = _promoted(operands, rule)
+    y = rule.forward(*(o._data if o.__class__ is Value else o for o in operands), **options)
+    if rule.keep is not None:
+        y, kept = y
+        options = {**options, "kept": kept}
+    return _result(rule, operands, options, y)
+
+
+def _unary(rule: Rule) -> Callable[[Value], Value]:
+    """Record an op of one operand without options."""
+    forward = rule.forward
+
+    def operator(x: Value) -> Value:
+        return _result(rule, (x,), _NO_OPTIONS, forward(x._data))
+
+    return operator
+
+
+def _binary(rule: Rule) -> Callable[[Value, Any], Value]:
+    """Record an operator between two operands, of which the common kinds need no preparation."""
+    forward = rule.forward
+
+    def operator(a: Value, b: Any) -> Value:
+        kind = b.__class__
+        if kind is Value:
+            return _result(rule, (a, b), _NO_OPTIONS, forward(a._data, b._data))
+        if kind is float or kind is int:
+            return _result(rule, (a, b), _NO_OPTIONS, forward(a._data, b))
+        return record(rule, (a, b), _NO_OPTIONS) if _is_operand(b) else NotImplemented
+
+    return operator
+
+
+def _reflected(rule: Rule) -> Callable[[Value, Any], Value]:
+    """The same with the operands exchanged, for a left operand that is no Value."""
+
+    def operator(b: Value, a: Any) -> Value:
+        return record(rule, (a, b), _NO_OPTIONS) if _is_operand(a) else NotImplemented
+
+    return operator
+
+
+def _result(rule: Rule, operands: Operands, options: Mapping[str, Any], y: Any) -> Value:
+    """The Value of an op's result: a node of the graph if an operand wants a gradient, and a constant otherwise."""
+    if y.__class__ is not np.ndarray:
+        y = np.asarray(y)
+    for operand in operands:
+        if operand.__class__ is Value and operand.requires_grad:
+            break
+    else:
+        return _constant(y)
+    if _guarded and not _modes.recording:
+        return _constant(y)
+    if rule.views and y.base is not None:
+        y = y.view()
+        y.flags.writeable = False  # to write into it would write into the operand as well
+    value: Value = _new(Value)
+    value._data = y
+    value._grad = None
+    value._id = value._written = next(_ids)
+    value._rule = rule
+    value._operands = operands
+    value._options = options
+    value._remembered = _contents(operands, y) if _guarded and _modes.remembering else None
+    value.label = ""
+    value.requires_grad = True
+    return value
+
+
+_new = Value.__new__
+
+
+def _constant(data: np.ndarray) -> Value:
+    """A Value that wants no gradient, of an array that is its own."""
+    value: Value = _new(Value)
+    value._data = data
+    value._grad = None
+    value._id = value._written = next(_ids)
+    value._rule = None
+    value._operands = ()
+    value._options = _NO_OPTIONS
+    value._remembered = None
+    value.label = ""
+    value.requires_grad = False
+    return value
+
+
+def _contents(operands: Operands, y: np.ndarray) -> tuple[bytes, ...]:
+    return tuple(np.asarray(_plain(x)).tobytes() for x in (*operands, y))
+
+
+def _promoted(operands: Operands, rule: Rule) -> Operands:
+    """Operands as Values, float arrays and weak Python numbers. Integers and booleans take the floats' dtype."""
+    ready = [o if o.__class__ in _READY else _operand(o) for o in operands]
+    floats = [o.dtype for o in ready if o.__class__ not in _WEAK and o.dtype.kind == "f"]
+    if rule.variadic:  # joining has no weak numbers: they take the dtype of what they are joined with
+        ready = [np.asarray(o, np.result_type(*floats)) if o.__class__ in _WEAK else o for o in ready]
+    return tuple(
+        o if o.__class__ in _READY or o.dtype.kind == "f" else o.astype(np.result_type(*floats)) for o in ready
+    )
+
+
+_WEAK = frozenset({int, float})
+_READY = frozenset({int, float, Value})
+
+
+def _is_operand(operand: Any) -> bool:
+    return isinstance(operand, (Value, int, float, list, tuple, np.ndarray, np.generic))
+
+
+def _operand(operand: Any) -> Any:
+    if operand.__class__ is bool:
+        return float(operand)
+    if not _is_operand(operand):
+        raise TypeError(f"an operand must be a number, an array or a Value, but got {type(operand).__name__}")
+    return _real(operand)
+
+
+def _real(data: Any) -> np.ndarray:
+    array = np.asarray(data)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"ndgrad differentiates real numbers, but got {_kind(array)}")
+    return array
+
+
+def _copied(data: Any) -> np.ndarray:
+    array = _real(data)
+    return np.array(array, dtype=array.dtype if array.dtype.kind == "f" else np.float64, order="C", subok=False)
+
+
+def _kind(array: np.ndarray) -> str:
+    return f"dtype {array.dtype}" + (" (Values in a list? ndgrad.stack joins them)" if array.dtype == object else "")
+
+
+def _plain(x: Any) -> Any:
+    return x._data if x.__class__ is Value else x
+
+
+# The pass back.
+
+
+def pass_back(
+    root: Value, cotangent: Any, *, create_graph: bool = False, targets: Iterable[Value] | None = None
+) -> Gradients:
+    """Carry a cotangent from `root` to all it was made of, and say what arrived where. Nothing is changed.
+
+    Nodes are taken latest first. A node is older than whatever was made of it, so all that can reach it has arrived
+    when its turn comes: the order of creation is a topological order, and no search for one is needed.
+
+    Args:
+        root: where to start. It requires a gradient.
+        cotangent: an array, or a Value, of the shape and dtype of `root`.
+        create_graph: whether to compute with Values, which record how the gradients came about.
+        targets: where to stop; by default, leaves.
+    """
+    stops = frozenset(map(id, targets)) if targets is not None else frozenset()
+    if create_graph and not isinstance(cotangent, Value):
+        cotangent = _constant(cotangent)
+    waiting = [-root._id]  # a heap: the latest node first
+    nodes = {root._id: root}
+    arrived = {root._id: cotangent}
+    own: set[int] = set()  # ids whose cotangent is an array of this pass alone, and may be added to in place
+    gradients: Gradients = []
+    with np.errstate(all="ignore"), enable_grad():
+        while waiting:
+            key = -heapq.heappop(waiting)
+            node = nodes.pop(key)
+            g = arrived.pop(key)
+            gradients.append((node, g))
+            rule = node._rule
+            if rule is None or id(node) in stops:
+                continue
+            operands = node._operands
+            options = node._options
+            if create_graph:
+                y: Any = node
+                values: Any = operands
+                if rule.keep is not None:
+                    options = {name: option for name, option in options.items() if name != "kept"}
+                    options["kept"] = rule.keep(y, *values, **options)
+            else:
+                y = node._data
+                values = [o._data if o.__class__ is Value else o for o in operands]
+            if key < _latest_write or node._remembered is not None:
+                y, values = _unreadable_where_changed(node, y, values)
+            for position, operand in enumerate(operands):
+                if operand.__class__ is not Value or not operand.requires_grad:
+                    continue
+                pullback = rule.pullbacks[0 if rule.variadic else position]
+                if pullback is None:
+                    continue
+                if rule.variadic:
+                    pullback = partial(pullback, position=position)
+                h = pullback(g, y, *values, **options)
+                data = operand._data
+                if h.shape != data.shape:
+                    h = _unbroadcast(h, data.shape, rule, position)
+                if h.dtype is not data.dtype:
+                    h = h.astype(data.dtype)
+                key = operand._id
+                if key not in arrived:
+                    arrived[key] = h
+                    nodes[key] = operand
+                    heapq.heappush(waiting, -key)
+                elif key in own:
+                    arrived[key] += h
+                else:
+                    arrived[key] = arrived[key] + h
+                    if not create_graph and data.ndim:
+                        own.add(key)
+    return [(node, g if isinstance(g, (Value, np.ndarray)) else np.asarray(g)) for node, g in gradients]
+
+
+def _unbroadcast(g: Any, shape: tuple[int, ...], rule: Rule, position: int) -> Any:
+    """Sum a cotangent over the axes along which its operand was repeated."""
+    extra = g.ndim - len(shape)
+    padded = (1,) * extra + shape
+    if extra < 0 or any(m not in (1, n) for n, m in zip(g.shape, padded, strict=True)):
+        raise RuntimeError(
+            f"the pullback of {rule.__name__} to operand {position} gave shape {g.shape}, "
+            f"which broadcasting cannot have made of the operand's shape {shape}"
+        )
+    axes = tuple(i for i, m in enumerate(padded) if i < extra or (m == 1 and g.shape[i] != 1))
+    return np.add.reduce(g, axis=axes, keepdims=True).reshape(shape)
+
+
+class _Changed:
+    """Stands in a pullback for data that changed since its node was made: it knows its shape, and cannot be read.
+
+    So a pullback that needs only the shape goes on, and one that reads the numbers fails, whatever rule it is of.
+    """
+
+    def __init__(self, value: Any, node: Value, role: str) -> None:
+        self.shape, self.ndim, self.size, self.dtype = value.shape, value.ndim, value.size, value.dtype
+        self._message = (
+            f"{role} of {node._rule.__name__ if node._rule else '?'} (shape {value.shape}) changed after it was "
+            "used, and the gradient needs what it was: run the forward pass again, or change it after backward()"
+        )
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError(self._message)
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(self._message)
+
+    __array__ = __array_ufunc__ = __array_function__ = __apply_rule__ = __getitem__ = __iter__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __neg__ = __pos__ = __abs__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _unreadable_where_changed(node: Value, y: Any, values: Iterable[Any]) -> tuple[Any, list[Any]]:
+    """The result and the operands of a node, as its pullbacks may have them."""
+    contents = (*node._operands, node)
+    if node._remembered is None:
+        changed = [x.__class__ is Value and _written_since(x, node._id) for x in contents]
+    else:
+        now = _contents(node._operands, node._data)
+        changed = [a != b for a, b in zip(now, node._remembered, strict=True)]
+    roles = [f"operand {i}" + (f" ({x.label})" if getattr(x, "label", "") else "") for i, x in enumerate(contents)]
+    roles[-1] = "the result" + (f" ({node.label})" if node.label else "")
+    *values, y = (
+        _Changed(np.asarray(_plain(x)), node, role) if stale else v
+        for x, v, stale, role in zip(contents, (*values, y), changed, roles, strict=True)
+    )
+    return y, values
+
+
+def _written_since(value: Value, node_id: int) -> bool:
+    """Whether the value's numbers, or those it is a view of, were assigned after a node was made."""
+    while value._written <= node_id:
+        if value._rule is None or not value._rule.views:
+            return False
+        base = value._operands[0]
+        if base.__class__ is not Value or not np.may_share_memory(base._data, value._data):
+            return False
+        value = base
+    return True
+
+
+# From the rows of the rule tables: operators, methods, NumPy's functions.
+
+UFUNCS: dict[tuple[np.ufunc, str], Rule] = {}
+FUNCTIONS: dict[Callable[..., Any], Rule] = {}
+
+# Functions that are flat almost everywhere, or about shapes: they give plain results, and no graph.
+_FLAT: frozenset[Any] = frozenset({
+    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
+    np.isnan, np.isinf, np.isfinite, np.signbit, np.sign, np.floor, np.ceil, np.trunc, np.rint,
+    np.logical_not, np.logical_and, np.logical_or,
+    np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.all, np.any, np.count_nonzero, np.nonzero,
+    np.array_equal, np.allclose, np.isclose, np.zeros_like, np.ones_like, np.full_like, np.empty_like,
+    np.result_type, np.may_share_memory, np.shares_memory,
+})  # fmt: skip
+
+
+def _flat(ufunc: np.ufunc) -> Callable[[Value, Any], Any]:
+    """A comparison: plain booleans."""
+
+    def compare(a: Value, b: Any) -> Any:
+        return ufunc(a._data, _plain(b)) if _is_operand(b) else NotImplemented
+
+    return compare
+
+
+def attach(name: str, rule: Rule) -> None:
+    """Give `Value` and NumPy's dispatch what a rule's row says."""
+    for function in rule.numpy:
+        if isinstance(function, np.ufunc):
+            UFUNCS[function, "__call__"] = rule
+        elif isinstance(getattr(function, "__self__", None), np.ufunc):
+            UFUNCS[function.__self__, function.__name__] = rule  # such as np.add.reduce
+        else:
+            FUNCTIONS[function] = rule
+    if rule.method:
+        setattr(Value, name, _method(rule))
+    if rule.operator == "getitem":
+        Value.__getitem__ = _method(rule)  # type: ignore[method-assign]
+    elif rule.operator and len(rule.pullbacks) == 1:
+        setattr(Value, f"__{rule.operator}__", _unary(rule))
+    elif rule.operator:
+        setattr(Value, f"__{rule.operator}__", _binary(rule))
+        setattr(Value, f"__r{rule.operator}__", _reflected(rule))
+
+
+def _method(rule: Rule) -> Callable[..., Any]:
+    def method(self: Value, *args: SupportsIndex | Any, **options: Any) -> Any:
+        return rule(self, *args, **options)
+
+    method.__name__, method.__doc__ = rule.__name__, rule.__doc__
+    return method
+
+
+for _name, _rule in RULES.items():
+    attach(_name, _rule)
+for _name, _ufunc in [("eq", np.equal), ("ne", np.not_equal), ("lt", np.less), ("le", np.less_equal),
+                      ("gt", np.greater), ("ge", np.greater_equal)]:  # fmt: skip
+    setattr(Value, f"__{_name}__", _flat(_ufunc))

@@ -1,0 +1,83 @@
+"""Rules that work number by number, and broadcast. The engine undoes the broadcasting, so no row mentions it.
+
+At kinks and ties the rows follow PyTorch: `relu` and `abs` have slope 0 at 0, `maximum` and `minimum` share
+equally between operands that tie, `clip` passes everything at its bounds.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ndgrad.rules.rule import Call, Rule
+
+
+def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Call:
+    low = a_min if min is None else min
+    high = a_max if max is None else max
+    return (x, -np.inf if low is None else low, np.inf if high is None else high), {}
+
+
+def _sigmoid(x: Any) -> Any:
+    """Never takes the exponential of a positive number, which might overflow."""
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1.0) / (1.0 + e)
+
+
+# fmt: off
+#               forward            pullback to each operand: (g, y, *operands, **options)
+add           = Rule(np.add,       lambda g, y, a, b: g,
+                                   lambda g, y, a, b: g,                                operator="add",     symbol="+")
+subtract      = Rule(np.subtract,  lambda g, y, a, b: g,
+                                   lambda g, y, a, b: -g,                               operator="sub",     symbol="-")
+multiply      = Rule(np.multiply,  lambda g, y, a, b: g * b,
+                                   lambda g, y, a, b: g * a,                            operator="mul",     symbol="*")
+divide        = Rule(np.divide,    lambda g, y, a, b: g / b,
+                                   lambda g, y, a, b: -g * (y / b),                     operator="truediv", symbol="/")
+power         = Rule(operator.pow, lambda g, y, a, b: np.where(np.equal(b, 0), 0.0, g * (b * a ** (b - 1))),
+                                   lambda g, y, a, b: g * np.where(np.equal(a, 0) & (b >= 0), 0.0, y * np.log(a)),
+                                   numpy=(np.power, np.float_power),                    operator="pow",     symbol="**")
+negative      = Rule(np.negative,  lambda g, y, x: -g,                                  operator="neg",     symbol="neg")
+positive      = Rule(np.positive,  lambda g, y, x: g,                                   operator="pos",     symbol="pos")
+abs           = Rule(np.absolute,  lambda g, y, x: g * np.sign(x),                      operator="abs")
+
+exp           = Rule(np.exp,       lambda g, y, x: g * y)
+log           = Rule(np.log,       lambda g, y, x: g / x)
+log1p         = Rule(np.log1p,     lambda g, y, x: g / (x + 1))
+expm1         = Rule(np.expm1,     lambda g, y, x: g * (y + 1))
+sqrt          = Rule(np.sqrt,      lambda g, y, x: g / (2 * y))
+square        = Rule(np.square,    lambda g, y, x: g * (2 * x))
+sin           = Rule(np.sin,       lambda g, y, x: g * np.cos(x))
+cos           = Rule(np.cos,       lambda g, y, x: g * -np.sin(x))
+tan           = Rule(np.tan,       lambda g, y, x: g * (1 + y * y))
+tanh          = Rule(np.tanh,      lambda g, y, x: g * (1 - y * y))
+
+sigmoid       = Rule(_sigmoid,     lambda g, y, x: g * (y * (1 - y)))
+relu          = Rule(lambda x: np.where(x < 0, 0.0, x),
+                                   lambda g, y, x: np.where(y <= 0, 0.0, g))
+leaky_relu    = Rule(lambda x, *, negative_slope: np.where(x > 0, x, x * negative_slope),
+                                   lambda g, y, x, *, negative_slope: np.where(x > 0, g, g * negative_slope),
+                                   bind=lambda x, negative_slope=0.01: ((x,), {"negative_slope": negative_slope}))
+softplus      = Rule(lambda x: np.logaddexp(0.0, x),
+                                   lambda g, y, x: g * sigmoid(x))
+
+maximum       = Rule(np.maximum,   lambda g, y, a, b: np.where(a < b, 0.0, np.where(np.equal(a, b), g / 2, g)),
+                                   lambda g, y, a, b: np.where(b < a, 0.0, np.where(np.equal(a, b), g / 2, g)))
+minimum       = Rule(np.minimum,   lambda g, y, a, b: np.where(a > b, 0.0, np.where(np.equal(a, b), g / 2, g)),
+                                   lambda g, y, a, b: np.where(b > a, 0.0, np.where(np.equal(a, b), g / 2, g)))
+clip          = Rule(lambda x, low, high: np.minimum(np.maximum(x, low), high),
+                                   lambda g, y, x, low, high: np.where((x >= low) & (x <= high), g, 0.0),
+                                   lambda g, y, x, low, high: np.where((x < low) & (low < high), g, 0.0),
+                                   lambda g, y, x, low, high: np.where((x > high) | (high < low), g, 0.0),
+                                   bind=_clip, numpy=(np.clip,))
+where         = Rule(lambda a, b, *, condition: np.where(condition, a, b),
+                                   lambda g, y, a, b, *, condition: np.where(condition, g, 0.0),
+                                   lambda g, y, a, b, *, condition: np.where(condition, 0.0, g),
+                                   bind=lambda condition, a, b: ((a, b), {"condition": np.array(condition, bool)}),
+                                   numpy=(np.where,), method=False)
+astype        = Rule(lambda x, *, dtype: x.astype(dtype),
+                                   lambda g, y, x, *, dtype: g,
+                                   bind=lambda x, dtype: ((x,), {"dtype": np.dtype(dtype)}), numpy=(np.astype,))
+# fmt: on

@@ -1,0 +1,69 @@
+"""Rules of products of matrices. Batches broadcast, and the engine sums that out as it does for any op."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ndgrad.rules.rule import Rule
+
+
+def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """A vector stands for a matrix of one row on the left, of one column on the right."""
+    del y
+    if b.ndim == 1:
+        return g[..., None] * b
+    if a.ndim == 1:
+        return (g[..., None, :] @ b.mT)[..., 0, :]
+    return g @ b.mT
+
+
+def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+    del y
+    if a.ndim == 1:
+        return g * a if b.ndim == 1 else a[:, None] * g[..., None, :]
+    if b.ndim == 1:
+        return (a.mT @ g[..., None])[..., 0]
+    return a.mT @ g
+
+
+def _contracted(b: Any) -> Any:
+    """An operand of `dot` as a matrix: its last axis but one, which is summed over, against all the others."""
+    return b.transpose([b.ndim - 2, *range(b.ndim - 2), b.ndim - 1]).reshape(b.shape[-2], _columns(b))
+
+
+def _columns(b: Any) -> int:
+    return math.prod(b.shape[:-2]) * b.shape[-1]
+
+
+def _dot_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """`dot` sums over the last axis of `a` and the last but one of `b`; the other axes stand side by side."""
+    del y
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return g * b
+    if b.ndim == 1:
+        return g[..., None] * b
+    return g.reshape((*a.shape[:-1], _columns(b))) @ _contracted(b).T
+
+
+def _dot_right(g: Any, y: Any, a: Any, b: Any) -> Any:
+    del y
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return g * a
+    rows = math.prod(a.shape[:-1])
+    flat = a.reshape(rows, a.shape[-1])
+    if b.ndim == 1:
+        return g.reshape(rows) @ flat
+    towards = (flat.T @ g.reshape(rows, _columns(b))).reshape((b.shape[-2], *b.shape[:-2], b.shape[-1]))
+    return towards.transpose([*range(1, b.ndim - 1), 0, b.ndim - 1])
+
+
+# fmt: off
+#        forward            pullback to each operand: (g, y, a, b)
+matmul = Rule(np.matmul,    _matmul_left,  _matmul_right,  operator="matmul", symbol="@")
+dot    = Rule(np.dot,       _dot_left,     _dot_right)
+outer  = Rule(np.outer,     lambda g, y, a, b: (g @ np.reshape(b, -1)).reshape(np.shape(a)),
+                            lambda g, y, a, b: (np.reshape(a, -1) @ g).reshape(np.shape(b)))
+# fmt: on

@@ -1,0 +1,173 @@
+"""Rules that take many numbers to few: sums, extremes, spreads, and the running sum.
+
+`axis` is None (everything), a number or a tuple, negative ones counted from the end, `()` reducing nothing,
+as in NumPy. Extremes share their gradient equally among ties, as PyTorch's `amax` and `amin` do.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ndgrad.rules.rule import Call, Rule
+
+Axis: TypeAlias = int | tuple[int, ...] | None
+
+
+def _axis(axis: Any) -> Axis:
+    """One spelling for each axis, so that a list or a NumPy integer will do, and a float is refused."""
+    if axis is None:
+        return None
+    return tuple(operator.index(a) for a in axis) if isinstance(axis, (tuple, list)) else operator.index(axis)
+
+
+def over_axes(x: Any, axis: Any = None, *, keepdims: bool = False) -> Call:
+    """Bind the signature `(x, axis=None, *, keepdims=False)`."""
+    return (x,), {"axis": _axis(axis), "keepdims": bool(keepdims)}
+
+
+def _spread(x: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Call:
+    return (x,), {"axis": _axis(axis), "ddof": ddof, "keepdims": bool(keepdims)}
+
+
+def _running(x: Any, axis: Any = None) -> Call:
+    return (x,), {"axis": _axis(axis)}
+
+
+def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    """The shape that a reduction of `shape` has with `keepdims=True`."""
+    if axis is None:
+        return (1,) * len(shape)
+    axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def restore(g: Any, shape: tuple[int, ...], axis: Axis) -> Any:
+    """Give a reduced array its reduced axes back, with length 1, so that it broadcasts against the operand."""
+    return g.reshape(kept_shape(shape, axis))
+
+
+def count(shape: tuple[int, ...], axis: Axis) -> int:
+    """How many numbers of an operand of `shape` go into each number of the result."""
+    return math.prod(n for n, kept in zip(shape, _reduced(shape, axis), strict=True) if kept)
+
+
+def _reduced(shape: tuple[int, ...], axis: Axis) -> list[bool]:
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    reduced = {a % len(shape) for a in axes}
+    return [i in reduced for i in range(len(shape))]
+
+
+def _mean(x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    return np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
+
+
+def _deviation(x: Any, axis: Axis) -> Any:
+    """How far each number is from the mean of those it is reduced with."""
+    return x - np.add.reduce(x, axis=axis, keepdims=True) / count(x.shape, axis)
+
+
+def _var(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
+    """Two passes, as is right for data far from 0. With `ddof` numbers or fewer it divides by 0."""
+    d = _deviation(x, axis)
+    n = count(x.shape, axis)
+    return np.add.reduce(d * d, axis=axis, keepdims=keepdims) / (n - ddof if n > ddof else 0), d
+
+
+def _var_pullback(g: Any, y: Any, x: Any, *, axis: Axis, ddof: float, keepdims: bool, kept: Any) -> Any:
+    del y, keepdims
+    freedom = count(x.shape, axis) - ddof
+    return restore(g, x.shape, axis) * (2.0 / freedom if freedom else math.inf) * kept
+
+
+def _std(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
+    variance, d = _var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    return np.sqrt(variance), d
+
+
+def _std_pullback(g: Any, y: Any, x: Any, **options: Any) -> Any:
+    """By way of the variance. A spread of 0 has a kink: its slope is taken as 0."""
+    return _var_pullback(np.where(np.equal(y, 0), 0.0, g / (2 * y)), y, x, **options)
+
+
+def _prod_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    """Each number's slope is the product of the others: the whole divided by it, unless something is 0."""
+    del keepdims
+    g = restore(g, x.shape, axis)
+    return g * (restore(y, x.shape, axis) / x if np.all(np.not_equal(x, 0)) else _others(x, axis))
+
+
+def _others(x: Any, axis: Axis) -> Any:
+    """For each number of `x` the product of the others that it is reduced with, without a division."""
+    reduced = _reduced(x.shape, axis)
+    order = [i for i, r in enumerate(reduced) if not r] + [i for i, r in enumerate(reduced) if r]
+    front = [x.shape[i] for i, r in enumerate(reduced) if not r]
+    lanes = x.transpose(order).reshape((*front, count(x.shape, axis)))
+    others = _running_product(lanes) * np.flip(_running_product(np.flip(lanes, -1)), -1)
+    return others.reshape([x.shape[i] for i in order]).transpose([order.index(i) for i in range(len(order))])
+
+
+def _running_product(x: Any) -> Any:
+    """The product of all that comes before, along the last axis, in log2(n) steps of doubling reach."""
+    ones = np.ones((*x.shape[:-1], 1), dtype=x.dtype)
+    product = np.concatenate([ones, x[..., :-1]], axis=-1)
+    reach = 1
+    while reach < x.shape[-1]:
+        product = np.concatenate([product[..., :reach], product[..., reach:] * product[..., :-reach]], axis=-1)
+        reach *= 2
+    return product
+
+
+def _extreme_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    """Shared equally among the numbers that reach the extreme."""
+    del keepdims
+    winners = np.equal(x, restore(y, x.shape, axis))
+    return restore(g, x.shape, axis) * winners / np.add.reduce(winners, axis=axis, keepdims=True, dtype=x.dtype)
+
+
+def _logsumexp(x: Any, *, axis: Axis, keepdims: bool) -> tuple[Any, Any]:
+    """The largest number is taken out first, so that nothing overflows. Keeps each number's share of the sum."""
+    top = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+    top = np.where(np.isfinite(top), top, np.zeros_like(top))
+    e = np.exp(x - top)
+    total = np.add.reduce(e, axis=axis, keepdims=True)
+    y = np.log(total) + top
+    return (y if keepdims else y.reshape(np.add.reduce(x, axis=axis).shape)), e / total
+
+
+def _cumsum_pullback(g: Any, y: Any, x: Any, *, axis: Axis) -> Any:
+    """A number counts in every sum from its own place on, so the cotangents are summed from the end."""
+    del y
+    along = 0 if axis is None else axis
+    return np.flip(np.cumsum(np.flip(g, along), along), along).reshape(x.shape)
+
+
+# fmt: off
+#         forward                                              pullback: (g, y, x, **options)
+sum       = Rule(lambda x, *, axis, keepdims: np.add.reduce(x, axis=axis, keepdims=keepdims),
+                 lambda g, y, x, *, axis, keepdims: np.broadcast_to(restore(g, x.shape, axis), x.shape),
+                 bind=over_axes, numpy=(np.sum, np.add.reduce))
+mean      = Rule(_mean,
+                 lambda g, y, x, *, axis, keepdims: np.broadcast_to(
+                     restore(g / count(x.shape, axis), x.shape, axis), x.shape),
+                 bind=over_axes, numpy=(np.mean,))
+prod      = Rule(lambda x, *, axis, keepdims: np.multiply.reduce(x, axis=axis, keepdims=keepdims),
+                 _prod_pullback,    bind=over_axes, numpy=(np.prod, np.multiply.reduce))
+max       = Rule(lambda x, *, axis, keepdims: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
+                 _extreme_pullback, bind=over_axes, numpy=(np.max, np.maximum.reduce))
+min       = Rule(lambda x, *, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
+                 _extreme_pullback, bind=over_axes, numpy=(np.min, np.minimum.reduce))
+var       = Rule(_var, _var_pullback, keep=lambda y, x, *, axis, **_: _deviation(x, axis),
+                 bind=_spread,      numpy=(np.var,))
+std       = Rule(_std, _std_pullback, keep=lambda y, x, *, axis, **_: _deviation(x, axis),
+                 bind=_spread,      numpy=(np.std,))
+logsumexp = Rule(_logsumexp,
+                 lambda g, y, x, *, axis, keepdims, kept: restore(g, x.shape, axis) * kept,
+                 keep=lambda y, x, *, axis, keepdims: np.exp(x - restore(y, x.shape, axis)),
+                 bind=over_axes)
+cumsum    = Rule(lambda x, *, axis: np.cumsum(x, axis=axis),
+                 _cumsum_pullback,  bind=_running,  numpy=(np.cumsum, np.add.accumulate))
+# fmt: on

@@ -1,0 +1,110 @@
+"""What one row of the rule tables is: a forward, and one pullback per operand.
+
+A rule knows arrays and nothing of graphs. It is written in NumPy, and NumPy hands a call over to whatever
+type its operands have. So the same row computes when it is given arrays, and records itself when it is given
+`Value`s, which is how derivatives of derivatives come without a second set of rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Operands: TypeAlias = tuple[Any, ...]
+Options: TypeAlias = Mapping[str, Any]
+Call: TypeAlias = tuple[Operands, dict[str, Any]]
+
+
+class Rule:
+    """One differentiable op, callable with arrays (it gives an array) or with Values (it gives a Value).
+
+    Args:
+        forward: `forward(*operands, **options)`, the op on arrays. With `keep`, it returns `(result, kept)`.
+        pullbacks: one per operand, `pullback(g, y, *operands, **options)`: it carries the cotangent `g` of the
+            result `y` to that operand. It may leave the broadcasting in: the engine sums it out. `None` for
+            an operand that has no gradient.
+        keep: `keep(y, *operands, **options)`, the second thing that `forward` returned, recomputed so that it can
+            record itself. Pullbacks are given it as the option `kept`.
+        bind: `bind(*args, **kwargs) -> (operands, options)`, the op's public signature; a list of such pairs
+            for an op with several results. The default takes operands alone.
+        numpy: the NumPy functions that mean this op. The default is `forward`, where NumPy wrote it.
+        operator: the Python operator without its underscores: `"add"` gives `__add__` and `__radd__`.
+        symbol: the short name that pictures show. The default is the rule's own name.
+        method: whether `Value` has a method of this name.
+        variadic: whether the op takes any number of operands. Its one pullback is told `position`.
+        views: whether the result may share the operand's memory.
+    """
+
+    def __init__(  # a row states many things, each by name
+        self,
+        forward: Callable[..., Any],
+        *pullbacks: Callable[..., Any] | None,
+        keep: Callable[..., Any] | None = None,
+        bind: Callable[..., Call | list[Call]] | None = None,
+        numpy: tuple[Callable[..., Any], ...] | None = None,
+        operator: str = "",
+        symbol: str = "",
+        method: bool = True,
+        variadic: bool = False,
+        views: bool = False,
+        doc: str = "",
+    ) -> None:
+        self.forward = forward
+        self.pullbacks = pullbacks
+        self.keep = keep
+        self.bind = bind or self._operands_alone
+        self.numpy = (forward,) if numpy is None and _is_numpys(forward) else numpy or ()
+        self.operator = operator
+        self.symbol = symbol
+        self.method = method
+        self.variadic = variadic
+        self.views = views
+        self.__doc__ = doc
+        self.__name__ = ""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the op, or record it where an operand is of a type that records."""
+        bound = self.bind(*args, **kwargs)
+        if isinstance(bound, list):
+            return [self.apply(operands, options) for operands, options in bound]
+        return self.apply(*bound)
+
+    def apply(self, operands: Operands, options: Options) -> Any:
+        """Compute the op on operands and options that are already told apart."""
+        for operand in operands:
+            record = getattr(operand, "__apply_rule__", None)
+            if record is not None:
+                return record(self, operands, options)
+        y = self.forward(*(o if isinstance(o, np.ndarray) else _array(o) for o in operands), **options)
+        return y[0] if self.keep else y
+
+    def _operands_alone(self, *operands: Any) -> Call:
+        if len(operands) != len(self.pullbacks):
+            wanted = len(self.pullbacks)
+            raise TypeError(f"{self.__name__} takes {wanted} operand{'s' * (wanted != 1)}, but got {len(operands)}")
+        return operands, {}
+
+    def __repr__(self) -> str:
+        return f"<rule {self.__name__}>"
+
+
+def named(table: ModuleType) -> Iterator[tuple[str, Rule]]:
+    """Walk the rules of a table, each told its name: that of the variable it was assigned to."""
+    for name, rule in vars(table).items():
+        if isinstance(rule, Rule) and rule.__name__ in ("", name):
+            rule.__name__ = name
+            rule.symbol = rule.symbol or name
+            rule.__doc__ = rule.__doc__ or f"{name}, as NumPy's or, where NumPy has none, as PyTorch's."
+            yield name, rule
+
+
+def _is_numpys(function: Callable[..., Any]) -> bool:
+    return isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").split(".")[0] == "numpy"
+
+
+def _array(operand: Any) -> Any:
+    """Python numbers stay as they are, for NumPy treats them as weak; lists become arrays."""
+    return operand if isinstance(operand, (int, float, complex, np.generic)) else np.asarray(operand)

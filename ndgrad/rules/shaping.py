@@ -1,0 +1,141 @@
+"""Rules that move numbers and change none: reshape, transpose, join, cut, pad. `order` is always C."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ndgrad.rules.indexing import scatter
+from ndgrad.rules.reductions import _axis
+from ndgrad.rules.rule import Call, Rule
+
+_GATHERING = ("edge", "reflect", "symmetric", "wrap")  # padding modes that repeat numbers of the operand
+
+
+def _ints(numbers: Sequence[Any]) -> tuple[int, ...]:
+    """The numbers of a shape or of axes, given one by one or in one sequence."""
+    if len(numbers) == 1 and not isinstance(numbers[0], (int, np.integer)):
+        numbers = numbers[0]
+    return tuple(operator.index(n) for n in numbers)
+
+
+def _reshape(x: Any, *shape: Any) -> Call:
+    return (x,), {"shape": _ints(shape)}
+
+
+def _transpose(x: Any, *axes: Any) -> Call:
+    return (x,), {"axes": None if axes in ((), (None,)) else _ints(axes)}
+
+
+def _inverse(axes: tuple[int, ...] | None) -> list[int] | None:
+    """The permutation that undoes `axes`. Negative axes are counted from the end first."""
+    return None if axes is None else [int(i) for i in np.argsort([a % len(axes) for a in axes])]
+
+
+def _one_axis(x: Any, axis: Any = None) -> Call:
+    return (x,), {"axis": _axis(axis)}
+
+
+def _joined(arrays: Sequence[Any], axis: Any = 0) -> Call:
+    if not len(arrays):
+        raise ValueError("need at least one array to join, but got none")
+    return tuple(arrays), {"axis": _axis(axis)}
+
+
+def _along(axis: int, ndim: int, cut: Any) -> tuple[Any, ...]:
+    """The index that applies `cut` to one axis, and takes all of those before it."""
+    return (slice(None),) * (axis % ndim) + (cut,)
+
+
+def _concatenate_pullback(g: Any, y: Any, *xs: Any, axis: int | None, position: int) -> Any:
+    del y
+    lengths = [x.size if axis is None else x.shape[axis] for x in xs]
+    start = sum(lengths[:position])
+    return g[_along(axis or 0, g.ndim, slice(start, start + lengths[position]))].reshape(xs[position].shape)
+
+
+def _split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Call]:
+    """One call a piece: equal sections for a number, or the cuts between pieces, as NumPy's `split`."""
+    shape = np.shape(x)
+    if not -len(shape) <= axis < len(shape):
+        raise np.exceptions.AxisError(axis, len(shape))
+    length = shape[axis]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        sections = int(indices_or_sections)
+        if sections < 1 or length % sections:
+            raise ValueError(f"axis {axis} has length {length}, which does not split into {sections} equal sections")
+        cuts = list(range(length // sections, length, length // sections)) if length else [0] * (sections - 1)
+    else:
+        cuts = [operator.index(i) for i in indices_or_sections]
+    ends = zip([0, *cuts], [*cuts, length], strict=True)
+    return [((x,), {"start": start, "stop": stop, "axis": axis}) for start, stop in ends]
+
+
+def _piece(ndim: int, start: int, stop: int, axis: int) -> tuple[Any, ...]:
+    return _along(axis, ndim, slice(start, stop))
+
+
+def _pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Call:
+    """Bind NumPy's signature; `pad_width` becomes one (before, after) for each axis."""
+    if mode not in ("constant", *_GATHERING):
+        raise ValueError(f"mode is {mode!r}, but ndgrad pads by 'constant', {', '.join(map(repr, _GATHERING))}")
+    given = np.asarray(pad_width)
+    if given.dtype.kind not in "iu" or (given.size and given.min() < 0):
+        raise ValueError(f"pad_width must be whole numbers from 0 on, but is {pad_width!r}")
+    widths = tuple((int(a), int(b)) for a, b in np.broadcast_to(given, (np.ndim(x), 2)))
+    options: dict[str, Any] = {"pad_width": widths, "mode": mode}
+    if mode == "constant":
+        options["constant_values"] = constant_values
+    return (x,), options
+
+
+def _pad_pullback(g: Any, y: Any, x: Any, *, pad_width: tuple[tuple[int, int], ...], mode: str, **_: Any) -> Any:
+    """The padding is cut off; where it repeats numbers of the operand, its cotangents go back to those."""
+    del y
+    if mode == "constant":
+        return g[tuple(slice(a, a + n) for (a, _), n in zip(pad_width, x.shape, strict=True))]
+    sources = [np.pad(np.arange(n), w, mode=mode) for w, n in zip(pad_width, x.shape, strict=True)]  # type: ignore[call-overload]
+    return scatter(g, np.ix_(*sources), x.shape)
+
+
+# fmt: off
+#              forward                                     pullback: (g, y, x, **options)
+reshape      = Rule(lambda x, *, shape: np.reshape(x, shape),
+                    lambda g, y, x, *, shape: g.reshape(x.shape),
+                    bind=_reshape,   numpy=(np.reshape,),  views=True)
+transpose    = Rule(lambda x, *, axes: np.transpose(x, axes),
+                    lambda g, y, x, *, axes: np.transpose(g, _inverse(axes)),
+                    bind=_transpose, numpy=(np.transpose, np.permute_dims), views=True)
+swapaxes     = Rule(lambda x, *, axis1, axis2: np.swapaxes(x, axis1, axis2),
+                    lambda g, y, x, *, axis1, axis2: np.swapaxes(g, axis1, axis2),
+                    bind=lambda x, axis1, axis2: ((x,), {"axis1": operator.index(axis1), "axis2": operator.index(axis2)}),
+                    numpy=(np.swapaxes,), views=True)
+expand_dims  = Rule(lambda x, *, axis: np.expand_dims(x, axis),
+                    lambda g, y, x, *, axis: g.reshape(x.shape),
+                    bind=lambda x, axis: ((x,), {"axis": _axis(axis)}),
+                    numpy=(np.expand_dims,), views=True)
+squeeze      = Rule(lambda x, *, axis: np.squeeze(x, axis),
+                    lambda g, y, x, *, axis: g.reshape(x.shape),
+                    bind=_one_axis,  numpy=(np.squeeze,),  views=True)
+broadcast_to = Rule(lambda x, *, shape: np.broadcast_to(x, shape),
+                    lambda g, y, x, *, shape: g,
+                    bind=_reshape,   numpy=(np.broadcast_to,), views=True)
+flip         = Rule(lambda x, *, axis: np.flip(x, axis),
+                    lambda g, y, x, *, axis: np.flip(g, axis),
+                    bind=_one_axis,  numpy=(np.flip,),     views=True)
+concatenate  = Rule(lambda *xs, axis: np.concatenate(xs, axis=axis),
+                    _concatenate_pullback,
+                    bind=_joined,    numpy=(np.concatenate,), variadic=True, method=False)
+stack        = Rule(lambda *xs, axis: np.stack(xs, axis=axis),
+                    lambda g, y, *xs, axis, position: g[_along(axis, g.ndim, position)],
+                    bind=_joined,    numpy=(np.stack,),    variadic=True, method=False)
+split        = Rule(lambda x, *, start, stop, axis: x[_piece(x.ndim, start, stop, axis)],
+                    lambda g, y, x, *, start, stop, axis: scatter(g, _piece(x.ndim, start, stop, axis), x.shape),
+                    bind=_split,     numpy=(np.split,),    views=True)
+pad          = Rule(lambda x, *, pad_width, mode, **values: np.pad(x, pad_width, mode, **values),
+                    _pad_pullback,
+                    bind=_pad,       numpy=(np.pad,))
+# fmt: on
