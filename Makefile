@@ -25,7 +25,7 @@ help:
 verify: $(HAS_VERIFY)  ## every op and training run beside PyTorch's, and the verdict
 	$(BIN)/python -m reference verify $(ARGS)
 
-# Two workers: torch alone takes 300 MB in each, and CI machines have two cores.
+# Two workers: torch alone takes 200 MB in each, and CI machines have two cores.
 test: $(HAS_DEV)  ## the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses=2 $(ARGS)
 

@@ -394,7 +394,7 @@ def _binary(rule: Rule) -> Callable[[Value, Any], Value]:
 
     def operator(a: Value, b: Any) -> Value:
         kind = b.__class__
-        if kind is Value:
+        if kind is Value and a._data.dtype is b._data.dtype:
             return _result(rule, (a, b), _NO_OPTIONS, forward(a._data, b._data))
         if kind is float or kind is int:
             return _result(rule, (a, b), _NO_OPTIONS, forward(a._data, b))
@@ -462,17 +462,23 @@ def _contents(operands: Operands, y: np.ndarray) -> tuple[bytes, ...]:
 
 
 def _promoted(operands: Operands, rule: Rule) -> Operands:
-    """Operands as Values, float arrays and weak Python numbers. Integers and booleans take the floats' dtype."""
+    """Operands of one dtype, so that pullbacks meet no other: Values, arrays, and numbers where those are weak.
+
+    Floats are promoted as NumPy promotes them; integers, booleans and Python numbers take the dtype of the floats.
+    """
     ready = [o if o.__class__ in _READY else _operand(o) for o in operands]
-    floats = [o.dtype for o in ready if o.__class__ not in _WEAK and o.dtype.kind == "f"]
-    if rule.variadic:  # joining has no weak numbers: they take the dtype of what they are joined with
-        ready = [np.asarray(o, np.result_type(*floats)) if o.__class__ in _WEAK else o for o in ready]
-    return tuple(
-        o if o.__class__ in _READY or o.dtype.kind == "f" else o.astype(np.result_type(*floats)) for o in ready
-    )
+    dtypes = {o.dtype for o in ready if o.__class__ not in _NUMBERS and o.dtype.kind == "f"}
+    dtype = dtypes.pop() if len(dtypes) == 1 else np.result_type(*dtypes)
+    return tuple(_cast(o, dtype) if o.__class__ not in _NUMBERS or not rule.weak else o for o in ready)
 
 
-_WEAK = frozenset({int, float})
+def _cast(operand: Any, dtype: np.dtype[Any]) -> Any:
+    if operand.__class__ is not Value:
+        return np.asarray(operand, dtype)
+    return operand if operand._data.dtype is dtype else RULES["astype"](operand, dtype)
+
+
+_NUMBERS = frozenset({int, float})
 _READY = frozenset({int, float, Value})
 
 

@@ -20,10 +20,20 @@ def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
     return (x, -np.inf if low is None else low, np.inf if high is None else high), {}
 
 
-def _sigmoid(x: Any) -> Any:
-    """Never takes the exponential of a positive number, which might overflow."""
+def _sigmoid(x: Any) -> tuple[Any, Any]:
+    """Never takes the exponential of a positive number, which might overflow.
+
+    Keeps 1 - y, worked out without the subtraction, which loses all digits where y is nearly 1.
+    """
     e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, 1.0) / (1.0 + e)
+    larger = 1.0 / (1.0 + e)
+    smaller = e * larger
+    return np.where(x < 0, smaller, larger), np.where(x < 0, larger, smaller)
+
+
+def _sign(x: Any) -> Any:
+    """-1, 0 or 1; 0 for NaN, too."""
+    return np.subtract(np.greater(x, 0), np.less(x, 0), dtype=x.dtype)
 
 
 # fmt: off
@@ -41,7 +51,7 @@ power         = Rule(operator.pow, lambda g, y, a, b: np.where(np.equal(b, 0), 0
                                    numpy=(np.power, np.float_power),                    operator="pow",     symbol="**")
 negative      = Rule(np.negative,  lambda g, y, x: -g,                                  operator="neg",     symbol="neg")
 positive      = Rule(np.positive,  lambda g, y, x: g,                                   operator="pos",     symbol="pos")
-abs           = Rule(np.absolute,  lambda g, y, x: g * np.sign(x),                      operator="abs")
+abs           = Rule(np.absolute,  lambda g, y, x: g * _sign(x),                        operator="abs")
 
 exp           = Rule(np.exp,       lambda g, y, x: g * y)
 log           = Rule(np.log,       lambda g, y, x: g / x)
@@ -54,7 +64,7 @@ cos           = Rule(np.cos,       lambda g, y, x: g * -np.sin(x))
 tan           = Rule(np.tan,       lambda g, y, x: g * (1 + y * y))
 tanh          = Rule(np.tanh,      lambda g, y, x: g * (1 - y * y))
 
-sigmoid       = Rule(_sigmoid,     lambda g, y, x: g * (y * (1 - y)))
+sigmoid       = Rule(_sigmoid,     lambda g, y, x, *, kept: g * (y * kept),             keep=lambda y, x: sigmoid(-x))
 relu          = Rule(lambda x: np.where(x < 0, 0.0, x),
                                    lambda g, y, x: np.where(y <= 0, 0.0, g))
 leaky_relu    = Rule(lambda x, *, negative_slope: np.where(x > 0, x, x * negative_slope),

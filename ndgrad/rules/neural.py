@@ -16,7 +16,7 @@ def _along(x: Any, axis: Any = -1) -> Call:
 
 def _exponentials(x: Any, axis: int) -> tuple[Any, Any, Any]:
     """The scores less their largest, their exponentials, and the sum of these. Nothing overflows."""
-    z = x - np.maximum.reduce(x, axis=axis, keepdims=True)
+    z = x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
     e = np.exp(z)
     return z, e, np.add.reduce(e, axis=axis, keepdims=True)
 

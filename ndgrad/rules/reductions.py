@@ -39,10 +39,7 @@ def _running(x: Any, axis: Any = None) -> Call:
 
 def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """The shape that a reduction of `shape` has with `keepdims=True`."""
-    if axis is None:
-        return (1,) * len(shape)
-    axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
-    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+    return tuple(1 if reduced else n for n, reduced in zip(shape, _reduced(shape, axis), strict=True))
 
 
 def restore(g: Any, shape: tuple[int, ...], axis: Axis) -> Any:
@@ -56,8 +53,9 @@ def count(shape: tuple[int, ...], axis: Axis) -> int:
 
 
 def _reduced(shape: tuple[int, ...], axis: Axis) -> list[bool]:
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    reduced = {a % len(shape) for a in axes}
+    if axis is None or not shape:  # of no axes NumPy takes 0 and -1 for an axis, and reduces nothing
+        return [True] * len(shape)
+    reduced = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
     return [i in reduced for i in range(len(shape))]
 
 
@@ -130,8 +128,8 @@ def _extreme_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> 
 
 def _logsumexp(x: Any, *, axis: Axis, keepdims: bool) -> tuple[Any, Any]:
     """The largest number is taken out first, so that nothing overflows. Keeps each number's share of the sum."""
-    top = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
-    top = np.where(np.isfinite(top), top, np.zeros_like(top))
+    limit = np.finfo(x.dtype).max  # an infinite top would leave nothing but NaN
+    top = np.clip(np.maximum.reduce(x, axis=axis, keepdims=True, initial=-limit), -limit, limit)
     e = np.exp(x - top)
     total = np.add.reduce(e, axis=axis, keepdims=True)
     y = np.log(total) + top

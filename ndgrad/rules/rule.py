@@ -62,6 +62,7 @@ class Rule:
         self.method = method
         self.variadic = variadic
         self.views = views
+        self.weak = isinstance(forward, np.ufunc) or bool(operator)  # NumPy's operators let Python numbers be weak
         self.__doc__ = doc
         self.__name__ = ""
 

@@ -22,12 +22,14 @@ def _ints(numbers: Sequence[Any]) -> tuple[int, ...]:
     return tuple(operator.index(n) for n in numbers)
 
 
-def _reshape(x: Any, *shape: Any) -> Call:
-    return (x,), {"shape": _ints(shape)}
+def _reshape(x: Any, *numbers: Any, shape: Any = None) -> Call:
+    """`reshape(x, 2, 3)`, `reshape(x, (2, 3))` and `reshape(x, shape=(2, 3))` mean the same."""
+    return (x,), {"shape": _ints(numbers if shape is None else (shape,))}
 
 
-def _transpose(x: Any, *axes: Any) -> Call:
-    return (x,), {"axes": None if axes in ((), (None,)) else _ints(axes)}
+def _transpose(x: Any, *numbers: Any, axes: Any = None) -> Call:
+    given = numbers if axes is None else (axes,)
+    return (x,), {"axes": None if given in ((), (None,)) else _ints(given)}
 
 
 def _inverse(axes: tuple[int, ...] | None) -> list[int] | None:
@@ -135,7 +137,7 @@ stack        = Rule(lambda *xs, axis: np.stack(xs, axis=axis),
 split        = Rule(lambda x, *, start, stop, axis: x[_piece(x.ndim, start, stop, axis)],
                     lambda g, y, x, *, start, stop, axis: scatter(g, _piece(x.ndim, start, stop, axis), x.shape),
                     bind=_split,     numpy=(np.split,),    views=True)
-pad          = Rule(lambda x, *, pad_width, mode, **values: np.pad(x, pad_width, mode, **values),
+pad          = Rule(lambda x, *, pad_width, mode, **values: np.pad(x, pad_width, mode, **values) if x.ndim else x,
                     _pad_pullback,
-                    bind=_pad,       numpy=(np.pad,))
+                    bind=_pad,       numpy=(np.pad,),      views=True)
 # fmt: on

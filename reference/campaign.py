@@ -1,0 +1,191 @@
+"""Many programs: each op in turn, then expressions of all of them. What fails is shrunk, and named for the op at fault.
+
+Program `i` of a campaign depends on the seed, the op and `i` alone. It comes from a plain source, which is faster than
+Hypothesis; the choices of a program that fails are handed to Hypothesis as an example to start from, and it shrinks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
+from hypothesis.errors import HypothesisException
+
+from reference.engines import Engine, TorchEngine
+from reference.generator import draw_program
+from reference.program import LEAF, Operand, Program, Step
+from reference.source import Seeded, Unsuited
+from reference.strategies import programs
+from reference.verdict import Kind, Result, Verdict, judge
+
+EXPRESSIONS = "expressions"  # where an op's name stands for programs of any ops
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How many programs a campaign runs: for each op, and of any ops."""
+
+    for_each_op: int
+    expressions: int
+
+
+PROFILES = {
+    "quick": Profile(for_each_op=30, expressions=600),
+    "standard": Profile(for_each_op=130, expressions=2_500),
+    "deep": Profile(for_each_op=3_000, expressions=60_000),
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A program that an engine is wrong on, as small as it could be made.
+
+    Args:
+        op: the op that is at fault, as far as one alone shows it.
+        program: the smallest that fails in the same way.
+        verdict: what is wrong with it.
+        found: the seed, the op drawn for and the number of the program that it was found as.
+    """
+
+    op: str
+    program: Program
+    verdict: Verdict
+    found: tuple[int, str, int]
+
+
+@dataclass
+class Record:
+    """What came of the programs drawn for one op."""
+
+    op: str
+    programs: int = 0
+    numbers: int = 0
+    worst: float = 0.0
+    conditioned: int = 0
+    inconclusive: int = 0
+    refused: int = 0
+    unsuited: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+    def add(self, verdict: Verdict) -> None:
+        """Count a verdict."""
+        self.programs += 1
+        self.numbers += verdict.numbers
+        self.worst = max(self.worst, verdict.worst)
+        self.conditioned += verdict.result is Result.CONDITIONED
+        self.inconclusive += verdict.result is Result.INCONCLUSIVE
+        self.refused += verdict.refused
+
+
+def campaign(
+    engine: Engine, reference: TorchEngine, ops: Sequence[str], profile: Profile, seed: int
+) -> Iterator[Record]:
+    """Run programs for each op and then expressions; give the record of each as it is complete.
+
+    An op's programs end with the first that fails, for the next would mostly fail in the same way.
+    """
+    for op in ops:
+        yield _drawn_for(op, engine, reference, ops, profile.for_each_op, seed)
+    yield _drawn_for(EXPRESSIONS, engine, reference, ops, profile.expressions, seed)
+
+
+def _drawn_for(
+    op: str, engine: Engine, reference: TorchEngine, ops: Sequence[str], number: int, seed: int
+) -> Record:
+    record = Record(op)
+    focus = None if op == EXPRESSIONS else op
+    for i in range(number):
+        source = Seeded(seed, op, i)
+        try:
+            program = draw_program(source, focus, ops)
+        except Unsuited:
+            record.unsuited += 1
+            continue
+        verdict = judge(program, engine, reference)
+        record.add(verdict)
+        if verdict.result is Result.ENGINE_WRONG:
+            small = smallest(program, source.choices, verdict, engine, reference, focus, ops)
+            record.failures.append(explained(small, engine, reference, (seed, op, i)))
+            break
+    return record
+
+
+def explained(program: Program, engine: Engine, reference: TorchEngine, found: tuple[int, str, int]) -> Failure:
+    """Judge a failing program once more, and name the op at fault."""
+    verdict = judge(program, engine, reference)
+    return Failure(at_fault(program, verdict, engine, reference), program, verdict, found)
+
+
+# The smallest program that fails in the same way.
+
+
+def smallest(
+    program: Program,
+    choices: Sequence[int],
+    verdict: Verdict,
+    engine: Engine,
+    reference: TorchEngine,
+    focus: str | None,
+    ops: Sequence[str],
+) -> Program:
+    """Hand the choices behind a failing program to Hypothesis, as an example of its own, to be shrunk."""
+    kinds = {finding.kind for finding in verdict.findings}
+
+    def fails(candidate: Program) -> bool:
+        again = judge(candidate, engine, reference, repeat=Kind.NON_DETERMINISTIC in kinds)
+        return again.result is Result.ENGINE_WRONG and bool(kinds & {f.kind for f in again.findings})
+
+    database, key = InMemoryExampleDatabase(), b"failing"
+    database.save(key, choices_to_bytes(choices))
+    try:
+        shrunk: Program = find(programs(focus, ops), fails, settings=_shrinking(database), database_key=key)
+    except HypothesisException:  # it does not fail a second time: then it is reported as it was
+        return program
+    return shrunk
+
+
+def _shrinking(database: InMemoryExampleDatabase) -> settings:
+    return settings(
+        database=database,
+        phases=(Phase.reuse, Phase.shrink),
+        max_examples=1,
+        deadline=None,
+        derandomize=False,
+        suppress_health_check=tuple(HealthCheck),
+    )
+
+
+# The op at fault.
+
+
+def at_fault(program: Program, verdict: Verdict, engine: Engine, reference: TorchEngine) -> str:
+    """The op of the first step that fails by itself, on the operands that it has in the program; else the last one."""
+    if any(f.kind is Kind.RAISED for f in verdict.findings):
+        done = len(engine.run(program).values)
+        return program.steps[min(done, len(program.steps) - 1)].op
+    for alone in _steps_alone(program, reference):
+        if judge(alone, engine, reference).result is Result.ENGINE_WRONG:
+            return alone.steps[0].op
+    return program.steps[-1].op
+
+
+def _steps_alone(program: Program, reference: TorchEngine) -> Iterator[Program]:
+    """Each step as a program of its own, with the cotangent varied so that no two numbers get the same."""
+    wanted = reference.run(program)
+    values = [*(o.data for o in program.operands), *wanted.values]
+    for step, value in zip(program.steps, wanted.values, strict=False):
+        used = list(dict.fromkeys(step.inputs))
+        operands = tuple(_as_operand(program, i, values[i]) for i in used)
+        cotangent = np.arange(1, value.size + 1, dtype=value.dtype).reshape(value.shape) / 2
+        if any(o.kind == LEAF for o in operands):
+            yield Program(
+                operands, (Step(step.op, tuple(used.index(i) for i in step.inputs), step.options),), cotangent
+            )
+
+
+def _as_operand(program: Program, i: int, value: np.ndarray) -> Operand:
+    name = program.names[i]
+    return replace(program.operands[i]) if i < len(program.operands) else Operand(name, np.array(value), LEAF)

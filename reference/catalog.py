@@ -1,0 +1,320 @@
+"""The other table: what every op must agree with. One row an op; the rest of this package walks it.
+
+A row names the op's mirror in PyTorch: dull, of the same name, and never the formula that an engine implements. Where
+PyTorch means something else by the same words, the mirror translates, and says so. The row also says where operands may
+lie, with what shapes and options the op is met, and what holds at kinks and ties.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own habit
+
+from reference import plans
+from reference.plans import Plan, alone, broadcast, unmated
+
+Tensor: TypeAlias = torch.Tensor
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Where an operand may lie.
+
+    Args:
+        name: for reports.
+        least: the numbers lie above this one.
+        numbers: the ordinary ones, the simplest first; short, so that a case can be redone by hand.
+        edges: what is met on purpose: zeros of both signs, the domain's ends and beyond them, the tiny and the large.
+        nonzero: whether 0 is outside.
+    """
+
+    name: str
+    least: float
+    numbers: tuple[float, ...]
+    edges: tuple[float, ...]
+    nonzero: bool = False
+
+    def holds(self, x: np.ndarray) -> bool:
+        """Whether all numbers of an array lie here."""
+        return bool((x > self.least).all()) and not (self.nonzero and not x.all())
+
+
+_EIGHTHS = tuple(itertools.chain((1.0, 2.0, -1.0, 0.5, -2.0, 3.0, -0.5, 1.5), (k / 8 for k in range(-31, 32, 2))))
+_EDGES = (0.0, -0.0, 1.0, -1.0, 2.0, 1e-12, -1e-12, 1000.0, -1000.0)
+
+# fmt: off
+REAL     = Domain("real",      -math.inf, _EIGHTHS, _EDGES)
+NONZERO  = Domain("not 0",     -math.inf, _EIGHTHS, _EDGES, nonzero=True)
+POSITIVE = Domain("above 0",   0.0,       tuple(x for x in _EIGHTHS if x > 0), _EDGES)
+ABOVE_M1 = Domain("above -1",  -1.0,      tuple(x for x in _EIGHTHS if x > -1), (*_EDGES, -1.0))
+POWERS   = Domain("exponents", -math.inf, (2.0, 3.0, -1.0, 0.5, 1.0, -2.0, 1.5, 0.25), (0.0, 1.0, 2.0, -1.0, 0.5, 3.0))
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of an op beside what it computes.
+
+    Args:
+        op: its name.
+        mirror: the same in PyTorch, `mirror(*tensors, **options)`.
+        lie: where each operand may lie; the last holds for all further ones.
+        plan: the shapes and options that it is met with.
+        spoilt: shapes and options that NumPy refuses, and so must both sides.
+        kinks: what holds at its kinks and ties, where it decides by comparing numbers.
+        selects: whether it only chooses among its operands' numbers, and so never rounds.
+        deviates: where an engine is not held to PyTorch, and why.
+    """
+
+    op: str
+    mirror: Callable[..., Tensor]
+    lie: tuple[Domain, ...]
+    plan: Plan
+    spoilt: Plan | None = None
+    kinks: str = ""
+    selects: bool = False
+    deviates: str = ""
+
+    def domain(self, position: int) -> Domain:
+        """Where the operand at a position may lie."""
+        return self.lie[min(position, len(self.lie) - 1)]
+
+
+# Mirrors, where PyTorch's function is not the op as it stands.
+
+
+def _dims(x: Tensor, axis: Any) -> tuple[int, ...]:
+    return tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+
+
+def _over(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A reduction over dims. `dim=()` reduces everything in PyTorch and nothing in NumPy: an axis of 1 stands in."""
+
+    def mirror(x: Tensor, *, axis: Any, keepdims: bool, **options: Any) -> Tensor:
+        if _dims(x, axis):
+            return function(x, dim=_dims(x, axis), keepdim=keepdims, **options)
+        return function(x.unsqueeze(-1), dim=(-1,), keepdim=False, **options)
+
+    return mirror
+
+
+def _prod(x: Tensor, *, dim: tuple[int, ...], keepdim: bool) -> Tensor:
+    """PyTorch multiplies along one dim at a time."""
+    dims = [d % x.ndim for d in dim]
+    if len(set(dims)) < len(dims) or not all(-x.ndim <= d < x.ndim for d in dim):
+        raise IndexError(f"dims {dim} of {x.ndim}")
+    for d in sorted(dims, reverse=True):
+        x = x.prod(dim=d, keepdim=keepdim)
+    return x
+
+
+def _spread(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """PyTorch warns where too few numbers are left; that they are met is meant."""
+
+    def mirror(x: Tensor, *, dim: tuple[int, ...], keepdim: bool, ddof: int) -> Tensor:
+        if math.prod(x.shape[d] for d in dim) > ddof:
+            return function(x, dim=dim, keepdim=keepdim, correction=ddof)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            return function(x, dim=dim, keepdim=keepdim, correction=ddof)
+
+    return mirror
+
+
+def _cumsum(x: Tensor, *, axis: int | None) -> Tensor:
+    return x.reshape(-1).cumsum(0) if axis is None else x.cumsum(axis)
+
+
+def _expand_dims(x: Tensor, *, axis: Any) -> Tensor:
+    axes = _dims(x, axis)
+    rank = x.ndim + len(axes)
+    if any(not -rank <= a < rank for a in axes):
+        raise IndexError(f"axes {axes} of {rank}")
+    for a in sorted(a % rank for a in axes):
+        x = x.unsqueeze(a)
+    return x
+
+
+def _squeeze(x: Tensor, *, axis: Any) -> Tensor:
+    """PyTorch leaves an axis that is too long; NumPy refuses."""
+    axes = tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else _dims(x, axis)
+    if any(x.shape[a] != 1 for a in axes):
+        raise ValueError(f"cannot squeeze {axes} of {tuple(x.shape)}")
+    return x.squeeze(axes) if axes else x.clone()
+
+
+def _flip(x: Tensor, *, axis: Any) -> Tensor:
+    return x.flip(_dims(x, axis))
+
+
+def _concatenate(*xs: Tensor, axis: int | None) -> Tensor:
+    """PyTorch passes over arrays of shape (0,); NumPy wants the same number of axes."""
+    if axis is None:
+        return torch.cat([x.reshape(-1) for x in xs])
+    if len({x.ndim for x in xs}) > 1:
+        raise ValueError("numbers of axes differ")
+    return torch.cat(xs, dim=axis)
+
+
+def _places(x: Tensor) -> np.ndarray:
+    """Each number's place in the flattened operand, in the operand's shape."""
+    return np.arange(math.prod(x.shape)).reshape(tuple(x.shape))
+
+
+def _taken(x: Tensor, places: np.ndarray) -> Tensor:
+    """The numbers at these places: NumPy's indexing of places stands in for PyTorch's, which has other rules."""
+    return x.reshape(-1)[torch.tensor(np.array(places))]
+
+
+def _scatter(x: Tensor, *, index: Any, shape: tuple[int, ...]) -> Tensor:
+    places = torch.tensor(np.array(np.arange(math.prod(shape)).reshape(shape)[index]))
+    zeros = torch.zeros(math.prod(shape), dtype=x.dtype)
+    return zeros.index_put((places,), x.broadcast_to(places.shape), accumulate=True).reshape(shape)
+
+
+def _split(x: Tensor, *, indices_or_sections: Any, axis: int, piece: int) -> Tensor:
+    return _taken(x, np.split(_places(x), indices_or_sections, axis=axis)[piece])
+
+
+def _pad(x: Tensor, *, pad_width: Any, mode: str, constant_values: float = 0) -> Tensor:
+    """PyTorch pads the last axes first; its other modes know fewer shapes than NumPy's."""
+    if mode != "constant":
+        return _taken(x, np.pad(_places(x), pad_width, mode=mode))  # type: ignore[call-overload]
+    widths = np.broadcast_to(pad_width, (x.ndim, 2))
+    if (widths < 0).any():
+        raise ValueError("widths below 0 cut in PyTorch")
+    return F.pad(x, [int(w) for w in widths[::-1].ravel()], value=constant_values)
+
+
+def _clip(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """PyTorch refuses an upper bound that makes the result larger than the operand and the lower bound do."""
+    return torch.clamp(*torch.broadcast_tensors(x, low, high))
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    """PyTorch's tensordot stretches an axis of 1 to any length; NumPy refuses."""
+    if not a.ndim or not b.ndim:
+        return a * b
+    along = -1 if b.ndim == 1 else -2
+    if a.shape[-1] != b.shape[along]:
+        raise ValueError(f"{tuple(a.shape)} and {tuple(b.shape)} are not aligned")
+    return torch.tensordot(a, b, dims=([-1], [along]))
+
+
+def _softplus(x: Tensor) -> Tensor:
+    """softplus(x) = log(exp(0) + exp(x)): PyTorch's own softplus gives `x` itself above 20, and is off by 1e-9."""
+    return torch.logaddexp(torch.zeros_like(x), x)
+
+
+_SOFTPLUS = "mirrored by logaddexp(0, x): PyTorch's softplus leaves out log1p(exp(-x)) above 20, up to 2e-9"
+_LOGSUMEXP = "PyTorch's gradient exp(x - y) loses digits where x is large; the probabilities themselves do not"
+
+# fmt: off
+CATALOG: dict[str, Row] = {row.op: row for row in (
+    #    op             PyTorch                       operands lie in      shapes and options                  what NumPy refuses
+    Row("add",          torch.add,                    (REAL,),             broadcast(2),                       unmated(2)),
+    Row("subtract",     torch.subtract,               (REAL,),             broadcast(2),                       unmated(2)),
+    Row("multiply",     torch.multiply,               (REAL,),             broadcast(2),                       unmated(2)),
+    Row("divide",       torch.divide,                 (REAL, NONZERO),     broadcast(2),                       unmated(2)),
+    Row("power",        torch.pow,                    (POSITIVE, POWERS),  broadcast(2),                       unmated(2),
+        kinks="slope 0 towards the base where the exponent is 0, and towards the exponent where the base is 0"),
+    Row("negative",     torch.negative,               (REAL,),             alone()),
+    Row("positive",     torch.positive,               (REAL,),             alone()),
+    Row("abs",          torch.abs,                    (REAL,),             alone(),
+        kinks="slope 0 at 0", selects=True),
+    Row("exp",          torch.exp,                    (REAL,),             alone()),
+    Row("log",          torch.log,                    (POSITIVE,),         alone()),
+    Row("log1p",        torch.log1p,                  (ABOVE_M1,),         alone()),
+    Row("expm1",        torch.expm1,                  (REAL,),             alone()),
+    Row("sqrt",         torch.sqrt,                   (POSITIVE,),         alone()),
+    Row("square",       torch.square,                 (REAL,),             alone()),
+    Row("sin",          torch.sin,                    (REAL,),             alone()),
+    Row("cos",          torch.cos,                    (REAL,),             alone()),
+    Row("tan",          torch.tan,                    (REAL,),             alone()),
+    Row("tanh",         torch.tanh,                   (REAL,),             alone()),
+    Row("sigmoid",      torch.sigmoid,                (REAL,),             alone()),
+    Row("relu",         torch.relu,                   (REAL,),             alone(),
+        kinks="slope 0 at 0", selects=True),
+    Row("leaky_relu",   F.leaky_relu,                 (REAL,),             alone(plans.fixed("negative_slope", [0.01, 0.5, 0.0, 2.0])),
+        kinks="the negative side's slope at 0", selects=True),
+    Row("softplus",     _softplus,                    (REAL,),             alone(),
+        deviates=_SOFTPLUS),
+    Row("maximum",      torch.maximum,                (REAL,),             broadcast(2),                       unmated(2),
+        kinks="operands that tie share equally", selects=True),
+    Row("minimum",      torch.minimum,                (REAL,),             broadcast(2),                       unmated(2),
+        kinks="operands that tie share equally", selects=True),
+    Row("clip",         _clip,                        (REAL,),             broadcast(3),                       unmated(3),
+        kinks="at a bound all goes to the operand, none to the bound", selects=True),
+    Row("where",        lambda a, b, *, condition: torch.where(torch.tensor(condition), a, b),
+                                                      (REAL,),             broadcast(2, plans.condition),      unmated(2, plans.condition)),
+    Row("astype",       lambda x, *, dtype: x.to(getattr(torch, dtype)),
+                                                      (REAL,),             alone(plans.fixed("dtype", ["float64", "float32"]))),
+
+    Row("sum",          _over(torch.sum),             (REAL,),             alone(plans.reduced),               alone(plans.axis_outside_reduced)),
+    Row("mean",         _over(torch.mean),            (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced)),
+    Row("prod",         _over(_prod),                 (REAL,),             alone(plans.reduced),               alone(plans.axis_outside_reduced)),
+    Row("var",          _over(_spread(torch.var)),    (REAL,),             alone(plans.spread),                alone(plans.axis_outside_spread)),
+    Row("std",          _over(_spread(torch.std)),    (REAL,),             alone(plans.spread),                alone(plans.axis_outside_spread),
+        kinks="slope 0 where the spread is 0"),
+    Row("max",          _over(torch.amax),            (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
+        kinks="numbers that tie share equally", selects=True),
+    Row("min",          _over(torch.amin),            (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
+        kinks="numbers that tie share equally", selects=True),
+    Row("logsumexp",    _over(torch.logsumexp),       (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
+        deviates=_LOGSUMEXP),
+    Row("softmax",      lambda x, *, axis: torch.softmax(x, axis),
+                                                      (REAL,),             alone(plans.one_axis),              alone(plans.axis_outside)),
+    Row("log_softmax",  lambda x, *, axis: torch.log_softmax(x, axis),
+                                                      (REAL,),             alone(plans.one_axis),              alone(plans.axis_outside)),
+    Row("cumsum",       _cumsum,                      (REAL,),             alone(plans.axis_or_none),          alone(plans.axis_outside)),
+
+    Row("reshape",      torch.reshape,                (REAL,),             alone(plans.new_shape),             alone(plans.wrong_shape)),
+    Row("transpose",    lambda x, *, axes: torch.permute(x, tuple(reversed(range(x.ndim))) if axes is None else axes),
+                                                      (REAL,),             alone(plans.permutation),           alone(plans.wrong_permutation)),
+    Row("swapaxes",     lambda x, *, axis1, axis2: torch.swapaxes(x, axis1, axis2),
+                                                      (REAL,),             alone(plans.axis_pair),             alone(plans.axis_pair_outside)),
+    Row("expand_dims",  _expand_dims,                 (REAL,),             alone(plans.new_axes),              alone(plans.axis_outside)),
+    Row("squeeze",      _squeeze,                     (REAL,),             alone(plans.ones),                  alone(plans.not_one)),
+    Row("broadcast_to", lambda x, *, shape: torch.broadcast_to(x, shape),
+                                                      (REAL,),             alone(plans.target_shape),          alone(plans.narrow_target)),
+    Row("flip",         _flip,                        (REAL,),             alone(plans.axes),                  alone(plans.axis_outside)),
+    Row("concatenate",  _concatenate,                 (REAL,),             plans.joined,                       plans.misjoined),
+    Row("stack",        lambda *xs, axis: torch.stack(xs, dim=axis),
+                                                      (REAL,),             plans.stacked,                      plans.misstacked),
+    Row("split",        _split,                       (REAL,),             alone(plans.pieces),                alone(plans.uneven)),
+    Row("pad",          _pad,                         (REAL,),             alone(plans.padding),               alone(plans.negative_padding)),
+
+    Row("getitem",      lambda x, *, index: _taken(x, _places(x)[index]),
+                                                      (REAL,),             alone(plans.index),                 alone(plans.index_outside)),
+    Row("scatter",      _scatter,                     (REAL,),             alone(plans.scattered),             alone(plans.scattered_outside)),
+
+    Row("matmul",       torch.matmul,                 (REAL,),             plans.matrices,                     plans.mismatched),
+    Row("dot",          _dot,                         (REAL,),             plans.dotted,                       plans.mismatched),
+    Row("outer",        lambda a, b: torch.outer(a.reshape(-1), b.reshape(-1)),
+                                                      (REAL,),             plans.outers),
+)}
+# fmt: on
+
+
+def promoted(operands: Sequence[Any]) -> np.dtype[Any]:
+    """The dtype that operands are cast to before they meet: NumPy's promotion of those that are floating.
+
+    Integers, booleans and Python numbers take the dtype of the floats beside them.
+    """
+    return np.result_type(*(o.dtype for o in operands if isinstance(o, np.ndarray) and o.dtype.kind == "f"))
+
+
+def forward(row: Row, operands: Sequence[Any], options: dict[str, Any]) -> np.ndarray:
+    """Compute an op on plain arrays, by its mirror: what the generator needs to know of a value it goes on from."""
+    dtype = promoted(operands)
+    with torch.no_grad():
+        tensors = [torch.tensor(np.array(o, dtype)) for o in operands]
+        result: np.ndarray = row.mirror(*tensors, **options).numpy()
+    return result

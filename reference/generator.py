@@ -1,0 +1,278 @@
+"""Draws programs. It knows the catalogue and where choices come from, and nothing of engines or verdicts.
+
+A program grows step by step: an op from the catalogue, an operand that is there already or a fresh one, the shapes and
+options of the op's plan. Values are computed along the way, by the mirror, so that a logarithm is rarely met with what
+it is not defined for, and numbers do not run away. What the result does not depend on is left out at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from reference.catalog import CATALOG, REAL, Domain, Row, forward, promoted
+from reference.plans import MOST_NUMBERS, Options, Shape, any_shape
+from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step
+from reference.source import Source, Unsuited, chance, pick
+
+ORDINARY, EDGES, NONFINITE, REFUSED = "ordinary", "edges", "nonfinite", "refused"
+# Of a hundred programs so many of each manner. Edges are kinks, ties, poles, the tiny and the large.
+_MANNERS = [ORDINARY] * 74 + [EDGES] * 18 + [NONFINITE] * 3 + [REFUSED] * 5
+_NAMES = ("x", "y", "z", "w", "u", "v")
+_LARGEST = 1e4  # of an ordinary value: beyond, exponentials overflow and differences lose all digits
+_TRIES = 6  # how often a step is drawn anew before the program goes on without it
+
+
+@dataclass(eq=False)
+class _Node:
+    """A value of a growing program: an operand, or a step on other nodes."""
+
+    value: np.ndarray
+    operand: Operand | None = None
+    op: str = ""
+    inputs: tuple[_Node, ...] = ()
+    options: Options = field(default_factory=dict)
+
+    @property
+    def given(self) -> Any:
+        """The value as a mirror is given it: a Python number as such."""
+        return self.operand.array if self.operand is not None and self.operand.kind == NUMBER else self.value
+
+
+def draw_program(source: Source, focus: str | None = None, ops: Sequence[str] | None = None) -> Program:
+    """Draw a program.
+
+    Args:
+        source: where the choices come from.
+        focus: an op that stands in it, with other steps before and after.
+        ops: what the other steps are made of; the whole catalogue by default.
+
+    Raises:
+        Unsuited: nothing came of these choices; draw again.
+    """
+    growing = _Growing(source, pick(source, _MANNERS), tuple(ops or CATALOG))
+    program = growing.around(CATALOG[focus]) if focus else growing.expression()
+    return program
+
+
+class _Growing:
+    """A program while it is drawn."""
+
+    def __init__(self, source: Source, manner: str, ops: tuple[str, ...]) -> None:
+        self.source = source
+        self.manner = manner
+        self.ops = ops
+        self.dtype = pick(source, [np.dtype("float64")] * 7 + [np.dtype("float32")] * 3)
+        self.nodes: list[_Node] = []
+
+    def around(self, row: Row) -> Program:
+        """One op in mid-program: up to two steps before it, up to two after."""
+        for _ in range(pick(self.source, [0, 1, 0, 2])):
+            self._grow(self._any_row)
+        if self.manner == REFUSED and row.spoilt is not None:
+            return self._refused(row)
+        node = self._grow(lambda: row)
+        if node is None:
+            raise Unsuited
+        for _ in range(pick(self.source, [1, 0, 2, 1])):
+            node = self._grow(self._any_row, node) or node
+        return self._finished(node)
+
+    def expression(self) -> Program:
+        """Two to nine steps of any ops, each more likely to go on from what was made last."""
+        node = None
+        for _ in range(self.source.integer(2, 8)):
+            node = self._grow(self._any_row, node if chance(self.source, 60) else None) or node
+        if self.manner == REFUSED:
+            row = self._any_row()
+            return self._refused(row) if row.spoilt else self._finished(node)
+        return self._finished(node)
+
+    def _any_row(self) -> Row:
+        return CATALOG[pick(self.source, self.ops)]
+
+    # Steps.
+
+    def _grow(self, choose: Callable[[], Row], onto: _Node | None = None) -> _Node | None:
+        """Add a step, on a given node if there is one; None where no try came out well."""
+        for _ in range(_TRIES):
+            try:
+                return self._step(choose(), onto)
+            except Unsuited:
+                continue
+        return None
+
+    def _step(self, row: Row, onto: _Node | None) -> _Node:
+        count = len(self.nodes)
+        slot = self.source.integer(0, row.plan.slots - 1)
+        base = onto or self._base(row, slot)
+        if base.operand is None and self.manner == ORDINARY and not row.domain(slot).holds(base.value):
+            self._only(chance(self.source, 15))
+        shapes, options = row.plan.draw(self.source, base.value.shape, slot)
+        inputs = [base if i == slot else self._other(row, i, shape, base) for i, shape in enumerate(shapes)]
+        with np.errstate(all="ignore"):
+            value = forward(row, [n.given for n in inputs], options)
+        try:
+            self._only(self._ordinary(value))
+        except Unsuited:
+            del self.nodes[count:]
+            raise
+        node = _Node(value, op=row.op, inputs=tuple(inputs), options=options)
+        self.nodes.append(node)
+        return node
+
+    def _only(self, condition: bool) -> None:  # noqa: FBT001 - the condition is all there is to say
+        if not condition:
+            raise Unsuited
+
+    def _ordinary(self, value: np.ndarray) -> bool:
+        """Whether a value is one to go on from; on purpose, the other manners take what comes, if it is small."""
+        small = value.size <= MOST_NUMBERS
+        if self.manner in (EDGES, NONFINITE):
+            return small
+        return small and bool((np.abs(value) <= _LARGEST).all())
+
+    def _base(self, row: Row, slot: int) -> _Node:
+        """What a step starts from: something that is there, or a fresh leaf."""
+        if self.nodes and chance(self.source, 65):
+            steps = [n for n in self.nodes if n.operand is None or n.operand.kind == LEAF]
+            return pick(self.source, steps[::-1])
+        return self._leaf(any_shape(self.source), row.domain(slot))
+
+    def _other(self, row: Row, position: int, shape: Shape, base: _Node) -> _Node:
+        """Another operand of a step: the same one again, an earlier value of this shape, or a fresh one."""
+        manner = pick(self.source, ["leaf"] * 10 + ["constant"] * 4 + ["number"] * 3 + ["again"] * 6)
+        domain = row.domain(position)
+        fitting = [n for n in (base, *self.nodes[::-1]) if n.value.shape == shape and n.value.dtype.kind == "f"]
+        if manner == "again" and fitting:
+            node = pick(self.source, fitting)
+            if self.manner != ORDINARY or domain.holds(node.value):
+                return node
+        if manner == "number" and shape == ():
+            return self._number(domain)
+        return self._constant(shape, domain) if manner == "constant" else self._leaf(shape, domain)
+
+    # Operands.
+
+    def _leaf(self, shape: Shape, domain: Domain) -> _Node:
+        other = np.dtype("float32" if self.dtype == np.float64 else "float64")
+        dtype = other if chance(self.source, 4) else self.dtype
+        return self._operand(self._data(shape, domain, dtype), LEAF)
+
+    def _constant(self, shape: Shape, domain: Domain) -> _Node:
+        data = self._data(shape, domain, self.dtype)
+        if chance(self.source, 15) and np.isfinite(data).all():
+            whole = np.where(data == 0, 0, np.sign(data) * np.ceil(np.abs(data)))
+            data = whole.astype(pick(self.source, ["int64", "bool"]))
+        return self._operand(data, ARRAY)
+
+    def _number(self, domain: Domain) -> _Node:
+        number = self._choice(domain)
+        whole = number == number // 1 and abs(number) < 1e6  # noqa: PLR2004 - 2 as often as 2.0
+        return self._operand(np.asarray(int(number) if whole and chance(self.source, 50) else number), NUMBER)
+
+    def _operand(self, data: np.ndarray, kind: str) -> _Node:
+        layout = "C" if kind == NUMBER else self._layout()
+        if layout == "repeated":
+            data = np.array(np.broadcast_to(data[:1], data.shape)) if data.ndim and data.size else data
+        node = _Node(data, operand=Operand("", data, kind, layout))
+        self.nodes.append(node)
+        return node
+
+    def _layout(self) -> str:
+        return pick(self.source, ["C"] * 12 + ["F", "F", "reversed", "reversed", "repeated"])
+
+    def _data(self, shape: Shape, domain: Domain, dtype: np.dtype[Any]) -> np.ndarray:
+        if self.manner != ORDINARY and chance(self.source, 25):  # ties: two different numbers in all
+            some = [self._choice(domain), self._choice(domain)]
+            numbers = [pick(self.source, some) for _ in range(int(np.prod(shape)))]
+        else:
+            numbers = [self._choice(domain) for _ in range(int(np.prod(shape)))]
+        return np.array(numbers, dtype).reshape(shape)
+
+    def _choice(self, domain: Domain) -> float:
+        if self.manner == EDGES and chance(self.source, 40):
+            return pick(self.source, domain.edges)
+        if self.manner == NONFINITE and chance(self.source, 25):
+            return pick(self.source, [np.inf, np.nan, -np.inf])
+        return pick(self.source, domain.numbers)
+
+    # The end.
+
+    def _refused(self, row: Row) -> Program:
+        """A program whose last step NumPy refuses."""
+        if row.spoilt is None:
+            raise Unsuited
+        slot = self.source.integer(0, row.spoilt.slots - 1)
+        base = self._base(row, slot)
+        shapes, options = row.spoilt.draw(self.source, base.value.shape, slot)
+        inputs = [base if i == slot else self._leaf(shape, row.domain(i)) for i, shape in enumerate(shapes)]
+        return _numbered(_Node(np.zeros(0), op=row.op, inputs=tuple(inputs), options=options), None, ())
+
+    def _finished(self, node: _Node | None) -> Program:
+        if node is None or node.operand is not None:
+            raise Unsuited
+        node = self._reusing(node)
+        if not any(n.operand is not None and n.operand.kind == LEAF for n in _reached(node)):
+            raise Unsuited
+        cotangent = self._cotangent(node.value)
+        directions: tuple[np.ndarray, ...] = ()
+        if self.manner == ORDINARY and chance(self.source, 25):
+            leaves = [n for n in _reached(node) if n.operand is not None and n.operand.kind == LEAF]
+            directions = tuple(self._data(n.value.shape, REAL, n.value.dtype) for n in leaves)
+        return _numbered(node, cotangent, directions)
+
+    def _reusing(self, node: _Node) -> _Node:
+        """Sometimes a leaf is used again and again, up to eleven times more."""
+        leaves = [n for n in _reached(node) if n.operand is not None and n.operand.kind == LEAF]
+        if not leaves or not chance(self.source, 12):
+            return node
+        leaf = pick(self.source, leaves)
+        for _ in range(self.source.integer(1, 11)):
+            op = pick(self.source, ["add", "subtract", "multiply"])
+            try:
+                with np.errstate(all="ignore"):
+                    value = forward(CATALOG[op], [node.value, leaf.value], {})
+            except RuntimeError:  # their shapes do not broadcast
+                return node
+            if not self._ordinary(value):
+                return node
+            node = _Node(value, op=op, inputs=(node, leaf))
+        return node
+
+    def _cotangent(self, value: np.ndarray) -> np.ndarray:
+        """Never ones all over; sometimes tiny, sometimes huge."""
+        scale = pick(self.source, [1.0] * 18 + [2.0**-30, 2.0**20])
+        numbers = [pick(self.source, REAL.numbers) * scale for _ in range(value.size)]
+        return np.array(numbers, value.dtype).reshape(value.shape)
+
+
+def _reached(root: _Node) -> list[_Node]:
+    """The nodes that a result depends on, operands first, each step after its inputs."""
+    found: dict[int, _Node] = {}
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if id(node) in found and node.operand is None:
+            continue
+        if node.operand is not None or all(id(i) in found for i in node.inputs):
+            found[id(node)] = node
+        else:
+            stack += [node, *node.inputs[::-1]]
+    order = list(found.values())
+    return [n for n in order if n.operand is not None] + [n for n in order if n.operand is None]
+
+
+def _numbered(root: _Node, cotangent: np.ndarray | None, directions: tuple[np.ndarray, ...]) -> Program:
+    """The program that ends in a node, its operands named in the order in which it needs them."""
+    nodes = _reached(root)
+    places = {id(node): place for place, node in enumerate(nodes)}
+    names = iter((*_NAMES, *(f"x{i}" for i in range(1, len(nodes)))))
+    operands = tuple(
+        Operand(next(names), n.operand.data, n.operand.kind, n.operand.layout) for n in nodes if n.operand is not None
+    )
+    steps = tuple(Step(n.op, tuple(places[id(i)] for i in n.inputs), n.options) for n in nodes if n.operand is None)
+    return Program(operands, steps, cotangent, directions)

@@ -1,0 +1,261 @@
+"""A case is data: operands, steps, and the cotangent for the result. It prints itself as one line, and reads itself back.
+
+    x=f8([[4.0],[1.0]]); y=f8([1.0,2.0,4.0]); a=multiply(x,y); back(a,f8([[1.0,0.0,0.0],[0.0,2.0,0.0]]))
+
+The line is Python's syntax, read by Python's parser, and interpreted here without running any of it. `f8([...])` is an
+operand that wants a gradient, `const(f8([...]))` an array that does not, a bare number a Python number. This module
+knows no op and no engine.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+LEAF, ARRAY, NUMBER = "leaf", "array", "number"
+LAYOUTS = ("C", "F", "reversed", "repeated")
+_DTYPES = {"f2": "float16", "f4": "float32", "f8": "float64", "i8": "int64", "b1": "bool"}
+_CODES = {np.dtype(dtype): code for code, dtype in _DTYPES.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """A named array that a program starts from.
+
+    Args:
+        name: what reports call it.
+        data: the numbers; of any layout, for `array` makes the one that is wanted.
+        kind: `leaf`, which wants a gradient; `array`, a constant; `number`, a Python number.
+        layout: how the array lies in memory: `C`, `F`, `reversed` (strides below 0) or `repeated` (stride 0).
+    """
+
+    name: str
+    data: np.ndarray
+    kind: str = LEAF
+    layout: str = "C"
+
+    @property
+    def array(self) -> Any:
+        """The operand as an engine is given it: read-only, in its layout; a number as a Python number."""
+        return self.data.item() if self.kind == NUMBER else laid_out(self.data, self.layout)
+
+
+def laid_out(data: np.ndarray, layout: str) -> np.ndarray:
+    """Make a read-only array with these numbers and that layout."""
+    if layout == "F":
+        array = np.array(data, order="F")
+    elif layout == "reversed" and data.ndim:
+        array = np.flip(np.array(np.flip(data), order="C"))
+    elif layout == "repeated" and data.ndim and data.shape[0]:
+        array = np.broadcast_to(np.array(data[:1]), data.shape)
+    else:
+        array = np.array(data, order="C")
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One op on earlier values: those with index below the number of operands are operands, the others results."""
+
+    op: str
+    inputs: tuple[int, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A case: what to compute, and what to differentiate it with.
+
+    Args:
+        operands: where it starts.
+        steps: what it does; the last one's value is its result.
+        cotangent: what arrives at the result, of its shape. None if the last step must be refused.
+        directions: for a second-order case one array for each leaf, of its shape. The gradients are multiplied by them,
+            added up and differentiated again, which is a product of the Hessian with a vector.
+    """
+
+    operands: tuple[Operand, ...]
+    steps: tuple[Step, ...]
+    cotangent: np.ndarray | None
+    directions: tuple[np.ndarray, ...] = ()
+
+    @property
+    def leaves(self) -> tuple[Operand, ...]:
+        """The operands that want a gradient, in order."""
+        return tuple(o for o in self.operands if o.kind == LEAF)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for each value: the operands' own, and a, b, c, ... for the steps."""
+        taken = {o.name for o in self.operands}
+        letters = (n for n in _letters() if n not in taken)
+        return (*(o.name for o in self.operands), *(next(letters) for _ in self.steps))
+
+    @property
+    def result(self) -> int:
+        """The index of the result."""
+        return len(self.operands) + len(self.steps) - 1
+
+    def __str__(self) -> str:
+        names = self.names
+        lines = [f"{o.name}={_operand_text(o)}" for o in self.operands]
+        for i, step in enumerate(self.steps, len(self.operands)):
+            given = [names[j] for j in step.inputs] + [f"{k}={text(v)}" for k, v in step.options.items()]
+            lines.append(f"{names[i]}={step.op}({','.join(given)})")
+        if self.cotangent is not None:
+            along = f",along={text(self.directions)}" if self.directions else ""
+            lines.append(f"back({names[self.result]},{text(self.cotangent)}{along})")
+        return "; ".join(lines)
+
+
+def _letters() -> Iterable[str]:
+    yield from "abcdefghijklmnop"
+    yield from (f"t{i}" for i in count())
+
+
+def _operand_text(operand: Operand) -> str:
+    if operand.kind == NUMBER:
+        return text(operand.data.item())
+    layout = "" if operand.layout == "C" else f',layout="{operand.layout}"'
+    array = text(operand.data)[:-1] + layout + ")"
+    return f"const({array})" if operand.kind == ARRAY else array
+
+
+def text(value: Any) -> str:
+    """Write an array or an option, so that `parse` reads the same back, to the bit."""
+    if isinstance(value, np.ndarray):
+        shape = f",shape={value.shape}".replace(" ", "") if not value.size else ""
+        return f"{_CODES[value.dtype]}({_numbers(value, value.dtype)}{shape})"
+    if isinstance(value, tuple):
+        return f"({','.join(map(text, value))}{',' * (len(value) == 1)})"
+    if isinstance(value, slice):
+        return f"slice({text(value.start)},{text(value.stop)},{text(value.step)})"
+    if value is Ellipsis:
+        return "..."
+    if isinstance(value, (float, np.floating)):
+        return _float(value)
+    if isinstance(value, str):
+        return f'"{value}"'  # double quotes, for the line goes between single ones on a command line
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def _numbers(array: np.ndarray, dtype: np.dtype[Any]) -> str:
+    if array.ndim:
+        return f"[{','.join(_numbers(row, dtype) for row in array)}]"
+    return _float(array[()]) if dtype.kind == "f" else repr(array.item())
+
+
+def _float(number: Any) -> str:
+    if not math.isfinite(number):
+        return "nan" if math.isnan(number) else "inf" if number > 0 else "-inf"
+    short = str(number)
+    return short if type(number)(short) == number else repr(float(number))
+
+
+class NotAProgram(ValueError):  # noqa: N818 - it says what the text is
+    """A text that is not a program, and where it goes wrong."""
+
+
+def parse(line: str) -> Program:
+    """Read a program from the line that it prints. Nothing of the line is run.
+
+    Raises:
+        NotAProgram: the line is something else; the message says where.
+    """
+    try:
+        statements = ast.parse(line.strip()).body
+    except SyntaxError as error:
+        raise NotAProgram(f"not a program: {error.msg} at character {error.offset}") from None
+    return _Reader().read(statements)
+
+
+class _Reader:
+    """Turns the statements of a line into a program."""
+
+    def __init__(self) -> None:
+        self.operands: list[Operand] = []
+        self.steps: list[Step] = []
+        self.names: dict[str, int] = {}
+
+    def read(self, statements: list[ast.stmt]) -> Program:
+        cotangent, directions = None, ()
+        for statement in statements:
+            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                self._assign(statement.targets[0].id, statement.value)
+            elif isinstance(statement, ast.Expr) and _called(statement.value) == "back":
+                cotangent, directions = self._back(statement.value)
+            else:
+                raise NotAProgram(f"expected name=op(...) or back(...), but got: {ast.unparse(statement)}")
+        if not self.steps:
+            raise NotAProgram("the program has no step: expected name=op(...)")
+        return Program(tuple(self.operands), tuple(self.steps), cotangent, directions)
+
+    def _assign(self, name: str, value: ast.expr) -> None:
+        made = _called(value)
+        if made is None or made in _DTYPES or made == "const":
+            if self.steps:
+                raise NotAProgram(f"operand {name} stands after a step: operands come first")
+            self.operands.append(_read_operand(name, value))
+        else:
+            self.steps.append(self._step(made, value))
+        self.names[name] = len(self.operands) + len(self.steps) - 1
+
+    def _step(self, op: str, call: Any) -> Step:
+        return Step(op, tuple(map(self._value, call.args)), {k.arg: _read(k.value) for k in call.keywords})
+
+    def _value(self, node: ast.expr) -> int:
+        if not isinstance(node, ast.Name) or node.id not in self.names:
+            raise NotAProgram(f"{ast.unparse(node)} is no value made before")
+        return self.names[node.id]
+
+    def _back(self, call: Any) -> tuple[Any, tuple[Any, ...]]:
+        if len(call.args) != 2:  # noqa: PLR2004 - the value and its cotangent
+            raise NotAProgram(f"expected back(value, cotangent), but got: {ast.unparse(call)}")
+        if self._value(call.args[0]) != len(self.operands) + len(self.steps) - 1:
+            raise NotAProgram("back(...) must take the last value made")
+        directions = [_read(k.value) for k in call.keywords if k.arg == "along"]
+        return _read(call.args[1]), directions[0] if directions else ()
+
+
+def _called(node: ast.expr) -> str | None:
+    return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
+
+
+def _read_operand(name: str, node: ast.expr) -> Operand:
+    if _called(node) is None:
+        return Operand(name, np.asarray(_read(node)), NUMBER)
+    kind = ARRAY if _called(node) == "const" else LEAF
+    array: Any = node.args[0] if isinstance(node, ast.Call) and kind == ARRAY else node
+    layout = next((_read(k.value) for k in getattr(array, "keywords", ()) if k.arg == "layout"), "C")
+    if layout not in LAYOUTS:
+        raise NotAProgram(f"layout of {name} is {layout!r}, but must be one of {', '.join(LAYOUTS)}")
+    return Operand(name, _read(array), kind, layout)
+
+
+def _read(node: ast.expr) -> Any:
+    """The value of an array, number or option as it was written."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id="nan" | "inf" as name):
+            return float(name)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_read(operand)
+        case ast.Tuple(elts=entries):
+            return tuple(map(_read, entries))
+        case ast.List(elts=entries):
+            return list(map(_read, entries))
+        case ast.Call(func=ast.Name(id="slice"), args=[start, stop, step], keywords=[]):
+            return slice(_read(start), _read(stop), _read(step))
+        case ast.Call(func=ast.Name(id=code), args=[numbers], keywords=keywords) if code in _DTYPES:
+            shape = next((_read(k.value) for k in keywords if k.arg == "shape"), None)
+            array = np.array(_read(numbers), dtype=_DTYPES[code])
+            return array if shape is None else array.reshape(shape)
+    raise NotAProgram(f"cannot read {ast.unparse(node)}")
