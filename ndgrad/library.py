@@ -133,8 +133,8 @@ def _write(file: Any, arrays: Mapping[str, Array]) -> None:
 def _read(path: str | os.PathLike[str]) -> dict[str, Array]:
     """All arrays of an .npz file. Nothing in it is unpickled, for a pickle may run anything."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: np.asarray(array) for name, array in file.items()}
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: np.asarray(array) for name, array in archive.items()}
     except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{os.fspath(path)} is not an .npz file of numbers, or is damaged") from error
 

@@ -107,13 +107,13 @@ def _over(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _prod(x: Tensor, *, dim: tuple[int, ...], keepdim: bool) -> Tensor:
-    """PyTorch multiplies along one dim at a time."""
+    """PyTorch multiplies along one dim: the others are brought there."""
     dims = [d % x.ndim for d in dim]
     if len(set(dims)) < len(dims) or not all(-x.ndim <= d < x.ndim for d in dim):
         raise IndexError(f"dims {dim} of {x.ndim}")
-    for d in sorted(dims, reverse=True):
-        x = x.prod(dim=d, keepdim=keepdim)
-    return x
+    rest = [d for d in range(x.ndim) if d not in dims]
+    y = x.permute(*rest, *dims).flatten(len(rest)).prod(-1)
+    return y.reshape([1 if d in dims else n for d, n in enumerate(x.shape)]) if keepdim else y
 
 
 def _spread(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -255,7 +255,7 @@ def target_shape(source: Source, shape: Shape) -> Options:
 
 def narrow_target(source: Source, shape: Shape) -> Options:
     """A shape that it cannot be broadcast to."""
-    if not shape:
+    if not shape or shape[-1] == 1:
         raise Unsuited
     return {"shape": (*shape[:-1], shape[-1] + pick(source, [2, 3]))}
 

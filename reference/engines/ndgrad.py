@@ -1,9 +1,11 @@
-"""ndgrad behind the engine protocol. Each op is spelled as users spell it: operator, NumPy function or ndgrad's own."""
+"""ndgrad behind the engine protocol. Each op is spelled as users spell it: operator, NumPy's function or ndgrad's own."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +14,16 @@ import ndgrad
 from ndgrad import Value
 from ndgrad.rules import RULES, Rule
 from reference.engines.protocol import Outcome
-from reference.program import LEAF, Program
+from reference.engines.tape import TapeEngine
+from reference.program import Program
 
 _SPELLED: Mapping[str, Callable[..., Any]] = {
-    # What is not called as op(*operands, **options).
+    # What is not called as op(*operands, **options), or has a NumPy spelling worth meeting.
     "getitem": lambda x, *, index: x[index],
     "where": lambda a, b, *, condition: np.where(condition, a, b),
     "concatenate": lambda *xs, axis: np.concatenate(xs, axis=axis),
     "stack": lambda *xs, axis: np.stack(xs, axis=axis),
-    "split": lambda x, *, indices_or_sections, axis, piece: ndgrad.split(x, indices_or_sections, axis)[piece],
+    "split": lambda x, *, indices_or_sections, axis, piece: np.split(x, indices_or_sections, axis)[piece],
     "transpose": lambda x, *, axes: np.transpose(x, axes),
     "reshape": lambda x, *, shape: np.reshape(x, shape),
     "pad": lambda x, *, pad_width, mode, **values: np.pad(x, pad_width, mode, **values),
@@ -29,7 +32,6 @@ _SPELLED: Mapping[str, Callable[..., Any]] = {
 
 def _spelling(name: str, rule: Rule) -> Callable[..., Any]:
     """The operator where there is one, for NumPy's dispatch and reflection meet there; else ndgrad's function."""
-
     if name in _SPELLED:
         return _SPELLED[name]
     if rule.operator:
@@ -38,60 +40,48 @@ def _spelling(name: str, rule: Rule) -> Callable[..., Any]:
     return rule
 
 
-class NdgradEngine:
+class NdgradEngine(TapeEngine):
     """The engine of this repository.
 
     Args:
         rules: the rules by name; its own table by default.
     """
 
-    name = f"ndgrad {ndgrad.__version__}"
-
     def __init__(self, rules: Mapping[str, Rule] = RULES) -> None:
-        self._spelled = {name: _spelling(name, rule) for name, rule in rules.items()}
+        super().__init__(
+            f"ndgrad {ndgrad.__version__}", {name: _spelling(name, rule) for name, rule in rules.items()}
+        )
 
-    @property
-    def ops(self) -> Sequence[str]:
-        """Every rule."""
-        return tuple(self._spelled)
+    def leaf(self, array: np.ndarray, name: str) -> Value:
+        """Make a Value, which copies the array."""
+        return Value(array, name)
 
-    def run(self, program: Program) -> Outcome:
-        """Build the graph, pass back twice, and for a second-order program differentiate what the pass did."""
-        given = [o.array for o in program.operands]
-        held = tuple(a for a in given if isinstance(a, np.ndarray))
-        values: list[Any] = [
-            Value(array, operand.name) if operand.kind == LEAF else array
-            for array, operand in zip(given, program.operands, strict=True)
-        ]
-        leaves = [v for v in values if isinstance(v, Value)]
-        try:
-            with np.errstate(all="ignore"), ndgrad.check_writes():
-                for step in program.steps:
-                    values.append(self._spelled[step.op](*(values[i] for i in step.inputs), **step.options))
-                steps = tuple(v.data if isinstance(v, Value) else v for v in values[len(given) :])
-                if program.cotangent is None:
-                    return Outcome(steps, held=held)
-                return self._back(program, values[-1], leaves, steps, held)
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises is what it answers
-            done = tuple(v.data for v in values[len(given) :] if isinstance(v, Value))
-            return Outcome(done, held=held, error=error)
+    def data(self, value: Any) -> np.ndarray:
+        """Give a Value's data; of what is no Value, for it was made of constants alone, itself."""
+        return value.data if isinstance(value, Value) else np.asarray(value)
 
-    def _back(
-        self,
-        program: Program,
-        result: Value,
-        leaves: Sequence[Value],
-        steps: tuple[np.ndarray, ...],
-        held: tuple[np.ndarray, ...],
-    ) -> Outcome:
-        cotangent = np.array(program.cotangent)
-        cotangent.flags.writeable = False
+    def back(self, result: Value, cotangent: np.ndarray) -> None:
+        """Pass back."""
         result.backward(cotangent)
-        gradients = tuple(leaf.grad if leaf.has_grad else None for leaf in leaves)
+
+    def gradient(self, leaf: Value) -> np.ndarray | None:
+        """Give the gradient, if one has arrived."""
+        return leaf.grad if leaf.has_grad else None
+
+    def watch(self) -> AbstractContextManager[Any]:
+        """Also notice every write into data that the graph still needs."""
+        stack = ExitStack()
+        stack.enter_context(super().watch())
+        stack.enter_context(ndgrad.check_writes())
+        return stack
+
+    def once_more(self, program: Program, result: Value, leaves: Sequence[Value], outcome: Outcome) -> Outcome:
+        """Pass back a second time, and for a second-order program differentiate what the pass did."""
+        cotangent = outcome.held[-1]
         result.backward(cotangent)
-        twice = tuple(leaf.grad if leaf.has_grad else None for leaf in leaves)
+        twice = tuple(map(self.gradient, leaves))
         second = self._second(program, result, leaves, cotangent) if program.directions else ()
-        return Outcome(steps, gradients, second, twice, (*held, cotangent))
+        return replace(outcome, twice=twice, second=second)
 
     def _second(
         self, program: Program, result: Value, leaves: Sequence[Value], cotangent: np.ndarray
@@ -105,4 +95,4 @@ class NdgradEngine:
             leaf.zero_grad()
         if isinstance(along, Value) and along.requires_grad:
             along.backward()
-        return tuple(leaf.grad if leaf.has_grad else None for leaf in leaves)
+        return tuple(map(self.gradient, leaves))

@@ -1,0 +1,411 @@
+"""Pictures of what a Value was made of: each Value a box with its data and gradient, each op an ellipse.
+
+It knows Values from outside (operands, op, label, data, gradient) and DOT, the language of Graphviz. It knows
+no rule and computes nothing. What draws the DOT is found where it runs: pygraphviz, whose wheels carry
+Graphviz, or the `dot` program, by the graphviz package. Without both, a picture is its source and a hint.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+import webbrowser
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ndgrad.engine import Value
+
+try:
+    import graphviz
+except ImportError:
+    graphviz = None
+
+try:
+    import pygraphviz
+except ImportError:
+    pygraphviz = None
+
+HINT = (
+    'To see the picture, install Graphviz: pip install "ndgrad[viz]". Its dot program on the PATH does, too.'
+)
+
+# What every Graphviz draws: bmp, tiff and webp are missing from the wheels of pygraphviz.
+FORMATS = ("svg", "png", "pdf", "jpg", "jpeg", "gif", "eps", "ps", "svgz",
+           "dot", "gv", "xdot", "json", "plain", "plain-ext")  # fmt: skip
+RANKDIRS = ("LR", "TB", "RL", "BT")
+
+Edge: TypeAlias = tuple[Value, Value]
+PathName: TypeAlias = str | os.PathLike[str]
+
+
+# The graph.
+
+
+def trace(root: Value) -> tuple[list[Value], list[Edge]]:
+    """Walk all that a Value was made of.
+
+    Args:
+        root: where to start.
+
+    Returns:
+        The nodes, each once: operands before what is made of them, and `root` last. And the edges
+        `(operand, result)`, one for each use of an operand: `x * x` has two.
+
+    Raises:
+        TypeError: `root` is no Value.
+    """
+    if not isinstance(root, Value):
+        raise TypeError(f"a graph starts from a Value, but got {type(root).__name__}")
+    nodes: list[Value] = []
+    edges: list[Edge] = []
+    met = {id(root)}
+    opened = [_opened(root)]  # the way from the root to here, in a list: calls would run out of stack
+    while opened:
+        value, operands, ahead = opened[-1]
+        unmet = next((operand for operand in ahead if id(operand) not in met), None)
+        if unmet is not None:
+            met.add(id(unmet))
+            opened.append(_opened(unmet))
+        else:
+            nodes.append(value)
+            edges.extend((operand, value) for operand in operands)
+            opened.pop()
+    return nodes, edges
+
+
+def _opened(value: Value) -> tuple[Value, tuple[Value, ...], Iterator[Value]]:
+    """A node, its operands, and those of them that the walk has ahead."""
+    operands = value._prev  # noqa: SLF001 - a graph is read by it
+    return value, operands, iter(operands)
+
+
+# The graph in DOT. Colours only repeat what corners, outlines and words say.
+
+_GRAPH = {
+    "nodesep": "0.15",
+    "ranksep": "0.3",
+    # Bounds to the search for a better layout. Where they bind, at hundreds of long edges, they save three
+    # quarters of the time.
+    "nslimit": "2",
+    "nslimit1": "2",
+}
+_NODES = {"fontname": "Helvetica,Arial,sans-serif", "fontsize": "10", "height": "0.3", "margin": "0.08,0.04"}
+_EDGES = {"arrowsize": "0.6", "color": "#555555"}
+
+_LEAF = {"shape": "record", "style": "filled", "fillcolor": "#dcebfa", "penwidth": "1.5"}
+_CONSTANT = {"shape": "record", "style": "filled,dashed", "fillcolor": "#f0f0f0"}
+_RESULT = {"shape": "Mrecord"}  # rounded corners
+_OP = {
+    "shape": "ellipse",
+    "style": "filled",
+    "fillcolor": "#ffefc9",
+    "width": "0.3",
+    "margin": "0.04,0.02",
+    "ordering": "in",  # the first operand comes first, where it can: a - b is not b - a
+}
+
+
+def draw_dot(root: Value, format: str = "svg", rankdir: str = "LR") -> Picture:  # noqa: A002 - the article's name
+    """Draw all that a Value was made of: boxes with `label | data | grad`, and ops between them.
+
+    Leaves have square corners and results rounded ones; constants are dashed. A gradient that has not arrived
+    is a dash. Boxes are numbered in the order of `trace`, so that the same program has the same source.
+
+    Args:
+        root: the Value whose making is drawn.
+        format: what `render()` and `pipe()` give unless told otherwise, one of `FORMATS`. Notebooks show SVG.
+        rankdir: where the graph grows, one of `RANKDIRS`: from left to right, from top to bottom, ...
+
+    Returns:
+        A `graphviz.Digraph` where that package is installed, and always an object with `source`, `pipe()`,
+        `render()` and a notebook display.
+
+    Raises:
+        TypeError: `root` is no Value.
+        ValueError: there is no such format or direction.
+    """
+    picture = Picture(
+        format=_checked("format", format, FORMATS),
+        graph_attr={"rankdir": _checked("rankdir", rankdir, RANKDIRS), **_GRAPH},
+        node_attr=_NODES,
+        edge_attr=_EDGES,
+    )
+    picture.body.extend(_statements(root, rankdir))
+    return picture
+
+
+def _checked(name: str, given: str, allowed: tuple[str, ...]) -> str:
+    if given not in allowed:
+        raise ValueError(f"{name} is {given!r}, but must be one of {', '.join(allowed)}")
+    return given
+
+
+def _statements(root: Value, rankdir: str) -> Iterator[str]:
+    nodes, edges = trace(root)
+    number = {id(value): i for i, value in enumerate(nodes)}
+    for i, value in enumerate(nodes):
+        op = value._op  # noqa: SLF001 - a graph is read by it
+        yield _statement(f"value{i}", {"label": _record(value, rankdir), **_look(value, op)})
+        if op:
+            yield _statement(f"op{i}", {"label": _text(op), **_OP})
+            yield f"\top{i} -> value{i}\n"
+    for operand, result in edges:
+        yield f"\tvalue{number[id(operand)]} -> op{number[id(result)]}\n"
+
+
+def _statement(name: str, attributes: Mapping[str, str]) -> str:
+    listed = " ".join(f'{attribute}="{text}"' for attribute, text in attributes.items())
+    return f"\t{name} [{listed}]\n"
+
+
+def _look(value: Value, op: str) -> Mapping[str, str]:
+    if op:
+        return _RESULT
+    return _LEAF if value.requires_grad else _CONSTANT
+
+
+def _record(value: Value, rankdir: str) -> str:
+    """The cells of a box, one below the other; two of them where there is no label.
+
+    Graphviz turns records with the graph, and braces turn them back.
+    """
+    cells = [_text(str(value.label))] if value.label else []
+    label = " | ".join([*cells, f"data {_numbers(value.data)}", _gradient(value)])
+    return label if rankdir in ("LR", "RL") else f"{{ {label} }}"
+
+
+def _gradient(value: Value) -> str:
+    if value.has_grad:
+        return f"grad {_numbers(value.grad.data if isinstance(value.grad, Value) else value.grad)}"
+    return "grad –" if value.requires_grad else "constant"
+
+
+_FEW = 8  # so many numbers are all shown, in the rows of their matrix
+_FIRST = 3  # so many of more
+
+
+def _numbers(array: np.ndarray) -> str:
+    if array.ndim == 0:
+        return _number(array[()])
+    if array.ndim in (1, 2) and 0 < array.size <= _FEW:
+        text = np.array2string(array, separator=", ", formatter={"all": _short})
+    else:
+        more = ["…"] if array.size > _FIRST else []
+        text = f"{array.dtype} {array.shape}\n[{', '.join([*map(_short, array.flat[:_FIRST]), *more])}]"
+    return text.replace("\n", "\\n")
+
+
+def _number(x: Any) -> str:
+    """A number that stands alone, with four decimals where those tell its size."""
+    plain = x == 0 or _SMALL <= abs(x) < _BIG
+    return f"{x:.4f}" if plain and isinstance(x, np.floating) else _short(x)
+
+
+_SMALL, _BIG = 1e-3, 1e6
+
+
+def _short(x: Any) -> str:
+    """Four digits; whole numbers, such as the 2 of x ** 2, as they are."""
+    return f"{x:.4g}" if isinstance(x, np.floating) else str(x)
+
+
+# Characters that Graphviz takes for its own become entities, for it reads those after it has looked for the
+# others; the backslash two, for it looks for escapes once more. What cannot be shown or stand in XML, a sign.
+_SIGNS: dict[int, str] = {
+    **{code: chr(0x2400 + code) for code in range(0x20)},  # ␀ for NUL, and so on
+    **dict.fromkeys(
+        [*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF], "\N{REPLACEMENT CHARACTER}"
+    ),
+    **{ord(character): f"&#{ord(character)};" for character in '&<>{}|"'},
+    0x7F: "\N{SYMBOL FOR DELETE}",
+    ord("\\"): "&#92;&#92;",
+    ord("\n"): "\\n",
+    ord(" "): "\\ ",  # a bare one is lost at either end, and beside another
+}
+
+
+def _text(text: str) -> str:
+    """Any text, written so that a label shows it and nothing else. Lines stay lines."""
+    return text.replace("\r\n", "\n").translate(_SIGNS)
+
+
+# The picture.
+
+
+class _Source:
+    """What a picture needs of `graphviz.Digraph`, where that package is missing."""
+
+    engine = "dot"
+    filename: PathName = "Picture.gv"
+
+    def __init__(self, *, format: str, graph_attr: Any, node_attr: Any, edge_attr: Any) -> None:  # noqa: A002 - as there
+        self.format = format
+        defaults = {"graph": graph_attr, "node": node_attr, "edge": edge_attr}
+        self.body = [_statement(kind, attributes) for kind, attributes in defaults.items()]
+
+    @property
+    def source(self) -> str:
+        """The picture in DOT."""
+        return "".join(["digraph {\n", *self.body, "}\n"])
+
+    def __str__(self) -> str:
+        return self.source
+
+    def save(self, filename: PathName | None = None, directory: PathName | None = None) -> str:
+        """Write the source to a file, and give its path."""
+        path = Path(directory or "", filename or self.filename)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.source, encoding="utf-8")
+        return str(path)
+
+    def pipe(self, *_: Any, **__: Any) -> Any:
+        """Refuse: to call the `dot` program is that package's work."""
+        raise RuntimeError(HINT)
+
+    render = pipe
+
+
+_Base: Any = graphviz.Digraph if graphviz is not None else _Source
+
+_LARGEST = (
+    3_000  # statements, of some thousand Values: most such graphs take 0.3 s to draw, the worst met took 80
+)
+
+
+class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
+    """A `graphviz.Digraph` that pygraphviz draws where it is installed, and the `dot` program elsewhere.
+
+    Where there is neither, a notebook shows the source and a hint, `render()` writes the source, and `pipe()`
+    raises, for it promised a picture.
+    """
+
+    def pipe(
+        self,
+        format: str | None = None,  # noqa: A002 - as in graphviz
+        *,
+        engine: str | None = None,
+        encoding: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Draw it, and give what the file would hold: bytes, or a string where an encoding is named.
+
+        Args:
+            format: one of `FORMATS`; by default the picture's own.
+            engine: what lays it out: `"dot"` by default, `"neato"`, ...
+            encoding: how to decode it.
+            options: what else `graphviz.Digraph.pipe` takes. They are for the `dot` program and ask for it.
+
+        Raises:
+            RuntimeError: there is no Graphviz here.
+            ValueError: there is no such format or engine.
+        """
+        if not _can_draw():
+            raise RuntimeError(HINT)
+        if pygraphviz is None or _for_dot(options):
+            return super().pipe(format, engine=engine, encoding=encoding, **options)
+        drawn = _drawn(self.source, format or self.format, engine or self.engine)
+        return drawn.decode(encoding) if encoding else drawn
+
+    def render(
+        self,
+        filename: PathName | None = None,
+        directory: PathName | None = None,
+        view: bool = False,  # noqa: FBT001, FBT002 - as in graphviz
+        cleanup: bool = False,  # noqa: FBT001, FBT002 - as in graphviz
+        format: str | None = None,  # noqa: A002 - as in graphviz
+        *,
+        outfile: PathName | None = None,
+        engine: str | None = None,
+        **options: Any,
+    ) -> str:
+        """Write the source to one file and the picture to another.
+
+        Where there is no Graphviz, only the source is written, and a warning says how to see it.
+
+        Args:
+            filename: for the source; `Picture.gv` by default.
+            directory: where to write; it is made if missing.
+            view: whether to open the picture.
+            cleanup: whether to delete the source once it is drawn.
+            format: one of `FORMATS`; by default that of `outfile`'s suffix, or the picture's own.
+            outfile: for the picture; by default beside the source, `Picture.gv.svg`.
+            engine: what lays it out: `"dot"` by default, `"neato"`, ...
+            options: what else `graphviz.Digraph.render` takes. They are for the `dot` program and ask for it.
+
+        Returns:
+            The path of the picture, or of the source where there is no Graphviz.
+
+        Raises:
+            ValueError: there is no such format or engine, or `outfile` is the source's file.
+        """
+        if _for_dot(options) or (pygraphviz is None and _can_draw()):
+            options |= {
+                "view": view,
+                "cleanup": cleanup,
+                "format": format,
+                "outfile": outfile,
+                "engine": engine,
+            }
+            return str(super().render(filename, directory=directory, **options))
+        kind = format or (Path(outfile).suffix[1:] if outfile else self.format)
+        source = self.save(filename or (outfile and Path(outfile).with_suffix(".gv")), directory=directory)
+        if not _can_draw():
+            warnings.warn(f"only the source was written, to {source}. {HINT}", stacklevel=2)
+            return str(source)
+        picture = Path(outfile or f"{source}.{kind}")
+        if picture == Path(source):
+            raise ValueError(
+                f"outfile is {picture}, but that is the source's file; give the source a filename"
+            )
+        picture.write_bytes(self.pipe(kind, engine=engine))
+        if cleanup:
+            Path(source).unlink()
+        if view:
+            webbrowser.open(picture.absolute().as_uri())
+        return str(picture)
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
+    ) -> dict[str, Any]:
+        """What a notebook shows: SVG, or words where there is no picture."""
+        words = self._words()
+        wanted = {"text/plain" if words else "image/svg+xml"} if include is None else set(include)
+        wanted -= set(exclude or ())
+        if words:
+            return {kind: words for kind in wanted if kind == "text/plain"}
+        return {kind: self._image(kind) for kind in _NOTEBOOK if kind in wanted}
+
+    def _image(self, kind: str) -> Any:
+        drawn = self.pipe(_NOTEBOOK[kind])
+        return drawn.decode() if "xml" in kind else drawn
+
+    def _words(self) -> str:
+        """What to show where a notebook should show no picture; otherwise nothing."""
+        if len(self.body) > _LARGEST:
+            return f"A graph of {len(self.body):,} statements: render() draws it, but it may take minutes."
+        return "" if _can_draw() else f"{self.source}\n{HINT}"
+
+
+_NOTEBOOK = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpeg"}
+
+
+def _can_draw() -> bool:
+    return pygraphviz is not None or (graphviz is not None and shutil.which("dot") is not None)
+
+
+def _for_dot(options: Mapping[str, Any]) -> bool:
+    """Whether there are options that only the `dot` program has. Without it, there is nobody to quiet."""
+    return any(given for name, given in options.items() if name != "quiet")
+
+
+def _drawn(source: str, format: str, engine: str) -> bytes:  # noqa: A002 - as in graphviz
+    """Draw by the Graphviz that pygraphviz carries."""
+    with closing(pygraphviz.AGraph()) as graph:
+        graph.from_string(source)  # AGraph(string=source) would search the labels for the name of an encoding
+        drawn: bytes = graph.draw(format=_checked("format", format, FORMATS), prog=engine)
+    return drawn

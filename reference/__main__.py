@@ -1,0 +1,138 @@
+"""The command line: `python -m reference verify` and `python -m reference repro '...'`.
+
+Exit status: 0 agrees, 1 disagrees, 2 usage, 3 environment, 5 nothing compared. Nothing heavy is imported before it is
+known what is asked for, so that help and wrong usage answer at once.
+"""
+# ruff: noqa: PLC0415 - that is why imports stand in functions here
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+AGREES, DISAGREES, USAGE, ENVIRONMENT, NOTHING = 0, 1, 2, 3, 5
+PROFILES = ("quick", "standard", "deep")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, and give the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        import torch
+
+        import reference.training  # noqa: F401 - scikit-learn and hypothesis are wanted, too
+    except ImportError as error:
+        print(f"error: {error}. Install what the reference needs: pip install 'ndgrad[reference]'", file=sys.stderr)
+        return ENVIRONMENT
+    torch.set_num_threads(1)  # the arrays are small: threads would only wait for each other
+    status: int = options.run(options)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m reference", description=(__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(required=True, metavar="command")
+    verify = commands.add_parser("verify", help="compare every op, expressions and training runs with PyTorch")
+    verify.add_argument("--ops", metavar="OP[,OP...]", help="only these ops, and expressions of them; no training")
+    verify.add_argument("--profile", choices=PROFILES, default="standard", help="how many programs (default: standard)")
+    verify.add_argument("--seed", type=int, default=0, help="what the programs are drawn from (default: 0)")
+    verify.add_argument("--json", type=Path, metavar="FILE", help="write all that was found to this file, too")
+    verify.set_defaults(run=_verify)
+    repro = commands.add_parser("repro", help="run one program again, from the line that a failure prints")
+    repro.add_argument("program", help="the line")
+    repro.set_defaults(run=_repro)
+    return parser
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from reference.campaign import PROFILES as SIZES
+    from reference.campaign import campaign
+    from reference.engines import NdgradEngine, TorchEngine
+    from reference.report import json, text
+    from reference.training import TASKS, train
+
+    engine, reference = NdgradEngine(), TorchEngine()
+    ops = _ops(options.ops, reference.ops)
+    if ops is None or (options.json and not _writable(options.json)):
+        return USAGE
+    print(text.heading(engine.name, reference.name, options.profile, options.seed), flush=True)
+    records = []
+    for record in campaign(engine, reference, ops, SIZES[options.profile], options.seed):
+        records.append(record)
+        print(text.row(record), flush=True)
+    runs = []
+    if not options.ops:
+        print(text.training_heading(), flush=True)
+        for task in TASKS.values():
+            runs.append(train(task()))
+            print(text.training_row(runs[-1]), flush=True)
+    print(text.legend())
+    for failure in (failure for record in records for failure in record.failures):
+        print(f"\n{text.failure(failure, engine.name, reference.name)}")
+    for run in (run for run in runs if not run.agrees):
+        print(f"\n{text.training_failure(run, engine.name, reference.name)}")
+    found = json.document(
+        records, runs, engine=engine.name, reference=reference.name, profile=options.profile, seed=options.seed
+    )
+    if options.json:
+        json.write(options.json, found)
+    print(f"\n{text.last_line(records, runs, len(ops), engine.name, reference.name)}")
+    if not found["counts"]["numbers"]:
+        return NOTHING
+    return AGREES if found["agrees"] else DISAGREES
+
+
+def _ops(asked: str | None, known: Sequence[str]) -> Sequence[str] | None:
+    """The ops asked for; None, with a word on standard error, if one is not known."""
+    wanted = [name.strip() for name in asked.split(",") if name.strip()] if asked is not None else list(known)
+    for name in wanted:
+        if name not in known:
+            near = difflib.get_close_matches(name, known)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+            print(f"error: there is no op {name!r}; {hint}", file=sys.stderr)
+            return None
+    return wanted
+
+
+def _writable(path: Path) -> bool:
+    """Whether the file can be written: better known before the work than after it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a"):
+            return True
+    except OSError as error:
+        print(f"error: cannot write {path}: {error.strerror}", file=sys.stderr)
+        return False
+
+
+def _repro(options: argparse.Namespace) -> int:
+    from reference.campaign import explained
+    from reference.engines import NdgradEngine, TorchEngine
+    from reference.program import NotAProgram, parse
+    from reference.report import text
+    from reference.verdict import Result, judge
+
+    engine, reference = NdgradEngine(), TorchEngine()
+    try:
+        program = parse(options.program)
+    except NotAProgram as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
+    if _ops(",".join(step.op for step in program.steps), reference.ops) is None:
+        return USAGE
+    verdict = judge(program, engine, reference)
+    if verdict.result is Result.ENGINE_WRONG:
+        print(text.failure(explained(program, engine, reference, (0, "repro", 0)), engine.name, reference.name))
+        return DISAGREES
+    if not verdict.numbers and not verdict.refused:
+        print("nothing was compared")
+        return NOTHING
+    print(f"{engine.name} and {reference.name}: {verdict.result} ({verdict.numbers:,} numbers)")
+    return AGREES
+
+
+if __name__ == "__main__":
+    sys.exit(main())

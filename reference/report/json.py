@@ -1,0 +1,116 @@
+"""Words for programs: everything that a campaign found, in one JSON file of a schema that has a version."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reference.campaign import Failure, Record
+from reference.training import TrainingRecord
+from reference.verdict import Finding
+
+SCHEMA = 1  # goes up when a field goes, or comes to mean something else; not when one is added
+
+
+def versions() -> dict[str, str]:
+    """What the numbers came from."""
+    found = {"python": platform.python_version()}
+    for name in ("ndgrad", "numpy", "torch", "hypothesis", "scikit-learn"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return found
+
+
+def document(
+    records: Sequence[Record], runs: Sequence[TrainingRecord], *, engine: str, reference: str, profile: str, seed: int
+) -> dict[str, Any]:
+    """Everything, as plain dicts and lists. Numbers of findings are text: JSON has no NaN."""
+    failures = [failure for record in records for failure in record.failures]
+    return {
+        "schema": SCHEMA,
+        "engine": engine,
+        "reference": reference,
+        "versions": versions(),
+        "profile": profile,
+        "seed": seed,
+        "agrees": not failures and all(run.agrees for run in runs),
+        "counts": {
+            "ops": sum(record.op != "expressions" for record in records),
+            "programs": sum(record.programs for record in records),
+            "numbers": sum(r.numbers for r in records) + sum(r.numbers for r in runs),
+            "conditioned": sum(record.conditioned for record in records),
+            "inconclusive": sum(record.inconclusive for record in records),
+            "refused": sum(record.refused for record in records),
+            "failures": len(failures),
+            "training_runs": len(runs),
+        },
+        "ops": [_op(record) for record in records],
+        "failures": [_failure(failure) for failure in failures],
+        "training": [_run(run) for run in runs],
+    }
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write the file, and the folder that it stands in if that is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _op(record: Record) -> dict[str, Any]:
+    names = ("op", "programs", "numbers", "worst", "conditioned", "inconclusive", "refused", "unsuited")
+    return {**{name: getattr(record, name) for name in names}, "failures": len(record.failures)}
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    seed, op, number = failure.found
+    return {
+        "op": failure.op,
+        "program": str(failure.program),
+        "result": str(failure.verdict.result),
+        "findings": [_finding(finding) for finding in failure.verdict.findings],
+        "found": {"seed": seed, "for": op, "number": number},
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "kind": str(finding.kind),
+        "part": finding.part,
+        "says": finding.says,
+        "place": list(finding.place),
+        "got": _text(finding.got),
+        "wanted": _text(finding.wanted),
+        "ulp": str(finding.ulp),
+        "allowed": str(finding.allowed),
+    }
+
+
+def _text(number: Any) -> str | None:
+    return None if number is None else str(np.asarray(number))
+
+
+def _run(run: TrainingRecord) -> dict[str, Any]:
+    return {
+        "name": run.name,
+        "agrees": run.agrees,
+        "steps": run.steps,
+        "numbers": run.numbers,
+        "worst": run.worst,
+        "conditioned": run.conditioned,
+        "drift": run.drift,
+        "first_difference": run.first_difference,
+        "losses": [list(map(str, pair)) for pair in run.losses],
+        "accuracy": None if run.accuracy is None else list(run.accuracy),
+        "goal": run.goal,
+        "failures": [
+            {"step": step, "optimizer": optimizer, **_finding(finding)} for step, optimizer, finding in run.failures
+        ],
+    }

@@ -1,0 +1,151 @@
+"""Words for people: the table that grows while a campaign works, failures, and the last line."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from reference.campaign import Failure, Record
+from reference.causes import likely_cause
+from reference.program import NUMBER, Program
+from reference.training import TrainingRecord
+from reference.verdict import Finding, Kind
+
+_HEAD = f"{'op':<14}{'programs':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}{'inconclusive':>14}"
+_TRAINING_HEAD = (
+    f"{'training':<14}{'steps':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}"
+    f"{'drift':>14}  accuracy (ndgrad, PyTorch)"
+)
+_MEANING = (
+    "worst: the largest distance that agreed at once, in units in the last place. conditioned: programs that lie further\n"
+    "apart, by no more than rounding explains. drift: of parameters, when both run freely for all steps."
+)
+
+
+def heading(engine: str, reference: str, profile: str, seed: int) -> str:
+    """Say what is compared with what."""
+    return f"{engine} beside {reference}: profile {profile}, seed {seed}\n\n{_HEAD}"
+
+
+def row(record: Record) -> str:
+    """One line of the table."""
+    counts = (
+        f"{record.op:<14}{record.programs:>9,}{record.numbers:>12,}{_ulp(record.worst):>8}"
+        f"{record.conditioned:>13,}{record.inconclusive:>14,}"
+    )
+    return counts + ("  WRONG" if record.failures else "")
+
+
+def training_heading() -> str:
+    """The head of the second table."""
+    return f"\n{_TRAINING_HEAD}"
+
+
+def training_row(record: TrainingRecord) -> str:
+    """One training run."""
+    drift = f"{max(record.drift):.1e}" if record.drift else "-"
+    accuracy = "  " + ", ".join(f"{a:.1%}" for a in record.accuracy) if record.accuracy else ""
+    if record.goal is not None:
+        accuracy += f" (goal {record.goal:.0%})"
+    counts = (
+        f"{record.name:<14}{record.steps:>9,}{record.numbers:>12,}{_ulp(record.worst):>8}"
+        f"{record.conditioned:>13,}{drift:>14}"
+    )
+    return counts + accuracy + ("" if record.agrees else "  WRONG")
+
+
+def _ulp(distance: float) -> str:
+    return f"{distance:.0f} ULP" if distance < 1e5 else f"{distance:.1e} ULP"  # noqa: PLR2004 - for reading
+
+
+def failure(failing: Failure, engine: str, reference: str) -> str:
+    """A failing program: what part of what, the numbers, the program, and how to run it again."""
+    finding = failing.verdict.findings[0]
+    lines = [
+        f"{failing.op}: {_headline(finding, engine, reference)}",
+        *(f"  {line}" for line in _steps(failing.program)),
+        f"  {_operands(failing.program)}",
+        *_distance(finding),
+        *(f"  also: {_headline(other, engine, reference)}" for other in failing.verdict.findings[1:3]),
+        f"  again: python -m reference repro {shlex.quote(str(failing.program))}",
+    ]
+    return "\n".join(lines)
+
+
+def training_failure(record: TrainingRecord, engine: str, reference: str) -> str:
+    """A training run that went wrong: at which step, in what."""
+    if not record.failures:
+        return f"{record.name}: the goal of {record.goal or 0:.0%} was not reached: {training_row(record).strip()}"
+    step, optimizer, finding = record.failures[0]
+    where = f"{record.name}, step {step} ({optimizer})"
+    return "\n".join([f"{where}: {_headline(finding, engine, reference)}", *_distance(finding)])
+
+
+def _headline(finding: Finding, engine: str, reference: str) -> str:
+    name = engine.partition(" ")[0]
+    if finding.kind in (Kind.FORWARD, Kind.GRADIENT):
+        place = f"[{', '.join(map(str, finding.place))}]" if finding.place else ""
+        numbers = f"is {_number(finding.got)}, but {reference} says {_number(finding.wanted)}"
+        return f"{finding.part}{place} {numbers}. {name} is wrong."
+    if finding.says:
+        return f"{finding.part} {finding.says} ({finding.kind}). {name} is wrong."
+    numbers = f"is {_number(finding.got)}, but must be {_number(finding.wanted)}"
+    return f"{finding.part}{list(finding.place) or ''} {numbers} ({finding.kind}). {name} is wrong."
+
+
+def _number(x: Any) -> str:
+    """A number with all its digits, in its own precision."""
+    return str(x) if isinstance(x, np.generic) else str(np.asarray(x))
+
+
+def _distance(finding: Finding) -> list[str]:
+    if finding.kind not in (Kind.FORWARD, Kind.GRADIENT):
+        return []
+    apart = "infinitely many" if math.isinf(finding.ulp) else f"{finding.ulp:.2g}"
+    cause = likely_cause(*finding.arrays)
+    return [f"  {apart} ULP, allowed {finding.allowed:.2g}{'; ' if cause else ''}{cause}"]
+
+
+def _steps(program: Program) -> list[str]:
+    """The steps alone, as they stand in the program's line."""
+    return str(program).split("; ")[len(program.operands) : len(program.operands) + len(program.steps)]
+
+
+def _operands(program: Program) -> str:
+    shown = [
+        f"{o.name}: {o.data.item()!r}" if o.kind == NUMBER else f"{o.name}: {o.data.dtype} {o.data.shape}"
+        for o in program.operands
+    ]
+    if program.cotangent is not None:
+        shown.append(f"cotangent: {program.cotangent.shape}")
+    return "   ".join(shown)
+
+
+def legend() -> str:
+    """What the tables' columns mean."""
+    return f"\n{_MEANING}"
+
+
+def last_line(records: Sequence[Record], runs: Sequence[TrainingRecord], ops: int, engine: str, reference: str) -> str:
+    """The verdict on all of it, in one line."""
+    programs = sum(r.programs for r in records)
+    numbers = sum(r.numbers for r in records) + sum(r.numbers for r in runs)
+    counted = f"{ops} ops, {programs:,} programs, {_millions(numbers)} numbers, {len(runs)} training runs"
+    name = engine.partition(" ")[0]
+    wrong = sum(len(r.failures) for r in records) + sum(not r.agrees for r in runs)
+    if not numbers:
+        return f"{counted}: nothing was compared."
+    if wrong:
+        return f"{counted}: {name} disagrees with {reference} in {wrong} {'case' if wrong == 1 else 'cases'}, shown above."
+    worst = max([r.worst for r in records] + [r.worst for r in runs], default=0.0)
+    inconclusive = sum(r.inconclusive for r in records)
+    left_open = f"; {inconclusive} inconclusive" if inconclusive else ""
+    return f"{counted}: {name} agrees with {reference} (worst {_ulp(worst)}{left_open})."
+
+
+def _millions(number: int) -> str:
+    return f"{number / 1e6:.1f} M" if number >= 1e6 else f"{number:,}"  # noqa: PLR2004 - a million
