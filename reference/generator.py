@@ -77,7 +77,7 @@ class _Growing:
         node = self._grow(lambda: row)
         if node is None:
             raise Unsuited
-        for _ in range(pick(self.source, [1, 0, 2, 1])):
+        for _ in range(pick(self.source, [0, 1, 2, 1])):
             node = self._grow(self._any_row, node) or node
         return self._finished(node)
 
