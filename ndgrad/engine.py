@@ -205,12 +205,12 @@ class Value:
     @property
     def T(self) -> Value:  # noqa: N802 - NumPy's name
         """All axes reversed."""
-        return RULES["transpose"](self)
+        return self.transpose()
 
     @property
     def mT(self) -> Value:  # noqa: N802 - NumPy's name
         """The last two axes exchanged."""
-        return RULES["swapaxes"](self, -1, -2)
+        return self.swapaxes(-1, -2)
 
     @property
     def _prev(self) -> tuple[Value, ...]:
@@ -226,7 +226,7 @@ class Value:
 
     def item(self) -> float:
         """The number itself, where there is just one."""
-        return self._data.item()
+        return float(self._data.item())
 
     def detach(self) -> Value:
         """Give a constant with a copy of the data: nothing is computed for it."""
@@ -284,7 +284,9 @@ class Value:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         if options.get("out") is not None:
-            raise TypeError(f"np.{name} cannot write into an array (out=) when an operand is a Value: the graph would end")
+            raise TypeError(
+                f"np.{name} cannot write into an array (out=) when an operand is a Value: the graph would end"
+            )
         rule = UFUNCS.get((ufunc, method))
         if rule is None and ufunc in _FLAT and method == "__call__":
             return ufunc(*map(_plain, inputs), **options)
@@ -467,7 +469,8 @@ def _promoted(operands: Operands, rule: Rule) -> Operands:
     Floats are promoted as NumPy promotes them; integers, booleans and Python numbers take the dtype of the floats.
     """
     ready = [o if o.__class__ in _READY else _operand(o) for o in operands]
-    dtypes = {o.dtype for o in ready if o.__class__ not in _NUMBERS and o.dtype.kind == "f"}
+    arrays: list[Any] = [o for o in ready if o.__class__ not in _NUMBERS]
+    dtypes = {o.dtype for o in arrays if o.dtype.kind == "f"}
     dtype = dtypes.pop() if len(dtypes) == 1 else np.result_type(*dtypes)
     return tuple(_cast(o, dtype) if o.__class__ not in _NUMBERS or not rule.weak else o for o in ready)
 
@@ -688,7 +691,7 @@ def attach(name: str, rule: Rule) -> None:
         if isinstance(function, np.ufunc):
             UFUNCS[function, "__call__"] = rule
         elif isinstance(getattr(function, "__self__", None), np.ufunc):
-            UFUNCS[function.__self__, function.__name__] = rule  # such as np.add.reduce
+            UFUNCS[function.__self__, function.__name__] = rule  # type: ignore[attr-defined]  # np.add.reduce ...
         else:
             FUNCTIONS[function] = rule
     if rule.method:

@@ -1,18 +1,18 @@
 """Slopes by finite differences: nudge a number, and see how far the result moves.
 
 It knows functions, and the numbers they take and give. It knows no graph and no rule of differentiation, so it
-shares no mistake with them. What it calls gets NumPy scalars and arrays, never Values; the functions of ndgrad,
-such as `ndgrad.exp`, are content with those.
+shares no mistake with them. What it calls is handed NumPy scalars and arrays, never Values; the functions of
+ndgrad, such as `ndgrad.exp`, take those as well.
 
 The slope of f at x, by a step h:
 
-    forward    (f(x + h) - f(x)) / h         the definition, but for h stopping short of 0
+    forward    (f(x + h) - f(x)) / h         the definition, but for an h that stops short of 0
     central    (f(x + h) - f(x - h)) / 2h    what bends the curve is on both sides, and cancels
     complex    Im f(x + ih) / h              a step off the real line: nothing is subtracted
 
-The first two are wrong by a term of h, or h squared, that shrinks with h. They also subtract two numbers that are
-nearly equal, and the smaller h is, the more of their digits cancel. So one error falls and the other rises, and
-in between lies the best h. `error_table` shows this V, and that the third method has only its falling half.
+The formulas are wrong by something that shrinks with h, or with its square. But the first two subtract numbers
+that are nearly equal, and the smaller h, the more of their digits cancel: one error falls and the other rises.
+`error_table` shows this V, with the best h at its bottom, and that the third method only falls.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ Function: TypeAlias = Callable[..., Any]
 Method: TypeAlias = Literal["forward", "central", "complex"]
 
 
-def slope(
-    f: Function, *points: Any, towards: int = 0, h: float | None = None, method: Method = "forward"
-) -> Any:
-    """Give the slope of `f(*points)` towards one argument: each of its numbers is nudged by itself, in a copy.
+def slope(f: Function, *points: Any, towards: int = 0, h: float | None = None, method: Method = "forward") -> Any:
+    """Give the slope of `f(*points)` towards one argument. Each of its numbers is nudged by itself, in a copy.
 
-    Beware of `"complex"` where f takes an absolute value, a sign, a conjugate or a real part (in a norm, a variance
-    or a sigmoid, too): it is right only for functions that are analytic, and those are not. That f gives real
-    numbers for complex ones, or drops an imaginary part, is noticed; that it went on with others is not.
+    Beware of `"complex"` where f takes an absolute value, a sign, a conjugate or a real part (a norm, a variance
+    and a sigmoid may do so inside): it is right for analytic functions, and those are not. An f that gives real
+    numbers for complex ones, or drops an imaginary part on the way, is refused. One that does neither, such as
+    `z * abs(z)`, gets a wrong slope.
 
     Args:
-        f: a function of numbers and arrays that gives a number or an array. It must be defined at the point and a
-            step further; on both sides for `"central"`; for complex numbers for `"complex"`. It may write into what
-            it is given.
+        f: a function of numbers and arrays that gives a number or an array. It is asked at the point and a step
+            further, on both sides for `"central"`, off the real line for `"complex"`. It may write into what it
+            is given.
         points: a number or an array for each argument of f. Floats keep their dtype, integers and booleans
             become float64; f is given numbers as NumPy scalars.
         towards: the position of the argument that is nudged.
-        h: the step. By default, with e the distance from 1 to the next number of the dtype and s the larger of 1
-            and the number's size: e^(1/2) s for `"forward"` and e^(1/3) s for `"central"`, where both errors are
-            about equal if f changes over distances like s; 1e-20 for `"complex"`, where there is only one.
+        h: the step. By default, with e the distance from 1 to the next number of the dtype, and s the number's
+            size or 1 if that is larger: e^(1/2) s for `"forward"` and e^(1/3) s for `"central"`, at which both
+            errors are about equal if f changes over distances like s; 1e-20 for `"complex"`, where there is only
+            one error, of about its square.
         method: `"forward"`, `"central"` or `"complex"`.
 
     Returns:
@@ -57,9 +57,9 @@ def slope(
         TypeError: a point or a result is a Value, or not made of real numbers; f does not take complex ones.
         ValueError: there is no such method or position; h is 0, infinite, or too small to move the point.
 
-    Default steps: Press, Teukolsky, Vetterling and Flannery, Numerical Recipes, 3rd edition, 2007, section 5.7.
-    Complex step: Squire and Trapp, Using Complex Variables to Estimate Derivatives of Real Functions, SIAM
-    Review 40(1), 1998.
+    Sources of the formulas: Press, Teukolsky, Vetterling and Flannery, Numerical Recipes, 3rd edition (2007),
+    section 5.7, for the steps; Squire and Trapp, Using Complex Variables to Estimate Derivatives of Real
+    Functions, SIAM Review 40(1) (1998), 110-112, for the third method.
     """
     if method not in _DIFFERENCES:
         raise ValueError(f"method is {method!r}, but must be one of {', '.join(_DIFFERENCES)}")
@@ -80,8 +80,9 @@ def slopes(f: Function, *points: Any, h: float | None = None, method: Method = "
     return tuple(slope(f, *points, towards=i, h=h, method=method) for i in range(len(points)))
 
 
-# The three methods. Each gives the column of slopes towards one number of x after the other. The first two divide
-# by the step that was taken, not by h: x + h is rounded, and by as much as the difference that is to be measured.
+# The three methods: each gives the slopes towards the first number of x, then those towards the next. The first
+# two divide by the step that was taken and not by h, for x + h is rounded: 3 + 1e-15 is 3 + 8.9e-16. The third
+# needs no such care, for an imaginary part of 1e-20 stays what it is beside any real part.
 
 
 def _forward(f: Function, x: np.ndarray, steps: np.ndarray) -> Iterator[np.ndarray]:
@@ -102,28 +103,8 @@ def _complex(f: Function, x: np.ndarray, steps: np.ndarray) -> Iterator[np.ndarr
         yield _imaginary(f, _nudged(x, i, 1j * steps[i])) / steps[i]
 
 
-_DIFFERENCES = {"forward": _forward, "central": _central, "complex": _complex}
 METHODS: tuple[Method, ...] = ("forward", "central", "complex")
-
-
-def _imaginary(f: Function, z: np.ndarray) -> np.ndarray:
-    """The imaginary part of f(z), if f lets it through."""
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "error", np.exceptions.ComplexWarning
-        )  # NumPy's, where an imaginary part is dropped
-        try:
-            y = f(z)
-        except (TypeError, np.exceptions.ComplexWarning) as error:
-            raise TypeError(
-                f"f fails on complex numbers, see above ({error}); try the method 'central'"
-            ) from error
-    if y.dtype.kind != "c":
-        raise TypeError(
-            "f gives real numbers for complex ones: it drops the imaginary part, as an absolute value or a real part "
-            "does, or it does not depend on this argument; try the method 'central'"
-        )
-    return np.asarray(y.imag)
+_DIFFERENCES = dict(zip(METHODS, (_forward, _central, _complex), strict=True))
 
 
 class _UnmovedError(ValueError):
@@ -136,46 +117,59 @@ def _nudged(x: np.ndarray, i: tuple[int, ...], step: Any) -> np.ndarray:
     moved[i] += step
     if moved[i] == x[i]:
         gap = np.spacing(np.abs(x[i]))
-        raise _UnmovedError(
-            f"a step of {abs(step):.3g} does not move {x[i]}: the next {x.dtype} is {gap:.3g} away"
-        )
+        raise _UnmovedError(f"h does not move {x[i]} by {step:.3g}: the next {x.dtype} is {gap:.3g} away")
     return moved
+
+
+def _imaginary(f: Function, z: np.ndarray) -> np.ndarray:
+    """The imaginary part of f(z), if f lets it through."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", np.exceptions.ComplexWarning)  # so NumPy says that it drops one
+        try:
+            y = f(z)
+        except (TypeError, np.exceptions.ComplexWarning) as error:
+            raise TypeError(f"f fails on complex numbers ({error}); take the method 'central'") from error
+    if y.dtype.kind != "c":
+        raise TypeError(
+            "f gives real numbers for complex ones: it drops the imaginary part, as abs does, "
+            "or it does not depend on this argument; take the method 'central'"
+        )
+    return np.asarray(y.imag)
 
 
 def _steps(x: np.ndarray, h: float | None, method: Method) -> np.ndarray:
     """The step for each number of x."""
-    dtype = (
-        np.result_type(x, np.float32) if method == "complex" else x.dtype
-    )  # no complex number is made of float16
-    if h is None:
-        return np.asarray(_default_step(x, method), dtype)
-    if h == 0 or not math.isfinite(h):
-        raise ValueError(f"h is {h}, but must be a step: finite, and not 0")
-    return np.full(x.shape, h, dtype)
+    if h is not None and (h == 0 or not math.isfinite(h)):
+        raise ValueError(f"h is {h}, but a step must be finite and not 0")
+    dtype = np.result_type(x, np.float32) if method == "complex" else x.dtype  # there is no complex of float16
+    return np.full(x.shape, _default_step(x, method) if h is None else h, dtype)
+
+
+_ROOTS = {"forward": 1 / 2, "central": 1 / 3}
+_COMPLEX_STEP = 1e-20  # its square is far below any e, and slopes from 1e-18 on have room in a float32
 
 
 def _default_step(x: np.ndarray, method: Method) -> Any:
     if method == "complex":
-        return np.full(
-            x.shape, 1e-20
-        )  # its square is far below any e, and float32 has room for slopes from 1e-18 on
-    root = {"forward": 1 / 2, "central": 1 / 3}[method]
-    return np.finfo(x.dtype).eps ** root * np.maximum(1, np.abs(x))
+        return _COMPLEX_STEP
+    return np.finfo(x.dtype).eps ** _ROOTS[method] * np.maximum(1, np.abs(x))
 
 
 # What f is given, and what it gives.
 
 
-def _real(point: Any, role: str) -> np.ndarray:
-    """A point as an array of floats of its own."""
-    array = _array(point, role)
-    if array.dtype.kind == "c":
-        raise TypeError(f"{role} is complex ({array.dtype}), but slopes are taken along real numbers")
-    return array
+def _along(f: Function, points: Sequence[np.ndarray], towards: int) -> Function:
+    """`f` as a function of one argument: it hands over copies of all, and copies what comes back."""
+
+    def along(x: np.ndarray) -> np.ndarray:
+        arguments = [(x if i == towards else point).copy()[()] for i, point in enumerate(points)]
+        return _numbers(f(*arguments), "the result of f")
+
+    return along
 
 
-def _array(given: Any, role: str) -> np.ndarray:
-    """An array of floats or complex numbers of its own: f might write into it later, or give the same one twice."""
+def _numbers(given: Any, role: str) -> np.ndarray:
+    """Floats or complex numbers in a new array: f may give the same one, with other numbers in it, next time."""
     try:
         array = np.array(given)
     except (TypeError, ValueError) as error:
@@ -186,20 +180,15 @@ def _array(given: Any, role: str) -> np.ndarray:
 
 
 def _unwanted(given: Any, role: str) -> str:
-    return (
-        f"{role} is of type {type(given).__name__}, but must be a number or a plain array of numbers; "
-        "of a Value, give the .data"
-    )
+    kind = type(given).__name__
+    return f"{role} must be a number or a plain array of numbers, but is a {kind}; of a Value, give the .data"
 
 
-def _along(f: Function, points: Sequence[np.ndarray], towards: int) -> Function:
-    """`f` as a function of one argument, which hands over copies of all and looks at what comes back."""
-
-    def along(x: np.ndarray) -> np.ndarray:
-        arguments = [(x if i == towards else point).copy()[()] for i, point in enumerate(points)]
-        return _array(f(*arguments), "the result of f")
-
-    return along
+def _real(given: Any, role: str) -> np.ndarray:
+    array = _numbers(given, role)
+    if array.dtype.kind == "c":
+        raise TypeError(f"{role} must be real, but is {array.dtype}: slopes are taken along real numbers")
+    return array
 
 
 # The V.
@@ -207,7 +196,7 @@ def _along(f: Function, points: Sequence[np.ndarray], towards: int) -> Function:
 
 @dataclass(frozen=True)
 class ErrorRow:
-    """What each method finds with one step. NaN where the step does not move the point."""
+    """What each method finds by one step. NaN where the step is too small to move the point."""
 
     h: float
     slopes: Mapping[Method, float]
@@ -216,40 +205,44 @@ class ErrorRow:
 
 @dataclass(frozen=True, repr=False)
 class ErrorTable:
-    """Slopes and errors, a row for each step. Prints as a table, with a drawing of the errors beside it."""
+    """Slopes and errors, a row for each step. It prints as a table, with a drawing of the errors beside it."""
 
     exact: float
     rows: tuple[ErrorRow, ...]
 
     def __str__(self) -> str:
-        decades = _decades(e for row in self.rows for e in row.errors.values())
+        decades = _decades(error for row in self.rows for error in row.errors.values())
         return "\n".join([_header(self.rows, decades), *(_line(row, decades) for row in self.rows)])
 
     __repr__ = __str__
+
+
+STEPS = tuple(float(f"1e-{k}") for k in range(1, 17))
 
 
 def error_table(
     f: Function,
     x: float,
     exact: float,
-    hs: Iterable[float] = tuple(float(f"1e-{k}") for k in range(1, 17)),
+    hs: Iterable[float] = STEPS,
     methods: Sequence[Method] = METHODS,
 ) -> ErrorTable:
-    """Tell how far off each method is with each step.
+    """Tell how far off each method is by each step.
 
     Args:
         f: a function of one number that gives a number.
         x: where to take the slope.
         exact: the slope itself.
         hs: the steps.
-        methods: which methods to try; leave out `"complex"` where f does not take complex numbers.
+        methods: which methods to try. Leave out `"complex"` where f does not take complex numbers.
 
     Returns:
-        An object that prints as a table, and whose `rows` are data: `[(r.h, r.errors["central"]) for r in t.rows]`.
-        Beside the numbers it draws the errors, a decade to a column, so that the V lies on its side.
+        A table to print. Each method draws its error as a letter, in a column for each power of ten, so that the
+        V lies on its side. Its `rows` are data: `[(row.h, row.errors["central"]) for row in table.rows]`.
 
     Raises:
-        TypeError, ValueError: as `slope`, but for a step too small to move x, which has no slope (NaN).
+        TypeError: as in `slope`.
+        ValueError: as in `slope`, but a step too small to move x gives NaN; f or x is not one number.
     """
     rows = []
     for h in hs:
@@ -263,37 +256,45 @@ def _found(f: Function, x: float, h: float, method: Method) -> float:
         found = slope(f, x, h=h, method=method)
     except _UnmovedError:
         return math.nan
-    if not isinstance(found, float):
-        raise ValueError(
-            f"error_table wants a function of one number that gives one, but its slope has shape {found.shape}"
-        )
-    return found
+    if np.ndim(found):
+        raise ValueError(f"x and f(x) must be one number each, but the slope has shape {found.shape}")
+    return float(found)
 
 
-_MARKS = {"forward": "f", "central": "c", "complex": "i"}
+_MARKS = {"forward": "f", "central": "c", "complex": "i"}  # and an asterisk where two of them meet
+_WIDEST = 24  # powers of ten. What is larger is drawn at the right edge, and 0 at the left one
+
+
+def _power(error: float) -> int:
+    return math.floor(math.log10(error))
 
 
 def _decades(errors: Iterable[float]) -> range:
-    """The powers of ten that the errors lie at; those that are exactly 0 are drawn at the lowest."""
-    powers = [math.floor(math.log10(e)) for e in errors if e > 0 and math.isfinite(e)] or [0]
-    return range(min(powers), max(powers) + 1)
+    """The powers of ten that are drawn."""
+    powers = [_power(error) for error in errors if 0 < error < math.inf] or [0]
+    return range(min(powers), min(max(powers), min(powers) + _WIDEST) + 1)
 
 
 def _header(rows: Sequence[ErrorRow], decades: range) -> str:
     titles = "".join(f"  {method:>17}  {'error':>7}" for method in (rows[0].slopes if rows else ()))
-    return f"{'h':<7}{titles}   1e{decades[0]} to 1e{decades[-1]}"
+    return f"{'h':<7}{titles}   errors 1e{decades[0]} to 1e{decades[-1]}"
 
 
 def _line(row: ErrorRow, decades: range) -> str:
-    cells = "".join(f"  {row.slopes[m]:>17.12g}  {row.errors[m]:>7.1e}" for m in row.slopes)
+    cells = "".join(f"  {row.slopes[method]:>17.12g}  {row.errors[method]:>7.1e}" for method in row.slopes)
     return f"{row.h:<7.1e}{cells}   {_drawn(row.errors, decades)}".rstrip()
 
 
 def _drawn(errors: Mapping[Method, float], decades: range) -> str:
-    """Each method's letter in the column of its error's power of ten."""
     line = [" "] * len(decades)
     for method, error in errors.items():
-        if math.isfinite(error):
-            column = math.floor(math.log10(error)) - decades[0] if error else 0
-            line[column] = _MARKS[method]
+        if not math.isnan(error):
+            column = _column(error, decades)
+            line[column] = _MARKS[method] if line[column] == " " else "*"
     return "".join(line)
+
+
+def _column(error: float, decades: range) -> int:
+    if error == 0:
+        return 0
+    return len(decades) - 1 if error == math.inf else min(_power(error) - decades[0], len(decades) - 1)

@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _verify(options: argparse.Namespace) -> int:
     from reference.campaign import PROFILES as SIZES
-    from reference.campaign import campaign
+    from reference.campaign import Campaign
     from reference.engines import NdgradEngine, TorchEngine
     from reference.report import json, text
     from reference.training import TASKS, train
@@ -60,7 +60,7 @@ def _verify(options: argparse.Namespace) -> int:
         return USAGE
     print(text.heading(engine.name, reference.name, options.profile, options.seed), flush=True)
     records = []
-    for record in campaign(engine, reference, ops, SIZES[options.profile], options.seed):
+    for record in Campaign(engine, reference, ops, options.seed).run(SIZES[options.profile]):
         records.append(record)
         print(text.row(record), flush=True)
     runs = []
@@ -109,7 +109,7 @@ def _writable(path: Path) -> bool:
 
 
 def _repro(options: argparse.Namespace) -> int:
-    from reference.campaign import explained
+    from reference.campaign import Campaign
     from reference.engines import NdgradEngine, TorchEngine
     from reference.program import NotAProgram, parse
     from reference.report import text
@@ -125,7 +125,9 @@ def _repro(options: argparse.Namespace) -> int:
         return USAGE
     verdict = judge(program, engine, reference)
     if verdict.result is Result.ENGINE_WRONG:
-        print(text.failure(explained(program, engine, reference, (0, "repro", 0)), engine.name, reference.name))
+        print(
+            text.failure(Campaign(engine, reference).explained(program, (0, "repro", 0)), engine.name, reference.name)
+        )
         return DISAGREES
     if not verdict.numbers and not verdict.refused:
         print("nothing was compared")

@@ -1,7 +1,7 @@
 """Many programs: each op in turn, then expressions of all of them. What fails is shrunk, and named for the op at fault.
 
 Program `i` of a campaign depends on the seed, the op and `i` alone. It comes from a plain source, which is faster than
-Hypothesis; the choices of a program that fails are handed to Hypothesis as an example to start from, and it shrinks them.
+Hypothesis; the choices of a program that fails are handed to Hypothesis as an example to start from, to be shrunk.
 """
 
 from __future__ import annotations
@@ -80,72 +80,85 @@ class Record:
         self.refused += verdict.refused
 
 
-def campaign(
-    engine: Engine, reference: TorchEngine, ops: Sequence[str], profile: Profile, seed: int
-) -> Iterator[Record]:
-    """Run programs for each op and then expressions; give the record of each as it is complete.
+class Campaign:
+    """Programs for an engine beside the reference.
 
-    An op's programs end with the first that fails, for the next would mostly fail in the same way.
+    Args:
+        engine: what is judged.
+        reference: what is believed.
+        ops: what programs are made of; by default all that the engine knows and the catalogue has.
+        seed: what they are drawn from.
     """
-    for op in ops:
-        yield _drawn_for(op, engine, reference, ops, profile.for_each_op, seed)
-    yield _drawn_for(EXPRESSIONS, engine, reference, ops, profile.expressions, seed)
 
+    def __init__(self, engine: Engine, reference: TorchEngine, ops: Sequence[str] | None = None, seed: int = 0) -> None:
+        self.engine = engine
+        self.reference = reference
+        self.ops = tuple(ops if ops is not None else (op for op in reference.ops if op in engine.ops))
+        self.seed = seed
 
-def _drawn_for(
-    op: str, engine: Engine, reference: TorchEngine, ops: Sequence[str], number: int, seed: int
-) -> Record:
-    record = Record(op)
-    focus = None if op == EXPRESSIONS else op
-    for i in range(number):
-        source = Seeded(seed, op, i)
+    def run(self, profile: Profile) -> Iterator[Record]:
+        """Run programs for each op and then expressions; give the record of each as it is complete."""
+        for op in self.ops:
+            yield self.drawn_for(op, profile.for_each_op)
+        if self.ops:
+            yield self.drawn_for(EXPRESSIONS, profile.expressions)
+
+    def drawn_for(self, op: str, number: int) -> Record:
+        """Run programs for one op. They end with the first that fails, for the next would fail in the same way."""
+        record = Record(op)
+        for i in range(number):
+            source = Seeded(self.seed, op, i)
+            try:
+                program = draw_program(source, _focus(op), self.ops)
+            except Unsuited:
+                record.unsuited += 1
+                continue
+            verdict = judge(program, self.engine, self.reference)
+            record.add(verdict)
+            if verdict.result is Result.ENGINE_WRONG:
+                small = self._smallest(program, source.choices, verdict, op)
+                record.failures.append(self.explained(small, (self.seed, op, i)))
+                break
+        return record
+
+    def explained(self, program: Program, found: tuple[int, str, int]) -> Failure:
+        """Judge a failing program once more, and name the op at fault."""
+        verdict = judge(program, self.engine, self.reference)
+        return Failure(self._at_fault(program, verdict), program, verdict, found)
+
+    def _smallest(self, program: Program, choices: Sequence[int], verdict: Verdict, op: str) -> Program:
+        """Hand the choices behind a failing program to Hypothesis, as an example of its own, to be shrunk."""
+        kinds = {finding.kind for finding in verdict.findings}
+
+        def fails(candidate: Program) -> bool:
+            repeat = Kind.NON_DETERMINISTIC in kinds
+            again = judge(candidate, self.engine, self.reference, repeat=repeat)
+            return again.result is Result.ENGINE_WRONG and bool(kinds & {f.kind for f in again.findings})
+
+        database, key = InMemoryExampleDatabase(), b"failing"
+        # One choice too many: an example that is replayed to the letter counts as shrunk, and would be left as it is.
+        database.save(key, choices_to_bytes([*choices, 0]))
         try:
-            program = draw_program(source, focus, ops)
-        except Unsuited:
-            record.unsuited += 1
-            continue
-        verdict = judge(program, engine, reference)
-        record.add(verdict)
-        if verdict.result is Result.ENGINE_WRONG:
-            small = smallest(program, source.choices, verdict, engine, reference, focus, ops)
-            record.failures.append(explained(small, engine, reference, (seed, op, i)))
-            break
-    return record
+            drawn = programs(_focus(op), self.ops)
+            shrunk: Program = find(drawn, fails, settings=_shrinking(database), database_key=key)
+        except HypothesisException:  # it does not fail a second time: then it is reported as it was
+            return program
+        return shrunk
+
+    def _at_fault(self, program: Program, verdict: Verdict) -> str:
+        """The first step's op that fails by itself, on the operands that it has in the program; else the last one's."""
+        if any(f.kind is Kind.RAISED for f in verdict.findings):
+            done = len(self.engine.run(program).values)
+            if done < len(program.steps):
+                return program.steps[done].op
+        for alone in _steps_alone(program, self.reference):
+            if judge(alone, self.engine, self.reference).result is Result.ENGINE_WRONG:
+                return alone.steps[0].op
+        return program.steps[-1].op
 
 
-def explained(program: Program, engine: Engine, reference: TorchEngine, found: tuple[int, str, int]) -> Failure:
-    """Judge a failing program once more, and name the op at fault."""
-    verdict = judge(program, engine, reference)
-    return Failure(at_fault(program, verdict, engine, reference), program, verdict, found)
-
-
-# The smallest program that fails in the same way.
-
-
-def smallest(
-    program: Program,
-    choices: Sequence[int],
-    verdict: Verdict,
-    engine: Engine,
-    reference: TorchEngine,
-    focus: str | None,
-    ops: Sequence[str],
-) -> Program:
-    """Hand the choices behind a failing program to Hypothesis, as an example of its own, to be shrunk."""
-    kinds = {finding.kind for finding in verdict.findings}
-
-    def fails(candidate: Program) -> bool:
-        again = judge(candidate, engine, reference, repeat=Kind.NON_DETERMINISTIC in kinds)
-        return again.result is Result.ENGINE_WRONG and bool(kinds & {f.kind for f in again.findings})
-
-    database, key = InMemoryExampleDatabase(), b"failing"
-    # One choice too many: an example that is replayed to the letter counts as shrunk already, and would be left as it is.
-    database.save(key, choices_to_bytes([*choices, 0]))
-    try:
-        shrunk: Program = find(programs(focus, ops), fails, settings=_shrinking(database), database_key=key)
-    except HypothesisException:  # it does not fail a second time: then it is reported as it was
-        return program
-    return shrunk
+def _focus(op: str) -> str | None:
+    return None if op == EXPRESSIONS else op
 
 
 def _shrinking(database: InMemoryExampleDatabase) -> settings:
@@ -157,20 +170,6 @@ def _shrinking(database: InMemoryExampleDatabase) -> settings:
         derandomize=False,
         suppress_health_check=tuple(HealthCheck),
     )
-
-
-# The op at fault.
-
-
-def at_fault(program: Program, verdict: Verdict, engine: Engine, reference: TorchEngine) -> str:
-    """The op of the first step that fails by itself, on the operands that it has in the program; else the last one."""
-    if any(f.kind is Kind.RAISED for f in verdict.findings):
-        done = len(engine.run(program).values)
-        return program.steps[min(done, len(program.steps) - 1)].op
-    for alone in _steps_alone(program, reference):
-        if judge(alone, engine, reference).result is Result.ENGINE_WRONG:
-            return alone.steps[0].op
-    return program.steps[-1].op
 
 
 def _steps_alone(program: Program, reference: TorchEngine) -> Iterator[Program]:

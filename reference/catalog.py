@@ -195,7 +195,8 @@ def _pad(x: Tensor, *, pad_width: Any, mode: str, constant_values: float = 0) ->
 
 def _clip(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """PyTorch refuses an upper bound that makes the result larger than the operand and the lower bound do."""
-    return torch.clamp(*torch.broadcast_tensors(x, low, high))
+    whole = np.broadcast_shapes(x.shape, low.shape, high.shape)
+    return torch.clamp(x.expand(whole), low.expand(whole), high.expand(whole))
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
@@ -205,7 +206,8 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
     along = -1 if b.ndim == 1 else -2
     if a.shape[-1] != b.shape[along]:
         raise ValueError(f"{tuple(a.shape)} and {tuple(b.shape)} are not aligned")
-    return torch.tensordot(a, b, dims=([-1], [along]))
+    product: Tensor = torch.tensordot(a, b, dims=([-1], [along]))
+    return product
 
 
 def _softplus(x: Tensor) -> Tensor:

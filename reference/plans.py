@@ -21,7 +21,6 @@ Planned: TypeAlias = tuple[list[Shape], Options]
 Drawn: TypeAlias = Callable[[Source, Shape], Options]
 
 
-
 @dataclass(frozen=True)
 class Plan:
     """How shapes and options are drawn, and in how many slots a value that is already there may stand."""
@@ -112,7 +111,8 @@ def unmated(operands: int, draw: Drawn = lambda source, shape: {}) -> Plan:  # n
 def _axis(source: Source, rank: int) -> int:
     if not rank:
         raise Unsuited
-    return pick(source, [*range(rank), *range(-rank, 0)])
+    axes: list[int] = [*range(rank), *range(-rank, 0)]
+    return pick(source, axes)
 
 
 def _axes(source: Source, rank: int, most: int | None = None) -> tuple[int, ...]:
@@ -179,7 +179,8 @@ def axis_outside_spread(source: Source, shape: Shape) -> Options:
 
 def new_shape(source: Source, shape: Shape) -> Options:
     """The same numbers in another shape, one length possibly left to be worked out."""
-    lengths, rest = [], math.prod(shape)
+    lengths: list[int] = []
+    rest = math.prod(shape)
     if not rest:
         return {"shape": tuple(shuffled(source, shape))}
     while rest > 1 and len(lengths) < 3:  # noqa: PLR2004

@@ -230,7 +230,7 @@ class _Torch:
                 loss = self._loss(self._predicted(x, use), wanted)
         else:
             loss = self._loss(self._predicted(x, use), wanted)
-        loss.backward()
+        torch.autograd.backward(loss)
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in self.parameters]
         with torch.no_grad():
             for p in self.parameters if noise else ():

@@ -302,7 +302,9 @@ def ulps(a: np.ndarray, b: np.ndarray, *, single: bool = False) -> np.ndarray:
             return np.where(np.isfinite(fine), fine * 2.0**-29, fine)
     distance = np.abs(_ordered(a) - _ordered(b)).astype(np.float64)
     # Beyond what an integer holds, the two have opposite signs and are far apart: their own difference tells.
-    distance = np.where(np.signbit(a) != np.signbit(b), _ordered(np.abs(a)).astype(float) + _ordered(np.abs(b)), distance)
+    distance = np.where(
+        np.signbit(a) != np.signbit(b), _ordered(np.abs(a)).astype(float) + _ordered(np.abs(b)), distance
+    )
     both = np.isnan(a) & np.isnan(b)
     return np.where(both | (a == b), 0.0, np.where(np.isnan(a) | np.isnan(b), np.inf, distance))
 
@@ -364,7 +366,9 @@ class _Rounding:
             for seed in range(self._runs, runs):
                 for part in self._rerun(Noise(DISTURBANCE, seed), self._single or None):
                     moved = _apart(part.array, self._base[part.name])
-                    self._moved[part.name] = np.maximum(self._moved[part.name], np.where(np.isnan(moved), np.inf, moved))
+                    self._moved[part.name] = np.maximum(
+                        self._moved[part.name], np.where(np.isnan(moved), np.inf, moved)
+                    )
         self._runs = runs
 
     def _look_again(self) -> None:
@@ -411,9 +415,7 @@ def _sharpened(
     place = tuple(int(i) for i in np.unravel_index(int(np.argmax(distance)), a.shape))
     unit = float(np.spacing(np.abs(b[place]))) if np.isfinite(b[place]) else np.inf
     allowed = max(AT_ONCE, float(bound[place]) / (unit * (2.0**29 if single and b.dtype == np.float64 else 1.0)))
-    return Finding(
-        finding.kind, finding.part, "", place, a[place], b[place], float(distance[place]), allowed, (a, b)
-    )
+    return Finding(finding.kind, finding.part, "", place, a[place], b[place], float(distance[place]), allowed, (a, b))
 
 
 def _apart(a: Any, b: Any) -> np.ndarray:

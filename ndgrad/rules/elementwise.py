@@ -64,7 +64,7 @@ cos           = Rule(np.cos,       lambda g, y, x: g * -np.sin(x))
 tan           = Rule(np.tan,       lambda g, y, x: g * (1 + y * y))
 tanh          = Rule(np.tanh,      lambda g, y, x: g * (1 - y * y))
 
-sigmoid       = Rule(_sigmoid,     lambda g, y, x, *, kept: g * (y * kept),             keep=lambda y, x: sigmoid(-x))
+sigmoid: Rule = Rule(_sigmoid,     lambda g, y, x, *, kept: g * (y * kept),             keep=lambda y, x: sigmoid(-x))
 relu          = Rule(lambda x: np.where(x < 0, 0.0, x),
                                    lambda g, y, x: np.where(y <= 0, 0.0, g))
 leaky_relu    = Rule(lambda x, *, negative_slope: np.where(x > 0, x, x * negative_slope),

@@ -35,7 +35,7 @@ def _contracted(b: Any) -> Any:
 
 
 def _columns(b: Any) -> int:
-    return math.prod(b.shape[:-2]) * b.shape[-1]
+    return math.prod((*b.shape[:-2], b.shape[-1]))
 
 
 def _dot_left(g: Any, y: Any, a: Any, b: Any) -> Any:

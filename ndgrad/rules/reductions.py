@@ -59,8 +59,13 @@ def _reduced(shape: tuple[int, ...], axis: Axis) -> list[bool]:
     return [i in reduced for i in range(len(shape))]
 
 
+def _sum(x: Any, *, axis: Any, keepdims: bool) -> Any:
+    total: Any = np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+    return total
+
+
 def _mean(x: Any, *, axis: Axis, keepdims: bool) -> Any:
-    return np.add.reduce(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
+    return _sum(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
 
 
 def _deviation(x: Any, axis: Axis) -> Any:
@@ -76,7 +81,7 @@ def _var(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
     first = x[tuple(slice(1) if reduced else slice(None) for reduced in _reduced(x.shape, axis))]
     d = _deviation(x - np.where(np.isfinite(first), first, 0.0), axis)
     n = count(x.shape, axis)
-    return np.add.reduce(d * d, axis=axis, keepdims=keepdims) / (n - ddof if n > ddof else 0), d
+    return _sum(d * d, axis=axis, keepdims=keepdims) / (n - ddof if n > ddof else 0), d
 
 
 def _var_pullback(g: Any, y: Any, x: Any, *, axis: Axis, ddof: float, keepdims: bool, kept: Any) -> Any:
@@ -140,7 +145,7 @@ def _logsumexp(x: Any, *, axis: Axis, keepdims: bool) -> tuple[Any, Any]:
     return (y if keepdims else y.reshape(np.add.reduce(x, axis=axis).shape)), e / total
 
 
-def _cumsum_pullback(g: Any, y: Any, x: Any, *, axis: Axis) -> Any:
+def _cumsum_pullback(g: Any, y: Any, x: Any, *, axis: int | None) -> Any:
     """A number counts in every sum from its own place on, so the cotangents are summed from the end."""
     del y
     along = 0 if axis is None else axis
@@ -149,7 +154,7 @@ def _cumsum_pullback(g: Any, y: Any, x: Any, *, axis: Axis) -> Any:
 
 # fmt: off
 #         forward                                              pullback: (g, y, x, **options)
-sum       = Rule(lambda x, *, axis, keepdims: np.add.reduce(x, axis=axis, keepdims=keepdims),
+sum       = Rule(_sum,
                  lambda g, y, x, *, axis, keepdims: np.broadcast_to(restore(g, x.shape, axis), x.shape),
                  bind=over_axes, numpy=(np.sum, np.add.reduce))
 mean      = Rule(_mean,

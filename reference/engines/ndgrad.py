@@ -48,9 +48,7 @@ class NdgradEngine(TapeEngine):
     """
 
     def __init__(self, rules: Mapping[str, Rule] = RULES) -> None:
-        super().__init__(
-            f"ndgrad {ndgrad.__version__}", {name: _spelling(name, rule) for name, rule in rules.items()}
-        )
+        super().__init__(f"ndgrad {ndgrad.__version__}", {name: _spelling(name, rule) for name, rule in rules.items()})
 
     def leaf(self, array: np.ndarray, name: str) -> Value:
         """Make a Value, which copies the array."""

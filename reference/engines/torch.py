@@ -126,13 +126,9 @@ class TorchEngine:
         with noise.kept():
             return row.mirror(*map(noise.on, inputs), **options)
 
-    def _back(
-        self, program: Program, result: Tensor, leaves: list[Tensor], steps: tuple[np.ndarray, ...]
-    ) -> Outcome:
+    def _back(self, program: Program, result: Tensor, leaves: list[Tensor], steps: tuple[np.ndarray, ...]) -> Outcome:
         cotangent = torch.tensor(np.array(program.cotangent)).to(result.dtype)
-        first = torch.autograd.grad(
-            result, leaves, cotangent, create_graph=bool(program.directions), allow_unused=True
-        )
+        first = torch.autograd.grad(result, leaves, cotangent, create_graph=bool(program.directions), allow_unused=True)
         second: tuple[Any, ...] = ()
         if program.directions:
             terms = [
@@ -160,4 +156,6 @@ def _tensor(operand: Any, dtype: torch.dtype | None) -> Any:
 
 
 def _array(gradient: Tensor | None) -> np.ndarray | None:
-    return None if gradient is None else gradient.detach().clone().numpy()  # a copy, for PyTorch does not store some zeros
+    return (
+        None if gradient is None else gradient.detach().clone().numpy()
+    )  # a copy, for PyTorch does not store some zeros

@@ -140,7 +140,9 @@ def last_line(records: Sequence[Record], runs: Sequence[TrainingRecord], ops: in
     if not numbers:
         return f"{counted}: nothing was compared."
     if wrong:
-        return f"{counted}: {name} disagrees with {reference} in {wrong} {'case' if wrong == 1 else 'cases'}, shown above."
+        return (
+            f"{counted}: {name} disagrees with {reference} in {wrong} {'case' if wrong == 1 else 'cases'}, shown above."
+        )
     worst = max([r.worst for r in records] + [r.worst for r in runs], default=0.0)
     inconclusive = sum(r.inconclusive for r in records)
     left_open = f"; {inconclusive} inconclusive" if inconclusive else ""
