@@ -8,6 +8,7 @@ Graphviz, or the `dot` program, by the graphviz package. Without both, a picture
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import warnings
 import webbrowser
@@ -30,9 +31,7 @@ try:
 except ImportError:
     pygraphviz = None
 
-HINT = (
-    'To see the picture, install Graphviz: pip install "ndgrad[viz]". Its dot program on the PATH does, too.'
-)
+HINT = 'To see the picture, install Graphviz: pip install "ndgrad[viz]". Its dot program on the PATH does, too.'
 
 # What every Graphviz draws: bmp, tiff and webp are missing from the wheels of pygraphviz.
 FORMATS = ("svg", "png", "pdf", "jpg", "jpeg", "gif", "eps", "ps", "svgz",
@@ -218,20 +217,18 @@ def _short(x: Any) -> str:
 # others; the backslash two, for it looks for escapes once more. What cannot be shown or stand in XML, a sign.
 _SIGNS: dict[int, str] = {
     **{code: chr(0x2400 + code) for code in range(0x20)},  # ␀ for NUL, and so on
-    **dict.fromkeys(
-        [*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF], "\N{REPLACEMENT CHARACTER}"
-    ),
+    **dict.fromkeys([*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF], "\N{REPLACEMENT CHARACTER}"),
     **{ord(character): f"&#{ord(character)};" for character in '&<>{}|"'},
     0x7F: "\N{SYMBOL FOR DELETE}",
     ord("\\"): "&#92;&#92;",
     ord("\n"): "\\n",
-    ord(" "): "\\ ",  # a bare one is lost at either end, and beside another
 }
+_LOST_SPACE = re.compile("^ | (?= |$)")  # Graphviz drops those at either end, and all but one of several
 
 
 def _text(text: str) -> str:
     """Any text, written so that a label shows it and nothing else. Lines stay lines."""
-    return text.replace("\r\n", "\n").translate(_SIGNS)
+    return _LOST_SPACE.sub("&#32;", text.replace("\r\n", "\n").translate(_SIGNS))
 
 
 # The picture.
@@ -272,9 +269,7 @@ class _Source:
 
 _Base: Any = graphviz.Digraph if graphviz is not None else _Source
 
-_LARGEST = (
-    3_000  # statements, of some thousand Values: most such graphs take 0.3 s to draw, the worst met took 80
-)
+_LARGEST = 3_000  # statements, of some thousand Values: most such graphs take 0.3 s to draw, the worst met took 80
 
 
 class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
@@ -359,9 +354,7 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
             return str(source)
         picture = Path(outfile or f"{source}.{kind}")
         if picture == Path(source):
-            raise ValueError(
-                f"outfile is {picture}, but that is the source's file; give the source a filename"
-            )
+            raise ValueError(f"outfile is {picture}, but that is the source's file; give the source a filename")
         picture.write_bytes(self.pipe(kind, engine=engine))
         if cleanup:
             Path(source).unlink()

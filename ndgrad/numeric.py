@@ -117,7 +117,9 @@ def _nudged(x: np.ndarray, i: tuple[int, ...], step: Any) -> np.ndarray:
     moved[i] += step
     if moved[i] == x[i]:
         gap = np.spacing(np.abs(x[i]))
-        raise _UnmovedError(f"h does not move {x[i]} by {step:.3g}: the next {x.dtype} is {gap:.3g} away")
+        raise _UnmovedError(
+            f"h does not move {x[i]} by {step:.3g}: the next {x.dtype} is {gap:.3g} away, take a larger h"
+        )
     return moved
 
 
@@ -276,12 +278,12 @@ def _decades(errors: Iterable[float]) -> range:
 
 
 def _header(rows: Sequence[ErrorRow], decades: range) -> str:
-    titles = "".join(f"  {method:>17}  {'error':>7}" for method in (rows[0].slopes if rows else ()))
+    titles = "".join(f"  {method:>15}  {'error':>7}" for method in (rows[0].slopes if rows else ()))
     return f"{'h':<7}{titles}   errors 1e{decades[0]} to 1e{decades[-1]}"
 
 
 def _line(row: ErrorRow, decades: range) -> str:
-    cells = "".join(f"  {row.slopes[method]:>17.12g}  {row.errors[method]:>7.1e}" for method in row.slopes)
+    cells = "".join(f"  {row.slopes[method]:>15.9g}  {row.errors[method]:>7.1e}" for method in row.slopes)
     return f"{row.h:<7.1e}{cells}   {_drawn(row.errors, decades)}".rstrip()
 
 

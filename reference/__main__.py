@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,16 +21,25 @@ PROFILES = ("quick", "standard", "deep")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and give the exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        import torch
-
-        import reference.training  # noqa: F401 - scikit-learn and hypothesis are wanted, too
-    except ImportError as error:
-        print(f"error: {error}. Install what the reference needs: pip install 'ndgrad[reference]'", file=sys.stderr)
+    missing = [name for name in ("torch", "hypothesis", "sklearn") if not _is_there(name)]
+    if missing:
+        print(
+            f"error: {' and '.join(missing)} not found. The reference needs: pip install 'ndgrad[reference]'",
+            file=sys.stderr,
+        )
         return ENVIRONMENT
-    torch.set_num_threads(1)  # the arrays are small: threads would only wait for each other
+    from reference.engines.torch import one_thread
+
+    one_thread()
     status: int = options.run(options)
     return status
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # it was taken out of the interpreter on purpose
+        return False
 
 
 def _parser() -> argparse.ArgumentParser:

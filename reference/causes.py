@@ -50,7 +50,7 @@ def _by_arrangement(got: np.ndarray, wanted: np.ndarray) -> str:
         return "the right numbers, transposed: axes exchanged, or expanded at the wrong end?"
     if got.size > 1 and alike(np.sort(got.ravel()), np.sort(wanted.ravel())):
         return "the right numbers in other places: a permutation not inverted?"
-    missing = (got == 0) & (wanted != 0)
-    if missing.any() and alike(got[~missing], wanted[~missing]):
+    missing = (got == 0) & (wanted != 0) & np.isfinite(wanted)
+    if missing.any() and got.any() and alike(got[~missing], wanted[~missing]):
         return "some numbers are 0 and the rest right: contributions lost, as where an index repeats?"
     return ""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.catalog import CATALOG, REAL, Domain, Row, forward, promoted
+from reference.catalog import CATALOG, REAL, Domain, Row, forward
 from reference.plans import MOST_NUMBERS, Options, Shape, any_shape
 from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step
 from reference.source import Source, Unsuited, chance, pick
@@ -54,8 +54,7 @@ def draw_program(source: Source, focus: str | None = None, ops: Sequence[str] | 
         Unsuited: nothing came of these choices; draw again.
     """
     growing = _Growing(source, pick(source, _MANNERS), tuple(ops or CATALOG))
-    program = growing.around(CATALOG[focus]) if focus else growing.expression()
-    return program
+    return growing.around(CATALOG[focus]) if focus else growing.expression()
 
 
 class _Growing:

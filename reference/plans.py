@@ -35,7 +35,7 @@ MOST_AXES = 5
 
 def any_shape(source: Source) -> Shape:
     """Rank 0 to 4, square and all different, with lengths 1 and, rarely, 0."""
-    rank = pick(source, [1, 2, 2, 0, 3, 3, 2, 1, 3, 4])
+    rank = pick(source, [0, 1, 2, 2, 3, 3, 2, 1, 3, 4])
     manner = pick(source, ["different", "square", "any", "ones", "any", "empty" if chance(source, 20) else "any"])
     if manner == "different":
         return tuple(shuffled(source, [2, 3, 4, 1][:rank]))

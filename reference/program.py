@@ -1,4 +1,4 @@
-"""A case is data: operands, steps, and the cotangent for the result. It prints itself as one line, and reads itself back.
+"""A case is data: operands, steps, and the cotangent for the result. It prints itself as one line, and reads it back.
 
     x=f8([[4.0],[1.0]]); y=f8([1.0,2.0,4.0]); a=multiply(x,y); back(a,f8([[1.0,0.0,0.0],[0.0,2.0,0.0]]))
 
@@ -236,7 +236,10 @@ def _read_operand(name: str, node: ast.expr) -> Operand:
     layout = next((_read(k.value) for k in getattr(array, "keywords", ()) if k.arg == "layout"), "C")
     if layout not in LAYOUTS:
         raise NotAProgram(f"layout of {name} is {layout!r}, but must be one of {', '.join(LAYOUTS)}")
-    return Operand(name, _read(array), kind, layout)
+    data = _read(array)
+    if not np.array_equal(laid_out(data, layout), data, equal_nan=data.dtype.kind == "f"):
+        raise NotAProgram(f"{name} has unlike rows, so no array of the layout {layout!r} holds it")
+    return Operand(name, data, kind, layout)
 
 
 def _read(node: ast.expr) -> Any:

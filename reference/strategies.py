@@ -1,4 +1,4 @@
-"""Hypothesis draws programs: the generator, with its choices made by Hypothesis, which can shrink what comes of them."""
+"""Hypothesis draws programs: it makes the generator's choices, and can so shrink what comes of them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A training run in lock-step: the same network, the same batches and the same optimizer in ndgrad and in PyTorch.
 
 Each run is made in two modes. Re-synced, every step of ndgrad starts from PyTorch's parameters and optimizer state, so
-that each step is judged by itself, and sharply: loss, every gradient, every parameter. Free, ndgrad goes its own way from
-the same start; how far the two drift apart is reported, and is no verdict.
+that each step is judged by itself, and sharply: loss, every gradient, every parameter. Free, ndgrad goes its own way
+from the same start; how far the two drift apart is reported, and is no verdict.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits, make_moons
 
 from ndgrad import optim
 from ndgrad.engine import Value, no_grad
@@ -255,7 +254,7 @@ class _Torch:
             self._optimizer.step()
             return
         for p in self.parameters:
-            p += -self._rate * (p.grad if p.grad is not None else 0.0)
+            p.sub_(self._rate * p.grad if p.grad is not None else 0.0)
 
     def states(self) -> Iterator[Mapping[str, np.ndarray]]:
         """Give the optimizer's state, parameter by parameter, under PyTorch's names."""
@@ -291,7 +290,7 @@ def train(task: Task) -> TrainingRecord:
             if stage.until_goal and _reached(task, free, theirs):
                 break
             for batch in _batches(task, batches):
-                _one_step(record, stage.optimizer, batch, synced, free, theirs)
+                _one_step(record, stage.optimizer, batch, (synced, free, theirs))
                 if record.failures:
                     return record
     if task.test is not None:
@@ -309,9 +308,8 @@ def _batches(task: Task, rng: np.random.Generator) -> Iterator[Batch]:
         yield x[some], wanted[some]
 
 
-def _one_step(
-    record: TrainingRecord, optimizer: str, batch: Batch, synced: _Ndgrad, free: _Ndgrad, theirs: _Torch
-) -> None:
+def _one_step(record: TrainingRecord, optimizer: str, batch: Batch, sides: tuple[_Ndgrad, _Ndgrad, _Torch]) -> None:
+    synced, free, theirs = sides
     synced.sync(theirs)
     before = copy.deepcopy(theirs)
     wanted = theirs.step(batch, synced.names)
@@ -357,17 +355,22 @@ def article() -> Task:
 
 def moons() -> Task:
     """Two moons in the plane, told apart by a network of two hidden layers."""
+    from sklearn.datasets import make_moons  # noqa: PLC0415 - it takes a second, which nothing else here needs
+
     x, label = make_moons(200, noise=0.1, random_state=0)
     wanted = 2.0 * label - 1.0
     options = {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}
     return Task(
-        "two moons", (2, 16, 16, 1), ("tanh", "linear"), "hinge", (x[:160], wanted[:160]), (Stage("SGD", options, 120),),
+        "two moons", (2, 16, 16, 1), ("tanh", "linear"), "hinge", (x[:160], wanted[:160]),
+        (Stage("SGD", options, 120),),
         test=(x[160:], wanted[160:]), goal=0.95,
     )  # fmt: skip
 
 
 def digits() -> Task:
     """Handwritten digits of 8×8 pixels, 1,797 of them: a fifth is held out. SGD with momentum, and then Adam."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - as above
+
     data = load_digits()
     order = np.random.default_rng(0).permutation(len(data.target))
     x, wanted = data.data[order] / 16.0, data.target[order].astype(np.int64)

@@ -1,9 +1,9 @@
 """Says whether an engine's numbers are right, and if not, in what way. It asks in tiers, and pays where it must.
 
 1. Agree at once: within a few units in the last place (ULP), NaN and infinities in the same places.
-2. Is it rounding? Two estimates of the error that rounding may cause. The condition: the reference runs again with every
-   operand use, and every number kept for the way back, disturbed by a known factor; how far results move is how much this
-   program magnifies rounding. And the reference's own error: what it gives in another precision.
+2. Is it rounding? Two estimates of the error that rounding may cause. The condition: the reference runs again with
+   every operand use, and every number kept for the way back, disturbed by a known factor; how far results move is how
+   much this program magnifies rounding. And the reference's own error: what it gives in another precision.
 3. Who is right? An exact witness has its place here. Until it is there, a difference that rounding does not explain is
    the engine's, unless rounding decided a comparison.
 
@@ -22,23 +22,23 @@ import numpy as np
 
 from reference.engines import Noise, Outcome
 from reference.engines.protocol import Engine
-from reference.program import Program
+from reference.program import NUMBER, Program
 
 # Tier 1. Of gradients of random expressions in a right engine 93.5 % lie within 8 ULP of PyTorch's.
 AT_ONCE = 8.0
-# Tier 2. How many times the estimated error is let pass. On 12,000 random expressions a right engine's error was at most
-# 3.4 times the estimate.
+# Tier 2. How many times the estimated error is let pass. On 12,000 random expressions a right engine's error was at
+# most 3.4 times the estimate.
 MARGIN = 16.0
 # How strongly operands are disturbed: far above rounding, and far below where results bend. A power of 2.
 DISTURBANCE = 2.0**-34
-# How often: the largest movement counts. Five runs are few: of a million numbers some will have moved, by chance, a tenth of
-# what they can, in each; and one run in single precision may be off by little, by chance. So what is off by little more
-# than the bound is looked at again, with many more of both.
+# How often: the largest movement counts. Five runs are few: of a million numbers some will have moved, by chance, a
+# tenth of what they can, in each; and one run in single precision may be off by little, by chance. So what is off by
+# little more than the bound is looked at again, with many more of both.
 RUNS = 5
 MORE_RUNS = 25
 LITTLE_MORE = 100.0
-# How far operands are nudged to see single precision round otherwise: an exponential near 1 must come to lie between other
-# neighbours. The numbers are hardly others.
+# How far operands are nudged to see single precision round otherwise: an exponential near 1 must come to lie between
+# other neighbours. The numbers are hardly others.
 NUDGE = 2.0**-10
 
 
@@ -55,8 +55,6 @@ class Kind(StrEnum):
     ALIASED = "ALIASED"
     INPUT_MUTATED = "INPUT-MUTATED"
     NON_DETERMINISTIC = "NON-DETERMINISTIC"
-    CONVENTION = "CONVENTION"
-    TOO_SLOW = "TOO-SLOW"
 
 
 class Result(StrEnum):
@@ -65,8 +63,6 @@ class Result(StrEnum):
     AGREES = "agrees"
     CONDITIONED = "agrees within conditioning"
     ENGINE_WRONG = "the engine is wrong"
-    REFERENCE_WRONG = "the reference is wrong"
-    CONVENTIONS_DIFFER = "conventions differ"
     INCONCLUSIVE = "inconclusive"
 
 
@@ -132,7 +128,7 @@ class Reference(Protocol):
         """What reports call it."""
         ...
 
-    def run(self, program: Program, noise: Noise | None = None, wide: bool | None = None) -> Outcome:
+    def run(self, program: Program, noise: Noise | None = None, wide: bool | None = None) -> Outcome:  # noqa: FBT001
         """Run a program, in double (`wide`), in single precision (not `wide`) or as it is."""
         ...
 
@@ -187,17 +183,23 @@ def parts(program: Program, outcome: Outcome) -> list[Part]:
 
 
 def _refusals(got: Outcome, wanted: Outcome, program: Program) -> Verdict:
-    """Both sides must refuse what NumPy refuses, and nothing else."""
+    """Both sides must refuse what NumPy refuses, and nothing else. What both do against the plan decides nothing."""
+    meant = program.cotangent is None
     if got.error is not None and wanted.error is not None:
-        return Verdict(Result.AGREES, refused=True)
+        if meant:
+            return Verdict(Result.AGREES, refused=True)
+        return _raised(Result.INCONCLUSIVE, program, wanted, f"is refused by both sides: {wanted.error}")
     if got.error is not None:
         says = f"raised {type(got.error).__name__}: {got.error}"
-        return Verdict(Result.ENGINE_WRONG, (Finding(Kind.RAISED, _step(program, got), says),))
+        return _raised(Result.ENGINE_WRONG, program, got, says)
     if wanted.error is None:
-        says = "a case that was meant to be refused is accepted by both sides: the generator is wrong"
-        return Verdict(Result.INCONCLUSIVE, (Finding(Kind.RAISED, _step(program, wanted), says),))
+        return _raised(Result.INCONCLUSIVE, program, wanted, "was meant to be refused, but both sides accept it")
     says = f"was accepted, but must be refused; the reference says {type(wanted.error).__name__}: {wanted.error}"
-    return Verdict(Result.ENGINE_WRONG, (Finding(Kind.RAISED, _step(program, wanted), says),))
+    return _raised(Result.ENGINE_WRONG, program, wanted, says)
+
+
+def _raised(result: Result, program: Program, outcome: Outcome, says: str) -> Verdict:
+    return Verdict(result, (Finding(Kind.RAISED, _step(program, outcome), says),))
 
 
 def _step(program: Program, outcome: Outcome) -> str:
@@ -207,10 +209,10 @@ def _step(program: Program, outcome: Outcome) -> str:
 
 def _laws(program: Program, got: Outcome) -> Iterator[Finding]:
     """What holds of any engine: operands untouched, gradients their own, a second pass doubling."""
-    given = [o for o in program.operands if o.kind != "number"]
-    for operand, array in zip(given, got.held, strict=False):
-        if not np.array_equal(operand.data if operand.layout != "repeated" else array, array, equal_nan=True):
-            yield Finding(Kind.INPUT_MUTATED, operand.name, says="was written into by the engine")
+    given = [(o.name, o.data) for o in program.operands if o.kind != NUMBER]
+    for (name, data), array in zip([*given, ("the cotangent", program.cotangent)], got.held, strict=True):
+        if not np.array_equal(np.asarray(data), array, equal_nan=array.dtype.kind == "f"):
+            yield Finding(Kind.INPUT_MUTATED, name, says="was written into by the engine")
     named = [(f"grad[{o.name}]", g) for o, g in zip(program.leaves, got.gradients, strict=True) if g is not None]
     for i, (name, gradient) in enumerate(named):
         for other, array in (*named[:i], *(("an operand or the cotangent", a) for a in got.held)):
@@ -227,6 +229,9 @@ def _doubled(program: Program, got: Outcome) -> Iterator[Finding]:
 
 
 def _repeated(program: Program, once: Outcome, again: Outcome) -> Iterator[Finding]:
+    if again.error is not None:
+        yield Finding(Kind.NON_DETERMINISTIC, "the second run", f"raised {again.error}, and the first did not")
+        return
     for a, b in zip(parts(program, once), parts(program, again), strict=True):
         if a.array is not None and np.asarray(a.array).tobytes() != np.asarray(b.array).tobytes():
             place, x, y = _worst_place(np.asarray(a.array), np.asarray(b.array))
@@ -266,12 +271,10 @@ def _single(arrays: Sequence[Any]) -> bool:
 
 def _at_once(mine: Part, theirs: Part, *, single: bool) -> tuple[Finding | None, float, int]:
     """Tier 1 for one part: what is wrong, the largest distance in ULP, and how many numbers were compared."""
-    if theirs.array is None and mine.array is None:
-        return None, 0.0, 0
     if mine.array is None:
-        some = np.any(theirs.array)
-        says = "no gradient arrived"
-        return (Finding(Kind.MISSING, mine.name, says) if some else None), 0.0, theirs.array.size
+        some = theirs.array is not None and np.any(theirs.array)
+        missing = Finding(Kind.MISSING, mine.name, "is missing: no gradient arrived") if some else None
+        return missing, 0.0, 0 if theirs.array is None else theirs.array.size
     wanted = np.zeros_like(mine.array) if theirs.array is None else theirs.array
     if not isinstance(mine.array, np.ndarray) or mine.array.shape != wanted.shape:
         shape = f"shape {np.shape(mine.array)}" if isinstance(mine.array, np.ndarray) else type(mine.array).__name__
@@ -293,8 +296,8 @@ def _at_once(mine: Part, theirs: Part, *, single: bool) -> tuple[Finding | None,
 def ulps(a: np.ndarray, b: np.ndarray, *, single: bool = False) -> np.ndarray:
     """How many representable numbers lie between two, elementwise.
 
-    Zeros of either sign are one number. NaN is at distance 0 from NaN and infinitely far from all else. With `single`, in
-    steps of single precision, for arrays of either.
+    Zeros of either sign are one number. NaN is at distance 0 from NaN and infinitely far from all else. With `single`,
+    in steps of single precision, for arrays of either.
     """
     if single and a.dtype == np.float64:
         with np.errstate(all="ignore"):

@@ -32,21 +32,21 @@ from ndgrad.optim import Adam
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
-# Differences allowed, in parts of the largest number of an array: about 450 and 84 ULP, for sums in another
-# order than PyTorch's, and a slope of tanh, 1 - y * y, in which digits cancel.
+# Differences allowed, in parts of the largest number of an array: about 450 and 84 ULP, for sums in another order
+# than PyTorch's. Where a gradient is small because digits cancel in it, as in 1 - tanh(x)**2, the scale is named.
 TOLERANCE = {np.dtype(np.float64): 1e-13, np.dtype(np.float32): 1e-5}
 
 XS = [[2.0, 3.0, -1.0], [3.0, -1.0, 0.5], [0.5, 1.0, 1.0], [1.0, 1.0, -1.0]]
 YS = [1.0, -1.0, -1.0, 1.0]
 
 
-def same(actual: Array, expected: Any) -> None:
-    """Assert that an array is PyTorch's but for rounding."""
+def same(actual: Array, expected: Any, scale: float = 0.0) -> None:
+    """Assert that an array is PyTorch's but for rounding of numbers as large as its largest, or as `scale`."""
     if isinstance(expected, torch.Tensor):
         expected = expected.detach().numpy()
     assert actual.dtype == expected.dtype
     assert actual.shape == expected.shape
-    largest = np.max(np.abs(expected), initial=0.0)
+    largest = np.max(np.abs(expected), initial=scale)
     np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE[expected.dtype] * largest)
 
 
@@ -78,7 +78,7 @@ def test_the_article() -> None:
         for p in n.parameters():
             p.data += -0.5 * p.grad
         for p, t in zip(n.parameters(), expected, strict=True):
-            same(p.data, t)
+            same(p.data, t, scale=100.0)  # 30,000 such steps of parameters about 1 differed by 2e-14 at most
 
 
 def _torch_step(n: MLP) -> list[torch.Tensor]:
@@ -127,7 +127,7 @@ def test_a_training_run_is_pytorchs() -> None:
         ours.step()
         theirs.step()
     for p, t in zip(n.parameters(), twins.values(), strict=True):
-        same(p.data, t)
+        same(p.data, t, scale=1.0)
 
 
 # What networks compute.
@@ -268,14 +268,10 @@ def test_gradients_flow_into_inputs() -> None:
 
 
 @pytest.mark.parametrize("n", [Neuron(3), Layer(3, 2), MLP(3, [2, 1])], ids=repr)
-@pytest.mark.parametrize(
-    ("x", "shape"), [([1.0] * 4, (4,)), (np.zeros((3, 2)), (3, 2)), (5.0, ()), ([], (0,))]
-)
+@pytest.mark.parametrize(("x", "shape"), [([1.0] * 4, (4,)), (np.zeros((3, 2)), (3, 2)), (5.0, ()), ([], (0,))])
 def test_a_wrong_last_axis(n: Any, x: Any, shape: tuple[int, ...]) -> None:
     """An input of another length is refused with both lengths."""
-    with pytest.raises(
-        ValueError, match=r"takes 3 numbers on the last axis, but got shape " + re.escape(str(shape))
-    ):
+    with pytest.raises(ValueError, match=r"takes 3 numbers on the last axis, but got shape " + re.escape(str(shape))):
         n(x)
 
 
@@ -429,9 +425,7 @@ def test_seeds() -> None:
 
 def test_a_float32_network_is_a_rounded_one() -> None:
     """The same seed gives the same network in both dtypes, but for rounding to float32."""
-    for p, q in zip(
-        MLP(2, [3], rng=5).parameters(), MLP(2, [3], rng=5, dtype="float32").parameters(), strict=True
-    ):
+    for p, q in zip(MLP(2, [3], rng=5).parameters(), MLP(2, [3], rng=5, dtype="float32").parameters(), strict=True):
         assert q.dtype == np.float32
         assert p.data.astype(np.float32).tolist() == q.data.tolist()
 
@@ -587,12 +581,8 @@ def arrays_of(module: Module) -> dict[str, Array]:
 
 WRONG_FILES: dict[str, Any] = {
     "layers.1.bias has shape (2,) in the file, but the module wants (1,)": {"layers.1.bias": np.zeros(2)},
-    "layers.1.weight has shape (1, 4) in the file, but the module wants (4, 1)": {
-        "layers.1.weight": np.zeros((1, 4))
-    },
-    "layers.1.bias has dtype int64 in the file, but the module wants float64": {
-        "layers.1.bias": np.zeros(1, int)
-    },
+    "layers.1.weight has shape (1, 4) in the file, but the module wants (4, 1)": {"layers.1.weight": np.zeros((1, 4))},
+    "layers.1.bias has dtype int64 in the file, but the module wants float64": {"layers.1.bias": np.zeros(1, int)},
     "layers.1.bias has dtype complex128 in the file": {"layers.1.bias": np.zeros(1, complex)},
     "the module wants layers.1.bias, which the file does not have": {"layers.1.bias": None},
     "the file has layers.2.bias, which the module does not have": {"layers.2.bias": np.zeros(1)},
@@ -661,9 +651,7 @@ def drawn(data: st.DataObject, shape: tuple[int, ...], dtype: Any, label: str) -
     return (np.array(numbers, dtype) / 4).reshape(shape).astype(dtype)
 
 
-def compare(
-    ours: Callable[..., Any], theirs: Callable[..., torch.Tensor], data: st.DataObject, *arrays: Array
-) -> None:
+def compare(ours: Callable[..., Any], theirs: Callable[..., torch.Tensor], data: st.DataObject, *arrays: Array) -> None:
     """Assert that a loss of some arrays is PyTorch's, and its gradients from a drawn cotangent are."""
     values = [Value(x) for x in arrays]
     twins = [torch.tensor(x, requires_grad=True) for x in arrays]
@@ -672,12 +660,13 @@ def compare(
     cotangent = drawn(data, y.shape, y.dtype, "cotangent")
     y.backward(cotangent)
     backward(expected, cotangent)
+    scale = float(np.max(np.abs(cotangent)))  # in cross_entropy a slope is p - 1, of which little may be left
     for value, twin in zip(values, twins, strict=True):
-        same(value.grad, twin.grad)
+        same(value.grad, twin.grad, scale)
 
 
 @given(data=st.data(), shape=SHAPES, dtype=st.sampled_from([np.float64, np.float32]), reduction=REDUCTIONS)
-@settings(max_examples=60)
+@settings(max_examples=6000)
 def test_mean_squared_error_is_pytorchs(data: st.DataObject, shape: Any, dtype: Any, reduction: str) -> None:
     """mean_squared_error is PyTorch's, with its gradients into predictions and targets."""
     compare(
@@ -695,7 +684,7 @@ def torch_reduced(losses: torch.Tensor, reduction: str) -> torch.Tensor:
 
 
 @given(data=st.data(), shape=SHAPES, dtype=st.sampled_from([np.float64, np.float32]), reduction=REDUCTIONS)
-@settings(max_examples=60)
+@settings(max_examples=6000)
 def test_hinge_is_pytorchs(data: st.DataObject, shape: Any, dtype: Any, reduction: str) -> None:
     """The hinge loss and its slopes are those of PyTorch's relu, and the loss that of margin_ranking_loss."""
     score = drawn(data, shape, dtype, "score")
@@ -731,7 +720,7 @@ def torch_cross_entropy(logits: torch.Tensor, labels: torch.Tensor, reduction: s
 
 
 @given(data=st.data(), shape=SHAPES, classes=st.integers(1, 4), reduction=REDUCTIONS)
-@settings(max_examples=60)
+@settings(max_examples=6000)
 def test_cross_entropy_is_pytorchs(data: st.DataObject, shape: Any, classes: int, reduction: str) -> None:
     """With labels of any integer dtype, cross_entropy is PyTorch's in both float dtypes."""
     dtype = data.draw(st.sampled_from([np.float64, np.float32]), label="dtype")
@@ -748,10 +737,8 @@ def test_cross_entropy_is_pytorchs(data: st.DataObject, shape: Any, classes: int
 
 
 @given(data=st.data(), shape=SHAPES, classes=st.integers(1, 4), reduction=REDUCTIONS)
-@settings(max_examples=60)
-def test_cross_entropy_of_probabilities(
-    data: st.DataObject, shape: Any, classes: int, reduction: str
-) -> None:
+@settings(max_examples=6000)
+def test_cross_entropy_of_probabilities(data: st.DataObject, shape: Any, classes: int, reduction: str) -> None:
     """With probabilities for labels it is PyTorch's too, with gradients into logits and probabilities."""
     compare(
         lambda x, p: cross_entropy(x, p, reduction=reduction),

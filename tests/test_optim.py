@@ -168,7 +168,7 @@ DRAWN: dict[Callable[..., Optimizer], dict[str, st.SearchStrategy[Any]]] = {
 
 @pytest.mark.parametrize("kind", KINDS, ids=named)
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=6000)
 def test_drawn_runs_are_pytorchs(kind: Callable[..., Optimizer], data: st.DataObject) -> None:
     """Whatever the hyperparameters and gradients, zeros and missing ones among them, a run is PyTorch's."""
     options = data.draw(st.fixed_dictionaries(DRAWN[kind]), label="options")

@@ -1,4 +1,4 @@
-"""ndgrad behind the engine protocol. Each op is spelled as users spell it: operator, NumPy's function or ndgrad's own."""
+"""ndgrad behind the engine protocol. Ops are spelled as users spell them: operators, NumPy's functions, its own."""
 
 from __future__ import annotations
 

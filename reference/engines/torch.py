@@ -16,6 +16,11 @@ from reference.program import LEAF, NUMBER, Program, Step
 Tensor = torch.Tensor
 
 
+def one_thread() -> None:
+    """Let PyTorch compute in one thread: on small arrays more would only wait for each other."""
+    torch.set_num_threads(1)
+
+
 class Noise:
     """Disturbs each operand as it is used, and each number that is kept for the way back, by a factor 1 ± size.
 

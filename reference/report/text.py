@@ -21,8 +21,8 @@ _TRAINING_HEAD = (
     f"{'drift':>14}  accuracy (ndgrad, PyTorch)"
 )
 _MEANING = (
-    "worst: the largest distance that agreed at once, in units in the last place. conditioned: programs that lie further\n"
-    "apart, by no more than rounding explains. drift: of parameters, when both run freely for all steps."
+    "worst: the largest distance that agreed at once, in units in the last place (ULP). conditioned: programs that\n"
+    "lie further apart, by no more than rounding explains. drift: of parameters, when both run freely for all steps."
 )
 
 
@@ -134,7 +134,7 @@ def last_line(records: Sequence[Record], runs: Sequence[TrainingRecord], ops: in
     """The verdict on all of it, in one line."""
     programs = sum(r.programs for r in records)
     numbers = sum(r.numbers for r in records) + sum(r.numbers for r in runs)
-    counted = f"{ops} ops, {programs:,} programs, {_millions(numbers)} numbers, {len(runs)} training runs"
+    counted = f"{ops} ops, {programs:,} programs, {_millions(numbers)} numbers, {len(runs)} training {'run' if len(runs) == 1 else 'runs'}"
     name = engine.partition(" ")[0]
     wrong = sum(len(r.failures) for r in records) + sum(not r.agrees for r in runs)
     if not numbers:

@@ -1,0 +1,33 @@
+"""Programs drawn from seeds, for tests that ask what a generator's programs are like, or that want many of them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from reference.catalog import CATALOG
+from reference.generator import draw_program
+from reference.program import Program
+from reference.source import Seeded, Unsuited
+
+EXPRESSIONS = "expressions"  # where an op's name stands for programs of any ops
+
+
+def drawn(seed: str, op: str, number: int) -> Program | None:
+    """Draw program `number` of a seed with `op` in it, or of any ops; None where nothing came of the choices."""
+    try:
+        return draw_program(Seeded(seed, op, number), None if op == EXPRESSIONS else op)
+    except Unsuited:
+        return None
+
+
+@cache
+def sample(op: str, number: int) -> tuple[Program, ...]:
+    """Draw the first programs for an op, the same in each run. Those that came to nothing are left out."""
+    return tuple(program for i in range(number) if (program := drawn("sample", op, i)))
+
+
+@cache
+def everything() -> tuple[Program, ...]:
+    """Draw some four thousand programs: sixty for each op, and a thousand of any ops."""
+    focused = [program for op in CATALOG for program in sample(op, 60)]
+    return (*focused, *sample(EXPRESSIONS, 1_000))

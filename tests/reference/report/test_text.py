@@ -1,0 +1,136 @@
+"""The words of reports: each kind of finding, the table's rows, the last line. Changed words are changed here, too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reference.campaign import Failure, Record
+from reference.program import parse
+from reference.report import text
+from reference.training import TrainingRecord
+from reference.verdict import Finding, Kind, Result, Verdict
+
+LINE = "x=f8([[1.0],[2.0]]); y=2; a=multiply(x,y); b=sum(a,axis=0,keepdims=False); back(b,f8([1.0]))"
+
+
+def failure(*findings: Finding) -> list[str]:
+    """What is printed for a failing program with these findings."""
+    verdict = Verdict(Result.ENGINE_WRONG, findings)
+    return text.failure(
+        Failure("multiply", parse(LINE), verdict, (0, "multiply", 0)), "ndgrad 0.1", "PyTorch 2"
+    ).splitlines()
+
+
+def numbers(kind: Kind, part: str) -> Finding:
+    """A finding of two numbers that differ by a factor of 2."""
+    got, wanted = np.array([[4.0], [4.0]]), np.array([[2.0], [2.0]])
+    return Finding(kind, part, "", (1, 0), got[1, 0], wanted[1, 0], 4503599627370496.0, 8.0, (got, wanted))
+
+
+def test_a_wrong_gradient_is_told_by_the_grammar() -> None:
+    """What part of which case; the numbers; the program; how far; the likely cause; how to run it again."""
+    assert failure(numbers(Kind.GRADIENT, "grad[x]")) == [
+        "multiply: grad[x][1, 0] is 4.0, but PyTorch 2 says 2.0. ndgrad is wrong.",
+        "  a=multiply(x,y)",
+        "  b=sum(a,axis=0,keepdims=False)",
+        "  x: float64 (2, 1)   y: 2   cotangent: (1,)",
+        "  4.5e+15 ULP, allowed 8; ratio 2 everywhere: a contribution counted twice?",
+        f"  again: python -m reference repro '{LINE}'",
+    ]
+
+
+# fmt: off
+TOLD = [
+    (Finding(Kind.SHAPE, "grad[x]", "has shape (3,), but must have shape (1,)"),
+     "multiply: grad[x] has shape (3,), but must have shape (1,) (SHAPE). ndgrad is wrong."),
+    (Finding(Kind.DTYPE, "value", "has dtype float64, but must have float32"),
+     "multiply: value has dtype float64, but must have float32 (DTYPE). ndgrad is wrong."),
+    (Finding(Kind.MISSING, "grad[x]", "is missing: no gradient arrived"),
+     "multiply: grad[x] is missing: no gradient arrived (MISSING). ndgrad is wrong."),
+    (Finding(Kind.RAISED, "step 1 (multiply)", "raised ValueError: no"),
+     "multiply: step 1 (multiply) raised ValueError: no (RAISED). ndgrad is wrong."),
+    (Finding(Kind.ALIASED, "grad[x]", "shares its memory with grad[y]"),
+     "multiply: grad[x] shares its memory with grad[y] (ALIASED). ndgrad is wrong."),
+    (Finding(Kind.INPUT_MUTATED, "x", "was written into by the engine"),
+     "multiply: x was written into by the engine (INPUT-MUTATED). ndgrad is wrong."),
+    (Finding(Kind.ACCUMULATION, "grad[x] after a second backward", "", (1,), np.float64(3.0), np.float64(2.0)),
+     "multiply: grad[x] after a second backward[1] is 3.0, but must be 2.0 (ACCUMULATION). ndgrad is wrong."),
+    (Finding(Kind.NON_DETERMINISTIC, "value", "differs from one run to the next"),
+     "multiply: value differs from one run to the next (NON-DETERMINISTIC). ndgrad is wrong."),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("finding", "words"), TOLD, ids=lambda x: x.kind if isinstance(x, Finding) else "")
+def test_each_kind_has_its_words(finding: Finding, words: str) -> None:
+    """Each kind of finding is a sentence of its own."""
+    assert failure(finding)[0] == words
+
+
+def test_further_findings_follow() -> None:
+    """The first finding leads; two more are named; the rest would only repeat them."""
+    many = [numbers(Kind.GRADIENT, f"grad[{name}]") for name in "xyzw"]
+    also = [line for line in failure(*many) if line.startswith("  also: ")]
+    assert [line[8:15] for line in also] == ["grad[y]", "grad[z]"]
+
+
+def test_a_number_is_told_with_all_its_digits() -> None:
+    """A number is printed so that it reads back the same, in its own precision."""
+    finding = Finding(Kind.FORWARD, "value", "", (), np.float32(0.1), np.float32(np.nan), np.inf, 8.0)
+    lines = failure(finding)
+    assert lines[0] == "multiply: value is 0.1, but PyTorch 2 says nan. ndgrad is wrong."
+    assert "  infinitely many ULP, allowed 8" in lines
+
+
+def record(**counts: int) -> Record:
+    """A record with these counts."""
+    made = Record("tanh")
+    for name, count in counts.items():
+        setattr(made, name, count)
+    return made
+
+
+def test_a_row_lines_up_with_its_head() -> None:
+    """Numbers stand under the names of their columns."""
+    head = text.heading("ndgrad", "PyTorch", "quick", 0).splitlines()[-1]
+    row = text.row(record(programs=1234, numbers=5678901, worst=4, conditioned=56, inconclusive=7))
+    for name, shown in [("programs", "1,234"), ("numbers", "5,678,901"), ("worst", "4 ULP"), ("conditioned", "56"),
+                        ("inconclusive", "7")]:  # fmt: skip
+        assert head.index(name) + len(name) == row.rindex(shown) + len(shown)
+
+
+def test_the_last_line_of_agreement() -> None:
+    """The last line counts everything, and names the verdict, the worst distance and what was left open."""
+    records, runs = (
+        [record(programs=9000, numbers=2_000_000, worst=4, inconclusive=3)],
+        [TrainingRecord("a", steps=1, numbers=100_000)],
+    )
+    assert text.last_line(records, runs, 71, "ndgrad 0.1", "PyTorch 2.13.0") == (
+        "71 ops, 9,000 programs, 2.1 M numbers, 1 training run: "
+        "ndgrad agrees with PyTorch 2.13.0 (worst 4 ULP; 3 inconclusive)."
+    )
+
+
+def test_the_last_line_of_disagreement() -> None:
+    """A failing program or a failing run is counted, and the line says where it is shown."""
+    wrong = record(programs=5, numbers=10)
+    wrong.failures = [Failure("tanh", parse(LINE), Verdict(Result.ENGINE_WRONG), (0, "tanh", 0))]
+    assert text.last_line([wrong], [], 1, "ndgrad 0.1", "PyTorch 2").endswith(
+        "ndgrad disagrees with PyTorch 2 in 1 case, shown above."
+    )
+
+
+def test_the_last_line_of_nothing() -> None:
+    """Nothing compared is said, and is no agreement."""
+    assert text.last_line([], [], 0, "ndgrad", "PyTorch").endswith("nothing was compared.")
+
+
+def test_a_training_failure_names_its_step() -> None:
+    """A run that goes wrong says at which step, with which optimizer, and in what."""
+    run = TrainingRecord("digits", steps=3)
+    run.failures = [(3, "Adam", numbers(Kind.FORWARD, "parameter[layers.0.weight]"))]
+    assert text.training_failure(run, "ndgrad 0.1", "PyTorch 2").splitlines() == [
+        "digits, step 3 (Adam): parameter[layers.0.weight][1, 0] is 4.0, but PyTorch 2 says 2.0. ndgrad is wrong.",
+        "  4.5e+15 ULP, allowed 8; ratio 2 everywhere: a contribution counted twice?",
+    ]

@@ -1,0 +1,225 @@
+"""Campaigns: what is planted is found, by the name of the op, in words that help; and they repeat themselves."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ndgrad.engine
+from ndgrad import Value
+from ndgrad.rules import RULES, indexing
+from reference.campaign import PROFILES, Campaign, Failure, Profile, Record
+from reference.catalog import CATALOG
+from reference.engines import NdgradEngine, TorchEngine
+from reference.program import parse
+from reference.report import text
+from reference.verdict import Kind, Result, judge
+
+SMALL = Profile(for_each_op=40, expressions=0)
+
+
+def changed(function: Callable[..., Any], old: str, new: str) -> Callable[..., Any]:
+    """The same function with some of its source replaced: wrong, on purpose."""
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(old) == 1, f"{old!r} stands {source.count(old)} times in {function.__name__}"
+    names: dict[str, Any] = {}
+    exec(  # noqa: S102 - our own source
+        "from __future__ import annotations\n" + source.replace(old, new), function.__globals__, names
+    )
+    planted: Callable[..., Any] = names[function.__name__]
+    return planted
+
+
+def first_failure(*ops: str, profile: Profile = SMALL) -> Failure:
+    """The first failure of a campaign over some ops."""
+    for record in Campaign(NdgradEngine(), TorchEngine(), ops).run(profile):
+        if record.failures:
+            return record.failures[0]
+    pytest.fail(f"a fault in {', '.join(ops)} went unnoticed")
+
+
+def said(failure: Failure) -> str:
+    """What is printed of a failure."""
+    return text.failure(failure, "ndgrad 0", "PyTorch 0")
+
+
+def plant_pullback(monkeypatch: pytest.MonkeyPatch, op: str, position: int, pullback: Callable[..., Any]) -> None:
+    """Replace one pullback of a rule."""
+    pullbacks = list(RULES[op].pullbacks)
+    pullbacks[position] = pullback
+    monkeypatch.setattr(RULES[op], "pullbacks", tuple(pullbacks))
+
+
+def test_broadcasting_that_is_not_undone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the sum over broadcast axes a gradient has the result's shape: found, on the op that broadcasts."""
+    monkeypatch.setattr(ndgrad.engine, "_unbroadcast", lambda g, shape, rule, position: g)
+    failure = first_failure("multiply")
+    assert failure.op == "multiply"
+    assert failure.verdict.findings[0].kind is Kind.SHAPE
+    assert "but must have shape" in said(failure)
+
+
+def test_an_assignment_for_an_addition_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`=` for `+=` where a node is used twice loses a contribution: half of a product of a number with itself."""
+    planted = changed(ndgrad.engine.pass_back, "arrived[key] = arrived[key] + h", "arrived[key] = h")
+    monkeypatch.setattr(ndgrad.engine, "pass_back", planted)
+    failure = first_failure("multiply")
+    assert failure.op == "multiply"
+    assert failure.verdict.findings[0].kind is Kind.GRADIENT
+    used = [i for step in failure.program.steps for i in step.inputs]
+    assert len(set(used)) < len(used)
+
+
+def test_a_sum_that_is_not_expanded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """sum(axis) whose cotangent is not given its axis back is found, and the op is named."""
+    plant_pullback(monkeypatch, "sum", 0, lambda g, y, x, *, axis, keepdims: np.broadcast_to(g, x.shape))
+    assert first_failure("sum").op == "sum"
+
+
+def test_a_sum_that_is_not_expanded_is_found_on_a_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a square the shapes fit, and only the numbers are wrong: the words say how."""
+    plant_pullback(monkeypatch, "sum", 0, lambda g, y, x, *, axis, keepdims: np.broadcast_to(g, x.shape))
+    line = "x=f8([[1.0,2.0],[3.0,4.0]]); a=sum(x,axis=1,keepdims=False); back(a,f8([1.0,2.0]))"
+    failure = Campaign(NdgradEngine(), TorchEngine()).explained(parse(line), (0, "sum", 0))
+    assert (failure.op, failure.verdict.findings[0].kind) == ("sum", Kind.GRADIENT)
+    assert "the right numbers, transposed" in said(failure)
+
+
+def test_a_permutation_that_is_not_inverted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """transpose applied again in place of its inverse is right for all but cycles, and those are drawn."""
+    plant_pullback(monkeypatch, "transpose", 0, lambda g, y, x, *, axes: np.transpose(g, axes))
+    failure = first_failure("transpose")
+    assert failure.op == "transpose"
+    axes = failure.program.steps[0].options["axes"]
+    assert axes is None or len(axes) >= 3
+
+
+def test_a_permutation_that_is_not_inverted_is_found_on_a_cube(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a cube the shapes fit, and only the numbers are wrong: the words say so."""
+    plant_pullback(monkeypatch, "transpose", 0, lambda g, y, x, *, axes: np.transpose(g, axes))
+    cube = ",".join(f"[[{8 * i + 1.0},{8 * i + 2.0}],[{8 * i + 3.0},{8 * i + 4.0}]]" for i in range(2))
+    program = parse(f"x=f8([{cube}]); a=transpose(x,axes=(1,2,0)); back(a,f8([{cube}]))")
+    campaign = Campaign(NdgradEngine(), TorchEngine())
+    failure = campaign.explained(program, (0, "transpose", 0))
+    assert failure.op == "transpose"
+    assert "the right numbers in other places: a permutation not inverted?" in said(failure)
+
+
+def test_an_exponents_gradient_without_the_power_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """power's gradient to the exponent without the factor y: found, wherever y is not 1."""
+    plant_pullback(monkeypatch, "power", 1, lambda g, y, a, b: g * np.where(np.equal(a, 0) & (b >= 0), 0.0, np.log(a)))
+    failure = first_failure("power")
+    assert failure.op == "power"
+    assert failure.verdict.findings[0].kind is Kind.GRADIENT
+
+
+def test_a_gradient_that_is_not_copied_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two leaves that are handed one array share their gradient: whoever writes into one writes into the other."""
+    monkeypatch.setattr(Value, "_accumulated", changed(Value._accumulated, "np.array(grad)", "grad"))
+    failure = first_failure("add")
+    assert failure.op == "add"
+    assert failure.verdict.findings[0].kind is Kind.ALIASED
+    assert "shares its memory with" in said(failure)
+
+
+def test_an_index_that_repeats_is_found_where_it_adds_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`out[index] += x` in place of `np.add.at` adds once where an index repeats."""
+    planted = changed(indexing._scatter, "np.add.at(out, index, x)", "out[index] += x")
+    monkeypatch.setattr(RULES["scatter"], "forward", planted)
+    failure = first_failure("getitem")
+    assert failure.op == "getitem"
+    assert failure.verdict.findings[0].kind is Kind.GRADIENT
+
+
+def test_a_factor_of_1_plus_1e_7_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tanh's gradient too large by a ten-millionth: found, and the ratio is told."""
+    plant_pullback(monkeypatch, "tanh", 0, lambda g, y, x: g * (1 - y * y) * (1 + 1e-7))
+    failure = first_failure("tanh")
+    assert failure.op == "tanh"
+    assert "ratio 1.0000001 everywhere: a factor lost, or one too many?" in said(failure)
+
+
+def test_a_wrong_forward_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that is off is told as such, not only by its gradient."""
+    monkeypatch.setattr(RULES["log_softmax"], "keep", None)  # so the pair of result and kept is taken for the result
+    assert first_failure("log_softmax").op == "log_softmax"
+    monkeypatch.undo()
+    right = RULES["softmax"].forward
+    monkeypatch.setattr(RULES["softmax"], "forward", lambda x, *, axis: right(x, axis=axis) * (1 + 1e-9))
+    failure = first_failure("softmax")
+    assert (failure.op, failure.verdict.findings[0].kind) == ("softmax", Kind.FORWARD)
+
+
+def test_the_smallest_case_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found in some program is shrunk to one step on one number, and printed by one grammar."""
+    plant_pullback(monkeypatch, "exp", 0, lambda g, y, x: 2 * g * y)
+    failure = first_failure("exp")
+    distance = said(failure).splitlines()[3]
+    assert re.fullmatch(r"  4\.5e\+15 ULP, allowed \d+; ratio 2 everywhere: a contribution counted twice\?", distance)
+    assert said(failure).splitlines() == [
+        "exp: grad[x] is 5.43656365691809, but PyTorch 0 says 2.718281828459045. ndgrad is wrong.",
+        "  a=exp(x)",
+        "  x: float64 ()   cotangent: ()",
+        distance,
+        "  again: python -m reference repro 'x=f8(1.0); a=exp(x); back(a,f8(1.0))'",
+    ]
+
+
+def test_what_was_found_fails_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line that is printed, read back, fails in the same way; and without the fault it agrees."""
+    with monkeypatch.context() as planting:
+        plant_pullback(planting, "sqrt", 0, lambda g, y, x: g / y)
+        failure = first_failure("sqrt")
+        again = judge(parse(str(failure.program)), NdgradEngine(), TorchEngine())
+        assert again.findings == failure.verdict.findings
+    right = judge(parse(str(failure.program)), NdgradEngine(), TorchEngine())
+    assert right.result in (Result.AGREES, Result.CONDITIONED)
+
+
+def test_a_campaign_repeats_itself() -> None:
+    """One seed gives one campaign; another gives another."""
+    once, again, other = (
+        [_counts(r) for r in Campaign(NdgradEngine(), TorchEngine(), ["exp", "sum"], seed).run(Profile(5, 5))]
+        for seed in (1, 1, 2)
+    )
+    assert once == again
+    assert once != other
+
+
+def _counts(record: Record) -> tuple[str, int, int]:
+    return record.op, record.programs, record.numbers
+
+
+def test_an_op_alone_is_tested_with_itself() -> None:
+    """A campaign over one op draws no other, so that an engine with one op can be judged."""
+    (record, expressions) = Campaign(NdgradEngine(), TorchEngine(), ["sin"]).run(Profile(10, 10))
+    assert record.numbers
+    assert expressions.numbers
+
+
+def test_nothing_asked_for_is_nothing_compared() -> None:
+    """A campaign over no ops has no records."""
+    assert list(Campaign(NdgradEngine(), TorchEngine(), []).run(Profile(5, 5))) == []
+
+
+@pytest.mark.parametrize("op", CATALOG)
+def test_a_pullback_that_is_lost_is_found_on_every_op(op: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each op's first gradient, half as large again: found, and the op is named. No row passes by looking away."""
+    right = RULES[op].pullbacks[0]
+    assert right is not None
+    plant_pullback(monkeypatch, op, 0, lambda *args, **options: right(*args, **options) * 1.5)
+    monkeypatch.setattr(Campaign, "_smallest", lambda self, program, choices, verdict, op: program)
+    assert first_failure(op).op == op
+
+
+def test_the_profiles_grow() -> None:
+    """Each profile runs more than the one before."""
+    sizes = [(p.for_each_op, p.expressions) for p in (PROFILES["quick"], PROFILES["standard"], PROFILES["deep"])]
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) == 3

@@ -1,0 +1,186 @@
+"""The command line, started as a person would start it: what it prints, what it writes, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import reference.__main__ as command_line
+from ndgrad.rules import RULES
+from reference.training import TASKS, TrainingRecord
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def run(*arguments: str, cwd: Path = ROOT, code: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own; with `code` run before it."""
+    start = (
+        ["-c", f"{code}\nimport sys\nfrom reference.__main__ import main\nsys.exit(main())"]
+        if code
+        else ["-m", "reference"]
+    )
+    return subprocess.run(
+        [sys.executable, "-W", "error", *start, *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def test_verify_of_some_ops_ends_in_agreement(tmp_path: Path) -> None:
+    """It prints a row for each op asked for, ends in one line, and writes the same as JSON."""
+    path = tmp_path / "made" / "found.json"
+    done = run("verify", "--ops", "tanh,sum", "--profile", "quick", "--seed", "3", "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines if line[:5].strip() in ("tanh", "sum", "expre")] == [
+        "tanh",
+        "sum",
+        "expressions",
+    ]
+    assert lines[-1].startswith("2 ops, ")
+    assert " 0 training runs: ndgrad agrees with PyTorch " in lines[-1]
+    found = json.loads(path.read_text())
+    assert (found["schema"], found["seed"], found["agrees"]) == (1, 3, True)
+    assert found["counts"]["programs"] == sum(row["programs"] for row in found["ops"])
+    assert found["counts"]["numbers"] == sum(row["numbers"] for row in found["ops"]) > 500
+    assert f"{found['counts']['programs']:,} programs" in lines[-1]
+    assert {"python", "numpy", "torch", "ndgrad"} <= set(found["versions"])
+
+
+def test_one_seed_says_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two runs with one seed print the same to the letter, in two processes."""
+    once = run("verify", "--ops", "where", "--profile", "quick", "--seed", "11").stdout
+    assert command_line.main(["verify", "--ops", "where", "--profile", "quick", "--seed", "11"]) == 0
+    assert capsys.readouterr().out == once
+
+
+FAULT = """
+from ndgrad.rules import RULES
+right = RULES["tanh"].pullbacks[0]
+RULES["tanh"].pullbacks = (lambda g, y, x: right(g, y, x) * 2,)
+"""
+
+
+def test_a_fault_ends_in_disagreement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a fault planted it exits with 1, prints the smallest case and writes it down; which can be run again."""
+    path = tmp_path / "found.json"
+    done = run("verify", "--ops", "tanh,exp", "--profile", "quick", "--json", str(path), code=FAULT)
+    assert done.returncode == 1
+    assert "disagrees with PyTorch" in done.stdout.splitlines()[-1]
+    assert "\ntanh: grad[x] is " in done.stdout
+    found = json.loads(path.read_text())
+    assert not found["agrees"]
+    assert {failure["op"] for failure in found["failures"]} == {"tanh"}
+    line = found["failures"][0]["program"]
+    assert f"again: python -m reference repro '{line}'" in done.stdout
+    assert run("repro", line, code=FAULT).returncode == 1
+    assert command_line.main(["repro", line]) == 0
+    assert "ndgrad 0.1.0 and PyTorch" in capsys.readouterr().out
+
+
+# fmt: off
+WRONG_USE = [
+    (["verify", "--ops", "tahn"],             "there is no op 'tahn'; did you mean tan or tanh"),
+    (["verify", "--ops", "zzz"],              "there is no op 'zzz'; known are add, "),
+    (["verify", "--profile", "thorough"],     "invalid choice: 'thorough'"),
+    (["verify", "--seed", "x"],               "invalid int value: 'x'"),
+    (["verify", "--json", "/dev/null/x"],     "cannot write /dev/null/x"),
+    (["repro", "x=f8(1.0)"],                  "the program has no step"),
+    (["repro", "x=f8(1.0); a=sinn(x); back(a,f8(1.0))"], "there is no op 'sinn'; did you mean sin"),
+    (["repro", "import os"],                  "expected name=op(...)"),
+    ([],                                      "the following arguments are required: command"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), WRONG_USE, ids=lambda x: " ".join(x)[:30] if isinstance(x, list) else ""
+)
+def test_wrong_use_says_what_is_wrong(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It ends with status 2, and says what was given and what is known."""
+    try:
+        status = command_line.main(arguments)
+    except SystemExit as leaving:  # argparse's own way out
+        status = int(leaving.code or 0)
+    assert status == 2
+    assert words in capsys.readouterr().err
+
+
+def test_an_environment_without_torch_is_told() -> None:
+    """Without PyTorch it exits with 3 and says what to install."""
+    done = run("verify", code="import sys; sys.modules['torch'] = None")
+    assert done.returncode == 3
+    assert "pip install 'ndgrad[reference]'" in done.stderr
+
+
+def test_help_needs_no_torch() -> None:
+    """Help is there at once: nothing heavy is imported for it."""
+    done = run("--help", code="import sys; sys.modules['torch'] = sys.modules['numpy'] = None")
+    assert done.returncode == 0
+    assert "verify" in done.stdout
+
+
+def test_nothing_compared_is_no_agreement(capsys: pytest.CaptureFixture[str]) -> None:
+    """Asked for no op at all it compares nothing, says so, and ends with status 5."""
+    assert command_line.main(["verify", "--ops", ","]) == 5
+    assert capsys.readouterr().out.splitlines()[-1].endswith("nothing was compared.")
+
+
+def test_a_training_run_that_fails_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A training run that does not agree makes the whole disagree, though every op agrees."""
+    monkeypatch.setattr("reference.campaign.PROFILES", {"quick": command_line_profile()})
+    monkeypatch.setattr("reference.training.TASKS", {"article": TASKS["article"]})
+    monkeypatch.setattr(
+        "reference.training.train", lambda task: TrainingRecord(task.name, goal=0.9, accuracy=(0.5, 0.5))
+    )
+    status = command_line.main(["verify", "--profile", "quick"])
+    printed = capsys.readouterr().out
+    assert status == 1
+    assert "article: the goal of 90% was not reached" in printed
+    assert "in 1 case, shown above." in printed.splitlines()[-1]
+
+
+def command_line_profile() -> Any:
+    """A profile of one program for each op."""
+    from reference.campaign import Profile  # noqa: PLC0415
+
+    return Profile(1, 1)
+
+
+NEW_RULE = """
+reciprocal = Rule(np.reciprocal, lambda g, y, x: -g * (y * y))
+"""
+NEW_ROW = """    Row("reciprocal",   torch.reciprocal,             (NONZERO,),          alone()),
+    Row("sum", """
+USE = """
+import numpy as np
+from ndgrad import Value, reciprocal
+x = Value([1.0, -4.0])
+reciprocal(x).backward(np.array([1.0, 2.0]))
+print(x.grad.tolist(), x.reciprocal().data.tolist(), np.reciprocal(x).requires_grad)
+"""
+
+
+def test_a_new_op_is_one_row_in_each_table(tmp_path: Path) -> None:
+    """With one row in the rules and one in the catalogue an op is there: function, method, and all that is verified."""
+    assert "reciprocal" not in RULES
+    for package in ("ndgrad", "reference"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+    rules, catalog = tmp_path / "ndgrad/rules/elementwise.py", tmp_path / "reference/catalog.py"
+    rules.write_text(rules.read_text() + NEW_RULE)
+    catalog.write_text(catalog.read_text().replace('    Row("sum", ', NEW_ROW, 1))
+    used = subprocess.run([sys.executable, "-c", USE], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert used.stdout.strip() == "[-1.0, -0.125] [1.0, -0.25] True"
+    done = run("verify", "--ops", "reciprocal,add", "--profile", "quick", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "\nreciprocal " in done.stdout
+    wrong = run(
+        "verify", "--ops", "reciprocal", "--profile", "quick", cwd=tmp_path,
+        code="from ndgrad.rules import RULES; RULES['reciprocal'].pullbacks = (lambda g, y, x: g,)",
+    )  # fmt: skip
+    assert wrong.returncode == 1
+    assert "\nreciprocal: grad[x]" in wrong.stdout

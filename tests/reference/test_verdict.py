@@ -1,0 +1,233 @@
+"""The verdict: right engines agree, wrong ones are found, and by as little as is claimed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from reference.engines import NdgradEngine, Outcome, TorchEngine
+from reference.program import Program, parse
+from reference.verdict import AT_ONCE, Finding, Kind, Result, judge, ulps
+
+PRODUCT = parse("x=f8([1.5,-2.0]); y=f8([3.0,0.5]); a=multiply(x,y); b=tanh(a); back(b,f8([2.0,-1.0]))")
+# tanh is flat here: 1 - tanh² is left with few digits, which no engine can help.
+SATURATED = parse("x=f8([9.0,-8.5]); a=tanh(x); back(a,f8([2.0,-1.0]))")
+
+
+class Spoilt:
+    """ndgrad, with its outcomes changed: a wrong engine, on purpose."""
+
+    name = "spoilt 0"
+
+    def __init__(self, spoil: Callable[[Outcome], Outcome]) -> None:
+        self._right = NdgradEngine()
+        self._spoil = spoil
+
+    @property
+    def ops(self) -> Sequence[str]:
+        return self._right.ops
+
+    def run(self, program: Program) -> Outcome:
+        return self._spoil(self._right.run(program))
+
+
+def found(program: Program, spoil: Callable[[Outcome], Outcome]) -> list[Finding]:
+    """What the verdict finds wrong with a spoilt engine."""
+    verdict = judge(program, Spoilt(spoil), TorchEngine())
+    assert verdict.result is Result.ENGINE_WRONG
+    return list(verdict.findings)
+
+
+def gradients(change: Callable[[Any], Any]) -> Callable[[Outcome], Outcome]:
+    """Spoil the first gradient, in all passes alike."""
+
+    def spoil(outcome: Outcome) -> Outcome:
+        first, *rest = outcome.gradients
+        changed = change(first.copy())
+        return replace(outcome, gradients=(changed, *rest), twice=(changed + changed, *outcome.twice[1:]))
+
+    return spoil
+
+
+def test_a_right_engine_agrees() -> None:
+    """ndgrad and PyTorch agree on a product and a tanh, and the verdict says how many numbers it compared."""
+    verdict = judge(PRODUCT, NdgradEngine(), TorchEngine())
+    assert verdict.result in (Result.AGREES, Result.CONDITIONED)
+    assert verdict.numbers == 2 + 2 + 2
+
+
+@pytest.mark.parametrize("off", [1e-13, 1e-10, 1e-7, 1e-3, 1.0])
+def test_a_relative_error_is_found_however_small(off: float) -> None:
+    """A gradient off by a relative 1e-13 in double precision, 450 ULP, is the engine's fault."""
+    (finding,) = found(PRODUCT, gradients(lambda g: g * (1 + off)))
+    assert (finding.kind, finding.part) == (Kind.GRADIENT, "grad[x]")
+    assert finding.ulp > finding.allowed >= AT_ONCE
+
+
+def test_rounding_is_no_fault_where_it_is_magnified() -> None:
+    """Where tanh saturates, a gradient may be off by the digits that 1 - tanh² loses, and by no more."""
+    lost = gradients(lambda g: g * (1 + 1e-9))
+    verdict = judge(SATURATED, Spoilt(lost), TorchEngine())
+    assert verdict.result is Result.CONDITIONED
+    (finding,) = found(SATURATED, gradients(lambda g: g * (1 + 1e-5)))
+    assert finding.kind is Kind.GRADIENT
+
+
+def test_a_tiny_gradient_is_held_to_its_own_size() -> None:
+    """No absolute tolerance hides an error in a gradient of 1e-20."""
+    program = parse("x=f8([1.5]); a=sin(x); back(a,f8([1e-20]))")
+    (finding,) = found(program, gradients(lambda g: g * 1.001))
+    assert finding.kind is Kind.GRADIENT
+
+
+def test_one_wrong_entry_among_many_is_found_and_placed() -> None:
+    """One entry of 240 that is off is found where it is, for no tolerance grows with the size of an array."""
+    numbers = ",".join(str(float(i)) for i in range(1, 241))
+    program = parse(f"x=f8([{numbers}]); a=square(x); back(a,f8([{numbers}]))")
+
+    def one(g: np.ndarray) -> np.ndarray:
+        g[137] *= 1 + 1e-9
+        return g
+
+    (finding,) = found(program, gradients(one))
+    assert finding.place == (137,)
+
+
+def test_single_precision_is_judged_by_its_own_rounding() -> None:
+    """In single precision a relative 1e-5 is a fault, and 1e-7 is rounding."""
+    program = parse("x=f4([0.5,-0.25]); a=sin(x); back(a,f4([2.0,-1.0]))")
+    assert judge(program, NdgradEngine(), TorchEngine()).result is Result.AGREES
+    rounding = gradients(lambda g: g * np.float32(1 + 1.2e-7))
+    assert judge(program, Spoilt(rounding), TorchEngine()).result is Result.AGREES
+    (finding,) = found(program, gradients(lambda g: g * np.float32(1 + 1e-5)))
+    assert finding.kind is Kind.GRADIENT
+
+
+# fmt: off
+WRONG = {
+    "a shape":        (Kind.SHAPE,             gradients(lambda g: g[:1])),
+    "a dtype":        (Kind.DTYPE,             gradients(lambda g: g.astype(np.float32))),
+    "a NumPy scalar": (Kind.SHAPE,             gradients(lambda g: g[0])),
+    "NaN":            (Kind.GRADIENT,          gradients(lambda g: g * np.nan)),
+    "infinity":       (Kind.GRADIENT,          gradients(lambda g: g + np.inf)),
+    "missing":        (Kind.MISSING,           lambda o: replace(o, gradients=(None, *o.gradients[1:]))),
+    "the value":      (Kind.FORWARD,           lambda o: replace(o, values=(o.values[0], o.values[1] * (1 + 1e-9)))),
+    "a raised error": (Kind.RAISED,            lambda o: replace(o, error=RuntimeError("no"))),
+    "tripled":        (Kind.ACCUMULATION,      lambda o: replace(o, twice=tuple(3 * g for g in o.gradients))),
+    "not summed":     (Kind.ACCUMULATION,      lambda o: replace(o, twice=o.gradients)),
+    "shared":         (Kind.ALIASED,           lambda o: replace(o, gradients=(o.gradients[1], o.gradients[1]))),
+    "handed back":    (Kind.ALIASED,           lambda o: replace(o, gradients=(o.held[-1], *o.gradients[1:]))),
+    "written into":   (Kind.INPUT_MUTATED,     lambda o: replace(o, held=(o.held[0] + 1, *o.held[1:]))),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_each_kind_of_wrong_is_told(name: str) -> None:
+    """What is wrong with an outcome is told by its kind."""
+    kind, spoil = WRONG[name]
+    assert kind in {finding.kind for finding in found(PRODUCT, spoil)}
+
+
+def test_an_engine_that_answers_otherwise_each_time_is_found() -> None:
+    """Two runs of one program must be equal to the bit."""
+    calls: list[int] = []
+
+    def spoil(outcome: Outcome) -> Outcome:
+        calls.append(1)
+        return gradients(lambda g: np.nextafter(g, np.inf))(outcome) if len(calls) > 1 else outcome
+
+    verdict = judge(PRODUCT, Spoilt(spoil), TorchEngine())
+    assert {finding.kind for finding in verdict.findings} == {Kind.NON_DETERMINISTIC}
+
+
+def test_what_numpy_refuses_must_be_refused() -> None:
+    """An engine that accepts shapes which do not broadcast is wrong; one that refuses as the reference does agrees."""
+    program = parse("x=f8([1.0,2.0]); y=f8([1.0,2.0,3.0]); a=add(x,y)")
+    assert judge(program, NdgradEngine(), TorchEngine()).refused
+    (finding,) = found(program, lambda outcome: replace(outcome, error=None))
+    assert finding.kind is Kind.RAISED
+    assert "must be refused" in finding.says
+
+
+def test_a_refusal_that_nobody_meant_is_no_agreement() -> None:
+    """A program that both sides refuse, though it was to run, is counted as inconclusive: nothing was compared."""
+    program = parse("x=f8([1.0,2.0]); y=f8([1.0,2.0,3.0]); a=add(x,y); back(a,f8([1.0,1.0,1.0]))")
+    verdict = judge(program, NdgradEngine(), TorchEngine())
+    assert (verdict.result, verdict.numbers) == (Result.INCONCLUSIVE, 0)
+
+
+def test_a_zero_gradient_may_be_missing() -> None:
+    """An operand whose gradient is zero everywhere may be left without one, as PyTorch itself does."""
+    program = parse("x=f8([1.0]); y=f8([2.0]); a=where(x,y,condition=b1([False])); back(a,f8([3.0]))")
+    gone = judge(program, Spoilt(lambda o: replace(o, gradients=(None, o.gradients[1]))), TorchEngine())
+    assert gone.result is Result.AGREES
+
+
+def test_a_kink_that_rounding_decided_is_left_open() -> None:
+    """Where both sides meet a kink with operands that differ by rounding, either slope is right: inconclusive."""
+    program = parse(
+        "x=f8([0.3,0.7,1.1]); y=2.1; a=sum(x,axis=0,keepdims=False); b=subtract(a,y); c=abs(b); back(c,f8(1.0))"
+    )
+    reference = TorchEngine()
+    first, second, last = reference.run(program).values
+
+    def spoil(outcome: Outcome) -> Outcome:
+        """As a sum in another order might: just below 2.1, where PyTorch's is not."""
+        side = -np.sign(second) if second else -1.0
+        value = np.asarray(side * 2.0**-51)
+        sign = np.sign(value)
+        slopes = np.array([sign, sign, sign])
+        return replace(
+            outcome, values=(first + value, value, abs(value)), gradients=(slopes,), twice=(slopes + slopes,)
+        )
+
+    verdict = judge(program, Spoilt(spoil), reference)
+    assert last.shape == ()
+    assert verdict.result is Result.INCONCLUSIVE
+
+
+def test_a_kink_that_no_rounding_decided_is_not() -> None:
+    """At an exact zero both sides must take the slope that the row says: relu's is 0, and 1 is wrong."""
+    program = parse("x=f8([0.0,1.0]); a=relu(x); back(a,f8([2.0,3.0]))")
+    (finding,) = found(program, gradients(lambda g: np.array([2.0, 3.0])))
+    assert finding.place == (0,)
+
+
+floats = st.floats(allow_nan=True, allow_infinity=True, width=64)
+
+
+@given(floats, floats)
+def test_distance_is_symmetric_and_zero_only_between_equals(a: float, b: float) -> None:
+    """The distance is that of b to a, and 0 for equal numbers and for two NaNs alone."""
+    x, y = np.array([a]), np.array([b])
+    assert ulps(x, y) == ulps(y, x)
+    same = a == b or (math.isnan(a) and math.isnan(b))
+    assert (ulps(x, y)[0] == 0) == same
+
+
+@given(hnp.arrays(np.float64, 3, elements=st.floats(-1e300, 1e300)), st.integers(1, 50))
+def test_distance_counts_neighbours(x: np.ndarray, n: int) -> None:
+    """Stepping to the next number n times gives a distance of n, across zero as well."""
+    y = x.copy()
+    for _ in range(n):
+        y = np.nextafter(y, np.inf)
+    crossing = (x < 0) & (y >= 0)  # the two zeros are two steps here, and one number there
+    assert (np.abs(ulps(x, y) - n) <= crossing).all()
+
+
+def test_distance_is_that_of_single_precision_where_asked() -> None:
+    """A step of single precision is one, also between numbers held in double precision."""
+    x = np.array([1.0, 3.0], np.float32)
+    y = np.nextafter(x, np.float32(9))
+    assert ulps(x, y).tolist() == [1.0, 1.0]
+    assert ulps(x.astype(float), y.astype(float), single=True).tolist() == [1.0, 1.0]
+    assert ulps(x.astype(float), y.astype(float)).tolist() == [2.0**29, 2.0**29]

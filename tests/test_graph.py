@@ -1,0 +1,648 @@
+"""The graph that is walked, and the picture of it: drawn by Graphviz, and read back from what was drawn."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+import unicodedata
+import webbrowser
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import graphviz
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import ndgrad
+from ndgrad import Value, graph
+from ndgrad.engine import record
+from ndgrad.graph import HINT, RANKDIRS, Picture, draw_dot, trace
+from ndgrad.rules import Rule
+
+
+def neuron() -> Value:
+    """Make the neuron of the article, with its labels and gradients: tanh(x1*w1 + x2*w2 + b)."""
+    x1, x2 = Value(2.0, "x1"), Value(0.0, "x2")
+    w1, w2 = Value(-3.0, "w1"), Value(1.0, "w2")
+    b = Value(6.8813735870195432, "b")
+    x1w1 = named(x1 * w1, "x1*w1")
+    x2w2 = named(x2 * w2, "x2*w2")
+    n = named(named(x1w1 + x2w2, "x1*w1 + x2*w2") + b, "n")
+    o = named(n.tanh(), "o")
+    o.backward()
+    return o
+
+
+def named(value: Value, label: str) -> Value:
+    """Label a Value."""
+    value.label = label
+    return value
+
+
+@dataclass
+class Drawing:
+    """What Graphviz drew, read from its own output: the text and the look of each node, and the edges."""
+
+    texts: dict[str, list[str]]
+    attributes: dict[str, dict[str, Any]]
+    edges: Counter[tuple[str, str]]
+
+    def boxes(self) -> list[list[str]]:
+        """The texts of the boxes of Values."""
+        return [texts for name, texts in self.texts.items() if name.startswith("value")]
+
+    def at(self, name: str) -> tuple[float, float]:
+        """Where a node is: to the right, and upwards."""
+        x, y = map(float, self.attributes[name]["pos"].split(","))
+        return x, y
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(picture: Any) -> Drawing:
+    """Draw a picture and read it back: texts from SVG, which is what is seen, and the rest from JSON."""
+    texts = {}
+    for group in ET.fromstring(picture.pipe("svg")).iter(f"{SVG}g"):  # noqa: S314 - made a line earlier
+        if group.get("class") == "node":
+            lines = [text.text or "" for text in group.iter(f"{SVG}text")]
+            texts[group.findtext(f"{SVG}title", "")] = [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+    layout = json.loads(picture.pipe("json"))
+    names = {node["_gvid"]: node["name"] for node in layout["objects"]}
+    edges = Counter((names[edge["tail"]], names[edge["head"]]) for edge in layout.get("edges", []))
+    attributes = {node["name"]: node for node in layout["objects"]}
+    assert set(texts) == set(attributes)
+    return Drawing(texts, attributes, edges)
+
+
+def programs() -> st.SearchStrategy[Value]:
+    """Values made of others at random, with constants among them, by ops of one or two operands."""
+
+    def made(draw: st.DrawFn) -> Value:
+        values = [Value(1.0), Value(2.0)]
+        for _ in range(draw(st.integers(0, 12))):
+            a, b = draw(st.sampled_from(values)), draw(st.sampled_from([*values, 3.0]))
+            values.append(draw(st.sampled_from([a + b, b - a, ndgrad.maximum(a, b), a.tanh()])))
+        return values[-1]
+
+    return st.composite(made)()
+
+
+class TestTrace:
+    """The walk."""
+
+    def test_operands_come_first(self) -> None:
+        """Nodes come in the order in which they could be computed, left operands first and the root last."""
+        a, b = Value(2.0, "a"), Value(-3.0, "b")
+        c = named(a * b, "c")
+        d = named(c - a, "d")
+        nodes, edges = trace(d)
+        assert [node.label for node in nodes] == ["a", "b", "c", "d"]
+        assert [(operand.label, result.label) for operand, result in edges] == [
+            ("a", "c"), ("b", "c"), ("c", "d"), ("a", "d"),
+        ]  # fmt: skip
+
+    def test_operand_used_twice(self) -> None:
+        """An operand that is used twice is one node and two edges."""
+        x = Value(3.0)
+        y = x * x
+        nodes, edges = trace(y)
+        assert list(map(id, nodes)) == [id(x), id(y)]
+        assert [(id(a), id(b)) for a, b in edges] == [(id(x), id(y))] * 2
+
+    def test_constants(self) -> None:
+        """Numbers and arrays met as operands are nodes that want no gradient, the same ones at each walk."""
+        y = Value([1.0, 2.0]) * 3 + np.array([4.0, 5.0])
+        nodes, _ = trace(y)
+        constants = [node.data.tolist() for node in nodes if not node.requires_grad]
+        assert constants == [3, [4.0, 5.0]]
+        assert list(map(id, trace(y)[0])) == list(map(id, nodes))
+
+    def test_alone(self) -> None:
+        """A leaf, and a result that recorded nothing, are one node and no edges."""
+        with ndgrad.no_grad():
+            constant = Value(1.0) + 1.0
+        for value in (Value(1.0), constant):
+            assert trace(value) == ([value], [])
+
+    def test_not_a_value(self) -> None:
+        """What is no Value has no graph."""
+        with pytest.raises(TypeError, match="a graph starts from a Value, but got float"):
+            trace(1.0)  # type: ignore[arg-type]
+
+    @given(programs())
+    def test_any_program(self, root: Value) -> None:
+        """Each node comes once and after its operands, with an edge for each use: all that root was made of."""
+        reachable: dict[int, Value] = {}
+
+        def reach(value: Value) -> None:
+            reachable[id(value)] = value
+            for operand in value._prev:
+                reach(operand)
+
+        reach(root)
+        nodes, edges = trace(root)
+        position = {id(node): i for i, node in enumerate(nodes)}
+        assert len(nodes) == len(position)
+        assert set(position) == set(reachable)
+        assert nodes[-1] is root
+        assert all(position[id(operand)] < position[id(result)] for operand, result in edges)
+        uses = Counter((id(operand), id(v)) for v in reachable.values() for operand in v._prev)
+        assert Counter((id(operand), id(result)) for operand, result in edges) == uses
+
+    def test_deep(self) -> None:
+        """A hundred thousand ops in a row are walked, and no recursion limit is met."""
+        x = Value(0.0)
+        for _ in range(100_000):
+            x = x + x
+        nodes, edges = trace(x)
+        assert (len(nodes), len(edges)) == (100_001, 200_000)
+
+
+class TestPicture:
+    """What is drawn."""
+
+    def test_is_a_digraph(self) -> None:
+        """It is a `graphviz.Digraph`, and can be drawn on."""
+        picture = draw_dot(Value(1.0))
+        assert isinstance(picture, Picture)
+        assert isinstance(picture, graphviz.Digraph)
+        picture.attr(label="the title")
+        picture.node("more", "more")
+        assert "the title" in picture.pipe("svg", encoding="utf-8")
+        assert drawn(picture).texts["more"] == ["more"]
+        assert drawn(picture.copy()) == drawn(picture)
+
+    def test_neuron(self) -> None:
+        """The neuron of the article shows labels, data and gradients, and the ops between them."""
+        drawing = drawn(draw_dot(neuron()))
+        assert drawing.boxes() == [
+            ["x1", "data 2.0000", "grad -1.5000"],
+            ["w1", "data -3.0000", "grad 1.0000"],
+            ["x1*w1", "data -6.0000", "grad 0.5000"],
+            ["x2", "data 0.0000", "grad 0.5000"],
+            ["w2", "data 1.0000", "grad 0.0000"],
+            ["x2*w2", "data 0.0000", "grad 0.5000"],
+            ["x1*w1 + x2*w2", "data -6.0000", "grad 0.5000"],
+            ["b", "data 6.8814", "grad 0.5000"],
+            ["n", "data 0.8814", "grad 0.5000"],
+            ["o", "data 0.7071", "grad 1.0000"],
+        ]
+        ops = {name: text for name, text in drawing.texts.items() if name.startswith("op")}
+        assert ops == {"op2": ["*"], "op5": ["*"], "op6": ["+"], "op8": ["+"], "op9": ["tanh"]}
+        assert drawing.edges == Counter(
+            {(f"op{i}", f"value{i}"): 1 for i in (2, 5, 6, 8, 9)}
+            | {(f"value{a}", f"op{b}"): 1 for a, b in ((0, 2), (1, 2), (3, 5), (4, 5), (2, 6), (5, 6), (6, 8), (7, 8))}
+            | {("value8", "op9"): 1}
+        )
+
+    def test_operand_used_twice(self) -> None:
+        """An operand that is used twice is drawn with two edges."""
+        x = Value(3.0)
+        assert drawn(draw_dot(x * x)).edges == {("value0", "op1"): 2, ("op1", "value1"): 1}
+
+    @given(programs())
+    def test_any_program(self, root: Value) -> None:
+        """A picture has a box for each node, and an edge for each use of an operand."""
+        nodes, edges = trace(root)
+        drawing = drawn(draw_dot(root))
+        assert len(drawing.boxes()) == len(nodes)
+        uses = Counter({(tail, head): n for (tail, head), n in drawing.edges.items() if tail.startswith("value")})
+        number = {id(node): i for i, node in enumerate(nodes)}
+        assert uses == Counter((f"value{number[id(a)]}", f"op{number[id(b)]}") for a, b in edges)
+
+    def test_same_program_same_source(self) -> None:
+        """The same program, run again, has the same source, letter for letter."""
+        assert draw_dot(neuron()).source == draw_dot(neuron()).source
+
+    def test_gradients(self) -> None:
+        """A gradient that has not arrived is a dash; one that is zero is a zero."""
+        x, y = Value(1.0, "x"), Value(2.0, "y")
+        z = x * y
+        y.grad = 0.0
+        assert drawn(draw_dot(z)).boxes() == [
+            ["x", "data 1.0000", "grad –"],
+            ["y", "data 2.0000", "grad 0.0000"],
+            ["data 2.0000", "grad –"],
+        ]
+
+    def test_gradients_that_are_values(self) -> None:
+        """After `backward(create_graph=True)` a gradient is a Value, and shown like any."""
+        x = Value(3.0, "x")
+        (x * x).backward(create_graph=True)
+        assert drawn(draw_dot(x)).boxes() == [["x", "data 3.0000", "grad 6.0000"]]
+        assert drawn(draw_dot(x.grad)).boxes()[-1] == ["data 6.0000", "grad –"]
+
+    def test_constants_look_different(self) -> None:
+        """Leaves, results and constants differ in more than colour, and a constant says what it is."""
+        drawing = drawn(draw_dot(Value(3.0, "x") * 2 + np.array([0.5, 1.0])))
+        assert drawing.boxes() == [
+            ["x", "data 3.0000", "grad –"],
+            ["data 2", "constant"],
+            ["data 6.0000", "grad –"],
+            ["data [0.5, 1]", "constant"],
+            ["data [6.5, 7]", "grad –"],
+        ]
+        looks = [(node["shape"], node.get("style", "")) for name, node in sorted(drawing.attributes.items())
+                 if name.startswith("value")]  # fmt: skip
+        leaf, constant, result = ("record", "filled"), ("record", "filled,dashed"), ("Mrecord", "")
+        assert looks == [leaf, constant, result, constant, result]
+        assert drawing.attributes["op2"]["shape"] == "ellipse"
+
+    def test_constant_with_a_gradient(self) -> None:
+        """Who gave a constant a gradient sees it."""
+        x = Value(3.0, requires_grad=False)
+        x.grad = 2.0
+        assert drawn(draw_dot(x)).boxes() == [["data 3.0000", "grad 2.0000"]]
+
+    @pytest.mark.parametrize(
+        ("data", "lines"),
+        [
+            (2.0, ["data 2.0000"]),
+            (np.float32(-0.125), ["data -0.1250"]),
+            (0.001, ["data 0.0010"]),
+            (0.00012345678, ["data 0.0001235"]),
+            (1e-12, ["data 1e-12"]),
+            (999999.0, ["data 999999.0000"]),
+            (1234567.0, ["data 1.235e+06"]),
+            (np.inf, ["data inf"]),
+            (-np.inf, ["data -inf"]),
+            (np.nan, ["data nan"]),
+            ([1.0, -0.25, 1 / 3], ["data [1, -0.25, 0.3333]"]),
+            ([[1.0]], ["data [[1]]"]),
+            ([[1.0, 2.0], [3.0, 4.5]], ["data [[1, 2],", " [3, 4.5]]"]),
+            (np.zeros((0, 3)), ["data float64 (0, 3)", "[]"]),
+            (np.zeros((1, 1, 2)), ["data float64 (1, 1, 2)", "[0, 0]"]),
+            (np.arange(8.0), ["data [0, 1, 2, 3, 4, 5, 6, 7]"]),
+            (np.arange(9.0), ["data float64 (9,)", "[0, 1, 2, …]"]),
+            (np.ones((64, 784), np.float32), ["data float32 (64, 784)", "[1, 1, 1, …]"]),
+        ],
+    )
+    def test_numbers(self, data: Any, lines: list[str]) -> None:
+        """A number has four decimals where they tell its size; a few have four digits; many, shape and dtype."""
+        (box,) = drawn(draw_dot(Value(data))).boxes()
+        assert box == [*lines, "grad –"]
+
+    def test_huge_python_integer(self) -> None:
+        """Integers beyond those of NumPy are constants like any."""
+        assert ["data 1" + 30 * "0", "constant"] in drawn(draw_dot(Value(1.0) * 10**30)).boxes()
+
+    @pytest.mark.parametrize("rankdir", RANKDIRS)
+    def test_direction(self, rankdir: str) -> None:
+        """The graph grows where `rankdir` says, and the cells of a box are below one another in any case."""
+        x = Value(1.0, "x")
+        y = x * 2.0
+        drawing = drawn(draw_dot(y, rankdir=rankdir))
+        start, end = drawing.at("value0"), drawing.at("value2")
+        right, up = np.sign(np.round(np.subtract(end, start) / 40))
+        along = {"LR": right, "RL": -right, "TB": -up, "BT": up}
+        assert along[rankdir] == 1
+        cells = [tuple(map(float, cell.split(","))) for cell in drawing.attributes["value0"]["rects"].split(" ")]
+        assert len({(left, after) for left, _, after, _ in cells}) == 1
+        assert len({bottom for _, bottom, _, _ in cells}) == 3
+        assert drawing.texts["value0"] == ["x", "data 1.0000", "grad –"]
+
+    def test_operands_in_order(self) -> None:
+        """The first operand is drawn first, for a - b is not b - a."""
+        for rankdir in RANKDIRS:
+            a, b = Value(1.0), Value(2.0)
+            drawing = drawn(draw_dot((a * b) - (b / a), rankdir=rankdir))
+            first, second = drawing.at("value2"), drawing.at("value3")
+            assert first[1] > second[1] if rankdir in ("LR", "RL") else first[0] < second[0]
+
+    @pytest.mark.parametrize(
+        ("name", "given"), [("format", "jpg2"), ("format", ""), ("rankdir", "lr"), ("rankdir", None)]
+    )
+    def test_refusals(self, name: str, given: Any) -> None:
+        """A format or direction that is none is refused, with those that there are."""
+        with pytest.raises(ValueError, match=f"{name} is {given!r}, but must be one of (svg, png|LR, TB)"):
+            draw_dot(Value(1.0), **{name: given})
+
+    def test_not_a_value(self) -> None:
+        """What is no Value has no picture."""
+        with pytest.raises(TypeError, match="a graph starts from a Value, but got ndarray"):
+            draw_dot(np.ones(2))  # type: ignore[arg-type]
+
+    def test_large(self) -> None:
+        """The source of a graph of two thousand ops is there at once, and a notebook does not wait for its picture."""
+        x = Value(1.0)
+        for _ in range(2_000):
+            x = x * 1.01
+        start = time.perf_counter()
+        picture = draw_dot(x)
+        assert picture.source.count("->") == 3 * 2_000
+        assert time.perf_counter() - start < 2  # measured: 0.03
+        words = picture._repr_mimebundle_()["text/plain"]
+        assert words == "A graph of 12,001 statements: render() draws it, but it may take minutes."
+
+
+# Labels.
+
+NASTY = [
+    "|", "{", "}", "{|}", "a | b", "<port> x", "<b>x</b>", "<", ">", '"', "'", '"]; x [label="y',
+    "\\", "\\\\", "a\\", '\\"', "\\N", "\\G\\L\\n\\l\\r", "&", "&amp;", "&#124;", "&lt;b&gt;",
+    "x\ny", "x\r\ny", "\n", " ", " x ", "a  b", "\t", "\0", "a\0b", "\x1b[31m", "\x7f", "\x85",
+    "é漢字😀", "\u202eabc", "\ud800", "\ufffe", "charset=", 'charset="latin1"', "// x", "/* x", "#x", "%s %d",
+]  # fmt: skip
+
+
+def seen(label: str) -> list[str]:
+    """The lines that a label must be seen as. Signs stand for what cannot be seen, and empty lines draw nothing."""
+    return ["".join(map(sign, line)) for line in label.replace("\r\n", "\n").split("\n") if line]
+
+
+def sign(character: str) -> str:
+    """The character itself, or the picture that Unicode has for it, or the sign for one that has none."""
+    if unicodedata.category(character) not in ("Cc", "Cs") and ord(character) not in (0xFFFE, 0xFFFF):
+        return character.replace("\N{NO-BREAK SPACE}", " ")  # as Graphviz writes spaces, and as `drawn` reads them
+    if character == "\x7f":
+        return "␡"
+    return chr(0x2400 + ord(character)) if ord(character) < 0x20 else "\N{REPLACEMENT CHARACTER}"
+
+
+def with_examples(test: Any) -> Any:
+    """Let a test of labels begin with those that are known to be nasty."""
+    for label in NASTY:
+        test = example(label=label)(test)
+    return test
+
+
+LABELS = st.text(st.one_of(st.characters(codec=None, categories=None), st.sampled_from("|{}<>\"'\\&;#\n\0 ]NGLlnr")))
+
+
+class TestLabels:
+    """Labels may be any text."""
+
+    @with_examples
+    @given(label=LABELS)
+    def test_any_label(self, label: str) -> None:
+        """Whatever a label holds, it is read as it was written, and changes nothing else in the picture."""
+        x = Value(2.0, label)
+        drawing = drawn(draw_dot(named(x * 3.0, label)))
+        assert drawing.texts == {
+            "value0": [*seen(label), "data 2.0000", "grad –"],
+            "value1": ["data 3.0000", "constant"],
+            "value2": [*seen(label), "data 6.0000", "grad –"],
+            "op2": ["*"],
+        }
+        assert drawing.edges == {("value0", "op2"): 1, ("value1", "op2"): 1, ("op2", "value2"): 1}
+        cells = drawing.attributes["value0"]["rects"].split(" ")
+        assert len(cells) == 2 + bool(label)
+
+    @pytest.mark.parametrize("label", NASTY)
+    def test_from_the_top(self, label: str) -> None:
+        """So it is where records are turned."""
+        drawing = drawn(draw_dot(Value(2.0, label), rankdir="TB"))
+        assert drawing.texts == {"value0": [*seen(label), "data 2.0000", "grad –"]}
+
+    @pytest.mark.parametrize("symbol", ["<b>x</b>", "|", "\\N", '"', "&amp;", "a\nb", "{}"])
+    def test_any_op(self, symbol: str) -> None:
+        """The symbol of a rule may be any text as well."""
+        rule = Rule(np.negative, lambda g, *_: -g, symbol=symbol)
+        y = record(rule, (Value(1.0),), {})
+        assert drawn(draw_dot(y)).texts["op1"] == seen(symbol)
+
+    def test_not_a_string(self) -> None:
+        """A label that is no string is shown as one."""
+        assert drawn(draw_dot(Value(1.0, 7))).boxes() == [["7", "data 1.0000", "grad –"]]  # type: ignore[arg-type]
+
+    def test_a_title_is_no_encoding(self) -> None:
+        """A title that looks as if it named an encoding is a title."""
+        picture = draw_dot(Value(1.0))
+        picture.attr(label="charset=")
+        assert "charset=" in picture.pipe("svg", encoding="utf-8")
+
+
+# Drawing: by pygraphviz, by the `dot` program, by neither.
+
+BEGINS = {
+    "svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF", "jpg": b"\xff\xd8", "jpeg": b"\xff\xd8", "gif": b"GIF8",
+    "eps": b"%!PS-Adobe", "ps": b"%!PS-Adobe", "svgz": b"\x1f\x8b", "dot": b"digraph", "gv": b"digraph",
+    "xdot": b"digraph", "json": b"{", "plain": b"graph", "plain-ext": b"graph",
+}  # fmt: skip
+
+
+def names(directory: Path) -> list[str]:
+    """List the files of a directory."""
+    return sorted(path.name for path in directory.iterdir())
+
+
+class TestDrawing:
+    """Where pygraphviz is installed."""
+
+    def test_every_format_has_a_case(self) -> None:
+        """Each format is drawn below."""
+        assert set(BEGINS) == set(graph.FORMATS)
+
+    @pytest.mark.parametrize("format_", graph.FORMATS)
+    def test_formats(self, format_: str) -> None:
+        """The format is the one asked for, of the picture or of the pipe."""
+        assert draw_dot(Value(1.0), format=format_).pipe().startswith(BEGINS[format_])
+        assert draw_dot(Value(1.0)).pipe(format_).startswith(BEGINS[format_])
+
+    def test_encoding(self) -> None:
+        """With an encoding, a pipe gives text."""
+        picture = draw_dot(Value(1.0, "é"))
+        assert picture.pipe(encoding="utf-8") == picture.pipe().decode("utf-8")
+
+    def test_engine(self) -> None:
+        """Another engine lays the picture out in another way; one that is none is refused."""
+        picture = draw_dot(neuron(), "plain")
+        assert picture.pipe(engine="neato") != picture.pipe()
+        with pytest.raises(ValueError, match="nearly"):
+            picture.pipe(engine="nearly")
+
+    def test_refuses_formats(self) -> None:
+        """A format that is none is refused, with those that there are."""
+        with pytest.raises(ValueError, match="format is 'webp', but must be one of svg, png"):
+            draw_dot(Value(1.0)).pipe("webp")
+
+    def test_options_of_dot(self) -> None:
+        """What only the `dot` program can do is not forgotten in silence; to be quiet is no such thing."""
+        picture = draw_dot(Value(1.0))
+        with pytest.raises(graphviz.ExecutableNotFound):
+            picture.pipe(renderer="cairo")
+        assert picture.pipe(quiet=True) == picture.pipe()
+
+    def test_render(self, tmp_path: Path) -> None:
+        """Rendering writes source and picture, and gives the picture's path."""
+        picture = draw_dot(neuron(), "png")
+        path = Path(picture.render("neuron.gv", tmp_path / "new"))
+        assert path == tmp_path / "new" / "neuron.gv.png"
+        assert path.read_bytes() == picture.pipe()
+        assert (tmp_path / "new" / "neuron.gv").read_text("utf-8") == picture.source
+
+    def test_render_as_asked(self, tmp_path: Path) -> None:
+        """A format, an outfile and the wish to leave no source are heeded."""
+        picture = draw_dot(neuron())
+        assert Path(picture.render(tmp_path / "a", format="gif", cleanup=True)).read_bytes().startswith(b"GIF8")
+        assert Path(picture.render(outfile=tmp_path / "b.png")).read_bytes().startswith(b"\x89PNG")
+        assert Path(picture.render(outfile=tmp_path / "c", format="svg")).read_bytes().startswith(b"<?xml")
+        assert names(tmp_path) == ["a.gif", "b.gv", "b.png", "c", "c.gv"]
+
+    def test_render_by_default(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without a name the picture is `Picture.gv.svg`, here."""
+        monkeypatch.chdir(tmp_path)
+        assert draw_dot(Value(1.0)).render() == "Picture.gv.svg"
+        assert names(tmp_path) == ["Picture.gv", "Picture.gv.svg"]
+
+    def test_render_onto_the_source(self, tmp_path: Path) -> None:
+        """A picture that would be written over its own source is refused."""
+        with pytest.raises(ValueError, match="but that is the source's file; give the source a filename"):
+            draw_dot(Value(1.0)).render(outfile=tmp_path / "a.gv")
+
+    @pytest.mark.parametrize("how", ["render", "view"])
+    def test_view(self, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who asks to see the picture is shown it."""
+        shown: list[str] = []
+        monkeypatch.setattr(webbrowser, "open", shown.append)
+        picture = draw_dot(Value(1.0))
+        path = picture.render(tmp_path / "a", view=True) if how == "render" else picture.view(tmp_path / "a")
+        assert shown == [Path(path).as_uri()]
+
+    def test_notebook(self) -> None:
+        """A notebook shows SVG, or what it asks for."""
+        picture = draw_dot(neuron())
+        svg = {"image/svg+xml": picture.pipe("svg", encoding="utf-8")}
+        assert picture._repr_mimebundle_() == picture._repr_mimebundle_(include=None, exclude=None) == svg
+        assert picture._repr_mimebundle_(include=["image/svg+xml", "text/plain"]) == svg
+        assert picture._repr_mimebundle_(include=["image/png"]) == {"image/png": picture.pipe("png")}
+        assert picture._repr_mimebundle_(exclude=["image/svg+xml"]) == picture._repr_mimebundle_(include=[]) == {}
+
+
+DOT = """#!{python}
+import sys
+import pygraphviz
+*options, last = sys.argv[1:]
+source = sys.stdin.read() if last.startswith("-") else open(last).read()
+drawing = pygraphviz.AGraph(string=source).draw(format=sys.argv[2].removeprefix("-T"), prog="dot")
+if "-O" in options:
+    open(last + "." + sys.argv[2].removeprefix("-T"), "wb").write(drawing)
+else:
+    sys.stdout.buffer.write(drawing)
+"""
+
+
+@pytest.fixture
+def no_pygraphviz(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be where pygraphviz is not installed, nor any program named dot."""
+    monkeypatch.setattr(graph, "pygraphviz", None)
+    monkeypatch.setenv("PATH", "")
+
+
+@pytest.fixture
+def dot(no_pygraphviz: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be where pygraphviz is not installed, but a program named dot is on the PATH (Graphviz is in it all the same)."""
+    program = tmp_path / "bin" / "dot"
+    program.parent.mkdir()
+    program.write_text(DOT.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+
+
+@pytest.mark.usefixtures("dot")
+class TestDotProgram:
+    """Where only the `dot` program is there."""
+
+    def test_pipe(self) -> None:
+        """The program draws."""
+        picture = draw_dot(neuron())
+        assert picture.pipe("png").startswith(b"\x89PNG")
+        assert "x1*w1" in picture._repr_mimebundle_()["image/svg+xml"]
+
+    def test_render(self, tmp_path: Path) -> None:
+        """The program draws into files."""
+        path = Path(draw_dot(neuron(), "png").render("a", tmp_path / "new", cleanup=True))
+        assert path == tmp_path / "new" / "a.png"
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert names(tmp_path / "new") == ["a.png"]
+
+
+@pytest.mark.usefixtures("no_pygraphviz")
+class TestNothingToDrawWith:
+    """Where there is no Graphviz."""
+
+    def test_notebook(self) -> None:
+        """A notebook shows the source, and says how to see the picture."""
+        picture = draw_dot(neuron())
+        words = {"text/plain": f"{picture.source}\n{HINT}"}
+        assert "ndgrad[viz]" in HINT
+        assert picture._repr_mimebundle_() == picture._repr_mimebundle_(include=["text/plain"]) == words
+        assert picture._repr_mimebundle_(include=["image/png"]) == {}
+        assert picture._repr_mimebundle_(exclude=["text/plain"]) == {}
+
+    def test_render(self, tmp_path: Path) -> None:
+        """Rendering writes the source, warns, and deletes nothing."""
+        picture = draw_dot(neuron())
+        with pytest.warns(UserWarning, match=r"only the source was written, to .*a\.gv.*ndgrad\[viz\]") as caught:
+            path = picture.render("a.gv", tmp_path, cleanup=True, view=True)
+        assert caught[0].filename == __file__
+        assert Path(path).read_text("utf-8") == picture.source
+
+    def test_pipe(self) -> None:
+        """A pipe, which promised a picture, raises."""
+        with pytest.raises(RuntimeError, match=r"ndgrad\[viz\]"):
+            draw_dot(neuron()).pipe()
+
+
+@pytest.fixture
+def without_package(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """Give `ndgrad.graph`, as it is where the graphviz package is not installed."""
+    monkeypatch.setitem(sys.modules, "graphviz", None)
+    spec = importlib.util.spec_from_file_location("graph_without_package", graph.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class TestWithoutThePackage:
+    """Where the graphviz package is missing."""
+
+    def test_same_picture(self, without_package: ModuleType) -> None:
+        """The source is there, and means the same picture."""
+        picture, usual = without_package.draw_dot(neuron()), draw_dot(neuron())
+        assert not isinstance(picture, graphviz.Digraph)
+        assert str(picture) == picture.source
+        assert drawn(picture) == drawn(usual)
+        assert picture.pipe("plain") == usual.pipe("plain")
+
+    def test_pygraphviz_is_enough(self, without_package: ModuleType, tmp_path: Path) -> None:
+        """Pygraphviz draws without it, in a notebook and to files."""
+        picture = without_package.draw_dot(neuron(), "png")
+        assert "x1*w1" in picture._repr_mimebundle_()["image/svg+xml"]
+        assert Path(picture.render("a.gv", tmp_path / "new")).read_bytes() == picture.pipe()
+        with pytest.raises(RuntimeError, match=r"ndgrad\[viz\]"):
+            picture.pipe(renderer="cairo")
+
+    def test_nothing_at_all(self, without_package: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without pygraphviz as well, the source and the hint are there."""
+        monkeypatch.setattr(without_package, "pygraphviz", None)
+        picture = without_package.draw_dot(neuron())
+        assert picture._repr_mimebundle_() == {"text/plain": f"{picture.source}\n{HINT}"}
+        with pytest.warns(UserWarning, match="only the source was written"):
+            assert Path(picture.render(directory=tmp_path)) == tmp_path / "Picture.gv"
+        with pytest.raises(RuntimeError, match=r"ndgrad\[viz\]"):
+            picture.pipe()
+
+    def test_import(self) -> None:
+        """Neither package is needed to import and use the module."""
+        program = (
+            "import sys; sys.modules['graphviz'] = sys.modules['pygraphviz'] = None\n"
+            "from ndgrad import Value; from ndgrad.graph import draw_dot\n"
+            "print(draw_dot(Value(2.0, 'x') * 3).source.count('->'))"
+        )
+        root = Path(ndgrad.__file__).parents[1]
+        done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+        assert done.stdout == "3\n"
