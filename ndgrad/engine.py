@@ -100,8 +100,8 @@ class Value:
     """
 
     __slots__ = (
-        "__weakref__", "_data", "_grad", "_id", "_operands", "_options", "_remembered", "_rule", "_written", "label",
-        "requires_grad",
+        "__weakref__", "_data", "_grad", "_id", "_operands", "_options", "_remembered", "_rule", "_shown", "_written",
+        "label", "requires_grad",
     )  # fmt: skip
 
     _data: np.ndarray
@@ -111,6 +111,7 @@ class Value:
     _operands: Operands  # Values, and the arrays and numbers that were met as constants
     _options: Mapping[str, Any]
     _remembered: tuple[bytes, ...] | None  # what the operands and the result held, under check_writes()
+    _shown: tuple[Value, ...]  # the operands as `_prev` gives them; unset until it is asked
     _written: int  # when its data was last assigned, after it was made
     label: str
     requires_grad: bool
@@ -214,10 +215,12 @@ class Value:
 
     @property
     def _prev(self) -> tuple[Value, ...]:
-        """The operands, in order; constants among them become Values when they are asked for."""
-        if any(o.__class__ is not Value for o in self._operands):
-            self._operands = tuple(o if isinstance(o, Value) else _constant(np.asarray(o)) for o in self._operands)
-        return self._operands
+        """The operands, in order. Constants among them are shown as Values, the same ones each time."""
+        try:
+            return self._shown
+        except AttributeError:  # nobody has asked before
+            self._shown = tuple(o if isinstance(o, Value) else _constant(_shown(o)) for o in self._operands)
+            return self._shown
 
     @property
     def _op(self) -> str:
@@ -507,6 +510,11 @@ def _real(data: Any) -> np.ndarray:
 def _copied(data: Any) -> np.ndarray:
     array = _real(data)
     return np.array(array, dtype=array.dtype if array.dtype.kind == "f" else np.float64, order="C", subok=False)
+
+
+def _shown(constant: Any) -> np.ndarray:
+    """A constant operand as an array. A Python integer may be too large for any integer dtype, and is a float here."""
+    return _copied(float(constant) if constant.__class__ is int else constant)
 
 
 def _kind(array: np.ndarray) -> str:

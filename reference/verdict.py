@@ -151,10 +151,11 @@ def judge(program: Program, engine: Engine, reference: Reference, *, repeat: boo
     if got.error is not None or wanted.error is not None or program.cotangent is None:
         return _refusals(got, wanted, program)
     findings = [*_laws(program, got), *(_repeated(program, got, engine.run(program)) if repeat else ())]
-    named = (parts(program, got), parts(program, wanted))
+    both = engine.second_order
+    named = (parts(program, got, second_order=both), parts(program, wanted, second_order=both))
 
     def rerun(noise: Noise | None, wide: bool | None) -> list[Part]:  # noqa: FBT001
-        return parts(program, reference.run(program, noise, wide))
+        return parts(program, reference.run(program, noise, wide), second_order=both)
 
     single = _single([o.data for o in program.operands] + list(wanted.values))
     compared = compare(*named, rerun, single=single)
@@ -169,14 +170,21 @@ def _is_undecided(program: Program, got: Outcome, wanted: Outcome, reference: Re
     return reference.undecided(program, got.values, wanted.values) is not None
 
 
-def parts(program: Program, outcome: Outcome) -> list[Part]:
+def parts(program: Program, outcome: Outcome, *, second_order: bool = True) -> list[Part]:
     """What of an outcome is compared: the result, and each leaf's gradients."""
     names = [o.name for o in program.leaves]
+    first = _one_each(outcome.gradients, names)
+    second = _one_each(outcome.second, names) if second_order and program.directions else []
     return [
         Part("value", Kind.FORWARD, outcome.values[-1] if outcome.values else None),
-        *(Part(f"grad[{n}]", Kind.GRADIENT, g) for n, g in zip(names, outcome.gradients, strict=False)),
-        *(Part(f"second-order grad[{n}]", Kind.GRADIENT, g) for n, g in zip(names, outcome.second, strict=False)),
+        *(Part(f"grad[{name}]", Kind.GRADIENT, g) for name, g in zip(names, first, strict=True)),
+        *(Part(f"second-order grad[{name}]", Kind.GRADIENT, g) for name, g in zip(names, second, strict=False)),
     ]
+
+
+def _one_each(gradients: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    """A gradient for each leaf; none where an engine gave fewer."""
+    return [gradients[i] if i < len(gradients) else None for i in range(len(names))]
 
 
 # Refusals and laws.
@@ -213,7 +221,7 @@ def _laws(program: Program, got: Outcome) -> Iterator[Finding]:
     for (name, data), array in zip([*given, ("the cotangent", program.cotangent)], got.held, strict=True):
         if not np.array_equal(np.asarray(data), array, equal_nan=array.dtype.kind == "f"):
             yield Finding(Kind.INPUT_MUTATED, name, says="was written into by the engine")
-    named = [(f"grad[{o.name}]", g) for o, g in zip(program.leaves, got.gradients, strict=True) if g is not None]
+    named = [(f"grad[{o.name}]", g) for o, g in zip(program.leaves, got.gradients, strict=False) if g is not None]
     for i, (name, gradient) in enumerate(named):
         for other, array in (*named[:i], *(("an operand or the cotangent", a) for a in got.held)):
             if np.shares_memory(gradient, array):
@@ -276,9 +284,12 @@ def _at_once(mine: Part, theirs: Part, *, single: bool) -> tuple[Finding | None,
         missing = Finding(Kind.MISSING, mine.name, "is missing: no gradient arrived") if some else None
         return missing, 0.0, 0 if theirs.array is None else theirs.array.size
     wanted = np.zeros_like(mine.array) if theirs.array is None else theirs.array
-    if not isinstance(mine.array, np.ndarray) or mine.array.shape != wanted.shape:
-        shape = f"shape {np.shape(mine.array)}" if isinstance(mine.array, np.ndarray) else type(mine.array).__name__
-        return Finding(Kind.SHAPE, mine.name, f"has {shape}, but must have shape {wanted.shape}"), 0.0, 0
+    if not isinstance(mine.array, np.ndarray):
+        says = f"is a {type(mine.array).__name__}, but must be an array of shape {wanted.shape}"
+        return Finding(Kind.SHAPE, mine.name, says), 0.0, 0
+    if mine.array.shape != wanted.shape:
+        says = f"has shape {mine.array.shape}, but must have shape {wanted.shape}"
+        return Finding(Kind.SHAPE, mine.name, says), 0.0, 0
     if mine.array.dtype != wanted.dtype:
         says = f"has dtype {mine.array.dtype}, but must have {wanted.dtype}"
         return Finding(Kind.DTYPE, mine.name, says), 0.0, 0

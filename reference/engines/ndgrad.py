@@ -47,6 +47,8 @@ class NdgradEngine(TapeEngine):
         rules: the rules by name; its own table by default.
     """
 
+    second_order = True
+
     def __init__(self, rules: Mapping[str, Rule] = RULES) -> None:
         super().__init__(f"ndgrad {ndgrad.__version__}", {name: _spelling(name, rule) for name, rule in rules.items()})
 

@@ -45,6 +45,11 @@ class Engine(Protocol):
         """The ops that it knows, by the catalogue's names."""
         ...
 
+    @property
+    def second_order(self) -> bool:
+        """Whether it differentiates its own gradients, where a program asks for it."""
+        ...
+
     def run(self, program: Program) -> Outcome:
         """Run a program. What the engine raises is part of the outcome."""
         ...

@@ -20,6 +20,8 @@ class TapeEngine:
         functions: for each op that it knows, by the catalogue's name, the function `f(*operands, **options)`.
     """
 
+    second_order = False
+
     def __init__(self, name: str, functions: Mapping[str, Callable[..., Any]]) -> None:
         self.name = name
         self.functions = functions

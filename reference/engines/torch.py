@@ -61,6 +61,7 @@ class TorchEngine:
         catalog: the rows; the whole catalogue by default.
     """
 
+    second_order = True
     name = f"PyTorch {torch.__version__.partition('+')[0]}"
 
     def __init__(self, catalog: Mapping[str, Row] = CATALOG) -> None:

@@ -134,7 +134,8 @@ def last_line(records: Sequence[Record], runs: Sequence[TrainingRecord], ops: in
     """The verdict on all of it, in one line."""
     programs = sum(r.programs for r in records)
     numbers = sum(r.numbers for r in records) + sum(r.numbers for r in runs)
-    counted = f"{ops} ops, {programs:,} programs, {_millions(numbers)} numbers, {len(runs)} training {'run' if len(runs) == 1 else 'runs'}"
+    training = f"{len(runs)} training {'run' if len(runs) == 1 else 'runs'}"
+    counted = f"{ops} ops, {programs:,} programs, {_millions(numbers)} numbers, {training}"
     name = engine.partition(" ")[0]
     wrong = sum(len(r.failures) for r in records) + sum(not r.agrees for r in runs)
     if not numbers:

@@ -26,6 +26,7 @@ class Spoilt:
     """ndgrad, with its outcomes changed: a wrong engine, on purpose."""
 
     name = "spoilt 0"
+    second_order = True
 
     def __init__(self, spoil: Callable[[Outcome], Outcome]) -> None:
         self._right = NdgradEngine()

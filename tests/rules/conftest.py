@@ -24,7 +24,7 @@ ULP = 4096
 def drawn(shape: tuple[int, ...], seed: int) -> Array:
     """Whole numbers from -9 to 9, never 0: sums and products of them are exact, in any order."""
     rng = np.random.default_rng(seed)
-    return rng.integers(1, 10, shape) * rng.choice([-1.0, 1.0], shape)
+    return np.asarray(rng.integers(1, 10, shape) * rng.choice([-1.0, 1.0], shape))
 
 
 def same(actual: Any, expected: Array, ulp: float = ULP) -> None:

@@ -1,0 +1,408 @@
+"""Shapes and options: NumPy takes what plans draw, refuses what spoilt ones draw, and all that is meant is met."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference import plans
+from reference.catalog import CATALOG
+from reference.plans import MOST_AXES, MOST_NUMBERS, Options, Plan, Shape, any_shape, mate
+from reference.source import Seeded, Source, Unsuited
+from tests.reference.plain import PLAIN
+
+DRAWS = 150  # for each op: enough to meet what one draw in fifty is wrong in, with a chance of 95 %
+pytestmark = pytest.mark.filterwarnings("ignore:Degrees of freedom")  # of a variance: that they run out is meant
+
+REFUSING = [op for op, row in CATALOG.items() if row.spoilt is not None]
+
+Planned = tuple[int, Shape, list[Shape], Options]
+
+
+def planned(plan: Plan, seed: str, number: int = DRAWS) -> Iterator[Planned]:
+    """Draw from a plan for shapes of all kinds: the slot, the shape given for it, and what was drawn."""
+    for i in range(number):
+        source = Seeded(seed, i)
+        shape, slot = any_shape(source), source.integer(0, plan.slots - 1)
+        try:
+            yield slot, shape, *plan.draw(source, shape, slot)
+        except Unsuited:
+            continue
+
+
+def taken(op: str, shapes: list[Shape], options: Options) -> Any:
+    """What NumPy makes of arrays of these shapes. Their numbers do not matter, but that no function is at a pole."""
+    return PLAIN[op](*(np.full(shape, 0.5) for shape in shapes), **options)
+
+
+@pytest.mark.parametrize("op", CATALOG)
+def test_numpy_takes_what_a_plan_draws(op: str) -> None:
+    """For any shape that is there already, in any slot. With few exceptions something can be drawn."""
+    drawn = list(planned(CATALOG[op].plan, op))
+    for slot, shape, shapes, options in drawn:
+        assert shapes[slot] == shape
+        with np.errstate(all="ignore"):  # a variance divides by what is left
+            taken(op, shapes, options)
+    assert len(drawn) > 0.8 * DRAWS
+
+
+@pytest.mark.parametrize("op", REFUSING)
+def test_numpy_refuses_what_a_spoilt_plan_draws(op: str) -> None:
+    """Always, and with the error that says what is wrong; most shapes can be spoilt."""
+    spoilt = CATALOG[op].spoilt
+    assert spoilt is not None
+    drawn = list(planned(spoilt, op))
+    for slot, shape, shapes, options in drawn:
+        assert shapes[slot] == shape
+        with pytest.raises((ValueError, IndexError)):
+            taken(op, shapes, options)
+    assert len(drawn) > 0.6 * DRAWS
+
+
+def test_each_op_that_can_be_refused_is() -> None:
+    """What takes several operands, or options that can be wrong, has a spoilt plan; all else NumPy never refuses."""
+    never = {op for op in CATALOG if op not in REFUSING}
+    assert {op for op in never if CATALOG[op].plan.slots > 1} == {"outer"}
+    assert not [op for op in never if any("axis" in options for *_, options in planned(CATALOG[op].plan, op))]
+
+
+# Shapes.
+
+
+@pytest.fixture(name="shapes", scope="module")
+def _shapes() -> list[Shape]:
+    return [any_shape(Seeded("shapes", i)) for i in range(3_000)]
+
+
+# fmt: off
+SHAPES: list[tuple[str, Callable[[Shape], bool], float]] = [
+    # kind                     shapes of that kind                                       at least; measured
+    ("rank 0",                 lambda s: s == (),                                              5),  # 10
+    ("rank 1",                 lambda s: len(s) == 1,                                         10),  # 20
+    ("rank 2",                 lambda s: len(s) == 2,                                         15),  # 30
+    ("rank 3",                 lambda s: len(s) == 3,                                         15),  # 30
+    ("rank 4",                 lambda s: len(s) == 4,                                          5),  # 10
+    ("square",                 lambda s: len(s) > 1 and len({*s}) == 1 and s[0] > 1,           7),  # 15
+    ("all different",          lambda s: len(s) > 1 and len({*s}) == len(s) and 0 not in s,   17),  # 34
+    ("axes of length 1",       lambda s: 1 in s,                                              17),  # 34
+    ("nothing but such axes",  lambda s: {*s} == {1},                                          3),  # 6
+    ("empty",                  lambda s: 0 in s,                                             0.6),  # 1.3
+    ("empty, and of rank > 1", lambda s: 0 in s and len(s) > 1,                              0.5),  # 1.1
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("kind", "is_such", "percent"), SHAPES, ids=[kind for kind, *_ in SHAPES])
+def test_shapes_of_each_kind_are_met(
+    kind: str, is_such: Callable[[Shape], bool], percent: float, shapes: list[Shape]
+) -> None:
+    """Ranks 0 to 4; square, and with lengths that are all different; with axes of length 1, and of length 0."""
+    share = 100 * sum(map(is_such, shapes)) / len(shapes)
+    assert share >= percent, f"{kind}: {share:.2g} %"
+
+
+def test_shapes_are_small(shapes: list[Shape]) -> None:
+    """So small that all numbers of a case can be read."""
+    assert max(map(math.prod, shapes)) <= MOST_NUMBERS
+    assert {len(shape) for shape in shapes} == {0, 1, 2, 3, 4}
+    assert {n for shape in shapes for n in shape} == {0, 1, 2, 3, 4, 5}
+
+
+def kinds_of_mate(shape: Shape, other: Shape) -> set[str]:
+    """In what ways a shape differs from another that it broadcasts with."""
+    pairs = list(zip(shape[::-1], other[::-1], strict=False))
+    kinds = {
+        "same": shape == other,
+        "ones": any(m == 1 < n for n, m in pairs),
+        "longer": any(n == 1 < m for n, m in pairs),
+        "fewer": len(other) < len(shape),
+        "more": len(other) > len(shape),
+        "scalar": other == () != shape,
+        "both ways": any(m == 1 < n for n, m in pairs) and any(n == 1 < m for n, m in pairs),
+    }
+    return {kind for kind, holds in kinds.items() if holds}
+
+
+# Of 3,000 mates at least so many; in brackets the number measured. Both ways are shapes such as (3, 1) and (1, 4).
+MATES = {
+    "same": 700, "ones": 200, "longer": 150, "fewer": 250, "more": 300, "scalar": 200, "both ways": 10
+}  # fmt: skip  # (1,333, 431, 310, 555, 663, 432, 22)
+
+
+def test_mates_broadcast_in_each_way() -> None:
+    """A mate broadcasts with its shape, the result has few axes, and each way of broadcasting is met."""
+    counts: Counter[str] = Counter()
+    for i in range(3_000):
+        source = Seeded("mate", i)
+        shape = any_shape(source)
+        try:
+            other = mate(source, shape)
+        except Unsuited:
+            continue
+        assert len(np.broadcast_shapes(shape, other)) <= MOST_AXES
+        counts.update(kinds_of_mate(shape, other))
+    assert not {kind: counts[kind] for kind, at_least in MATES.items() if counts[kind] < at_least}
+
+
+@pytest.mark.parametrize("slot", [0, 1, 2])
+def test_three_operands_broadcast_wherever_the_first_shape_stands(slot: int) -> None:
+    """Their shapes broadcast together, and differ from one another in some draws."""
+    different = 0
+    for i in range(300):
+        source = Seeded("three", slot, i)
+        try:
+            shapes, _ = plans.broadcast(3).draw(source, (2, 1), slot)
+        except Unsuited:
+            continue
+        assert shapes[slot] == (2, 1)
+        np.broadcast_shapes(*shapes)
+        different += len({*shapes}) == 3
+    assert different > 30
+
+
+# Options.
+
+
+def options_of(draw: Callable[[Source, Shape], Options], shape: Shape, number: int = 3_000) -> list[Options]:
+    """Draw options for one shape."""
+    drawn = []
+    for i in range(number):
+        try:
+            drawn.append(draw(Seeded("options", i), shape))
+        except Unsuited:
+            continue
+    return drawn
+
+
+def signed(axes: tuple[int, ...], rank: int) -> list[tuple[int, ...]]:
+    """The same axes, each counted from either end."""
+    return list(itertools.product(*((a, a - rank) for a in axes)))
+
+
+def orders(rank: int) -> list[tuple[int, ...]]:
+    """Every choice of axes, in each order, counted from either end; the empty one first."""
+    chosen = itertools.chain.from_iterable(itertools.permutations(range(rank), n) for n in range(rank + 1))
+    return [order for axes in chosen for order in signed(axes, rank)]
+
+
+def test_a_reduction_is_met_with_every_axis() -> None:
+    """None, each axis from either end, several in each order, and `()`: there are 18 for two axes, and all are met."""
+    expected = {None, -2, -1, 0, 1, *orders(2)}
+    assert {options["axis"] for options in options_of(plans.axes, (2, 3))} == expected
+    assert {options["axis"] for options in options_of(plans.axes, ())} == {None, ()}
+    assert {options["axis"] for options in options_of(plans.one_axis, (2, 3))} == {-2, -1, 0, 1}
+    assert {options["axis"] for options in options_of(plans.axis_or_none, (2, 3))} == {None, -2, -1, 0, 1}
+
+
+def test_a_reduction_keeps_its_axes_or_not() -> None:
+    """Both, for each kind of axis."""
+    drawn = {(type(o["axis"]).__name__, o["keepdims"]) for o in options_of(plans.reduced, (2, 3))}
+    assert drawn == set(itertools.product(["NoneType", "int", "tuple"], [False, True]))
+
+
+def test_a_variance_may_run_out_of_numbers() -> None:
+    """With fewer degrees of freedom than it has, with exactly as many, and with none left."""
+    drawn = {o["ddof"] for o in options_of(plans.spread, (2,))}
+    assert drawn == {0, 1, 2}
+
+
+def test_what_needs_numbers_gets_some() -> None:
+    """No extreme, mean or variance of nothing."""
+    assert not options_of(plans.reduced_full, (2, 0))
+    assert not options_of(plans.spread, (0,))
+
+
+def test_permutations_are_met_that_are_not_their_own_inverse() -> None:
+    """All orders of three axes, from either end, and None; of the orders, two are cycles of three."""
+    drawn = {o["axes"] for o in options_of(plans.permutation, (2, 3, 4))}
+    assert drawn == {None, *(axes for axes in orders(3) if len(axes) == 3)}
+
+
+def test_each_way_to_reshape_is_met() -> None:
+    """Rows, columns and more axes, some with a length left open; the numbers stay as many."""
+    drawn = {o["shape"] for o in options_of(plans.new_shape, (2, 3))}
+    assert {(6,), (-1,), (3, 2), (2, 3), (1, 6), (6, 1), (-1, 2), (2, -1), (1, 2, 3)} <= drawn
+    assert all(math.prod(shape) == 6 or -1 in shape for shape in drawn)
+
+
+def test_a_single_number_gets_and_loses_axes() -> None:
+    """`reshape` takes it from no axes to some, and back."""
+    for shape in [(), (1,), (1, 1)]:
+        assert {o["shape"] for o in options_of(plans.new_shape, shape)} >= {(), (1,), (1, 1), (-1,)}
+
+
+def test_axes_of_length_1_come_and_go_in_each_way() -> None:
+    """One axis, several and all of them, from either end."""
+    assert {o["axis"] for o in options_of(plans.new_axes, (2,))} >= {0, 1, -1, -2, (0, 1), (2, 0), (-1, 0), (1, -3)}
+    ones = {o["axis"] for o in options_of(plans.ones, (1, 2, 1))}
+    assert ones == {None, 0, 2, -1, -3, *signed((0, 2), 3), *signed((2, 0), 3)}
+
+
+def test_each_axis_is_exchanged_with_each() -> None:
+    """Also with itself, and from either end."""
+    drawn = {(o["axis1"], o["axis2"]) for o in options_of(plans.axis_pair, (2, 3))}
+    assert drawn == set(itertools.product([-2, -1, 0, 1], repeat=2))
+
+
+def test_targets_are_broadcast_in_each_way() -> None:
+    """As they are, with 1 made longer, with axes in front, and both."""
+    drawn = {o["shape"] for o in options_of(plans.target_shape, (1, 2))}
+    assert drawn == {(*front, n, 2) for front in [(), (1,), (2,), (3, 1)] for n in (1, 2, 3)}
+
+
+def test_pieces_are_equal_or_cut_anywhere() -> None:
+    """By number and by cuts, at the ends, beyond them and twice at one place; and each piece is meant in turn."""
+    drawn = options_of(plans.pieces, (4,))
+    by_number = {(o["indices_or_sections"], o["piece"]) for o in drawn if isinstance(o["indices_or_sections"], int)}
+    assert by_number == {(n, piece) for n in (1, 2, 4) for piece in range(n)}
+    cuts = [o["indices_or_sections"] for o in drawn if isinstance(o["indices_or_sections"], tuple)]
+    assert {c for cut in cuts for c in cut} == {0, 1, 2, 3, 4, 5}
+    assert any(len({*cut}) < len(cut) for cut in cuts)
+
+
+def test_padding_in_each_mode_and_spelling() -> None:
+    """Five modes; one width for all, a pair for all, and a pair for each axis; wider than the operand is long."""
+    drawn = options_of(plans.padding, (1, 3))
+    assert {o["mode"] for o in drawn} == {"constant", "edge", "reflect", "symmetric", "wrap"}
+    assert {np.shape(o["pad_width"]) for o in drawn} == {(), (2,), (2, 2)}
+    assert {o.get("constant_values") for o in drawn} == {None, 0, 1.5, -2}
+    assert any(np.max(o["pad_width"]) > 1 for o in drawn if o["mode"] == "reflect")
+
+
+def is_array(entry: Any, kind: str) -> bool:
+    """Whether an entry of an index is an array of this kind of dtype."""
+    return isinstance(entry, np.ndarray) and entry.dtype.kind == kind
+
+
+def has_aliases(places: np.ndarray) -> bool:
+    """Whether two of an array's numbers, such as 1 and -3, name the same place of four."""
+    return np.unique(places % 4).size < np.unique(places).size
+
+
+@pytest.fixture(name="entries", scope="module")
+def _entries() -> list[Any]:
+    return [entry for o in options_of(plans.index, (4, 2)) for entry in o["index"]]
+
+
+# fmt: off
+ENTRIES: list[tuple[str, Callable[[Any], bool], int]] = [
+    # kind                           an entry of an index of (4, 2)                                 at least; measured
+    ("a number",                     lambda e: isinstance(e, int) and e >= 0,                           240),  # 481
+    ("a number from the end",        lambda e: isinstance(e, int) and e < 0,                            230),  # 462
+    ("a slice",                      lambda e: isinstance(e, slice) and (e.step or 1) > 0,            1_200),  # 2,498
+    ("a slice backwards",            lambda e: isinstance(e, slice) and (e.step or 1) < 0,              370),  # 743
+    ("a slice with steps",           lambda e: isinstance(e, slice) and abs(e.step or 1) > 1,           500),  # 1,032
+    ("a slice with ends",            lambda e: isinstance(e, slice) and None not in (e.start, e.stop),  700),  # 1,420
+    ("an empty slice",               lambda e: isinstance(e, slice) and not range(4)[e],                490),  # 980
+    ("a new axis",                   lambda e: e is None,                                               340),  # 685
+    ("...",                          lambda e: e is Ellipsis,                                           290),  # 584
+    ("an array",                     lambda e: is_array(e, "i"),                                        200),  # 398
+    ("an array of two axes",         lambda e: is_array(e, "i") and e.ndim > 1,                          25),  # 55
+    ("an array with repeats",        lambda e: is_array(e, "i") and np.unique(e).size < e.size,          60),  # 124
+    ("an array with aliases",        lambda e: is_array(e, "i") and has_aliases(e),                      29),  # 58
+    ("a mask",                       lambda e: is_array(e, "b"),                                        125),  # 254
+    ("a mask of all axes",           lambda e: is_array(e, "b") and e.ndim > 1,                          60),  # 119
+    ("a mask that lets nothing by",  lambda e: is_array(e, "b") and not e.any(),                          3),  # 8
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("kind", "is_such", "at_least"), ENTRIES, ids=[kind for kind, *_ in ENTRIES])
+def test_everything_that_an_index_may_hold_is_met(
+    kind: str, is_such: Callable[[Any], bool], at_least: int, entries: list[Any]
+) -> None:
+    """Numbers and slices of both signs, None, `...`, arrays with repeats and with aliases such as 1 and -3, masks."""
+    count = sum(map(is_such, entries))
+    assert count >= at_least, f"{kind}: {count} times"
+
+
+def test_several_arrays_meet_in_one_index() -> None:
+    """Side by side (of 3,000 for three axes 32 times), and apart (12), where NumPy moves their axes to the front."""
+    drawn = [o["index"] for o in options_of(plans.index, (2, 3, 4))]
+    arrays = [[isinstance(e, np.ndarray) for e in index] for index in drawn]
+    assert sum(kinds[:2] == [True, True] for kinds in arrays) > 16
+    assert sum(kinds == [True, False, True] for kinds in arrays) > 4
+
+
+def test_numbers_are_scattered_to_one_place_twice() -> None:
+    """By repeats and by aliases (each in a third of all), along slices of both signs, from an operand of no axes."""
+    drawn = options_of(plans.scattered, (3, 2))
+    arrays = [(o["index"][0], o["shape"][0]) for o in drawn if isinstance(o["index"][0], np.ndarray)]
+    assert sum(np.unique(places).size < 3 for places, _ in arrays) > 500
+    assert sum(np.unique(places % n).size < np.unique(places).size for places, n in arrays) > 450
+    assert {o["index"][0].step for o in drawn if isinstance(o["index"][0], slice)} == {1, 2, -1}
+    assert options_of(plans.scattered, ())
+
+
+def test_conditions_broadcast() -> None:
+    """Some axes have length 1; both answers are met."""
+    drawn = [o["condition"] for o in options_of(plans.condition, (2, 3))]
+    assert {c.shape for c in drawn} == {(2, 3), (1, 3), (2, 1), (1, 1)}
+    assert {bool(answer) for c in drawn for answer in c.flat} == {False, True}
+
+
+# Products and joins.
+
+
+def shapes_of(plan: Plan, shape: Shape, slot: int, number: int = 2_000) -> set[tuple[Shape, ...]]:
+    """The shapes that a plan draws beside one."""
+    drawn = set()
+    for i in range(number):
+        try:
+            drawn.add(tuple(plan.draw(Seeded("shapes", i), shape, slot)[0]))
+        except Unsuited:
+            continue
+    return drawn
+
+
+def ranks_of(plan: Plan, slot: int) -> set[tuple[int, ...]]:
+    """With how many axes the operands of a product meet, if one of them is a number, a vector, a matrix or a batch."""
+    return {
+        tuple(map(len, shapes)) for shape in [(), (2,), (2, 3), (4, 2, 3)] for shapes in shapes_of(plan, shape, slot)
+    }
+
+
+@pytest.mark.parametrize("slot", [0, 1])
+def test_matrices_meet_vectors_and_batches(slot: int) -> None:
+    """Whatever stands in one slot already meets vectors and matrices in the other; a matrix also meets a batch."""
+    met = ranks_of(plans.matrices, slot)
+    assert met >= {(1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 2), (3, 3), (3, 1) if slot == 0 else (1, 3)}
+
+
+def test_batches_broadcast_in_products() -> None:
+    """A batch of length 1 meets a longer one, and a batch meets a single matrix."""
+    batches = {(a[:-2], b[:-2]) for a, b in shapes_of(plans.matrices, (1, 2, 3), 0) if len(b) > 1}
+    assert {((1,), ()), ((1,), (1,)), ((1,), (2,)), ((1,), (3,))} <= batches
+
+
+@pytest.mark.parametrize("slot", [0, 1])
+def test_dot_meets_numbers_vectors_and_stacks(slot: int) -> None:
+    """Whatever stands in one slot already meets vectors, matrices and stacks in the other, and sometimes a number."""
+    met = ranks_of(plans.dotted, slot)
+    numbers = {(1, 0), (2, 0), (3, 0)} if slot == 0 else {(0, 1), (0, 2), (0, 3)}
+    assert met >= {(0, 0), (1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 2), (3, 3), *numbers}
+
+
+@pytest.mark.parametrize("slot", [0, 1, 2])
+def test_arrays_are_joined_one_to_three(slot: int) -> None:
+    """As many as the slot needs, up to three, of different lengths along the axis: with some that have none there."""
+    joined, stacked = shapes_of(plans.joined, (2, 3), slot), shapes_of(plans.stacked, (2, 3), slot)
+    assert {len(shapes) for shapes in joined} == {len(shapes) for shapes in stacked} == set(range(slot + 1, 4))
+    assert any(0 in shape for shapes in joined for shape in shapes)
+    assert any(len({*shapes}) == 3 for shapes in joined)
+
+
+def test_arrays_of_any_shapes_are_joined_flat() -> None:
+    """Along axis None even the numbers of axes differ."""
+    assert any(len({*map(len, shapes)}) > 1 for shapes in shapes_of(plans.joined, (2, 3), 0))
+
+
+def test_one_of_the_values_is_picked() -> None:
+    """`fixed` gives each of its values, under its name."""
+    assert {o["slope"] for o in options_of(plans.fixed("slope", [1, 2, 3]), ())} == {1, 2, 3}

@@ -1,0 +1,371 @@
+"""Rules that take many numbers to few: every way to name axes, ties, zeros, spreads of nothing, beside PyTorch."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+import torch
+
+import ndgrad
+from ndgrad.engine import Value
+from ndgrad.rules import RULES
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Axis: TypeAlias = Any  # also what is refused
+Beside: TypeAlias = Callable[..., None]
+Dims: TypeAlias = tuple[int, ...]
+
+inf, nan = math.inf, math.nan
+
+
+def _prod(t: torch.Tensor, dims: Dims, keepdim: bool) -> torch.Tensor:  # noqa: FBT001 - PyTorch's own order
+    """PyTorch's `prod` takes one axis at a time; the last one first, so that the others keep their numbers."""
+    for dim in sorted((d % t.ndim for d in dims if t.ndim), reverse=True):
+        t = t.prod(dim, keepdim)
+    return t * 1
+
+
+# fmt: off
+MIRRORS: dict[str, Callable[[torch.Tensor, Dims, bool], torch.Tensor]] = {
+    "sum":       torch.sum,
+    "mean":      torch.mean,
+    "prod":      _prod,
+    "max":       torch.amax,
+    "min":       torch.amin,
+    "var":       lambda t, dims, keepdim: torch.var(t, dims, correction=0, keepdim=keepdim),
+    "std":       lambda t, dims, keepdim: torch.std(t, dims, correction=0, keepdim=keepdim),
+    "logsumexp": torch.logsumexp,
+}
+# Square and cubic shapes, where a wrong axis goes unnoticed by shapes; all different ones; axes of length 1.
+AXES: list[tuple[Dims, list[Axis]]] = [
+    ((4,),         [None, 0, -1, (0,), (-1,)]),
+    ((3, 3),       [None, 0, 1, -1, -2, (1,), (0, 1), (1, 0), [-1, 0]]),
+    ((2, 3, 4),    [None, 0, 1, 2, -3, -2, (0, 2), (2, 0), (-1, 0), (1, -1), (0, 1), (2, 1, 0), (-3, -2, -1)]),
+    ((3, 3, 3),    [1, -2, (0, 1), (2, 0), (1, 2), (-1, 1)]),
+    ((1, 3, 1),    [None, 0, 1, -1, (0, 2), (2, 1)]),
+    ((2, 1, 3, 2), [(1, 3), (3, 0), (2, 0, 1), (-2, -4)]),
+    ((),           [None, 0, -1]),
+]
+# fmt: on
+GRID = [(shape, axis) for shape, axes in AXES for axis in axes]
+
+
+def dims_of(axis: Axis, ndim: int) -> Dims:
+    """The axes by the numbers that PyTorch calls them."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+
+
+# Axes.
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+@pytest.mark.parametrize(("shape", "axis"), GRID)
+def test_axes(beside: Beside, name: str, shape: Dims, axis: Axis) -> None:
+    """However the axes are named, in whatever order, kept or not, values and gradients are PyTorch's."""
+    dims = dims_of(axis, len(shape))
+    beside(lambda x: RULES[name](x, axis=axis), lambda t: MIRRORS[name](t, dims, False), shape)
+    beside(lambda x: RULES[name](x, axis=axis, keepdims=True), lambda t: MIRRORS[name](t, dims, True), shape)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "prod", "max", "min", "logsumexp"])
+@pytest.mark.parametrize("shape", [(3,), (2, 3), ()])
+def test_no_axes_reduce_nothing(beside: Beside, name: str, shape: Dims) -> None:
+    """Over `axis=()` each number is alone, forward and back, as in NumPy."""
+    beside(lambda x: RULES[name](x, axis=()), lambda t: t * 1, shape)
+    beside(lambda x: RULES[name](x, axis=(), keepdims=True), lambda t: t * 1, shape)
+
+
+@pytest.mark.parametrize("name", ["var", "std"])
+def test_no_axes_have_no_spread(name: str) -> None:
+    """A number alone has a spread of 0, whatever it is, and no slope."""
+    x = Value([3.0, -7.0])
+    y = RULES[name](x, axis=())
+    y.backward([2.0, 5.0])
+    assert y.data.tolist() == [0.0, 0.0]
+    assert x.grad.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+def test_by_place_and_by_method(name: str) -> None:
+    """The axis may stand in second place, of the function as of the method; a NumPy integer will do."""
+    x = Value([[1.0, 2.0], [3.0, 5.0]])
+    wanted = RULES[name](x, axis=1).data.tolist()
+    for y in (RULES[name](x, 1), getattr(x, name)(1), getattr(x, name)(axis=np.int64(1)), getattr(x, name)([1])):
+        assert y.data.tolist() == wanted
+
+
+@pytest.mark.parametrize("name", [*MIRRORS, "cumsum"])
+@pytest.mark.parametrize("axis", [2, -3, 1.0, "0", 2.5])
+def test_an_axis_that_is_none_is_refused(name: str, axis: Axis) -> None:
+    """Out of range or no whole number: an error of NumPy's kinds."""
+    with pytest.raises((np.exceptions.AxisError, TypeError)):
+        RULES[name](Value([[1.0, 2.0], [3.0, 4.0]]), axis=axis)
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+@pytest.mark.parametrize("axis", [(0, 0), (1, -1), (0, 2), (0, 1.0)])
+def test_axes_that_are_none_are_refused(name: str, axis: Axis) -> None:
+    """An axis named twice, also under two names; one out of range among good ones."""
+    with pytest.raises((ValueError, TypeError)):
+        RULES[name](Value([[1.0, 2.0], [3.0, 4.0]]), axis=axis)
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+def test_float32(beside: Beside, name: str) -> None:
+    """Counts and divisors do not turn single numbers into double ones."""
+    x = np.array([[1.5, -2.0, 3.0], [0.25, 4.0, -1.0]], np.float32)
+    beside(lambda x: RULES[name](x, axis=1), lambda t: MIRRORS[name](t, (1,), False), x)
+    beside(lambda x: RULES[name](x), lambda t: MIRRORS[name](t, (0, 1), False), x)
+
+
+@pytest.mark.parametrize("name", ["mean", "max", "min"])
+def test_float16_of_many(name: str) -> None:
+    """Of 70,000 equal numbers, more than float16 can count, mean and extreme are that number, without a warning."""
+    x = Value(np.full(70_000, 2.0, np.float16))
+    assert RULES[name](x).data == 2.0
+
+
+# Nothing to reduce.
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "logsumexp"])
+@pytest.mark.parametrize(("shape", "axis"), [((0,), 0), ((2, 0), 1), ((0, 3), 0), ((2, 0), 0), ((0, 2), None)])
+def test_of_nothing(beside: Beside, name: str, shape: Dims, axis: Axis) -> None:
+    """A sum of nothing is 0, a product is 1, a logarithm of a sum is -inf; the gradients are as empty as the operand."""
+    dims = dims_of(axis, len(shape))
+    beside(lambda x: RULES[name](x, axis=axis), lambda t: MIRRORS[name](t, dims, False), np.zeros(shape))
+
+
+@pytest.mark.parametrize("name", ["mean", "var", "std"])
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom.*:UserWarning")  # PyTorch says so, beside its NaN
+def test_the_mean_of_nothing(beside: Beside, name: str) -> None:
+    """It is NaN, once for each lane, and nothing is there to have a gradient."""
+    beside(lambda x: RULES[name](x, axis=0), lambda t: MIRRORS[name](t, (0,), False), np.zeros((0, 3)))
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_nothing_has_no_extreme(name: str) -> None:
+    """It is an error, as in NumPy; where no lane is asked for, it is none."""
+    with pytest.raises(ValueError, match="zero-size"):
+        RULES[name](Value(np.zeros((2, 0))), axis=1)
+    assert RULES[name](Value(np.zeros((2, 0))), axis=0).shape == (0,)
+
+
+# Extremes.
+
+
+# fmt: off
+TIES = [
+    [[1.0, 1.0, 0.0], [2.0, 2.0, 2.0], [3.0, 1.0, 2.0]],    # two, three, none
+    [[-0.0, 0.0, 0.0], [0.0, -0.0, -1.0], [inf, inf, 1.0]],
+    [[-inf, -inf, -inf], [-inf, inf, -inf], [0.0, 0.0, 0.0]],
+    [[nan, 1.0, 2.0], [1.0, nan, nan], [1.0, 2.0, 2.0]],
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("x", TIES)
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 1)])
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_ties(beside: Beside, name: str, axis: Axis, x: list[list[float]]) -> None:
+    """Ties share equally, each lane among its own; a NaN has no winner."""
+    beside(lambda x: RULES[name](x, axis=axis), lambda t: MIRRORS[name](t, dims_of(axis, 2), False), x)
+
+
+def test_ties_share_the_gradient_not_its_square() -> None:
+    """Of a cotangent of 6, three winners get 2 each, whatever the losers are."""
+    x = Value([4.0, 1.0, 4.0, 4.0])
+    x.max().backward(6.0)
+    assert x.grad.tolist() == [2.0, 0.0, 2.0, 2.0]
+
+
+# Products.
+
+ZEROS = [
+    [[2.0, 3.0, 4.0], [2.0, 0.0, 4.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.0]],  # none, one, two, three in a lane
+    [[0.0, 2.0, -1.0, 5.0]],
+    [[-0.0], [3.0]],
+    [[1.0, 0.0], [0.5, 2.0]],
+]
+
+
+@pytest.mark.parametrize("x", ZEROS)
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_zeros_in_a_product(beside: Beside, axis: Axis, x: list[list[float]]) -> None:
+    """One zero in a lane has the product of the others for its slope; it is no matter of the other lanes."""
+    beside(lambda x: x.prod(axis=axis), lambda t: t.prod() if axis is None else t.prod(axis), x)
+
+
+@pytest.mark.parametrize("axis", [(0, 2), (2, 0), (1, 2), None])
+def test_zeros_in_a_product_over_several_axes(beside: Beside, axis: Axis) -> None:
+    """The lanes are put together, and taken apart again, in the same order."""
+    x = np.arange(1.0, 25.0).reshape(2, 3, 4)
+    x[0, 1, 2] = x[1, 2, 3] = x[0, 2, 0] = 0
+    beside(lambda x: x.prod(axis=axis), lambda t: _prod(t, dims_of(axis, 3), False), x)
+
+
+@pytest.mark.parametrize("x", ZEROS)
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_zeros_in_a_product_to_second_order(axis: Axis, x: list[list[float]]) -> None:
+    """The slopes of the slopes are right as well, with as many zeros."""
+    direction = np.arange(1.0, 1 + np.size(x)).reshape(np.shape(x))
+    v = Value(x)
+    v.prod(axis=axis).sum().backward(create_graph=True)
+    first = v.grad
+    v.zero_grad()
+    (first * direction).sum().backward()
+    t = torch.tensor(x, requires_grad=True, dtype=torch.float64)
+    y = t.prod() if axis is None else t.prod(axis)
+    (expected,) = torch.autograd.grad(y.sum(), t, create_graph=True)
+    # `0 * t` for PyTorch, to which the slope of one number alone is a constant.
+    (second,) = torch.autograd.grad(((expected + 0 * t) * torch.tensor(direction)).sum(), t)
+    # All are products of at most four whole numbers, or halves: both sides are exact.
+    np.testing.assert_array_equal(first.data, expected.detach().numpy())
+    np.testing.assert_array_equal(v.grad, second.numpy())
+
+
+def test_a_product_that_underflows(beside: Beside) -> None:
+    """A product of 0 of numbers that are not 0 has PyTorch's slopes."""
+    beside(lambda x: x.prod(), torch.prod, [1e-200, 1e-200, 3.0])
+    beside(lambda x: x.prod(), torch.prod, [1e200, 1e200, 3.0])
+
+
+# Spreads.
+
+
+@pytest.mark.parametrize("name", ["var", "std"])
+@pytest.mark.parametrize("axis", [None, 0, 1, (1, 0)])
+@pytest.mark.parametrize("ddof", [0, 1, 2, 0.5])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_degrees_of_freedom(beside: Beside, name: str, axis: Axis, ddof: float, keepdims: bool) -> None:  # noqa: FBT001
+    """They are taken off the count of each lane, forward and back."""
+    theirs = {"var": torch.var, "std": torch.std}[name]
+    beside(
+        lambda x: RULES[name](x, axis=axis, ddof=ddof, keepdims=keepdims),
+        lambda t: theirs(t, dims_of(axis, 2), correction=ddof, keepdim=keepdims),
+        [[1.0, 5.0, 2.5], [-2.0, 7.0, 0.0], [8.0, 9.0, 1.0]],
+    )
+
+
+@pytest.mark.parametrize("name", ["var", "std"])
+@pytest.mark.parametrize(
+    ("x", "ddof"),
+    [([3.0], 0), ([3.0], 1), ([3.0, 4.0], 2), ([3.0, 4.0], 3), ([2.0, 2.0, 2.0], 0)],
+)
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom.*:UserWarning")  # PyTorch says so, beside its NaN
+def test_spread_of_few_or_equal_numbers(beside: Beside, name: str, x: list[float], ddof: float) -> None:
+    """Of one number, of as many as are taken off, of more; equal numbers have slope 0. The shape is kept throughout."""
+    theirs = {"var": torch.var, "std": torch.std}[name]
+    beside(lambda x: RULES[name](x, axis=0, ddof=ddof), lambda t: theirs(t, 0, correction=ddof), x)
+    beside(lambda x: RULES[name](x, ddof=ddof), lambda t: theirs(t, (0, 1), correction=ddof), [x])
+
+
+@pytest.mark.parametrize("name", ["var", "std"])
+@pytest.mark.parametrize("n", [3, 7, 10])
+def test_equal_numbers_have_no_spread(name: str, n: int) -> None:
+    """Not even that of rounding, which a mean of numbers such as 0.1 would leave behind."""
+    x = Value(np.full(n, 0.1))
+    y = RULES[name](x)
+    y.backward()
+    assert y.item() == 0
+    assert x.grad.tolist() == [0.0] * n
+
+
+@pytest.mark.parametrize("x", [[1.0, inf, 2.0], [inf, 1.0, -inf], [1.0, nan, 2.0], [nan, nan, nan]])
+@pytest.mark.parametrize("name", ["var", "std"])
+def test_spread_of_numbers_that_are_none(beside: Beside, name: str, x: list[float]) -> None:
+    """An infinity or NaN spoils its own lane, and no other."""
+    both = [x, [1.0, 2.0, 4.0]]
+    beside(lambda x: RULES[name](x, axis=1), lambda t: MIRRORS[name](t, (1,), False), both)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8, -1e12])
+def test_variance_far_from_zero(offset: float) -> None:
+    """No digits are lost to the mean: 4 ULP of the exact variance, worked out in fractions."""
+    x = [offset + d for d in (0.25, 1.0, -3.5, 7.0, 2.0)]
+    mean = sum(map(Fraction, x)) / 5
+    exact = sum((Fraction(n) - mean) ** 2 for n in x) / 4
+    v = Value(x)
+    y = v.var(ddof=1)
+    y.backward(4.0)
+    assert abs(Fraction(y.item()) - exact) <= exact * Fraction(2) ** -50
+    for gradient, n in zip(v.grad, x, strict=True):
+        slope = 2 * (Fraction(n) - mean)
+        assert abs(Fraction(float(gradient)) - slope) <= abs(slope) * Fraction(2) ** -48
+
+
+# Logarithms of sums of exponentials.
+
+
+@pytest.mark.parametrize("x", [1000.0, -1000.0, 1.5e308, -1.5e308])
+def test_logsumexp_of_large_numbers(x: float) -> None:
+    """Nothing overflows, nothing warns: two equal numbers have log(2) more than one, and share the gradient."""
+    v = Value([x, x])
+    y = v.logsumexp()
+    y.backward(4.0)
+    assert y.item() == pytest.approx(x + math.log(2), rel=1e-15, abs=0)
+    assert v.grad.tolist() == [2.0, 2.0]
+
+
+# fmt: off
+@pytest.mark.parametrize("x", [
+    [-inf, 1.0, -inf], [-inf, -inf, -inf], [inf, 1.0, 2.0], [inf, inf, 0.0], [nan, 1.0, 2.0], [-inf, nan, 0.0],
+    [-inf, inf, 0.0],
+])
+# fmt: on
+@pytest.mark.parametrize("axis", [None, 1])
+def test_logsumexp_of_infinities(beside: Beside, x: list[float], axis: Axis) -> None:
+    """Nothing is there to add where all are -inf; an infinity wins; the other lanes stay as they are."""
+    both = [x, [1.0, 2.0, 4.0]]
+    beside(lambda x: x.logsumexp(axis), lambda t: torch.logsumexp(t, dims_of(axis, 2)), both)
+
+
+def test_logsumexp_of_minus_infinities_does_not_warn() -> None:
+    """`log(0)` inside it is -inf on purpose, as `np.logaddexp(-inf, -inf)` is, which does not warn either."""
+    assert ndgrad.logsumexp(np.array([-inf, -inf])) == -inf
+
+
+# Running sums.
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((4,), 0), ((4,), -1), ((3, 3), 0), ((3, 3), 1), ((2, 3, 4), 1), ((2, 3, 4), -3), ((3, 3, 3), 1), ((2, 0), 1)],
+)
+def test_running_sum(beside: Beside, shape: Dims, axis: int) -> None:
+    """A number counts from its own place on, so its gradient is summed from the end."""
+    beside(lambda x: x.cumsum(axis=axis), lambda t: t.cumsum(axis), shape, ulp=0)
+    beside(lambda x: x.cumsum(axis), lambda t: t.cumsum(axis), shape, ulp=0)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3), (), (2, 0)])
+def test_running_sum_of_everything(beside: Beside, shape: Dims) -> None:
+    """Without an axis all numbers stand in one row, as in NumPy."""
+    beside(lambda x: x.cumsum(), lambda t: t.reshape(-1).cumsum(0), shape, ulp=0)
+
+
+def test_a_running_sum_has_one_axis() -> None:
+    """Several axes are an error, not the first of them."""
+    with pytest.raises(TypeError):
+        Value([[1.0]]).cumsum(axis=(0, 1))
+
+
+# In the middle of a program.
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(["sum", "mean", "max", "prod"], repeat=2)))
+def test_one_after_the_other(beside: Beside, first: str, second: str) -> None:
+    """Reduced along one axis, then along what is left, with the operand used again in between."""
+    beside(
+        lambda x: RULES[second](RULES[first](x, axis=1, keepdims=True) * x, axis=(0, -1)),
+        lambda t: MIRRORS[second](MIRRORS[first](t, (1,), True) * t, (0, 2), False),
+        (3, 3, 3),
+    )

@@ -1,0 +1,104 @@
+"""What README.md and CONTRIBUTING.md say is true: their examples run, and print what they show."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ndgrad import draw_dot
+from ndgrad.rules import RULES
+from reference.campaign import EXPRESSIONS, PROFILES, Campaign
+from reference.catalog import CATALOG
+from reference.engines import NdgradEngine, TorchEngine
+from reference.training import TASKS, train
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+GREEN = next(block for kind, block in BLOCKS if kind == "text" and block.startswith("op "))
+
+
+def printed(code: str) -> tuple[str, dict[str, Any]]:
+    """What a block of Python prints, and the names that it leaves."""
+    names: dict[str, Any] = {}
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(code, names)  # noqa: S102 - our own README
+    return out.getvalue(), names
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    """Each block of Python that prints, with the block of text that follows it."""
+    for i, (kind, block) in enumerate(BLOCKS):
+        if kind == "python" and "print(" in block:
+            yield block, next(text for later, text in BLOCKS[i:] if later == "text")
+
+
+def loosened(text: str) -> str:
+    """The text without the bound that rounding allows, which may differ from one processor to another."""
+    return re.sub(r"allowed \d+", "allowed N", text)
+
+
+def test_every_example_has_its_output() -> None:
+    """The README shows what a caught bug and a plugged-in engine print."""
+    assert len(list(examples())) == 2
+
+
+@pytest.mark.parametrize(("code", "shown"), list(examples()), ids=["a caught bug", "your own engine"])
+def test_an_example_prints_what_is_shown(code: str, shown: str) -> None:
+    """Run as it stands, an example prints the text that follows it."""
+    assert loosened(printed(code)[0]) == loosened(shown)
+
+
+def test_the_picture_is_what_the_first_example_draws() -> None:
+    """The picture at the top was drawn by the code below it: same labels, same numbers."""
+    code = next(block for kind, block in BLOCKS if kind == "python")
+    _, names = printed(code)
+    fresh = draw_dot(names["o"], format="svg").pipe(encoding="utf-8")
+    assert _texts((ROOT / "docs" / "neuron.svg").read_text()) == _texts(fresh)
+
+
+def _texts(svg: str) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+
+
+@pytest.mark.parametrize("op", ["add", "tanh"])
+def test_the_table_shows_what_verify_counts(op: str) -> None:
+    """The rows in the README have the programs and numbers that `make verify` compares."""
+    record = Campaign(NdgradEngine(), TorchEngine()).drawn_for(op, PROFILES["standard"].for_each_op)
+    assert re.search(rf"^{op} +{record.programs:,} +{record.numbers:,} ", GREEN, flags=re.MULTILINE)
+
+
+def test_the_article_run_is_as_shown() -> None:
+    """The article's run has as many steps and numbers as the README says."""
+    record = train(TASKS["article"]())
+    assert re.search(rf"^article +{record.steps} +{record.numbers:,} ", GREEN, flags=re.MULTILINE)
+
+
+def test_the_last_line_names_every_op() -> None:
+    """The last line counts the ops of the catalogue and the training runs that there are."""
+    last = GREEN.splitlines()[-1]
+    assert last.startswith(f"{len(CATALOG)} ops, ")
+    assert f" {len(TASKS)} training runs: ndgrad agrees with " in last
+    assert EXPRESSIONS in GREEN
+
+
+def test_its_links_lead_somewhere() -> None:
+    """Every relative link of the README and of CONTRIBUTING leads to a file or folder."""
+    for page in ("README.md", "CONTRIBUTING.md"):
+        for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
+            assert (ROOT / link).exists(), f"{page} links to {link}"
+
+
+def test_the_rows_in_contributing_are_not_there_yet() -> None:
+    """CONTRIBUTING adds an op that is new, in the very words that a test adds it with."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    row = "reciprocal = Rule(np.reciprocal, lambda g, y, x: -g * (y * y))"
+    assert row in text
+    assert row in (ROOT / "tests" / "reference" / "test_main.py").read_text()
+    assert "reciprocal" not in RULES
