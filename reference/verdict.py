@@ -37,6 +37,7 @@ DISTURBANCE = 2.0**-34
 RUNS = 5
 MORE_RUNS = 25
 LITTLE_MORE = 100.0
+LITTLE = 1e-9  # of the largest number met: so little may be all rounding, whatever the first look said
 # How far operands are nudged to see single precision round otherwise: an exponential near 1 must come to lie between
 # other neighbours. The numbers are hardly others.
 NUDGE = 2.0**-10
@@ -158,12 +159,20 @@ def judge(program: Program, engine: Engine, reference: Reference, *, repeat: boo
         return parts(program, reference.run(program, noise, wide), second_order=both)
 
     single = _single([o.data for o in program.operands] + list(wanted.values))
-    compared = compare(*named, rerun, single=single)
-    if compared.findings and not findings and _is_undecided(program, got, wanted, reference):
+    compared = compare(*named, rerun, single=single, scale=_scale(program, wanted))
+    slopes = [f for f in compared.findings if f.kind is Kind.GRADIENT]
+    if slopes and slopes == [*findings, *compared.findings] and _is_undecided(program, got, wanted, reference):
         return Verdict(Result.INCONCLUSIVE, compared.findings, compared.numbers, compared.worst)
     findings += compared.findings
     result = Result.ENGINE_WRONG if findings else compared.result
     return Verdict(result, tuple(findings), compared.numbers, compared.worst)
+
+
+def _scale(program: Program, wanted: Outcome) -> float:
+    """The largest number that a program meets: what is far smaller may be all rounding."""
+    arrays = [*(np.asarray(o.data, float) for o in program.operands), *wanted.values]
+    largest = [float(np.abs(a[np.isfinite(a)]).max(initial=0.0)) for a in arrays]
+    return max(largest) * max(1.0, float(np.abs(np.asarray(program.cotangent)).max(initial=0.0)))
 
 
 def _is_undecided(program: Program, got: Outcome, wanted: Outcome, reference: Reference) -> bool:
@@ -252,7 +261,9 @@ def _repeated(program: Program, once: Outcome, again: Outcome) -> Iterator[Findi
 Rerun = Callable[[Noise | None, bool | None], list[Part]]
 
 
-def compare(got: Sequence[Part], wanted: Sequence[Part], rerun: Rerun, *, single: bool = False) -> Verdict:
+def compare(
+    got: Sequence[Part], wanted: Sequence[Part], rerun: Rerun, *, single: bool = False, scale: float = 1.0
+) -> Verdict:
     """Compare two outcomes part by part.
 
     Args:
@@ -260,6 +271,7 @@ def compare(got: Sequence[Part], wanted: Sequence[Part], rerun: Rerun, *, single
         wanted: the reference's, in the same order.
         rerun: gives the reference's parts again, disturbed or in another precision.
         single: whether some of the computation is in single precision, whose rounding then counts.
+        scale: the largest number that the computation meets.
     """
     findings, worst, numbers = [], 0.0, 0
     for mine, theirs in zip(got, wanted, strict=True):
@@ -269,7 +281,8 @@ def compare(got: Sequence[Part], wanted: Sequence[Part], rerun: Rerun, *, single
         findings += [finding] if finding else []
     if not findings:
         return Verdict(Result.AGREES, (), numbers, worst)
-    remaining = tuple(_unexplained(findings, got, wanted, rerun, single=single))
+    rounding = _Rounding(wanted, rerun, single=single, scale=scale)
+    remaining = tuple(_unexplained(findings, got, wanted, rounding))
     return Verdict(Result.ENGINE_WRONG if remaining else Result.CONDITIONED, remaining, numbers, worst)
 
 
@@ -338,20 +351,18 @@ def _worst_place(a: np.ndarray, b: np.ndarray, *, single: bool = False) -> tuple
 
 
 def _unexplained(
-    findings: Sequence[Finding], got: Sequence[Part], wanted: Sequence[Part], rerun: Rerun, *, single: bool
+    findings: Sequence[Finding], got: Sequence[Part], wanted: Sequence[Part], rounding: _Rounding
 ) -> Iterator[Finding]:
     """Tier 2: the findings that rounding does not explain."""
     mine = {part.name: part.array for part in got}
     theirs = {part.name: part.array for part in wanted}
     numeric = [f for f in findings if f.kind in (Kind.FORWARD, Kind.GRADIENT)]
     yield from (f for f in findings if f not in numeric)
-    rounding = _Rounding(wanted, rerun, single=single) if numeric else None
     for finding in numeric:
-        assert rounding is not None  # noqa: S101 - for the type checker
         a, b = mine[finding.part], theirs[finding.part]
         wrong, bound = rounding.unexplained(finding.part, a)
         if wrong.any():
-            yield _sharpened(finding, a, b, wrong, bound, single=single)
+            yield _sharpened(finding, a, b, wrong, bound, single=rounding.single)
 
 
 class _Rounding:
@@ -361,24 +372,31 @@ class _Rounding:
         wanted: the reference's parts.
         rerun: gives them again, disturbed or in another precision.
         single: whether single precision's rounding counts. Then double precision shows what is right.
+        scale: the largest number that the computation meets.
     """
 
-    def __init__(self, wanted: Sequence[Part], rerun: Rerun, *, single: bool) -> None:
+    def __init__(self, wanted: Sequence[Part], rerun: Rerun, *, single: bool, scale: float) -> None:
+        self.single = single
+        self._scale = scale
         self._wanted = {part.name: part.array for part in wanted}
         self._rerun = rerun
-        self._single = single
-        other = {part.name: part.array for part in rerun(None, single)}
-        self._base = other if single else self._wanted
-        self._own_scale = scale = 1.0 if single else 2.0**-29  # from single precision's error to double's
-        self._own = {name: _finite(_apart(array, other[name])) * scale for name, array in self._wanted.items()}
         self._moved = {name: np.zeros(()) for name in self._wanted}
+        self._own = dict(self._moved)
         self._runs = 0
+
+    def _look(self) -> None:
+        """The first estimate: some runs disturbed, and one in the other precision."""
+        other = {part.name: part.array for part in self._rerun(None, self.single)}
+        self._base = other if self.single else self._wanted
+        self._own_scale = 1.0 if self.single else 2.0**-29  # from single precision's error to double's
+        for name, array in self._wanted.items():
+            self._own[name] = _finite(_apart(array, other[name])) * self._own_scale
         self._disturb(RUNS)
 
     def _disturb(self, runs: int) -> None:
         with np.errstate(all="ignore"):
             for seed in range(self._runs, runs):
-                for part in self._rerun(Noise(DISTURBANCE, seed), self._single or None):
+                for part in self._rerun(Noise(DISTURBANCE, seed), self.single or None):
                     moved = _apart(part.array, self._base[part.name])
                     self._moved[part.name] = np.maximum(
                         self._moved[part.name], np.where(np.isnan(moved), np.inf, moved)
@@ -397,7 +415,7 @@ class _Rounding:
 
     def bound(self, name: str) -> np.ndarray:
         """How far the numbers of a part may be off."""
-        unit, number = (2.0**-24, np.float32) if self._single else (2.0**-53, np.float64)
+        unit, number = (2.0**-24, np.float32) if self.single else (2.0**-53, np.float64)
         condition = self._moved[name] / DISTURBANCE
         return MARGIN * np.maximum(condition * unit, self._own[name]) + float(np.finfo(number).tiny)
 
@@ -406,12 +424,15 @@ class _Rounding:
         wanted = self._wanted[name]
         if wanted is None:
             wanted = np.zeros_like(array)
+        if not self._runs:
+            self._look()
         with np.errstate(all="ignore"):
-            near = ulps(array, wanted, single=self._single) <= AT_ONCE
-            off = _apart(array, self._base[name] if self._single else wanted)
+            near = ulps(array, wanted, single=self.single) <= AT_ONCE
+            off = _apart(array, self._base[name] if self.single else wanted)
             off = np.where(np.isnan(off), np.inf, off)
             wrong = ~near & ~(off <= self.bound(name))
-            if wrong.any() and self._runs < MORE_RUNS and (off <= LITTLE_MORE * self.bound(name))[wrong].all():
+            little = np.maximum(LITTLE_MORE * self.bound(name), LITTLE * self._scale)
+            if wrong.any() and self._runs < MORE_RUNS and (off <= little)[wrong].all():
                 self._look_again()
                 wrong = ~near & ~(off <= self.bound(name))
         return wrong, np.broadcast_to(self.bound(name), array.shape)

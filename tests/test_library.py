@@ -308,7 +308,7 @@ def test_inputs_that_are_no_numbers(x: Any) -> None:
             lambda: MLP(3, [4], "rellu"),
             "must be a function or one of tanh, relu, leaky_relu, sigmoid, softplus, linear, but is 'rellu'",
         ),
-        (lambda: Layer(3, 4, init=None), "init must be a function or one of uniform"),  # type: ignore[arg-type]
+        (lambda: Layer(3, 4, init=[]), "init must be a function or one of uniform"),  # type: ignore[arg-type]
         (lambda: Neuron(3, None), "activation must be a function or one of tanh"),  # type: ignore[arg-type]
         (lambda: MLP(3, [4], output_activation="soft"), "linear, but is 'soft'"),
         (

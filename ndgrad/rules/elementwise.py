@@ -6,7 +6,6 @@ equally between operands that tie, `clip` passes everything at its bounds.
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,13 @@ def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
     low = a_min if min is None else min
     high = a_max if max is None else max
     return (x, -np.inf if low is None else low, np.inf if high is None else high), {}
+
+
+def _power(a: Any, b: Any) -> Any:
+    """By the operator, which is fast for 2 and its like. For 0.5 NumPy may take the root, which is NaN at -inf."""
+    y = a**b
+    half = b == 0.5  # noqa: PLR2004 - the one exponent that is not what it says
+    return y if half is False or not np.any(half) else np.where(half & np.equal(a, -np.inf), np.inf, y)
 
 
 def _sigmoid(x: Any) -> tuple[Any, Any]:
@@ -46,7 +52,7 @@ multiply      = Rule(np.multiply,  lambda g, y, a, b: g * b,
                                    lambda g, y, a, b: g * a,                            operator="mul",     symbol="*")
 divide        = Rule(np.divide,    lambda g, y, a, b: g / b,
                                    lambda g, y, a, b: -g * (y / b),                     operator="truediv", symbol="/")
-power         = Rule(operator.pow, lambda g, y, a, b: np.where(np.equal(b, 0), 0.0, g * (b * a ** (b - 1))),
+power         = Rule(_power,       lambda g, y, a, b: np.where(np.equal(b, 0), 0.0, g * (b * a ** (b - 1))),
                                    lambda g, y, a, b: g * np.where(np.equal(a, 0) & (b >= 0), 0.0, y * np.log(a)),
                                    numpy=(np.power, np.float_power),                    operator="pow",     symbol="**")
 negative      = Rule(np.negative,  lambda g, y, x: -g,                                  operator="neg",     symbol="neg")

@@ -98,15 +98,20 @@ class TorchEngine:
             return Outcome(tuple(v.detach().numpy() for v in values[len(program.operands) :]), error=error)
 
     def undecided(self, program: Program, got: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> int | None:
-        """Find the first step that compares numbers, and decides otherwise for an engine's operands than for its own.
+        """Find the first step with a kink that rounding decided: then either side's slope is right.
 
-        Such operands differ by rounding, and the step has a kink or a tie between them: then either decision is right.
+        Its operands differ, by no more than rounding, and it has other slopes for an engine's than for its own. Or the
+        result is 0, where the kink is, on one side alone.
         """
         given = [np.asarray(o.array) for o in program.operands]
         mine, own = [*given, *got], [*given, *wanted]
+        scale = max(float(np.abs(x[np.isfinite(x)]).max(initial=0.0)) for x in own)
         for number, step in enumerate(program.steps):
-            if not self._catalog[step.op].kinks or all(np.array_equal(mine[i], own[i]) for i in step.inputs):
+            if not self._catalog[step.op].kinks or not all(_alike(mine[i], own[i], scale) for i in step.inputs):
                 continue
+            result = len(given) + number
+            if ((mine[result] == 0) != (own[result] == 0)).any():
+                return number
             slopes = [self._slopes(step, [values[i] for i in step.inputs]) for values in (mine, own)]
             if any(not np.allclose(a, b, rtol=1e-3, atol=1e-6, equal_nan=True) for a, b in zip(*slopes, strict=True)):
                 return number
@@ -150,6 +155,12 @@ class TorchEngine:
         if not isinstance(along, Tensor):
             return (None,) * len(leaves)
         return torch.autograd.grad(along, leaves, allow_unused=True)
+
+
+def _alike(a: np.ndarray, b: np.ndarray, scale: float) -> bool:
+    """Whether two operands differ by no more than rounding, of which single precision has more."""
+    near = 1e-4 if np.float32 in (a.dtype, b.dtype) else 1e-9
+    return np.allclose(a, b, rtol=near, atol=near * scale, equal_nan=True)
 
 
 def _tensor(operand: Any, dtype: torch.dtype | None) -> Any:

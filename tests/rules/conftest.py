@@ -1,10 +1,11 @@
-"""How each rule is set beside PyTorch: the same function of the same operands, and one cotangent for both.
+"""How each rule is set beside PyTorch, and one that moves numbers beside where NumPy moves their places.
 
 It knows how to compare. Which cases are worth comparing, the test files of the families know.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -66,7 +67,36 @@ def compare(
         same(value.grad, (torch.zeros_like(tensor) if gradient is None else gradient).numpy(), ulp)
 
 
+def trace(ours: Callable[..., Any], theirs: Callable[..., Any], *shapes: tuple[int, ...]) -> None:
+    """Assert that a function moves numbers as NumPy's moves the places they stand in, and brings each cotangent back.
+
+    No gradient rule is involved: a number's gradient is the sum of the cotangents of all places that show it.
+
+    Args:
+        ours: a function of Values.
+        theirs: the same of arrays, called with whole numbers; -1 in its result is a 0 that was filled in.
+        shapes: of the operands.
+    """
+    ends = np.cumsum([0, *(math.prod(shape) for shape in shapes)]).tolist()
+    places = [np.arange(a, b).reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes, strict=False)]
+    values = [Value(drawn(shape, i)) for i, shape in enumerate(shapes)]
+    y = ours(*values)
+    source = theirs(*places) % (ends[-1] + 1)
+    same(y.data, np.concatenate([*(v.data.ravel() for v in values), [0.0]])[source], ulp=0)
+    g = drawn(y.shape, 99)
+    y.backward(g)
+    sums = np.bincount(source.ravel(), weights=g.ravel(), minlength=ends[-1] + 1).astype(np.float64)
+    for value, place in zip(values, places, strict=True):
+        same(value.grad, sums[place], ulp=0)
+
+
 @pytest.fixture(scope="session")
 def beside() -> Callable[..., None]:
     """Hand `compare` to the tests, which import nothing of each other."""
     return compare
+
+
+@pytest.fixture(scope="session")
+def traced() -> Callable[..., None]:
+    """Hand `trace` to them as well."""
+    return trace

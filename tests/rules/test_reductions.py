@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,22 +25,22 @@ Dims: TypeAlias = tuple[int, ...]
 inf, nan = math.inf, math.nan
 
 
-def _prod(t: torch.Tensor, dims: Dims, keepdim: bool) -> torch.Tensor:  # noqa: FBT001 - PyTorch's own order
+def _prod(t: torch.Tensor, dims: Dims, *, keepdim: bool) -> torch.Tensor:
     """PyTorch's `prod` takes one axis at a time; the last one first, so that the others keep their numbers."""
     for dim in sorted((d % t.ndim for d in dims if t.ndim), reverse=True):
-        t = t.prod(dim, keepdim)
+        t = t.prod(dim, keepdim=keepdim)
     return t * 1
 
 
 # fmt: off
-MIRRORS: dict[str, Callable[[torch.Tensor, Dims, bool], torch.Tensor]] = {
+MIRRORS: dict[str, Callable[..., torch.Tensor]] = {
     "sum":       torch.sum,
     "mean":      torch.mean,
     "prod":      _prod,
     "max":       torch.amax,
     "min":       torch.amin,
-    "var":       lambda t, dims, keepdim: torch.var(t, dims, correction=0, keepdim=keepdim),
-    "std":       lambda t, dims, keepdim: torch.std(t, dims, correction=0, keepdim=keepdim),
+    "var":       partial(torch.var, correction=0),
+    "std":       partial(torch.std, correction=0),
     "logsumexp": torch.logsumexp,
 }
 # Square and cubic shapes, where a wrong axis goes unnoticed by shapes; all different ones; axes of length 1.
@@ -63,6 +64,11 @@ def dims_of(axis: Axis, ndim: int) -> Dims:
     return tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
 
 
+def mirror(name: str, axis: Axis, *, keepdims: bool = False) -> Callable[[torch.Tensor], torch.Tensor]:
+    """PyTorch's function for a call of a rule."""
+    return lambda t: MIRRORS[name](t, dims_of(axis, t.ndim), keepdim=keepdims)
+
+
 # Axes.
 
 
@@ -70,9 +76,8 @@ def dims_of(axis: Axis, ndim: int) -> Dims:
 @pytest.mark.parametrize(("shape", "axis"), GRID)
 def test_axes(beside: Beside, name: str, shape: Dims, axis: Axis) -> None:
     """However the axes are named, in whatever order, kept or not, values and gradients are PyTorch's."""
-    dims = dims_of(axis, len(shape))
-    beside(lambda x: RULES[name](x, axis=axis), lambda t: MIRRORS[name](t, dims, False), shape)
-    beside(lambda x: RULES[name](x, axis=axis, keepdims=True), lambda t: MIRRORS[name](t, dims, True), shape)
+    beside(lambda x: RULES[name](x, axis=axis), mirror(name, axis), shape)
+    beside(lambda x: RULES[name](x, axis=axis, keepdims=True), mirror(name, axis, keepdims=True), shape)
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "prod", "max", "min", "logsumexp"])
@@ -122,8 +127,8 @@ def test_axes_that_are_none_are_refused(name: str, axis: Axis) -> None:
 def test_float32(beside: Beside, name: str) -> None:
     """Counts and divisors do not turn single numbers into double ones."""
     x = np.array([[1.5, -2.0, 3.0], [0.25, 4.0, -1.0]], np.float32)
-    beside(lambda x: RULES[name](x, axis=1), lambda t: MIRRORS[name](t, (1,), False), x)
-    beside(lambda x: RULES[name](x), lambda t: MIRRORS[name](t, (0, 1), False), x)
+    beside(lambda x: RULES[name](x, axis=1), mirror(name, 1), x)
+    beside(RULES[name], mirror(name, None), x)
 
 
 @pytest.mark.parametrize("name", ["mean", "max", "min"])
@@ -139,16 +144,15 @@ def test_float16_of_many(name: str) -> None:
 @pytest.mark.parametrize("name", ["sum", "prod", "logsumexp"])
 @pytest.mark.parametrize(("shape", "axis"), [((0,), 0), ((2, 0), 1), ((0, 3), 0), ((2, 0), 0), ((0, 2), None)])
 def test_of_nothing(beside: Beside, name: str, shape: Dims, axis: Axis) -> None:
-    """A sum of nothing is 0, a product is 1, a logarithm of a sum is -inf; the gradients are as empty as the operand."""
-    dims = dims_of(axis, len(shape))
-    beside(lambda x: RULES[name](x, axis=axis), lambda t: MIRRORS[name](t, dims, False), np.zeros(shape))
+    """A sum of nothing is 0, a product is 1, the logarithm of a sum is -inf; the gradient is empty."""
+    beside(lambda x: RULES[name](x, axis=axis), mirror(name, axis), np.zeros(shape))
 
 
 @pytest.mark.parametrize("name", ["mean", "var", "std"])
 @pytest.mark.filterwarnings("ignore:.*degrees of freedom.*:UserWarning")  # PyTorch says so, beside its NaN
 def test_the_mean_of_nothing(beside: Beside, name: str) -> None:
     """It is NaN, once for each lane, and nothing is there to have a gradient."""
-    beside(lambda x: RULES[name](x, axis=0), lambda t: MIRRORS[name](t, (0,), False), np.zeros((0, 3)))
+    beside(lambda x: RULES[name](x, axis=0), mirror(name, 0), np.zeros((0, 3)))
 
 
 @pytest.mark.parametrize("name", ["max", "min"])
@@ -162,14 +166,12 @@ def test_nothing_has_no_extreme(name: str) -> None:
 # Extremes.
 
 
-# fmt: off
 TIES = [
-    [[1.0, 1.0, 0.0], [2.0, 2.0, 2.0], [3.0, 1.0, 2.0]],    # two, three, none
+    [[1.0, 1.0, 0.0], [2.0, 2.0, 2.0], [3.0, 1.0, 2.0]],  # two, three, none
     [[-0.0, 0.0, 0.0], [0.0, -0.0, -1.0], [inf, inf, 1.0]],
     [[-inf, -inf, -inf], [-inf, inf, -inf], [0.0, 0.0, 0.0]],
     [[nan, 1.0, 2.0], [1.0, nan, nan], [1.0, 2.0, 2.0]],
 ]
-# fmt: on
 
 
 @pytest.mark.parametrize("x", TIES)
@@ -177,7 +179,7 @@ TIES = [
 @pytest.mark.parametrize("name", ["max", "min"])
 def test_ties(beside: Beside, name: str, axis: Axis, x: list[list[float]]) -> None:
     """Ties share equally, each lane among its own; a NaN has no winner."""
-    beside(lambda x: RULES[name](x, axis=axis), lambda t: MIRRORS[name](t, dims_of(axis, 2), False), x)
+    beside(lambda x: RULES[name](x, axis=axis), mirror(name, axis), x)
 
 
 def test_ties_share_the_gradient_not_its_square() -> None:
@@ -201,7 +203,7 @@ ZEROS = [
 @pytest.mark.parametrize("axis", [None, 0, 1])
 def test_zeros_in_a_product(beside: Beside, axis: Axis, x: list[list[float]]) -> None:
     """One zero in a lane has the product of the others for its slope; it is no matter of the other lanes."""
-    beside(lambda x: x.prod(axis=axis), lambda t: t.prod() if axis is None else t.prod(axis), x)
+    beside(lambda x: x.prod(axis=axis), mirror("prod", axis), x)
 
 
 @pytest.mark.parametrize("axis", [(0, 2), (2, 0), (1, 2), None])
@@ -209,7 +211,7 @@ def test_zeros_in_a_product_over_several_axes(beside: Beside, axis: Axis) -> Non
     """The lanes are put together, and taken apart again, in the same order."""
     x = np.arange(1.0, 25.0).reshape(2, 3, 4)
     x[0, 1, 2] = x[1, 2, 3] = x[0, 2, 0] = 0
-    beside(lambda x: x.prod(axis=axis), lambda t: _prod(t, dims_of(axis, 3), False), x)
+    beside(lambda x: x.prod(axis=axis), mirror("prod", axis), x)
 
 
 @pytest.mark.parametrize("x", ZEROS)
@@ -223,8 +225,7 @@ def test_zeros_in_a_product_to_second_order(axis: Axis, x: list[list[float]]) ->
     v.zero_grad()
     (first * direction).sum().backward()
     t = torch.tensor(x, requires_grad=True, dtype=torch.float64)
-    y = t.prod() if axis is None else t.prod(axis)
-    (expected,) = torch.autograd.grad(y.sum(), t, create_graph=True)
+    (expected,) = torch.autograd.grad(mirror("prod", axis)(t).sum(), t, create_graph=True)
     # `0 * t` for PyTorch, to which the slope of one number alone is a constant.
     (second,) = torch.autograd.grad(((expected + 0 * t) * torch.tensor(direction)).sum(), t)
     # All are products of at most four whole numbers, or halves: both sides are exact.
@@ -284,15 +285,15 @@ def test_equal_numbers_have_no_spread(name: str, n: int) -> None:
 def test_spread_of_numbers_that_are_none(beside: Beside, name: str, x: list[float]) -> None:
     """An infinity or NaN spoils its own lane, and no other."""
     both = [x, [1.0, 2.0, 4.0]]
-    beside(lambda x: RULES[name](x, axis=1), lambda t: MIRRORS[name](t, (1,), False), both)
+    beside(lambda x: RULES[name](x, axis=1), mirror(name, 1), both)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e8, -1e12])
 def test_variance_far_from_zero(offset: float) -> None:
     """No digits are lost to the mean: 4 ULP of the exact variance, worked out in fractions."""
     x = [offset + d for d in (0.25, 1.0, -3.5, 7.0, 2.0)]
-    mean = sum(map(Fraction, x)) / 5
-    exact = sum((Fraction(n) - mean) ** 2 for n in x) / 4
+    mean = sum(map(Fraction, x), Fraction()) / 5
+    exact = sum(((Fraction(n) - mean) ** 2 for n in x), Fraction()) / 4
     v = Value(x)
     y = v.var(ddof=1)
     y.backward(4.0)
@@ -315,17 +316,15 @@ def test_logsumexp_of_large_numbers(x: float) -> None:
     assert v.grad.tolist() == [2.0, 2.0]
 
 
-# fmt: off
 @pytest.mark.parametrize("x", [
     [-inf, 1.0, -inf], [-inf, -inf, -inf], [inf, 1.0, 2.0], [inf, inf, 0.0], [nan, 1.0, 2.0], [-inf, nan, 0.0],
     [-inf, inf, 0.0],
-])
-# fmt: on
+])  # fmt: skip
 @pytest.mark.parametrize("axis", [None, 1])
 def test_logsumexp_of_infinities(beside: Beside, x: list[float], axis: Axis) -> None:
     """Nothing is there to add where all are -inf; an infinity wins; the other lanes stay as they are."""
     both = [x, [1.0, 2.0, 4.0]]
-    beside(lambda x: x.logsumexp(axis), lambda t: torch.logsumexp(t, dims_of(axis, 2)), both)
+    beside(lambda x: x.logsumexp(axis), mirror("logsumexp", axis), both)
 
 
 def test_logsumexp_of_minus_infinities_does_not_warn() -> None:
@@ -366,6 +365,6 @@ def test_one_after_the_other(beside: Beside, first: str, second: str) -> None:
     """Reduced along one axis, then along what is left, with the operand used again in between."""
     beside(
         lambda x: RULES[second](RULES[first](x, axis=1, keepdims=True) * x, axis=(0, -1)),
-        lambda t: MIRRORS[second](MIRRORS[first](t, (1,), True) * t, (0, 2), False),
+        lambda t: mirror(second, (0, -1))(mirror(first, 1, keepdims=True)(t) * t),
         (3, 3, 3),
     )
