@@ -198,9 +198,7 @@ def _chosen(what: str, choice: str | Choice, table: Mapping[str, Choice]) -> Cho
     return table[choice]
 
 
-def _drawn(
-    nin: int, nout: int, init: str | Initializer, rng: Seed, dtype: np.typing.DTypeLike
-) -> tuple[Array, Array]:
+def _drawn(nin: int, nout: int, init: str | Initializer, rng: Seed, dtype: np.typing.DTypeLike) -> tuple[Array, Array]:
     """The weights, (nin, nout), and then the biases, (nout,), of a layer, drawn as float64, then cast."""
     nin, nout, dtype = _count("nin", nin), _count("nout", nout), _float_dtype(dtype)
     rng = np.random.default_rng(rng)
@@ -482,9 +480,7 @@ def _picked(log_p: Any, labels: Array) -> Any:
         )
     strange = labels[(labels < 0) | (labels >= classes)]
     if strange.size:
-        raise ValueError(
-            f"with {classes} classes, labels go from 0 to {classes - 1}, but one is {strange[0]}"
-        )
+        raise ValueError(f"with {classes} classes, labels go from 0 to {classes - 1}, but one is {strange[0]}")
     return log_p[(*np.indices(labels.shape, sparse=True), labels)]
 
 

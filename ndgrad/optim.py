@@ -272,8 +272,7 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         if self.nesterov and (not self.momentum or self.dampening):
             raise ValueError(
-                "nesterov needs a momentum above 0 and a dampening of 0, "
-                f"but they are {momentum!r} and {dampening!r}"
+                f"nesterov needs a momentum above 0 and a dampening of 0, but they are {momentum!r} and {dampening!r}"
             )
 
     def _moved(self, p: Array, g: Array, state: State) -> tuple[Array, State]:

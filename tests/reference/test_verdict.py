@@ -188,7 +188,10 @@ def test_a_kink_that_rounding_decided_is_left_open() -> None:
         sign = np.sign(value)
         slopes = np.array([sign, sign, sign])
         return replace(
-            outcome, values=(first + value, value, abs(value)), gradients=(slopes,), twice=(slopes + slopes,)
+            outcome,
+            values=(first + value, value, np.asarray(abs(value))),
+            gradients=(slopes,),
+            twice=(slopes + slopes,),
         )
 
     verdict = judge(program, Spoilt(spoil), reference)
@@ -232,3 +235,16 @@ def test_distance_is_that_of_single_precision_where_asked() -> None:
     assert ulps(x, y).tolist() == [1.0, 1.0]
     assert ulps(x.astype(float), y.astype(float), single=True).tolist() == [1.0, 1.0]
     assert ulps(x.astype(float), y.astype(float)).tolist() == [2.0**29, 2.0**29]
+
+
+def test_a_pole_that_the_sign_of_a_zero_decided_is_left_open() -> None:
+    """NumPy's running sum of -0 is -0, and PyTorch's 0: a division by it gives either infinity, neither of them wrong."""
+    program = parse("x=f8([1.0]); y=f8([-0.0]); a=cumsum(y,axis=0); b=divide(x,a); back(b,f8([1.0]))")
+    assert judge(program, NdgradEngine(), TorchEngine()).result is Result.INCONCLUSIVE
+
+
+def test_a_pole_of_the_wrong_sign_is_not() -> None:
+    """Where no zero differs on the way, an infinity of the other sign is the engine's fault."""
+    program = parse("x=f8([1.0]); y=f8([0.0]); a=divide(x,y); back(a,f8([1.0]))")
+    (finding,) = found(program, lambda o: replace(o, values=(-o.values[0],)))
+    assert (finding.kind, finding.got, finding.wanted) == (Kind.FORWARD, -np.inf, np.inf)

@@ -1,0 +1,63 @@
+"""The JSON report: plain JSON whatever the numbers are, with every count that the text has."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference.campaign import Failure, Record
+from reference.program import parse
+from reference.report import json as report
+from reference.training import TrainingRecord
+from reference.verdict import Finding, Kind, Result, Verdict
+
+LINE = "x=f8(1.0); a=exp(x); back(a,f8(1.0))"
+
+
+def document() -> dict[str, Any]:
+    """A document with a failing op, a right one and a failing run."""
+    finding = Finding(Kind.GRADIENT, "grad[x]", "", (0,), np.float64(np.nan), np.float64(np.inf), np.inf, 8.0)
+    wrong = Record("exp", programs=3, numbers=10, inconclusive=1, conditioned=2, refused=1)
+    wrong.failures = [Failure("exp", parse(LINE), Verdict(Result.ENGINE_WRONG, (finding,)), (7, "exp", 2))]
+    right = Record("sum", programs=5, numbers=20)
+    run = TrainingRecord("article", steps=1, numbers=83, losses=[(np.nan, 1.0)], drift=[0.5])
+    run.failures = [(1, "SGD", finding)]
+    return report.document(
+        [wrong, right, Record("expressions", programs=2)], [run], engine="e 1", reference="r 2", profile="quick", seed=7
+    )
+
+
+def test_it_is_json_whatever_the_numbers(tmp_path: Path) -> None:
+    """NaN and infinity, which JSON lacks, are written as text; the file reads back as it was made."""
+    path = tmp_path / "new" / "found.json"
+    report.write(path, document())
+    found = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert found == document()
+    assert found["failures"][0]["findings"][0]["got"] == "nan"
+
+
+def test_it_counts_what_the_records_count() -> None:
+    """Counts are sums over the records; the expressions are no op."""
+    assert document()["counts"] == {
+        "ops": 2, "programs": 10, "numbers": 113, "conditioned": 2, "inconclusive": 1, "refused": 1, "failures": 1,
+        "training_runs": 1,
+    }  # fmt: skip
+
+
+def test_a_failure_can_be_run_again_from_it() -> None:
+    """A failure's program is the line that `repro` takes, with what it was drawn from beside it."""
+    (failure,) = document()["failures"]
+    assert str(parse(failure["program"])) == LINE
+    assert failure["found"] == {"seed": 7, "for": "exp", "number": 2}
+
+
+def test_a_failing_run_alone_is_no_agreement() -> None:
+    """Agreement needs every op and every run."""
+    right = Record("sum", programs=5, numbers=20)
+    options: dict[str, Any] = {"engine": "e", "reference": "r", "profile": "quick", "seed": 0}
+    assert report.document([right], [], **options)["agrees"]
+    assert not report.document([right], [TrainingRecord("article")], **options)["agrees"]

@@ -1,0 +1,132 @@
+"""Probabilities from scores: along any axis, of any size, with nothing that overflows on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ndgrad
+from ndgrad.engine import Value
+from ndgrad.rules import RULES
+
+Beside: TypeAlias = Callable[..., None]
+Shape: TypeAlias = tuple[int, ...]
+
+inf, nan = math.inf, math.nan
+MIRRORS: dict[str, Callable[..., Any]] = {"softmax": torch.softmax, "log_softmax": torch.log_softmax}
+
+# fmt: off
+AXES: list[tuple[Shape, int]] = [
+    ((4,), 0), ((4,), -1), ((3, 3), 0), ((3, 3), 1), ((3, 3), -2), ((2, 3, 4), 1), ((3, 3, 3), 1), ((3, 3, 3), -3),
+    ((1, 3), 0), ((3, 1), -1), ((0, 3), 1), ((3, 0), 0), ((2, 0), 1), ((), 0), ((), -1),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+@pytest.mark.parametrize(("shape", "axis"), AXES)
+def test_axes(beside: Beside, name: str, shape: Shape, axis: int) -> None:
+    """By name and by place, values and gradients are PyTorch's along any axis, of lanes of one number and of none."""
+    beside(lambda x: RULES[name](x, axis=axis), lambda t: MIRRORS[name](t, axis), shape)
+    beside(lambda x: getattr(x, name)(axis), lambda t: MIRRORS[name](t, axis), shape)
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+def test_the_last_axis_unless_another_is_named(beside: Beside, name: str) -> None:
+    """In a cube, where the shapes would not tell."""
+    beside(RULES[name], lambda t: MIRRORS[name](t, -1), (3, 3, 3))
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "x",
+    [
+        [-431.0, 279.0, 427.0],  # the first probability is 0: nothing may be divided by it
+        [1000.0, 1000.0, -1000.0],
+        [0.0, -0.0, 0.0],
+        [1e-12, 0.0, -1e-12],
+        [-inf, 1.0, 2.0],
+        [-inf, -inf, 3.0],
+        [-inf, -inf, -inf],
+        [inf, 1.0, 2.0],
+        [inf, inf, -inf],
+        [nan, 1.0, 2.0],
+    ],
+)
+def test_special_points(beside: Beside, name: str, x: list[float], dtype: type) -> None:
+    """Scores far apart, equal, infinite or NaN, beside a lane of ordinary ones, which they do not touch."""
+    beside(RULES[name], lambda t: MIRRORS[name](t, -1), np.array([x, [1.0, 2.0, 4.0]], dtype))
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+@pytest.mark.parametrize("size", [1000.0, 1.7e308])
+def test_large_scores_do_not_warn(name: str, size: float) -> None:
+    """Nothing overflows, forward or back. Scores that differ by more than the largest number are no matter."""
+    x = Value([size, size / 2, size])
+    RULES[name](x).backward([1.0, 2.0, 4.0])
+    assert np.isfinite(x.grad).all()
+
+
+def test_softmax_by_hand() -> None:
+    """Of two equal scores each has one half, and half of the difference of the cotangents, halved again."""
+    x = Value([3.0, 3.0])
+    y = x.softmax()
+    y.backward([5.0, 1.0])
+    assert y.data.tolist() == [0.5, 0.5]
+    assert x.grad.tolist() == [1.0, -1.0]
+
+
+def test_log_softmax_is_sharp_where_a_probability_is_nearly_one() -> None:
+    """`log(softmax(x))` would be 0 there, and its slope wrong by a division by 0 elsewhere."""
+    x = Value([0.0, 40.0])
+    y = x.log_softmax()
+    y.backward([1.0, 0.0])
+    assert y.data[1] == pytest.approx(-math.exp(-40), rel=1e-15, abs=0) or y.data[1] == 0
+    assert y.data[0] == -40.0
+    assert x.grad.tolist() == pytest.approx([1.0, -1.0], rel=1e-15, abs=0)
+
+
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=6), st.integers(-1000, 1000))
+def test_only_differences_count(scores: list[int], shift: int) -> None:
+    """Whole scores moved by one whole number have exactly the same probabilities and gradients."""
+    results = []
+    for x in (Value(scores), Value([s + shift for s in scores])):
+        y = x.softmax()
+        y.backward(np.arange(1.0, 1 + y.size))
+        results.append((y.data.tolist(), x.grad.tolist()))
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+def test_in_the_middle_of_a_program(beside: Beside, name: str) -> None:
+    """Of scores that were computed and are used again, and with the result used twice."""
+    beside(
+        lambda x, w: (RULES[name](x @ w / 9) * (x @ w)).sum() + RULES[name](x @ w / 9, axis=0)[0, 1],
+        lambda x, w: (MIRRORS[name](x @ w / 9, -1) * (x @ w)).sum() + MIRRORS[name](x @ w / 9, 0)[0, 1],
+        (3, 3),
+        (3, 3),
+    )
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+@pytest.mark.parametrize("axis", [2, -3, None, (0, 1), 0.5])
+def test_an_axis_that_is_none_is_refused(name: str, axis: Any) -> None:
+    """One axis, which is there: anything else is an error."""
+    with pytest.raises((np.exceptions.AxisError, TypeError)):
+        RULES[name](Value([[1.0, 2.0], [3.0, 4.0]]), axis=axis)
+
+
+def test_plain_scores_give_plain_probabilities() -> None:
+    """An array or a list in, an array out."""
+    for scores in ([0.0, 0.0], np.zeros(2)):
+        for y, wanted in ((ndgrad.softmax(scores), 0.5), (ndgrad.log_softmax(scores), math.log(0.5))):
+            assert type(y) is np.ndarray
+            assert y.tolist() == [wanted, wanted]
