@@ -3,6 +3,7 @@
 It knows Values from outside (operands, op, label, data, gradient) and DOT, the language of Graphviz. It knows
 no rule and computes nothing. What draws the DOT is found where it runs: pygraphviz, whose wheels carry
 Graphviz, or the `dot` program, by the graphviz package. Without both, a picture is its source and a hint.
+Either draws in a process of its own.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
 import warnings
 import webbrowser
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,16 +29,14 @@ try:
 except ImportError:
     graphviz = None
 
-try:
-    import pygraphviz
-except ImportError:
-    pygraphviz = None
+_PYGRAPHVIZ: Any = find_spec("pygraphviz")  # where it is, if it is: what imports it is the process that draws
 
 HINT = 'To see the picture, install Graphviz: pip install "ndgrad[viz]". Its dot program on the PATH does, too.'
 
 # What every Graphviz draws: bmp, tiff and webp are missing from the wheels of pygraphviz.
 FORMATS = ("svg", "png", "pdf", "jpg", "jpeg", "gif", "eps", "ps", "svgz",
            "dot", "gv", "xdot", "json", "plain", "plain-ext")  # fmt: skip
+ENGINES = ("dot", "neato", "fdp", "sfdp", "circo", "twopi", "osage", "patchwork")
 RANKDIRS = ("LR", "TB", "RL", "BT")
 
 Edge: TypeAlias = tuple[Value, Value]
@@ -201,16 +202,11 @@ def _numbers(array: np.ndarray) -> str:
 
 def _number(x: Any) -> str:
     """A number that stands alone, with four decimals where those tell its size."""
-    plain = x == 0 or _SMALL <= abs(x) < _BIG
-    return f"{x:.4f}" if plain and isinstance(x, np.floating) else _short(x)
+    return f"{x:.4f}" if x == 0 or _SMALL <= abs(x) < _BIG else _short(x)
 
 
 _SMALL, _BIG = 1e-3, 1e6
-
-
-def _short(x: Any) -> str:
-    """Four digits; whole numbers, such as the 2 of x ** 2, as they are."""
-    return f"{x:.4g}" if isinstance(x, np.floating) else str(x)
+_short = "{:.4g}".format
 
 
 # Characters that Graphviz takes for its own become entities, for it reads those after it has looked for the
@@ -223,12 +219,15 @@ _SIGNS: dict[int, str] = {
     ord("\\"): "&#92;&#92;",
     ord("\n"): "\\n",
 }
-_LOST_SPACE = re.compile("^ | (?= |$)")  # Graphviz drops those at either end, and all but one of several
+# Where a space must be an entity. Graphviz drops those at either end, and all but one of several. And where the
+# first line of a label is empty, it forgets to clear a pointer (`storeline` in its labels.c, as of 14.1), and
+# frees what that happens to point at: such a line gets a space.
+_SPACE = re.compile(r"^ | (?= |$)|^(?=\\n)")
 
 
 def _text(text: str) -> str:
     """Any text, written so that a label shows it and nothing else. Lines stay lines."""
-    return _LOST_SPACE.sub("&#32;", text.replace("\r\n", "\n").translate(_SIGNS))
+    return _SPACE.sub("&#32;", text.replace("\r\n", "\n").translate(_SIGNS))
 
 
 # The picture.
@@ -296,12 +295,12 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
             options: what else `graphviz.Digraph.pipe` takes. They are for the `dot` program and ask for it.
 
         Raises:
-            RuntimeError: there is no Graphviz here.
+            RuntimeError: there is no Graphviz here, it failed, or it found no layout in ten minutes.
             ValueError: there is no such format or engine.
         """
         if not _can_draw():
             raise RuntimeError(HINT)
-        if pygraphviz is None or _for_dot(options):
+        if _PYGRAPHVIZ is None or _for_dot(options):
             return super().pipe(format, engine=engine, encoding=encoding, **options)
         drawn = _drawn(self.source, format or self.format, engine or self.engine)
         return drawn.decode(encoding) if encoding else drawn
@@ -336,9 +335,10 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
             The path of the picture, or of the source where there is no Graphviz.
 
         Raises:
+            RuntimeError: Graphviz failed, or found no layout in ten minutes.
             ValueError: there is no such format or engine, or `outfile` is the source's file.
         """
-        if _for_dot(options) or (pygraphviz is None and _can_draw()):
+        if _for_dot(options) or (_PYGRAPHVIZ is None and _can_draw()):
             options |= {
                 "view": view,
                 "cleanup": cleanup,
@@ -388,7 +388,7 @@ _NOTEBOOK = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpeg"}
 
 
 def _can_draw() -> bool:
-    return pygraphviz is not None or (graphviz is not None and shutil.which("dot") is not None)
+    return _PYGRAPHVIZ is not None or (graphviz is not None and shutil.which("dot") is not None)
 
 
 def _for_dot(options: Mapping[str, Any]) -> bool:
@@ -396,9 +396,34 @@ def _for_dot(options: Mapping[str, Any]) -> bool:
     return any(given for name, given in options.items() if name != "quiet")
 
 
+# A fault in a C library ends the process that it happens in, and Python waits for it to return before it heeds an
+# interrupt. So the library has a process to itself, which imports nothing but it and takes a tenth of a second.
+_DRAW = """
+import sys
+format, engine, directory = sys.argv[1:]
+sys.path.append(directory)
+from pygraphviz import AGraph
+graph = AGraph()
+graph.from_string(sys.stdin.buffer.read().decode())  # AGraph(string=...) would search the labels for an encoding
+sys.stdout.buffer.write(graph.draw(format=format, prog=engine))
+"""
+_PATIENCE = 600  # seconds
+
+
 def _drawn(source: str, format: str, engine: str) -> bytes:  # noqa: A002 - as in graphviz
-    """Draw by the Graphviz that pygraphviz carries."""
-    with closing(pygraphviz.AGraph()) as graph:
-        graph.from_string(source)  # AGraph(string=source) would search the labels for the name of an encoding
-        drawn: bytes = graph.draw(format=_checked("format", format, FORMATS), prog=engine)
-    return drawn
+    """Draw by the Graphviz that pygraphviz carries. What it prints is heard only if it fails."""
+    wanted = _checked("format", format, FORMATS), _checked("engine", engine, ENGINES)
+    command = [sys.executable, "-I", "-S", "-c", _DRAW, *wanted, str(Path(_PYGRAPHVIZ.origin).parents[1])]
+    try:
+        done = subprocess.run(  # noqa: S603 - ourselves, and a program that stands above
+            command, input=source.encode(), capture_output=True, timeout=_PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"Graphviz found no layout in {_PATIENCE} s. {_ELSEWHERE}") from None
+    if done.returncode:
+        words = done.stderr.decode(errors="replace").strip()
+        raise RuntimeError(f"Graphviz failed, with exit code {done.returncode}. {_ELSEWHERE}\n{words}".strip())
+    return done.stdout
+
+
+_ELSEWHERE = "The picture's `source` is whole: `save()` writes it, for another program to draw."

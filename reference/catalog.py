@@ -71,6 +71,8 @@ class Row:
         spoilt: shapes and options that NumPy refuses, and so must both sides.
         kinks: what holds at its kinks and ties, where it decides by comparing numbers.
         selects: whether it only chooses among its operands' numbers, and so never rounds.
+        logarithmic: whether PyTorch keeps logarithms for its way back, and takes their exponential there. That rounds by
+            as much as if something had been added to the logarithm, near 0 as far from it.
         deviates: where an engine is not held to PyTorch, and why.
     """
 
@@ -81,6 +83,7 @@ class Row:
     spoilt: Plan | None = None
     kinks: str = ""
     selects: bool = False
+    logarithmic: bool = False
     deviates: str = ""
 
     def domain(self, position: int) -> Domain:
@@ -270,11 +273,12 @@ CATALOG: dict[str, Row] = {row.op: row for row in (
     Row("min",          _over(torch.amin),            (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
         kinks="numbers that tie share equally", selects=True),
     Row("logsumexp",    _over(torch.logsumexp),       (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
-        deviates=_LOGSUMEXP),
+        logarithmic=True, deviates=_LOGSUMEXP),
     Row("softmax",      lambda x, *, axis: torch.softmax(x, axis),
                                                       (REAL,),             alone(plans.one_axis),              alone(plans.axis_outside)),
     Row("log_softmax",  lambda x, *, axis: torch.log_softmax(x, axis),
-                                                      (REAL,),             alone(plans.one_axis),              alone(plans.axis_outside)),
+                                                      (REAL,),             alone(plans.one_axis),              alone(plans.axis_outside),
+        logarithmic=True),
     Row("cumsum",       _cumsum,                      (REAL,),             alone(plans.axis_or_none),          alone(plans.axis_outside)),
 
     Row("reshape",      torch.reshape,                (REAL,),             alone(plans.new_shape),             alone(plans.wrong_shape)),

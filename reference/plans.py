@@ -323,7 +323,9 @@ def pieces(source: Source, shape: Shape) -> Options:
 def uneven(source: Source, shape: Shape) -> Options:
     """A number of sections that the length does not divide into."""
     axis = _axis(source, len(shape))
-    return {"indices_or_sections": shape[axis] + 1 + (not shape[axis]), "axis": axis, "piece": 0}
+    if not shape[axis]:
+        raise Unsuited
+    return {"indices_or_sections": shape[axis] + 1, "axis": axis, "piece": 0}
 
 
 def padding(source: Source, shape: Shape) -> Options:

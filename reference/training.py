@@ -204,6 +204,7 @@ class _Torch:
         self._activations = [_ACTIVATIONS[hidden]] * (layers - 1) + [_ACTIVATIONS[last]]
         _, self._loss = LOSSES[task.loss]
         self._one_by_one = task.loss == "sum of squares"
+        self._logarithms = task.loss == "cross-entropy"  # those of probabilities are kept for the way back
         self._optimizer: torch.optim.Optimizer | None = None
 
     def optimize_by(self, stage: Stage) -> None:
@@ -226,7 +227,9 @@ class _Torch:
             p.grad = None
         if noise:
             with noise.kept():
-                loss = self._loss(self._predicted(x, use), wanted)
+                predicted = self._predicted(x, use)
+            with noise.kept(logarithms=self._logarithms):
+                loss = self._loss(predicted, wanted)
         else:
             loss = self._loss(self._predicted(x, use), wanted)
         torch.autograd.backward(loss)

@@ -37,7 +37,8 @@ DISTURBANCE = 2.0**-34
 RUNS = 5
 MORE_RUNS = 25
 LITTLE_MORE = 100.0
-LITTLE = 1e-9  # of the largest number met: so little may be all rounding, whatever the first look said
+# So little of the largest number met may be all rounding, whatever the first look said; in single precision, more.
+LITTLE, LITTLE_SINGLE = 2.0**-30, 2.0**-10
 # How far operands are nudged to see single precision round otherwise: an exponential near 1 must come to lie between
 # other neighbours. The numbers are hardly others.
 NUDGE = 2.0**-10
@@ -184,7 +185,8 @@ def _is_undecided(
     kinds = {finding.kind for finding in findings}
     if not kinds <= {Kind.FORWARD, Kind.GRADIENT}:
         return False
-    if _zeros_differ(got, wanted) and any(np.isinf(v).any() for v in wanted.values):
+    arrays = (*wanted.values, *wanted.gradients, *wanted.second)
+    if _zeros_differ(got, wanted) and any(a is not None and np.isinf(a).any() for a in arrays):
         return True
     return kinds == {Kind.GRADIENT} and reference.undecided(program, got.values, wanted.values) is not None
 
@@ -447,7 +449,9 @@ class _Rounding:
             off = _apart(array, self._base[name] if self.single else wanted)
             off = np.where(np.isnan(off), np.inf, off)
             wrong = ~near & ~(off <= self.bound(name))
-            little = np.maximum(LITTLE_MORE * self.bound(name), LITTLE * self._scale)
+            little = np.maximum(
+                LITTLE_MORE * self.bound(name), (LITTLE_SINGLE if self.single else LITTLE) * self._scale
+            )
             if wrong.any() and self._runs < MORE_RUNS and (off <= little)[wrong].all():
                 self._look_again()
                 wrong = ~near & ~(off <= self.bound(name))

@@ -1,11 +1,16 @@
-"""The graph that is walked, and the picture of it: drawn by Graphviz, and read back from what was drawn."""
+"""The graph that is walked, and the picture of it: drawn by Graphviz, and read back from what was drawn.
+
+A drawing takes a tenth of a second, so that tests of many small things draw them together.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
+import threading
 import time
 import unicodedata
 import webbrowser
@@ -20,13 +25,13 @@ from xml.etree import ElementTree as ET
 import graphviz
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import ndgrad
 from ndgrad import Value, graph
 from ndgrad.engine import record
-from ndgrad.graph import HINT, RANKDIRS, Picture, draw_dot, trace
+from ndgrad.graph import ENGINES, FORMATS, HINT, RANKDIRS, Picture, draw_dot, trace
 from ndgrad.rules import Rule
 
 
@@ -49,40 +54,59 @@ def named(value: Value, label: str) -> Value:
     return value
 
 
+def together(*values: Value) -> Value:
+    """Make one Value of them all, so that one picture shows them."""
+    return record(Rule(lambda *_: np.zeros(()), symbol="together"), values, {})
+
+
+def box_names(root: Value) -> dict[int, str]:
+    """The names in the picture of the boxes of all that root was made of, by their ids."""
+    return {id(node): f"value{i}" for i, node in enumerate(trace(root)[0])}
+
+
 @dataclass
 class Drawing:
-    """What Graphviz drew, read from its own output: the text and the look of each node, and the edges."""
+    """What Graphviz drew, read from its SVG: the texts of each node, the cells of its box, and the edges."""
 
     texts: dict[str, list[str]]
-    attributes: dict[str, dict[str, Any]]
-    edges: Counter[tuple[str, str]]
+    cells: dict[str, int]
+    edges: Counter[tuple[str, ...]]
 
     def boxes(self) -> list[list[str]]:
         """The texts of the boxes of Values."""
         return [texts for name, texts in self.texts.items() if name.startswith("value")]
-
-    def at(self, name: str) -> tuple[float, float]:
-        """Where a node is: to the right, and upwards."""
-        x, y = map(float, self.attributes[name]["pos"].split(","))
-        return x, y
 
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(picture: Any) -> Drawing:
-    """Draw a picture and read it back: texts from SVG, which is what is seen, and the rest from JSON."""
-    texts = {}
+    """Draw a picture and read it back."""
+    drawing = Drawing({}, {}, Counter())
     for group in ET.fromstring(picture.pipe("svg")).iter(f"{SVG}g"):  # noqa: S314 - made a line earlier
+        title = group.findtext(f"{SVG}title", "")
         if group.get("class") == "node":
             lines = [text.text or "" for text in group.iter(f"{SVG}text")]
-            texts[group.findtext(f"{SVG}title", "")] = [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
-    layout = json.loads(picture.pipe("json"))
-    names = {node["_gvid"]: node["name"] for node in layout["objects"]}
-    edges = Counter((names[edge["tail"]], names[edge["head"]]) for edge in layout.get("edges", []))
-    attributes = {node["name"]: node for node in layout["objects"]}
-    assert set(texts) == set(attributes)
-    return Drawing(texts, attributes, edges)
+            drawing.texts[title] = [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+            drawing.cells[title] = 1 + len(group.findall(f".//{SVG}polyline"))  # the lines between them
+        if group.get("class") == "edge":
+            drawing.edges[tuple(title.split("->"))] += 1
+    return drawing
+
+
+def attributes(picture: Any) -> dict[str, dict[str, Any]]:
+    """Draw a picture, and give the attributes of its nodes: those that were set, and places."""
+    return {node["name"]: node for node in json.loads(picture.pipe("json"))["objects"]}
+
+
+def at(node: dict[str, Any]) -> tuple[float, float]:
+    """Where a node is: to the right, and upwards."""
+    x, y = map(float, node["pos"].split(","))
+    return x, y
+
+
+# For tests that draw what they are given, ten of it together.
+FEWER = settings(max_examples=settings.default.max_examples // 10)  # type: ignore[union-attr]
 
 
 def programs() -> st.SearchStrategy[Value]:
@@ -96,6 +120,13 @@ def programs() -> st.SearchStrategy[Value]:
         return values[-1]
 
     return st.composite(made)()
+
+
+def printed(program: str) -> str:
+    """What a program prints, run by itself."""
+    root = Path(ndgrad.__file__).parents[1]
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 class TestTrace:
@@ -181,11 +212,13 @@ class TestPicture:
         picture.node("more", "more")
         assert "the title" in picture.pipe("svg", encoding="utf-8")
         assert drawn(picture).texts["more"] == ["more"]
-        assert drawn(picture.copy()) == drawn(picture)
+        assert picture.copy().pipe("svg") == picture.pipe("svg")
 
     def test_neuron(self) -> None:
         """The neuron of the article shows labels, data and gradients, and the ops between them."""
-        drawing = drawn(draw_dot(neuron()))
+        picture = draw_dot(neuron())
+        drawing = drawn(picture)
+        assert set(drawing.texts) == set(attributes(picture))
         assert drawing.boxes() == [
             ["x1", "data 2.0000", "grad -1.5000"],
             ["w1", "data -3.0000", "grad 1.0000"],
@@ -211,15 +244,17 @@ class TestPicture:
         x = Value(3.0)
         assert drawn(draw_dot(x * x)).edges == {("value0", "op1"): 2, ("op1", "value1"): 1}
 
-    @given(programs())
-    def test_any_program(self, root: Value) -> None:
+    @FEWER
+    @given(st.lists(programs(), min_size=1, max_size=10))
+    def test_any_program(self, values: list[Value]) -> None:
         """A picture has a box for each node, and an edge for each use of an operand."""
+        root = together(*values)
         nodes, edges = trace(root)
         drawing = drawn(draw_dot(root))
         assert len(drawing.boxes()) == len(nodes)
-        uses = Counter({(tail, head): n for (tail, head), n in drawing.edges.items() if tail.startswith("value")})
-        number = {id(node): i for i, node in enumerate(nodes)}
-        assert uses == Counter((f"value{number[id(a)]}", f"op{number[id(b)]}") for a, b in edges)
+        name = box_names(root)
+        uses = Counter((name[id(operand)], name[id(result)].replace("value", "op")) for operand, result in edges)
+        assert uses == Counter({edge: n for edge, n in drawing.edges.items() if edge[0].startswith("value")})
 
     def test_same_program_same_source(self) -> None:
         """The same program, run again, has the same source, letter for letter."""
@@ -245,19 +280,19 @@ class TestPicture:
 
     def test_constants_look_different(self) -> None:
         """Leaves, results and constants differ in more than colour, and a constant says what it is."""
-        drawing = drawn(draw_dot(Value(3.0, "x") * 2 + np.array([0.5, 1.0])))
-        assert drawing.boxes() == [
+        picture = draw_dot(Value(3.0, "x") * 2 + np.array([0.5, 1.0]))
+        assert drawn(picture).boxes() == [
             ["x", "data 3.0000", "grad –"],
             ["data 2.0000", "constant"],
             ["data 6.0000", "grad –"],
             ["data [0.5, 1]", "constant"],
             ["data [6.5, 7]", "grad –"],
         ]
-        looks = [(node["shape"], node.get("style", "")) for name, node in sorted(drawing.attributes.items())
-                 if name.startswith("value")]  # fmt: skip
+        nodes = attributes(picture)
+        looks = [(nodes[f"value{i}"]["shape"], nodes[f"value{i}"].get("style", "")) for i in range(5)]
         leaf, constant, result = ("record", "filled"), ("record", "filled,dashed"), ("Mrecord", "")
         assert looks == [leaf, constant, result, constant, result]
-        assert drawing.attributes["op2"]["shape"] == "ellipse"
+        assert nodes["op2"]["shape"] == "ellipse"
 
     def test_constant_with_a_gradient(self) -> None:
         """Who gave a constant a gradient sees it."""
@@ -265,9 +300,9 @@ class TestPicture:
         x.grad = 2.0
         assert drawn(draw_dot(x)).boxes() == [["data 3.0000", "grad 2.0000"]]
 
-    @pytest.mark.parametrize(
-        ("data", "lines"),
-        [
+    def test_numbers(self) -> None:
+        """A number has four decimals where they tell its size; a few have four digits; many, shape and dtype."""
+        cases: list[tuple[Any, list[str]]] = [
             (2.0, ["data 2.0000"]),
             (np.float32(-0.125), ["data -0.1250"]),
             (0.001, ["data 0.0010"]),
@@ -286,31 +321,31 @@ class TestPicture:
             (np.arange(8.0), ["data [0, 1, 2, 3, 4, 5, 6, 7]"]),
             (np.arange(9.0), ["data float64 (9,)", "[0, 1, 2, …]"]),
             (np.ones((64, 784), np.float32), ["data float32 (64, 784)", "[1, 1, 1, …]"]),
-        ],
-    )
-    def test_numbers(self, data: Any, lines: list[str]) -> None:
-        """A number has four decimals where they tell its size; a few have four digits; many, shape and dtype."""
-        (box,) = drawn(draw_dot(Value(data))).boxes()
-        assert box == [*lines, "grad –"]
+        ]
+        leaves = [Value(data) for data, _ in cases]
+        root = together(*leaves)
+        texts, name = drawn(draw_dot(root)).texts, box_names(root)
+        assert [texts[name[id(leaf)]] for leaf in leaves] == [[*lines, "grad –"] for _, lines in cases]
 
     def test_huge_python_integer(self) -> None:
         """Integers beyond those of NumPy are constants like any."""
-        assert ["data 1" + 30 * "0", "constant"] in drawn(draw_dot(Value(1.0) * 10**30)).boxes()
+        assert ["data 1e+30", "constant"] in drawn(draw_dot(Value(1.0) * 10**30)).boxes()
 
     @pytest.mark.parametrize("rankdir", RANKDIRS)
     def test_direction(self, rankdir: str) -> None:
         """The graph grows where `rankdir` says, and the cells of a box are below one another in any case."""
         x = Value(1.0, "x")
         y = x * 2.0
-        drawing = drawn(draw_dot(y, rankdir=rankdir))
-        start, end = drawing.at("value0"), drawing.at("value2")
+        picture = draw_dot(y, rankdir=rankdir)
+        nodes = attributes(picture)
+        start, end = at(nodes["value0"]), at(nodes["value2"])
         right, up = np.sign(np.round(np.subtract(end, start) / 40))
         along = {"LR": right, "RL": -right, "TB": -up, "BT": up}
         assert along[rankdir] == 1
-        cells = [tuple(map(float, cell.split(","))) for cell in drawing.attributes["value0"]["rects"].split(" ")]
+        cells = [tuple(map(float, cell.split(","))) for cell in nodes["value0"]["rects"].split(" ")]
         assert len({(left, after) for left, _, after, _ in cells}) == 1
         assert len({bottom for _, bottom, _, _ in cells}) == 3
-        assert drawing.texts["value0"] == ["x", "data 1.0000", "grad –"]
+        assert drawn(picture).texts["value0"] == ["x", "data 1.0000", "grad –"]
 
     def test_operands_in_order(self) -> None:
         """The first operand is drawn first, for a - b is not b - a."""
@@ -318,9 +353,8 @@ class TestPicture:
             a, b = Value(1.0), Value(2.0)
             minuend, subtrahend = b.tanh(), a.tanh()
             root = a.tanh() * (minuend - subtrahend)  # Graphviz alone would draw these two the other way round
-            number = {id(node): i for i, node in enumerate(trace(root)[0])}
-            drawing = drawn(draw_dot(root, rankdir=rankdir))
-            first, second = (drawing.at(f"value{number[id(x)]}") for x in (minuend, subtrahend))
+            nodes, name = attributes(draw_dot(root, rankdir=rankdir)), box_names(root)
+            first, second = (at(nodes[name[id(x)]]) for x in (minuend, subtrahend))
             assert first[1] > second[1] if rankdir in ("LR", "RL") else first[0] < second[0]
 
     @pytest.mark.parametrize(
@@ -354,14 +388,20 @@ class TestPicture:
 NASTY = [
     "|", "{", "}", "{|}", "a | b", "<port> x", "<b>x</b>", "<", ">", '"', "'", '"]; x [label="y',
     "\\", "\\\\", "a\\", '\\"', "\\N", "\\G\\L\\n\\l\\r", "&", "&amp;", "&#124;", "&lt;b&gt;",
-    "x\ny", "x\r\ny", "\n", " ", " x ", "a  b", "\t", "\0", "a\0b", "\x1b[31m", "\x7f", "\x85",
+    "x\ny", "x\r\ny", "\n", "\nx", "\n\nx", "x\n\ny", "x\n", "x\n y",
+    " ", " x ", "a  b", "\t", "\0", "a\0b", "\x1b[31m", "\x7f", "\x85",
     "é漢字😀", "\u202eabc", "\ud800", "\ufffe", "charset=", 'charset="latin1"', "// x", "/* x", "#x", "%s %d",
 ]  # fmt: skip
 
 
 def seen(label: str) -> list[str]:
-    """The lines that a label must be seen as. Signs stand for what cannot be seen, and empty lines draw nothing."""
-    return ["".join(map(sign, line)) for line in label.replace("\r\n", "\n").split("\n") if line]
+    """The lines that a label must be seen as. Signs stand for what cannot be seen, and empty lines draw nothing.
+
+    The first is a space where it is empty: Graphviz would crash, now and then.
+    """
+    first, *others = label.replace("\r\n", "\n").split("\n")
+    lines = [first or " " * bool(others), *others]
+    return ["".join(map(sign, line)) for line in lines if line]
 
 
 def sign(character: str) -> str:
@@ -373,47 +413,47 @@ def sign(character: str) -> str:
     return chr(0x2400 + ord(character)) if ord(character) < 0x20 else "\N{REPLACEMENT CHARACTER}"
 
 
-def with_examples(test: Any) -> Any:
-    """Let a test of labels begin with those that are known to be nasty."""
-    for label in NASTY:
-        test = example(label=label)(test)
-    return test
-
-
 LABELS = st.text(st.one_of(st.characters(codec=None, categories=None), st.sampled_from("|{}<>\"'\\&;#\n\0 ]NGLlnr")))
 
 
 class TestLabels:
     """Labels may be any text."""
 
-    @with_examples
-    @given(label=LABELS)
-    def test_any_label(self, label: str) -> None:
+    @example(labels=NASTY)
+    @FEWER
+    @given(labels=st.lists(LABELS, min_size=1, max_size=10))
+    def test_any_label(self, labels: list[str]) -> None:
         """Whatever a label holds, it is read as it was written, and changes nothing else in the picture."""
-        x = Value(2.0, label)
-        drawing = drawn(draw_dot(named(x * 3.0, label)))
-        assert drawing.texts == {
-            "value0": [*seen(label), "data 2.0000", "grad –"],
-            "value1": ["data 3.0000", "constant"],
-            "value2": [*seen(label), "data 6.0000", "grad –"],
-            "op2": ["*"],
-        }
-        assert drawing.edges == {("value0", "op2"): 1, ("value1", "op2"): 1, ("op2", "value2"): 1}
-        cells = drawing.attributes["value0"]["rects"].split(" ")
-        assert len(cells) == 2 + bool(label)
+        drawing = drawn(draw_dot(together(*(named(Value(2.0, label) * 3.0, label) for label in labels))))
+        last = 3 * len(labels)
+        texts = {f"value{last}": ["data 0.0000", "grad –"], f"op{last}": ["together"]}
+        cells = {f"value{last}": 2, f"op{last}": 1}
+        edges = Counter({(f"op{last}", f"value{last}"): 1})
+        for i, label in enumerate(labels):
+            x, three, y, times = f"value{3 * i}", f"value{3 * i + 1}", f"value{3 * i + 2}", f"op{3 * i + 2}"
+            texts |= {
+                x: [*seen(label), "data 2.0000", "grad –"],
+                three: ["data 3.0000", "constant"],
+                y: [*seen(label), "data 6.0000", "grad –"],
+                times: ["*"],
+            }
+            cells |= {x: 2 + bool(label), three: 2, y: 2 + bool(label), times: 1}
+            edges += {(x, times): 1, (three, times): 1, (times, y): 1, (y, f"op{last}"): 1}
+        assert drawing == Drawing(texts, cells, edges)
 
-    @pytest.mark.parametrize("label", NASTY)
-    def test_from_the_top(self, label: str) -> None:
+    def test_from_the_top(self) -> None:
         """So it is where records are turned."""
-        drawing = drawn(draw_dot(Value(2.0, label), rankdir="TB"))
-        assert drawing.texts == {"value0": [*seen(label), "data 2.0000", "grad –"]}
+        drawing = drawn(draw_dot(together(*(Value(2.0, label) for label in NASTY)), rankdir="TB"))
+        assert drawing.boxes()[:-1] == [[*seen(label), "data 2.0000", "grad –"] for label in NASTY]
 
-    @pytest.mark.parametrize("symbol", ["<b>x</b>", "|", "\\N", '"', "&amp;", "a\nb", "{}"])
-    def test_any_op(self, symbol: str) -> None:
+    def test_any_op(self) -> None:
         """The symbol of a rule may be any text as well."""
-        rule = Rule(np.negative, lambda g, *_: -g, symbol=symbol)
-        y = record(rule, (Value(1.0),), {})
-        assert drawn(draw_dot(y)).texts["op1"] == seen(symbol)
+        symbols = ["<b>x</b>", "|", "\\N", '"', "&amp;", "a\nb", "\nb", "{}"]
+        y = Value(1.0)
+        for symbol in symbols:
+            y = record(Rule(np.negative, symbol=symbol), (y,), {})
+        texts = drawn(draw_dot(y)).texts
+        assert [texts[f"op{i}"] for i in range(1, 1 + len(symbols))] == [seen(symbol) for symbol in symbols]
 
     def test_not_a_string(self) -> None:
         """A label that is no string is shown as one."""
@@ -445,24 +485,28 @@ class TestDrawing:
 
     def test_every_format_has_a_case(self) -> None:
         """Each format is drawn below."""
-        assert set(BEGINS) == set(graph.FORMATS)
+        assert set(BEGINS) == set(FORMATS)
 
-    @pytest.mark.parametrize("format_", graph.FORMATS)
+    @pytest.mark.parametrize("format_", FORMATS)
     def test_formats(self, format_: str) -> None:
-        """The format is the one asked for, of the picture or of the pipe."""
+        """The format is the picture's own."""
         assert draw_dot(Value(1.0), format=format_).pipe().startswith(BEGINS[format_])
-        assert draw_dot(Value(1.0)).pipe(format_).startswith(BEGINS[format_])
+
+    def test_another_format(self) -> None:
+        """Or the one that the pipe is asked for."""
+        assert draw_dot(Value(1.0), format="svg").pipe("png").startswith(BEGINS["png"])
 
     def test_encoding(self) -> None:
         """With an encoding, a pipe gives text."""
         picture = draw_dot(Value(1.0, "é"))
         assert picture.pipe(encoding="utf-8") == picture.pipe().decode("utf-8")
 
-    def test_engine(self) -> None:
-        """Another engine lays the picture out in another way; one that is none is refused."""
+    def test_engines(self) -> None:
+        """Each engine lays the picture out in its own way; one that is none is refused, with those that there are."""
         picture = draw_dot(neuron(), "plain")
-        assert picture.pipe(engine="neato") != picture.pipe()
-        with pytest.raises(ValueError, match="nearly"):
+        assert picture.pipe(engine="dot") == picture.pipe()
+        assert len({picture.pipe(engine=engine) for engine in ENGINES}) == len(ENGINES)
+        with pytest.raises(ValueError, match="engine is 'nearly', but must be one of dot, neato"):
             picture.pipe(engine="nearly")
 
     def test_refuses_formats(self) -> None:
@@ -523,6 +567,63 @@ class TestDrawing:
         assert picture._repr_mimebundle_(exclude=["image/svg+xml"]) == picture._repr_mimebundle_(include=[]) == {}
 
 
+class TestProcess:
+    """Graphviz has a process to itself."""
+
+    def test_another(self) -> None:
+        """It does not come into this one."""
+        draw_dot(Value(1.0)).pipe()
+        assert "pygraphviz" not in sys.modules
+
+    def test_crash(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its crash is an exception here, and the next picture is drawn."""
+        picture = draw_dot(Value(1.0))
+        with monkeypatch.context() as planted:
+            planted.setattr(graph, "_DRAW", "import os; print('half'); os.abort()")
+            with pytest.raises(RuntimeError, match=r"^Graphviz failed, with exit code .*`save\(\)` writes it"):
+                picture.pipe()
+        assert picture.pipe().startswith(b"<?xml")
+
+    def test_words(self) -> None:
+        """What it says of a picture that cannot be drawn is told."""
+        picture = draw_dot(Value(1.0))
+        picture.body.append("]\n")
+        with pytest.raises(RuntimeError, match=r"syntax error in line 6 near ']'"):
+            picture.pipe()
+
+    def test_no_words(self, capfd: pytest.CaptureFixture[str]) -> None:
+        """What it says of others, such as warnings about fonts, is not."""
+        draw_dot(Value(1.0)).pipe("png")
+        assert capfd.readouterr() == ("", "")
+
+    def test_patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """There is a limit to its time."""
+        monkeypatch.setattr(graph, "_DRAW", "import time; time.sleep(60)")
+        monkeypatch.setattr(graph, "_PATIENCE", 0.1)
+        with pytest.raises(RuntimeError, match=r"^Graphviz found no layout in 0.1 s. .*`save\(\)` writes it"):
+            draw_dot(Value(1.0)).pipe()
+
+    def test_interrupt(self) -> None:
+        """A layout can be interrupted, from the keyboard or by a notebook."""
+        program = (
+            "import os, signal, threading; from ndgrad import Value, graph\n"
+            "graph._DRAW = 'import time; time.sleep(600)'\n"
+            "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+            "try: graph.draw_dot(Value(1.0)).pipe()\n"
+            "except KeyboardInterrupt: print('interrupted')"
+        )
+        assert printed(program) == "interrupted\n"
+
+    def test_surroundings(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Files and settings around it that mislead other Pythons do not mislead it."""
+        for name in ("pygraphviz", "random", "tempfile", "sitecustomize"):
+            (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+        assert "漢字" in draw_dot(Value(1.0, "漢字")).pipe("svg", encoding="utf-8")
+
+
 DOT = """#!{python}
 import sys
 import pygraphviz
@@ -539,7 +640,7 @@ else:
 @pytest.fixture
 def no_pygraphviz(monkeypatch: pytest.MonkeyPatch) -> None:
     """Be where pygraphviz is not installed, nor any program named dot."""
-    monkeypatch.setattr(graph, "pygraphviz", None)
+    monkeypatch.setattr(graph, "_PYGRAPHVIZ", None)
     monkeypatch.setenv("PATH", "")
 
 
@@ -631,7 +732,7 @@ class TestWithoutThePackage:
 
     def test_nothing_at_all(self, without_package: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without pygraphviz as well, the source and the hint are there."""
-        monkeypatch.setattr(without_package, "pygraphviz", None)
+        monkeypatch.setattr(without_package, "_PYGRAPHVIZ", None)
         picture = without_package.draw_dot(neuron())
         assert picture._repr_mimebundle_() == {"text/plain": f"{picture.source}\n{HINT}"}
         with pytest.warns(UserWarning, match="only the source was written"):
@@ -646,6 +747,4 @@ class TestWithoutThePackage:
             "from ndgrad import Value; from ndgrad.graph import draw_dot\n"
             "print(draw_dot(Value(2.0, 'x') * 3).source.count('->'))"
         )
-        root = Path(ndgrad.__file__).parents[1]
-        done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
-        assert done.stdout == "3\n"
+        assert printed(program) == "3\n"

@@ -45,13 +45,15 @@ class Noise:
         return x * (1 + self.size * signs.to(x.dtype))
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Disturb what is kept for the way back by the ops within."""
-        with torch.autograd.graph.saved_tensors_hooks(self._kept, lambda x: x):
-            yield
+    def kept(self, *, logarithms: bool = False) -> Iterator[None]:
+        """Disturb what is kept for the way back by the ops within; logarithms by adding to them as well."""
 
-    def _kept(self, x: Tensor) -> Tensor:
-        return self.on(x.detach())
+        def disturbed(x: Tensor) -> Tensor:
+            moved = self.on(x.detach())
+            return moved + (self.on(torch.ones_like(x)) - 1) if logarithms and x.is_floating_point() else moved
+
+        with torch.autograd.graph.saved_tensors_hooks(disturbed, lambda x: x):
+            yield
 
 
 class TorchEngine:
@@ -134,7 +136,7 @@ class TorchEngine:
         """One step. An op that only selects does not round, and disturbed it would select otherwise."""
         if noise is None or row.selects:
             return row.mirror(*inputs, **options)
-        with noise.kept():
+        with noise.kept(logarithms=row.logarithmic):
             return row.mirror(*map(noise.on, inputs), **options)
 
     def _back(self, program: Program, result: Tensor, leaves: list[Tensor], steps: tuple[np.ndarray, ...]) -> Outcome:

@@ -28,12 +28,13 @@ def drawn(shape: tuple[int, ...], seed: int) -> Array:
     return np.asarray(rng.integers(1, 10, shape) * rng.choice([-1.0, 1.0], shape))
 
 
-def same(actual: Any, expected: Array, ulp: float = ULP) -> None:
+def same(actual: Any, expected: Array, ulp: float = ULP, terms: float = 0.0) -> None:
     """Assert the same dtype, shape and numbers, NaN and infinities in the same places."""
     assert isinstance(actual, np.ndarray)
     assert actual.dtype == expected.dtype
     assert actual.shape == expected.shape
-    np.testing.assert_allclose(actual, expected, rtol=ulp * float(np.finfo(expected.dtype).eps), atol=0)
+    eps = float(np.finfo(expected.dtype).eps)
+    np.testing.assert_allclose(actual, expected, rtol=ulp * eps, atol=8 * terms * eps)
 
 
 def compare(
@@ -41,6 +42,7 @@ def compare(
     theirs: Callable[..., Any],
     *operands: Any,
     ulp: float = ULP,
+    terms: float = 0.0,
     cotangent: Any = None,
 ) -> None:
     """Assert that two functions agree in their values, and in their gradients towards every operand.
@@ -50,6 +52,8 @@ def compare(
         theirs: the same of tensors.
         operands: arrays, or shapes, for which whole numbers are drawn.
         ulp: how far the numbers may be apart; 0 where both sides compute exactly.
+        terms: where numbers are differences that may cancel to nothing, how large what is subtracted may be: they
+            may be apart by 8 ULP of that.
         cotangent: drawn as well, unless it is given.
     """
     arrays = [drawn(o, i) if isinstance(o, tuple) else np.asarray(o) for i, o in enumerate(operands)]
@@ -58,13 +62,13 @@ def compare(
     expected = theirs(*tensors)
     with np.errstate(all="ignore"):  # at poles and infinities NumPy warns, as it does when called directly
         y = ours(*values)
-    same(y.data, expected.detach().numpy(), ulp)
+    same(y.data, expected.detach().numpy(), ulp, terms)
     g = drawn(y.shape, 99) if cotangent is None else np.asarray(cotangent)
     g = g.astype(y.dtype)
     y.backward(g)
     gradients = torch.autograd.grad(expected, tensors, torch.tensor(g), allow_unused=True)
     for value, tensor, gradient in zip(values, tensors, gradients, strict=True):
-        same(value.grad, (torch.zeros_like(tensor) if gradient is None else gradient).numpy(), ulp)
+        same(value.grad, (torch.zeros_like(tensor) if gradient is None else gradient).numpy(), ulp, terms)
 
 
 def trace(ours: Callable[..., Any], theirs: Callable[..., Any], *shapes: tuple[int, ...]) -> None:

@@ -1,0 +1,346 @@
+"""What a row of the tables promises, asked of every row: how it is called, with what, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+
+import ndgrad
+from ndgrad.engine import Value
+from ndgrad.rules import RULES, Rule
+from ndgrad.rules.rule import named
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+X = np.array([[0.5, -1.5, 2.0], [3.0, 0.25, -0.75]])
+Y = np.array([[2.0, 1.0, -3.0], [0.5, 4.0, 1.5]])
+POSITIVE = np.abs(X)
+MASK = np.array([[True, False, True], [False, False, True]])
+
+# One call for each rule. Arrays of floats are its operands; all else are its options.
+# fmt: off
+CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "abs":          ((X,), {}),
+    "add":          ((X, Y), {}),
+    "astype":       ((X, "float32"), {}),
+    "broadcast_to": ((X, (2, 2, 3)), {}),
+    "clip":         ((X, -1.0, 1.0), {}),
+    "concatenate":  (([X, Y],), {"axis": 1}),
+    "cos":          ((X,), {}),
+    "cumsum":       ((X,), {"axis": 1}),
+    "divide":       ((X, Y), {}),
+    "dot":          ((X, Y.T), {}),
+    "exp":          ((X,), {}),
+    "expand_dims":  ((X, 1), {}),
+    "expm1":        ((X,), {}),
+    "flip":         ((X,), {"axis": 1}),
+    "getitem":      ((X, (0, [2, 2, 1])), {}),
+    "leaky_relu":   ((X, 0.2), {}),
+    "log":          ((POSITIVE,), {}),
+    "log1p":        ((POSITIVE,), {}),
+    "log_softmax":  ((X,), {"axis": 0}),
+    "logsumexp":    ((X,), {"axis": 0, "keepdims": True}),
+    "matmul":       ((X, Y.T), {}),
+    "max":          ((X,), {"axis": 1}),
+    "maximum":      ((X, Y), {}),
+    "mean":         ((X,), {"axis": 0}),
+    "min":          ((X,), {"axis": 1, "keepdims": True}),
+    "minimum":      ((X, Y), {}),
+    "multiply":     ((X, Y), {}),
+    "negative":     ((X,), {}),
+    "outer":        ((X, Y), {}),
+    "pad":          ((X, ((1, 0), (0, 2)), "reflect"), {}),
+    "positive":     ((X,), {}),
+    "power":        ((POSITIVE, Y), {}),
+    "prod":         ((X,), {"axis": 1}),
+    "relu":         ((X,), {}),
+    "reshape":      ((X, (3, 2)), {}),
+    "scatter":      ((X, (slice(None), [1, 1, 3]), (2, 4)), {}),
+    "sigmoid":      ((X,), {}),
+    "sin":          ((X,), {}),
+    "softmax":      ((X,), {"axis": 0}),
+    "softplus":     ((X,), {}),
+    "split":        ((X, [1]), {"axis": 1}),
+    "sqrt":         ((POSITIVE,), {}),
+    "square":       ((X,), {}),
+    "squeeze":      ((X[:, None],), {"axis": 1}),
+    "stack":        (([X, Y],), {"axis": 1}),
+    "std":          ((X,), {"axis": 1, "ddof": 1}),
+    "subtract":     ((X, Y), {}),
+    "sum":          ((X,), {"axis": 1, "keepdims": True}),
+    "swapaxes":     ((X, 0, 1), {}),
+    "tan":          ((X,), {}),
+    "tanh":         ((X,), {}),
+    "transpose":    ((X, (1, 0)), {}),
+    "var":          ((X,), {"axis": 1, "ddof": 1}),
+    "where":        ((MASK, X, Y), {}),
+}
+# fmt: on
+NUMPY = [(name, function) for name, rule in RULES.items() for function in rule.numpy]
+VARIADIC = ["concatenate", "stack"]
+
+
+def converted(args: Any, convert: Callable[[Array], Any]) -> Any:
+    """The arguments of a call, with each array of floats in them converted."""
+    if isinstance(args, (tuple, list)):
+        return type(args)(converted(arg, convert) for arg in args)
+    return convert(args) if isinstance(args, np.ndarray) and args.dtype.kind == "f" else args
+
+
+def valued(args: Any, dtype: type = np.float64) -> tuple[Any, list[Value]]:
+    """The arguments with Values in place of arrays, and these Values in their order."""
+    made: list[Value] = []
+
+    def value(array: Array) -> Value:
+        made.append(Value(array.astype(dtype)))
+        return made[-1]
+
+    return converted(args, value), made
+
+
+def outcome(call: Callable[..., Any], name: str, dtype: type = np.float64) -> list[Array]:
+    """The results of a rule's example call, in whatever way it is made, and the gradients of all its operands."""
+    args, options = CALLS[name]
+    args, operands = valued(args, dtype)
+    results = call(*args, **options)
+    results = results if isinstance(results, list) else [results]
+    assert all(type(y) is Value and y.requires_grad for y in results)
+    for y in results:
+        y.backward(np.arange(1.0, 1 + y.size).reshape(y.shape) ** 2)
+    return [v.data for v in results] + [v.grad for v in operands]
+
+
+def call_of(name: str, dtype: type = np.float64) -> tuple[tuple[Array, ...], dict[str, Any]]:
+    """The example call of a rule with one result, as the row has it: operands and options told apart."""
+    args, options = CALLS[name]
+    bound: Any = RULES[name].bind(*converted(args, lambda a: a.astype(dtype)), **options)
+    operands, options = bound
+    return operands, options
+
+
+def equal(ours: list[Array], theirs: list[Array]) -> None:
+    """Assert that two outcomes are the same to the last bit."""
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b, strict=True)
+
+
+def test_each_rule_has_a_call_here() -> None:
+    """A rule that is added is asked all of this; one that is removed leaves nothing behind."""
+    assert set(CALLS) == set(RULES)
+
+
+# Ways to call.
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_function(name: str) -> None:
+    """`ndgrad.NAME` is the rule, in `__all__`, and says what it is."""
+    rule = getattr(ndgrad, name)
+    assert rule is RULES[name]
+    assert name in ndgrad.__all__
+    assert rule.__name__ == name
+    assert rule.__doc__
+    assert repr(rule) == f"<rule {name}>"
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_method(name: str) -> None:
+    """`x.NAME(...)` does what `ndgrad.NAME(x, ...)` does, and has its name; where the row says so, there is none."""
+    if RULES[name].method:
+        equal(outcome(getattr(Value, name), name), outcome(RULES[name], name))
+        assert getattr(Value, name).__name__ == name
+        assert getattr(Value, name).__doc__ == RULES[name].__doc__
+    else:
+        assert not hasattr(Value, name)
+        assert name in {"where", "getitem", "scatter", *VARIADIC}  # their first argument is not the operand
+
+
+@pytest.mark.parametrize(("name", "function"), NUMPY)
+def test_numpys_functions(name: str, function: Callable[..., Any]) -> None:
+    """Given Values, NumPy's function is the rule; given arrays, it computes what the rule does."""
+    args, options = CALLS[name]
+    equal(outcome(function, name), outcome(RULES[name], name))
+    theirs, ours = function(*args, **options), RULES[name](*args, **options)
+    for a, b in zip(*([y if isinstance(y, list) else [y] for y in (ours, theirs)]), strict=True):
+        # Where both sum in an order of their own, the last digits differ: 4 ULP of sums of few numbers.
+        np.testing.assert_allclose(a, b, rtol=1e-15, atol=0, strict=True)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_numpys_function_of_the_same_name(name: str) -> None:
+    """Where NumPy has one, it stands on the row."""
+    function = getattr(np, name, None)
+    assert function is None or function in RULES[name].numpy
+
+
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.operator])
+def test_the_operator(name: str) -> None:
+    """Python's operator is the rule, with the operands in order."""
+    special = f"__{RULES[name].operator}__"
+    equal(outcome(lambda x, *args: getattr(x, special)(*args), name), outcome(RULES[name], name))
+
+
+def test_there_are_all_operators() -> None:
+    """Those that NumPy's arrays have and that have a slope."""
+    operators = {rule.operator: name for name, rule in RULES.items() if rule.operator}
+    assert operators == {
+        "abs": "abs", "add": "add", "getitem": "getitem", "matmul": "matmul", "mul": "multiply", "neg": "negative",
+        "pos": "positive", "pow": "power", "sub": "subtract", "truediv": "divide",
+    }  # fmt: skip
+
+
+# Arrays in, arrays out.
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_plain_arrays(name: str) -> None:
+    """They give plain arrays, the same numbers as Values give, and are not written into."""
+    args, options = CALLS[name]
+    before = repr(args)
+    plain = RULES[name](*args, **options)
+    recorded = RULES[name](*valued(args)[0], **options)
+    for a, b in zip(*([y if isinstance(y, list) else [y] for y in (plain, recorded)]), strict=True):
+        assert isinstance(a, np.ndarray)
+        np.testing.assert_array_equal(a, b.data, strict=True)
+    assert repr(args) == before
+
+
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"astype", "getitem", "squeeze"}))
+def test_lists(name: str) -> None:
+    """Lists are taken for arrays."""
+    args, options = CALLS[name]
+    a, b = RULES[name](*converted(args, lambda x: x.tolist()), **options), RULES[name](*args, **options)
+    np.testing.assert_array_equal(np.array(a), np.array(b), strict=True) if name != "split" else equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["exp", "sin", "cos", "tan", "tanh", "sqrt", "log", "square", "negative", "positive"])
+def test_complex_numbers(name: str) -> None:
+    """Plain ones pass through the rows that are analytic, which a complex step needs."""
+    z = np.array([0.5 + 1e-3j, 2.0 - 1.0j])
+    np.testing.assert_array_equal(RULES[name](z), getattr(np, name)(z), strict=True)
+
+
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "power", "matmul"])
+def test_complex_pairs(name: str) -> None:
+    """So they do through the operators."""
+    a, b = np.array([0.5 + 1e-3j, 2.0 - 1.0j]), np.array([1.5, 1.0j])
+    np.testing.assert_array_equal(RULES[name](a, b), getattr(np, name)(a, b))
+
+
+def test_numbers() -> None:
+    """Of plain numbers a plain number comes, weak ones staying weak beside float32."""
+    assert ndgrad.add(1, 2) == 3
+    assert ndgrad.exp(0.0) == 1.0
+    assert ndgrad.maximum(np.float32(1), 2.5).dtype == np.float32
+    assert ndgrad.sum([[1, 2], [3, 4]], axis=0).tolist() == [4, 6]
+
+
+# Dtypes.
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_single_numbers_stay_single(name: str) -> None:
+    """Of float32 operands each result and each gradient is float32; the rule named `astype` is told another."""
+    rule = ndgrad.astype if name == "astype" else RULES[name]
+    assert {a.dtype for a in outcome(rule, name, np.float32)} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"split", "astype"}))
+def test_pullbacks_keep_the_cotangents_dtype(name: str) -> None:
+    """They compute in float32 themselves: the engine, which would cut double numbers down, is not needed for it."""
+    rule = RULES[name]
+    operands, bound = call_of(name, np.float32)
+    y = rule.forward(*operands, **bound)
+    if rule.keep:
+        y, bound["kept"] = y
+    for position, operand in enumerate(operands):
+        where = {"position": position} if rule.variadic else {}
+        pullback = rule.pullbacks[0 if rule.variadic else position]
+        if pullback and isinstance(operand, np.ndarray):
+            assert pullback(np.ones_like(y), y, *operands, **bound, **where).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.keep])
+def test_what_is_kept_can_be_computed_again(name: str) -> None:
+    """`keep` gives what `forward` gave beside its result."""
+    rule = RULES[name]
+    operands, bound = call_of(name)
+    y, kept = rule.forward(*operands, **bound)
+    assert rule.keep
+    # Both ways end in a few roundings of numbers up to 3; what is kept may be small.
+    np.testing.assert_allclose(rule.keep(y, *operands, **bound), kept, rtol=1e-14, atol=1e-15, strict=True)
+
+
+# Errors.
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (ndgrad.exp, "exp takes 1 operand, but got 0"),
+        (lambda: ndgrad.exp(1.0, 2.0), "exp takes 1 operand, but got 2"),
+        (lambda: ndgrad.add(1.0), "add takes 2 operands, but got 1"),
+        (lambda: ndgrad.matmul(X, X, X), "matmul takes 2 operands, but got 3"),
+        (lambda: Value(1.0).tanh(2.0), "tanh takes 1 operand, but got 2"),
+        (lambda: ndgrad.exp("text"), "exp"),
+        (lambda: np.multiply(Value(1.0), 2.0, where=[True]), "multiply.*where"),
+        (ndgrad.sum, "sum"),
+        (lambda: ndgrad.sum(X, 0, 1), "sum"),
+        (lambda: np.sum(Value(1.0), dtype=np.float32), "sum.*dtype"),
+        (lambda: Value(1.0).reshape(1, order="F"), "reshape.*order"),
+    ],
+)
+def test_calls_that_do_not_fit(call: Callable[[], Any], says: str) -> None:
+    """Too few or too many operands, or an option that the rule has not: the error names the rule."""
+    with pytest.raises(TypeError, match=says):
+        call()
+
+
+@pytest.mark.parametrize("operand", [None, "text", object(), {1.0}, 1j, np.array(1j), np.array(["a"]), [None]])
+@pytest.mark.parametrize("name", ["add", "matmul", "maximum", "where"])
+def test_operands_that_are_no_numbers(name: str, operand: Any) -> None:
+    """Beside a Value there must be real numbers, from whichever side."""
+    condition = (True,) if name == "where" else ()
+    for operands in ((Value([1.0]), operand), (operand, Value([1.0]))):
+        with pytest.raises(TypeError, match=r"operand must be a number|real numbers"):
+            RULES[name](*condition, *operands)
+
+
+# A row.
+
+
+def test_a_new_row() -> None:
+    """One row makes a rule: its table gives it a name, and operands of any type that records take it over."""
+    table = ModuleType("table")
+    table.cube = Rule(lambda x: x**3, lambda g, y, x: g * 3 * x**2)  # type: ignore[attr-defined]
+    ((name, rule),) = named(table)
+    x = Value([1.0, 2.0])
+    y = rule(x)
+    y.backward([1.0, 10.0])
+    assert (name, rule.symbol, y._op) == ("cube", "cube", "cube")
+    assert rule(np.array([1.0, 2.0])).tolist() == y.data.tolist() == [1.0, 8.0]
+    assert x.grad.tolist() == [3.0, 120.0]
+
+
+def test_an_operand_that_records_is_asked_first() -> None:
+    """The rule hands itself, the operands and its options to the first operand that has `__apply_rule__`."""
+
+    class Recorder:
+        def __apply_rule__(self, rule: Rule, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
+            return rule.__name__, operands, options
+
+    recorder = Recorder()
+    assert ndgrad.sum(recorder, axis=1) == ("sum", (recorder,), {"axis": 1, "keepdims": False})
+    assert ndgrad.add(2.0, recorder) == ("add", (2.0, recorder), {})
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_symbols_are_short(name: str) -> None:
+    """What pictures show of a rule is a sign for the operators, and its name for all others."""
+    signs = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@", "getitem": "[]"}
+    assert RULES[name].symbol == {**signs, "negative": "neg", "positive": "pos"}.get(name, name)
