@@ -10,7 +10,7 @@ from reference.report import text
 
 
 def check_engine(engine: Engine, ops: Sequence[str] | None = None, profile: str = "quick", seed: int = 0) -> list[str]:
-    """Compare an engine with PyTorch, and say what is wrong with it: one text for each op that fails, none if all agree.
+    """Compare an engine with PyTorch, and say what is wrong: one text for each op that fails, none if all agree.
 
     Args:
         engine: any engine; `reference.engines.TapeEngine` makes one of four small methods.

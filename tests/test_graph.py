@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
-import threading
 import time
 import unicodedata
 import webbrowser
@@ -70,7 +68,7 @@ class Drawing:
 
     texts: dict[str, list[str]]
     cells: dict[str, int]
-    edges: Counter[tuple[str, ...]]
+    edges: Counter[tuple[str, str]]
 
     def boxes(self) -> list[list[str]]:
         """The texts of the boxes of Values."""
@@ -90,7 +88,8 @@ def drawn(picture: Any) -> Drawing:
             drawing.texts[title] = [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
             drawing.cells[title] = 1 + len(group.findall(f".//{SVG}polyline"))  # the lines between them
         if group.get("class") == "edge":
-            drawing.edges[tuple(title.split("->"))] += 1
+            tail, head = title.split("->")
+            drawing.edges[tail, head] += 1
     return drawing
 
 
