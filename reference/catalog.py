@@ -214,11 +214,12 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _softplus(x: Tensor) -> Tensor:
-    """softplus(x) = log(exp(0) + exp(x)): PyTorch's own softplus gives `x` itself above 20, and is off by 1e-9."""
-    return torch.logaddexp(torch.zeros_like(x), x)
+    """Above its threshold of 20 PyTorch leaves out log1p(exp(-x)), which is put back here."""
+    high = torch.where(x > 20, x, torch.full_like(x, 20))  # noqa: PLR2004 - so that nothing overflows below
+    return torch.where(x > 20, high + torch.log1p(torch.exp(-high)), F.softplus(x))  # noqa: PLR2004
 
 
-_SOFTPLUS = "mirrored by logaddexp(0, x): PyTorch's softplus leaves out log1p(exp(-x)) above 20, up to 2e-9"
+_SOFTPLUS = "PyTorch leaves out log1p(exp(-x)) above 20, up to 2e-9; the mirror puts it back"
 _LOGSUMEXP = "PyTorch's gradient exp(x - y) loses digits where x is large; the probabilities themselves do not"
 
 # fmt: off

@@ -420,7 +420,7 @@ class TestLabels:
 
     @example(labels=NASTY)
     @FEWER
-    @given(labels=st.lists(LABELS, min_size=1, max_size=10))
+    @given(labels=st.lists(LABELS, min_size=1, max_size=20))
     def test_any_label(self, labels: list[str]) -> None:
         """Whatever a label holds, it is read as it was written, and changes nothing else in the picture."""
         drawing = drawn(draw_dot(together(*(named(Value(2.0, label) * 3.0, label) for label in labels))))

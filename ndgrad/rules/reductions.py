@@ -96,8 +96,9 @@ def _std(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
 
 
 def _std_pullback(g: Any, y: Any, x: Any, **options: Any) -> Any:
-    """By way of the variance. A spread of 0 has a kink: its slope is taken as 0."""
-    return _var_pullback(np.where(np.equal(y, 0), 0.0, g / (2 * y)), y, x, **options)
+    """By way of the variance. A spread of 0 has a kink: its slope is taken as 0, and nothing is divided by it."""
+    flat = np.equal(y, 0)
+    return _var_pullback(np.where(flat, 0.0, g / np.where(flat, 1.0, 2 * y)), y, x, **options)
 
 
 def _prod_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:

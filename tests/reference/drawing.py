@@ -12,6 +12,7 @@ from reference.source import Seeded, Unsuited
 EXPRESSIONS = "expressions"  # where an op's name stands for programs of any ops
 
 
+@cache
 def drawn(seed: str, op: str, number: int) -> Program | None:
     """Draw program `number` of a seed with `op` in it, or of any ops; None where nothing came of the choices."""
     try:
@@ -20,7 +21,6 @@ def drawn(seed: str, op: str, number: int) -> Program | None:
         return None
 
 
-@cache
 def sample(op: str, number: int) -> tuple[Program, ...]:
     """Draw the first programs for an op, the same in each run. Those that came to nothing are left out."""
     return tuple(program for i in range(number) if (program := drawn("sample", op, i)))

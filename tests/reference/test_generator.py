@@ -1,0 +1,473 @@
+"""The generator reaches what it promises, and how often: shares of some four thousand programs drawn from one seed.
+
+Each threshold is about half of what was measured, which stands beside it. The programs are the same in each run, so a
+share changes when the generator does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference.catalog import CATALOG
+from reference.engines import NdgradEngine, TorchEngine
+from reference.generator import draw_program
+from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step
+from reference.source import Seeded
+from tests.reference.drawing import EXPRESSIONS, drawn, everything, sample
+
+TORCH, NDGRAD = TorchEngine(), NdgradEngine()
+
+BINARY = [op for op, row in CATALOG.items() if row.plan.slots > 1]
+REFUSING = [op for op, row in CATALOG.items() if row.spoilt is not None]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def finished() -> list[Program]:
+    """All programs but those that must be refused."""
+    return [program for program in everything() if program.cotangent is not None]
+
+
+def percent(what: Callable[[Program], Any], programs: list[Program]) -> float:
+    """Of how many programs in a hundred something holds."""
+    return 100 * sum(map(bool, map(what, programs))) / len(programs)
+
+
+def arrays(program: Program) -> list[Operand]:
+    """The operands that are arrays."""
+    return [o for o in program.operands if o.kind != NUMBER]
+
+
+def met(program: Program, holds: Callable[[Array], Any]) -> bool:
+    """Whether something holds of the numbers of some operand, flattened."""
+    return any(bool(np.any(holds(o.data.ravel()))) for o in program.operands)
+
+
+def uses(program: Program) -> list[int]:
+    """How often each leaf is used."""
+    counts = Counter(i for step in program.steps for i in step.inputs)
+    return [counts[i] for i, o in enumerate(program.operands) if o.kind == LEAF]
+
+
+def steps_of(op: str, programs: list[Program]) -> Iterator[Step]:
+    """The steps of one op."""
+    for program in programs:
+        yield from (step for step in program.steps if step.op == op)
+
+
+# What programs are like.
+
+
+def cotangent(program: Program) -> Array:
+    """The cotangent of a program that has one."""
+    assert program.cotangent is not None
+    return program.cotangent
+
+
+def largest(program: Program) -> float:
+    """The largest number of the cotangent."""
+    return float(np.max(np.abs(cotangent(program)), initial=0.0))
+
+
+def repeats(program: Program) -> bool:
+    """Whether a step has the same operand twice."""
+    return any(len({*step.inputs}) < len(step.inputs) for step in program.steps)
+
+
+def is_constant(kind: str) -> Callable[[Program], bool]:
+    """Whether a program has a constant array of this kind of dtype."""
+    return lambda program: any(o.kind == ARRAY and o.data.dtype.kind == kind for o in program.operands)
+
+
+def is_number(kind: type) -> Callable[[Program], bool]:
+    """Whether a program has a Python number of this type."""
+    return lambda program: any(o.kind == NUMBER and type(o.array) is kind for o in program.operands)
+
+
+def has_shape(holds: Callable[[tuple[int, ...]], bool]) -> Callable[[Program], bool]:
+    """Whether some operand's shape is such."""
+    return lambda program: any(holds(o.data.shape) for o in arrays(program))
+
+
+def stretched(program: Program) -> bool:
+    """Whether a step has two operands of which one has an axis of length 1 where the other's is longer."""
+    shapes = {i: o.data.shape for i, o in enumerate(program.operands)}
+    pairs = [
+        (shapes[i], shapes[j]) for step in program.steps for i, j in zip(step.inputs, step.inputs[1:], strict=False)
+        if i in shapes and j in shapes
+    ]  # fmt: skip
+    return any(1 in (m, n) and m != n for a, b in pairs for m, n in zip(a[::-1], b[::-1], strict=False))
+
+
+def tied(program: Program) -> bool:
+    """Whether an operand of four numbers or more holds but two different ones."""
+    return any(o.data.size >= 4 and np.unique(o.data).size <= 2 for o in program.operands if o.data.dtype.kind == "f")
+
+
+def has_layout(layout: str) -> Callable[[Program], bool]:
+    """Whether an operand of several rows has this layout."""
+    return lambda program: any(o.layout == layout and o.data.ndim and len(o.data) > 1 for o in arrays(program))
+
+
+def dtypes(program: Program) -> set[str]:
+    """The dtypes of the leaves."""
+    return {str(o.data.dtype) for o in program.leaves}
+
+
+# fmt: off
+PROMISED: list[tuple[str, Callable[[Program], Any], float]] = [
+    # programs with                             such that                                  percent at least; measured
+    ("a tiny cotangent",                        lambda p: 0 < largest(p) < 1e-6,                           2.5),  # 5
+    ("a huge cotangent",                        lambda p: largest(p) > 1e5,                                2.4),  # 4.8
+    ("an operand twice in a step",              repeats,                                                   2.8),  # 5.6
+    ("a leaf used twice or more",               lambda p: max(uses(p)) >= 2,                               6.8),  # 14
+    ("a leaf used twelve times",                lambda p: max(uses(p)) >= 12,                             0.55),  # 1.1
+    ("a constant array",                        is_constant("f"),                                          4.6),  # 9.2
+    ("a constant array of integers",            is_constant("i"),                                         0.42),  # 0.85
+    ("a constant array of booleans",            is_constant("b"),                                         0.46),  # 0.92
+    ("a Python float",                          is_number(float),                                         0.74),  # 1.5
+    ("a Python int",                            is_number(int),                                           0.13),  # 0.27
+    ("an operand of no axes",                   has_shape(lambda s: s == ()),                              7.6),  # 15
+    ("an operand of one axis",                  has_shape(lambda s: len(s) == 1),                         13.4),  # 27
+    ("an operand of two axes",                  has_shape(lambda s: len(s) == 2),                         18.0),  # 36
+    ("an operand of three axes",                has_shape(lambda s: len(s) == 3),                         17.4),  # 35
+    ("an operand of four axes",                 has_shape(lambda s: len(s) == 4),                          7.1),  # 14
+    ("an empty operand",                        has_shape(lambda s: 0 in s),                               1.1),  # 2.3
+    ("a square operand",                        has_shape(lambda s: len(s) > 1 and len({*s}) == 1 < s[0]),  8.6),  # 17
+    ("an operand whose lengths all differ",     has_shape(lambda s: len(s) > 1 and len({*s}) == len(s)),  20.4),  # 41
+    ("an axis of length 1",                     has_shape(lambda s: 1 in s),                              21.0),  # 42
+    ("an axis of length 1 that is stretched",   stretched,                                                 3.6),  # 7.2
+    ("0",                                       lambda p: met(p, lambda x: (x == 0) & ~np.signbit(x)),     2.9),  # 5.9
+    ("-0",                                      lambda p: met(p, lambda x: (x == 0) & np.signbit(x)),      2.8),  # 5.6
+    ("1",                                       lambda p: met(p, lambda x: x == 1),                       15.0),  # 30
+    ("1e-12",                                   lambda p: met(p, lambda x: abs(abs(x) - 1e-12) < 1e-18),   4.2),  # 8.5
+    ("1000",                                    lambda p: met(p, lambda x: x == 1000),                     2.7),  # 5.5
+    ("-1000",                                   lambda p: met(p, lambda x: x == -1000),                    2.6),  # 5.3
+    ("infinity",                                lambda p: met(p, np.isposinf),                            0.76),  # 1.5
+    ("-infinity",                               lambda p: met(p, np.isneginf),                            0.66),  # 1.3
+    ("NaN",                                     lambda p: met(p, np.isnan),                               0.62),  # 1.2
+    ("many ties",                               tied,                                                      3.1),  # 6.2
+    ("Fortran's layout",                        has_layout("F"),                                           6.1),  # 12
+    ("strides below 0",                         has_layout("reversed"),                                    5.9),  # 12
+    ("a stride of 0",                           has_layout("repeated"),                                    3.0),  # 6
+    ("double precision alone",                  lambda p: dtypes(p) == {"float64"},                       33.0),  # 66
+    ("single precision alone",                  lambda p: dtypes(p) == {"float32"},                       14.9),  # 30
+    ("both precisions",                         lambda p: len(dtypes(p)) == 2,                             2.0),  # 4.1
+    ("directions, to be differentiated twice",  lambda p: p.directions,                                    9.5),  # 19
+    ("one step",                                lambda p: len(p.steps) == 1,                               9.6),  # 19
+    ("eight steps or more",                     lambda p: len(p.steps) >= 8,                               3.1),  # 6.2
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("kind", "is_such", "at_least"), PROMISED, ids=[kind for kind, *_ in PROMISED])
+def test_programs_of_each_kind_are_drawn(kind: str, is_such: Callable[[Program], Any], at_least: float) -> None:
+    """Each promise of what programs contain is kept, and how often."""
+    share = percent(is_such, finished())
+    assert share >= at_least, f"{kind}: {share:.2g} %"
+
+
+def test_a_leaf_is_used_once_to_twelve_times() -> None:
+    """Each number of uses is met in at least 14 programs of some 4,100 (29, for four uses)."""
+    counts = Counter(max(uses(program)) for program in finished())
+    assert all(counts[number] >= 14 for number in range(1, 13)), counts
+
+
+def test_a_cotangent_is_never_ones() -> None:
+    """None of several numbers is ones all over, and of 100 at most one is uniform (0.26)."""
+    several = [program for program in finished() if cotangent(program).size > 1]
+    assert len(several) > 2_000
+    assert percent(lambda p: np.unique(cotangent(p)).size == 1, several) < 1
+    assert not percent(lambda p: (cotangent(p) == 1).all(), several)
+
+
+def test_a_cotangent_of_one_number_is_seldom_1() -> None:
+    """At most 5 of 100 (2.1), that is, as often as any other simple number."""
+    single = [program for program in finished() if cotangent(program).size == 1]
+    assert len(single) > 600
+    assert percent(lambda p: cotangent(p).item() == 1, single) < 5
+
+
+def test_cotangents_and_directions_fit() -> None:
+    """A cotangent has the result's shape and dtype, a direction its leaf's."""
+    for program in sample(EXPRESSIONS, 200):
+        if program.cotangent is None:
+            continue
+        result = TORCH.run(program).values[-1]
+        assert (program.cotangent.shape, program.cotangent.dtype) == (result.shape, result.dtype)
+        for leaf, direction in zip(program.leaves, program.directions, strict=False):
+            assert (direction.shape, direction.dtype) == (leaf.data.shape, leaf.data.dtype)
+        assert len(program.directions) in (0, len(program.leaves))
+
+
+def test_every_value_is_used() -> None:
+    """What the result does not depend on is left out: each operand and each step but the last is some step's input."""
+    for program in everything():
+        used = {i for step in program.steps for i in step.inputs}
+        assert used == set(range(program.result))
+        assert program.leaves
+
+
+# Where an op stands.
+
+
+def places(program: Program, op: str) -> tuple[bool, bool]:
+    """Whether an op is met after other steps, and whether after them and before others at once."""
+    count = len(program.operands)
+    after = mid = False
+    for i, step in enumerate(program.steps, count):
+        if step.op == op and any(j >= count for j in step.inputs):
+            after = True
+            mid |= any(i in later.inputs for later in program.steps)
+    return after, mid
+
+
+def around(op: str, number: int = 60) -> list[Program]:
+    """The programs drawn for an op, but those that must be refused."""
+    return [program for program in sample(op, number) if program.cotangent is not None]
+
+
+@pytest.mark.parametrize("op", CATALOG)
+def test_an_op_stands_in_mid_program(op: str) -> None:
+    """Of some sixty programs one at least has steps before it and after it (3, for max, to 17)."""
+    assert all(any(step.op == op for step in program.steps) for program in around(op))
+    assert sum(places(program, op)[1] for program in around(op)) >= 1
+
+
+def test_ops_stand_in_mid_program() -> None:
+    """Of all programs 6 in 100 (13) have steps before and after the op that they were drawn for."""
+    inside = [places(program, op)[1] for op in CATALOG for program in around(op)]
+    assert 100 * sum(inside) / len(inside) >= 6
+
+
+@pytest.mark.parametrize("op", CATALOG)
+def test_every_kind_of_operand_stands_in_every_slot(op: str) -> None:
+    """A leaf and a step's result in each; in an op of several operands also a constant in each."""
+    slots: set[tuple[int, str]] = set()
+    for program in everything():
+        for step in program.steps:
+            if step.op == op:
+                kinds = [o.kind for o in program.operands]
+                slots |= {(slot, kinds[i] if i < len(kinds) else "step") for slot, i in enumerate(step.inputs)}
+    wanted = [LEAF, "step", ARRAY] if op in BINARY else [LEAF, "step"]
+    assert slots >= {(slot, kind) for slot in range(CATALOG[op].plan.slots) for kind in wanted}
+
+
+@pytest.mark.parametrize("op", BINARY)
+def test_an_op_meets_the_same_operand_twice(op: str) -> None:
+    """As in `x * x` and `x @ x`: once at least (2, for products of matrices, to 57, for `stack`)."""
+    assert any(len({*step.inputs}) < len(step.inputs) for step in steps_of(op, finished()))
+
+
+@pytest.mark.parametrize("op", [op for op in BINARY if op not in ("matmul", "concatenate", "stack")])
+def test_an_op_meets_python_numbers(op: str) -> None:
+    """As in `2 * x` and `x ** 3`, wherever an operand may have no axes: once at least in all programs."""
+    assert any(
+        i < len(program.operands) and program.operands[i].kind == NUMBER
+        for program in finished() for step in program.steps if step.op == op for i in step.inputs
+    )  # fmt: skip
+
+
+# Options, in programs.
+
+
+def options_of(op: str, name: str) -> list[Any]:
+    """What an option is in the programs drawn for an op."""
+    return [step.options[name] for step in steps_of(op, around(op))]
+
+
+@pytest.mark.parametrize("op", ["sum", "mean", "prod", "var", "std", "max", "min", "logsumexp"])
+def test_reductions_meet_every_kind_of_axis(op: str) -> None:
+    """None, from either end, several, none of them; the axes kept or not."""
+    axes = options_of(op, "axis")
+    assert None in axes
+    assert () in axes
+    assert any(isinstance(axis, int) and axis >= 0 for axis in axes)
+    assert any(isinstance(axis, int) and axis < 0 for axis in axes)
+    assert any(isinstance(axis, tuple) and len(axis) > 1 for axis in axes)
+    assert {*options_of(op, "keepdims")} == {False, True}
+
+
+def test_transposes_meet_cycles() -> None:
+    """Of some sixty 4 at least permute their axes so that doing it twice does not undo it (8)."""
+    given = [[a % len(axes) for a in axes] for axes in options_of("transpose", "axes") if axes]
+    assert sum([axes[a] for a in axes] != sorted(axes) for axes in given) >= 4
+
+
+def test_indices_meet_everything() -> None:
+    """Slices backwards, repeats and aliases in arrays, masks, numbers from the end, new axes."""
+    entries = [entry for index in options_of("getitem", "index") for entry in index]
+    whole = [entry for entry in entries if isinstance(entry, np.ndarray)]
+    assert any(isinstance(entry, slice) and (entry.step or 1) < 0 for entry in entries)
+    assert any(isinstance(entry, slice) and (entry.step or 1) > 1 for entry in entries)
+    assert any(entry.dtype.kind == "i" and np.unique(entry).size < entry.size for entry in whole)
+    assert any(entry.dtype == bool for entry in whole)
+    assert any(isinstance(entry, int) and entry < 0 for entry in entries)
+    assert None in entries
+    assert Ellipsis in entries
+
+
+# Kinks and ties.
+
+
+def ties(x: Array, best: Any, axis: Any) -> Array:
+    """How many numbers of each reduced group reach its extreme."""
+    axis = axis if x.ndim else None
+    return np.asarray((x == best(x, axis=axis, keepdims=True)).sum(axis=axis))
+
+
+# fmt: off
+KINKS: dict[str, Callable[..., Any]] = {
+    # whether some number of the operands lies at the op's kink
+    "abs":        lambda x: x == 0,
+    "relu":       lambda x: x == 0,
+    "leaky_relu": lambda x, *, negative_slope: x == 0,
+    "maximum":    lambda a, b: a == b,
+    "minimum":    lambda a, b: a == b,
+    "clip":       lambda x, low, high: (x == low) | (x == high),
+    "power":      lambda a, b: (a == 0) | (b == 0),
+    "max":        lambda x, *, axis, keepdims: ties(x, np.max, axis) > 1,
+    "min":        lambda x, *, axis, keepdims: ties(x, np.min, axis) > 1,
+    "std":        lambda x, *, axis, keepdims, ddof: np.std(x, axis=axis if x.ndim else None) == 0,
+}
+# fmt: on
+
+
+def inputs_of(op: str, number: int) -> Iterator[tuple[Step, list[Array]]]:
+    """The steps of an op in the programs drawn for it, with the values that they meet."""
+    for program in around(op, number):
+        values = [*(np.asarray(o.array) for o in program.operands), *TORCH.run(program).values]
+        yield from ((step, [values[i] for i in step.inputs]) for step in program.steps if step.op == op)
+
+
+def test_each_op_with_a_kink_is_asked_for_it() -> None:
+    """The table above leaves out none."""
+    assert sorted(KINKS) == sorted(op for op, row in CATALOG.items() if row.kinks)
+
+
+@pytest.mark.parametrize("op", KINKS)
+def test_kinks_and_ties_are_met(op: str) -> None:
+    """Of 100 steps 3 at least lie at the op's kink (5.6, for leaky_relu, to 46, for clip)."""
+    steps = [(step, values) for step, values in inputs_of(op, 200) if all(x.size for x in values)]
+    with np.errstate(all="ignore"):
+        kinks = [bool(np.any(KINKS[op](*values, **step.options))) for step, values in steps]
+    assert 100 * sum(kinks) / len(kinks) >= 3
+
+
+@pytest.mark.parametrize("op", ["max", "min"])
+def test_ties_differ_from_row_to_row(op: str) -> None:
+    """Of 200 programs 4 at least have groups in which different numbers of numbers share the extreme (18 and 10)."""
+    best = getattr(np, op)
+    groups = [ties(x[0], best, step.options["axis"]) for step, x in inputs_of(op, 200) if x[0].size]
+    assert sum(np.unique(counts).size > 1 for counts in groups) >= 4
+
+
+# What must be refused.
+
+
+@pytest.mark.parametrize("op", REFUSING)
+def test_programs_that_must_be_refused_are_refused(op: str) -> None:
+    """Some are met among 100 (1 to 9), and both engines refuse each of them at its last step, before any pass back."""
+    refused = [program for program in sample(op, 100) if program.cotangent is None]
+    assert refused
+    for program in refused:
+        for engine in (TORCH, NDGRAD):
+            outcome = engine.run(program)
+            assert outcome.error is not None, f"{engine.name} accepts {program}"
+            assert len(outcome.values) == len(program.steps) - 1
+            assert str(outcome.error)
+
+
+def test_all_other_programs_are_accepted() -> None:
+    """PyTorch and ndgrad run each program that is not meant to be refused."""
+    for program in sample(EXPRESSIONS, 200):
+        if program.cotangent is not None:
+            assert TORCH.run(program).error is None, str(program)
+            assert NDGRAD.run(program).error is None, str(program)
+
+
+# What would be wasted.
+
+
+@pytest.mark.parametrize("op", [*CATALOG, EXPRESSIONS])
+def test_choices_seldom_come_to_nothing(op: str) -> None:
+    """Of 60 at most 5 (3, for squeeze); of a thousand expressions none."""
+    assert 60 - len(sample(op, 60)) <= 5
+
+
+def test_results_are_seldom_nan() -> None:
+    """Of 100 results at most 3 are NaN all over (1.1): then nothing would be compared."""
+    results = [TORCH.run(program).values[-1] for program in finished()[::5]]
+    assert 100 * sum(bool(np.isnan(y).all()) and y.size > 0 for y in results) / len(results) <= 3
+
+
+def test_numbers_are_short() -> None:
+    """All ordinary numbers have six characters or fewer; of all that are drawn, 98 in 100 (99.3), the longest seven."""
+    lengths = Counter(len(str(x)) for program in finished() for o in program.operands for x in o.data.ravel())
+    assert max(lengths) <= 7
+    assert sum(count for length, count in lengths.items() if length <= 6) >= 0.98 * lengths.total()
+
+
+def test_programs_are_short() -> None:
+    """Half of them are lines of 450 characters or fewer (223)."""
+    assert float(np.median([len(str(program)) for program in finished()])) <= 450
+
+
+@pytest.mark.parametrize("op", CATALOG)
+def test_most_programs_compare_something(op: str) -> None:
+    """Of 100 results 60 at least have numbers in them (70, for getitem; 78, for split; all others above 90)."""
+    assert percent(lambda p: cotangent(p).size, around(op)) >= 60
+
+
+# Program i depends on the seed and i alone.
+
+
+def fingerprint(places: list[tuple[str, int]]) -> str:
+    """What the programs at these places say, together."""
+    lines = [str(drawn("pure", op, i)) for op, i in sorted(places)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def test_a_program_is_the_same_in_any_order() -> None:
+    """Drawn forwards, backwards, and with others in between."""
+    places = [(op, i) for op in (*list(CATALOG)[::6], EXPRESSIONS) for i in range(5)]
+    forwards = {place: str(drawn("order", *place)) for place in places}
+    backwards = {place: str(drawn("order", *place)) for place in places[::-1]}
+    assert forwards == backwards
+    assert len({*forwards.values()}) > 0.9 * len(places)
+
+
+PRINT = """
+import sys
+sys.path[:0] = sys.argv[1:2]
+from tests.reference.test_generator import PLACES, fingerprint
+print(fingerprint(PLACES))
+"""
+PLACES = [(op, i) for op in ("sum", "getitem", "where", EXPRESSIONS) for i in range(10)]
+
+
+def test_a_program_is_the_same_in_another_process() -> None:
+    """Whatever the seed of Python's own hashes is there."""
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    there = subprocess.run([sys.executable, "-c", PRINT, root], env=environment, capture_output=True, check=True)
+    assert there.stdout.decode().strip() == fingerprint(PLACES)
+
+
+def test_a_focus_and_other_ops_are_kept_to() -> None:
+    """Steps are of the op that is asked for and of the ops that are given, and of no others."""
+    used: set[str] = set()
+    for i in range(300):
+        program = draw_program(Seeded("ops", i), "tanh", ["tanh", "sum", "matmul"])
+        used |= {step.op for step in program.steps}
+    assert used == {"tanh", "sum", "matmul"}

@@ -1,0 +1,165 @@
+"""Hypothesis draws what the generator draws, keeps to what it is asked for, and shrinks it to what can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import strategies as st
+from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
+
+from reference import strategies
+from reference.catalog import CATALOG
+from reference.generator import draw_program
+from reference.program import Program
+from reference.source import Seeded, Source, Unsuited
+from reference.strategies import programs
+
+# The same examples in each run: where shrinking ends depends on where it begins.
+SAME = settings(
+    max_examples=2_000, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+def smallest(op: str, holds: Callable[[Program], bool]) -> Program:
+    """What Hypothesis makes of the programs for an op for which something holds."""
+    return find(programs(op), lambda program: program.cotangent is not None and holds(program), settings=SAME)
+
+
+# Shrinking.
+
+
+@pytest.mark.parametrize("op", ["tanh", "multiply", "power", "sum", "clip", "getitem", "concatenate", "reshape"])
+def test_what_fails_for_an_op_shrinks_to_the_op(op: str) -> None:
+    """To one step, with no more operands than the op needs, and at most one number in each."""
+    program = smallest(op, lambda program: any(step.op == op for step in program.steps))
+    assert [step.op for step in program.steps] == [op]
+    assert len(program.operands) == (1 if op == "concatenate" else CATALOG[op].plan.slots)
+    assert all(operand.data.size <= 1 for operand in program.operands)
+
+
+@pytest.mark.parametrize(
+    ("holds", "line"),
+    [
+        (lambda p: any((o.data < 0).any() for o in p.operands), "x=f8(-1.0); a=tanh(x); back(a,f8(1.0))"),
+        (lambda p: any((o.data == 3).any() for o in p.operands), "x=f8(3.0); a=tanh(x); back(a,f8(1.0))"),
+        (lambda p: any(o.layout == "F" for o in p.operands), 'x=f8(1.0,layout="F"); a=tanh(x); back(a,f8(1.0))'),
+        (lambda p: any(o.data.dtype == np.float32 for o in p.operands), "x=f4(1.0); a=tanh(x); back(a,f4(1.0))"),
+        (lambda p: bool(p.directions), "x=f8(1.0); a=tanh(x); back(a,f8(1.0),along=(f8(1.0),))"),
+    ],
+    ids=["negative", "3", "layout", "dtype", "second order"],
+)
+def test_only_what_matters_is_left(holds: Callable[[Program], bool], line: str) -> None:
+    """A number, a layout, a dtype or directions that a failure needs stay; all else becomes what is simplest."""
+    assert str(smallest("tanh", holds)) == line
+
+
+# A replay.
+
+
+@pytest.mark.parametrize("op", ["tanh", "where", "getitem", "pad", None])
+@pytest.mark.parametrize("number", range(4))
+def test_recorded_choices_give_the_same_program(op: str | None, number: int) -> None:
+    """What a bulk run noted of a program, Hypothesis draws again: it can start from there."""
+    source = Seeded("replay", op, number)
+    line = str(draw_program(source, op))
+    database, seen = InMemoryExampleDatabase(), list[str]()
+
+    def note(program: Program) -> bool:
+        seen.append(str(program))
+        return True
+
+    database.save(b"key", choices_to_bytes(source.choices))
+    again = settings(SAME, derandomize=False, database=database, phases=[Phase.reuse])
+    assert str(find(programs(op), note, settings=again, database_key=b"key")) == line
+    assert seen[0] == line
+
+
+# What is drawn.
+
+
+@given(programs("tanh"))
+def test_a_focus_stands_in_each_program(program: Program) -> None:
+    """The op that was asked for is among the steps."""
+    assert any(step.op == "tanh" for step in program.steps)
+
+
+@given(programs(ops=["add", "subtract", "multiply", "tanh"]))
+def test_only_ops_that_are_given_are_used(program: Program) -> None:
+    """An engine that knows a few ops is asked for no others."""
+    assert {step.op for step in program.steps} <= {"add", "subtract", "multiply", "tanh"}
+
+
+def test_what_is_unsuited_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Choices of which nothing comes are rejected, and do not fail a test."""
+    program = draw_program(Seeded(0), "tanh")
+
+    def unsuited(source: Source, focus: str | None, ops: None) -> Program:
+        if source.integer(0, 1):
+            raise Unsuited
+        return program
+
+    monkeypatch.setattr(strategies, "draw_program", unsuited)
+    drawn: list[Program] = []
+
+    @settings(SAME, max_examples=20)
+    @given(st.tuples(programs(), st.integers()))
+    def collect(pair: tuple[Program, int]) -> None:
+        drawn.append(pair[0])
+
+    collect()
+    assert len(drawn) > 5
+    assert all(one is program for one in drawn)
+
+
+@pytest.fixture(name="drawn", scope="module")
+def _drawn() -> list[Program]:
+    programs_of_any_ops: list[Program] = []
+
+    @settings(SAME, max_examples=400, phases=[Phase.generate])
+    @given(programs())
+    def collect(program: Program) -> None:
+        programs_of_any_ops.append(program)
+
+    collect()
+    return programs_of_any_ops
+
+
+# fmt: off
+REACHED: list[tuple[str, Callable[[Program], bool], int]] = [
+    # programs that                  such that                                                            at least
+    ("must be refused",              lambda p: p.cotangent is None,                                              1),
+    ("are of second order",          lambda p: bool(p.directions),                                              15),
+    ("are in single precision",      lambda p: any(o.data.dtype == np.float32 for o in p.operands),             40),
+    ("have unusual layouts",         lambda p: any(o.layout != "C" for o in p.operands),                        40),
+    ("have zeros",                   lambda p: any((o.data == 0).any() for o in p.operands),                     4),
+    ("have infinities or NaN",       lambda p: any(not np.isfinite(o.data).all() for o in p.operands),           1),
+    ("have no uniform cotangent",    lambda p: p.cotangent is not None and np.unique(p.cotangent).size > 1,    120),
+    ("have four steps or more",      lambda p: len(p.steps) >= 4,                                               40),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("kind", "is_such", "at_least"), REACHED, ids=[kind for kind, *_ in REACHED])
+def test_hypothesis_reaches_what_the_generator_does(
+    kind: str, is_such: Callable[[Program], bool], at_least: int, drawn: list[Program]
+) -> None:
+    """Hypothesis has its own way of choosing, and repeats itself; of 400 programs some are of each kind all the same.
+
+    Thresholds are low: shares differ by a factor of four from one run of 400 to the next.
+    """
+    assert sum(map(is_such, drawn)) >= at_least, kind
+
+
+def test_cotangents_that_hypothesis_draws_are_seldom_ones(drawn: list[Program]) -> None:
+    """Of cotangents of several numbers at most 3 in 100 are ones all over: ones are where shrinking ends."""
+    several = [p.cotangent for p in drawn if p.cotangent is not None and p.cotangent.size > 1]
+    assert len(several) > 120
+    assert sum(bool((cotangent == 1).all()) for cotangent in several) <= 0.03 * len(several)
+
+
+def test_hypothesis_seldom_draws_a_program_twice(drawn: list[Program]) -> None:
+    """Of 400 programs 160 at least are different (210 to 230): most ways to choose lead to where others lead."""
+    assert len({str(program) for program in drawn}) >= 160
