@@ -214,12 +214,12 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _softplus(x: Tensor) -> Tensor:
-    """Above its threshold of 20 PyTorch leaves out log1p(exp(-x)), which is put back here."""
-    high = torch.where(x > 20, x, torch.full_like(x, 20))  # noqa: PLR2004 - so that nothing overflows below
-    return torch.where(x > 20, high + torch.log1p(torch.exp(-high)), F.softplus(x))  # noqa: PLR2004
+    """Above its threshold of 20 PyTorch leaves out log1p(exp(-x)); its logaddexp does not, but is poor far below 0."""
+    high = torch.where(x > 20, x, torch.full_like(x, 20))  # noqa: PLR2004 - so that logaddexp never meets those
+    return torch.where(x > 20, torch.logaddexp(torch.zeros_like(x), high), F.softplus(x))  # noqa: PLR2004
 
 
-_SOFTPLUS = "PyTorch leaves out log1p(exp(-x)) above 20, up to 2e-9; the mirror puts it back"
+_SOFTPLUS = "PyTorch leaves out log1p(exp(-x)) above 20, up to 2e-9: there the mirror is logaddexp(0, x)"
 _LOGSUMEXP = "PyTorch's gradient exp(x - y) loses digits where x is large; the probabilities themselves do not"
 
 # fmt: off
