@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad.engine import Value, pass_back
+from ndgrad.engine import Value, enable_grad, pass_back
 from ndgrad.rules import RULES
 
 
@@ -42,15 +42,17 @@ def _records(args: Sequence[Any]) -> bool:
 
 def _inputs(args: Sequence[Any]) -> list[Value]:
     """Fresh nodes, so that a function which also sees an argument from outside is not differentiated towards that."""
-    return [RULES["positive"](a) if isinstance(a, Value) and a.requires_grad else Value(_plain(a)) for a in args]
+    with enable_grad():
+        return [RULES["positive"](a) if isinstance(a, Value) and a.requires_grad else Value(_plain(a)) for a in args]
 
 
 def _plain(x: Any) -> Any:
-    return x.data if isinstance(x, Value) else x
+    """An array of its own, whoever writes into it."""
+    return x.data.copy() if isinstance(x, Value) else x
 
 
 def _evaluated(f: Callable[..., Any], inputs: Sequence[Value]) -> Any:
-    with _inside():
+    with _inside(), enable_grad():
         return f(*inputs)
 
 
@@ -59,7 +61,10 @@ def _pulled(y: Any, cotangent: Any, inputs: Sequence[Value], *, record: bool) ->
     found: dict[int, Any] = {}
     if isinstance(y, Value) and y.requires_grad:
         found = {id(v): g for v, g in pass_back(y, cotangent, create_graph=record, targets=inputs)}
-    return [found[id(x)] if id(x) in found else np.zeros_like(x.data) for x in inputs]
+    gradients = [found[id(x)] if id(x) in found else np.zeros_like(x.data) for x in inputs]
+    if not record:
+        return [np.array(g) for g in gradients]  # arrays of their own, whoever writes into them
+    return [g if isinstance(g, Value) else Value(g, requires_grad=False) for g in gradients]
 
 
 def _scalar(y: Any) -> Any:
@@ -134,7 +139,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     y = _evaluated(f, inputs)
     u = Value(np.zeros(np.shape(y), _dtype(y)))
     pulled = _pulled(y, u, inputs, record=True)
-    along = sum((p * t).sum() for p, t in zip(pulled, tangents, strict=True))
+    with enable_grad():
+        along = sum((p * t).sum() for p, t in zip(pulled, tangents, strict=True))
     (moved,) = _pulled(along, np.ones(()), [u], record=record)
     return (y if record else _plain(y)), moved
 
@@ -170,4 +176,9 @@ def hvp(f: Callable[..., Any], x: Any, vector: Any) -> Any:
     """Give the Hessian of `f` at `x` times a vector of `x`'s shape, without the Hessian."""
     if np.shape(vector) != np.shape(x):
         raise ValueError(f"vector has shape {np.shape(vector)}, but x has shape {np.shape(x)}")
-    return grad(lambda at: (grad(f)(at) * vector).sum())(x)
+    record = _records([x, vector])
+    at = _inputs([x])
+    slope = _evaluated(grad(f), at)
+    with enable_grad():
+        along = (slope * vector).sum()
+    return _pulled(along, np.ones(()), at, record=record)[0]

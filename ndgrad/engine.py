@@ -249,14 +249,14 @@ class Value:
             RuntimeError: nothing here requires a gradient; or data that a pullback needs was changed meanwhile.
             ValueError: the cotangent has another shape.
         """
-        cotangent = self._cotangent(gradient)
+        cotangent = self._cotangent(_plain(gradient) if not create_graph else gradient)
         if not self.requires_grad:
             raise RuntimeError(
                 f"backward() on a constant: nothing that {self._named()} was made of requires a gradient"
             )
-        arrived = [
-            (value, value._accumulated(grad)) for value, grad in pass_back(self, cotangent, create_graph=create_graph)
-        ]
+        gradients = pass_back(self, cotangent, create_graph=create_graph)
+        with enable_grad():
+            arrived = [(value, value._accumulated(grad)) for value, grad in gradients]
         for value, grad in arrived:
             value._grad = grad
 
@@ -271,9 +271,12 @@ class Value:
 
     def _accumulated(self, grad: Any) -> Any:
         """What this Value's gradient becomes. A leaf's is an array of its own: its user may write into it."""
-        if self._rule is not None or isinstance(grad, Value):
-            return grad if self._rule is not None or self._grad is None else self._grad + grad
-        return np.array(grad) if self._grad is None else self._grad + grad
+        if self._rule is not None:
+            return grad
+        if self._grad is not None:
+            total = self._grad + grad
+            return total if isinstance(total, Value) else np.asarray(total)
+        return RULES["positive"](grad) if isinstance(grad, Value) else np.array(grad)
 
     def _named(self) -> str:
         made = f"made by {self._rule.__name__}" if self._rule else "a leaf"
@@ -425,10 +428,10 @@ def _result(rule: Rule, operands: Operands, options: Mapping[str, Any], y: Any) 
         if operand.__class__ is Value and operand.requires_grad:
             break
     else:
-        return _constant(y)
+        return _constant(_own(rule, y))
     if _guarded and not _modes.recording:
-        return _constant(y)
-    if rule.views and y.base is not None:
+        return _constant(_own(rule, y))
+    if rule.views:
         y = y.view()
         y.flags.writeable = False  # to write into it would write into the operand as well
     value: Value = _new(Value)
@@ -442,6 +445,11 @@ def _result(rule: Rule, operands: Operands, options: Mapping[str, Any], y: Any) 
     value.label = ""
     value.requires_grad = True
     return value
+
+
+def _own(rule: Rule, y: np.ndarray) -> np.ndarray:
+    """A constant remembers no operand, so it may not share memory with one: a write there would go unnoticed."""
+    return y.copy() if rule.views else y
 
 
 _new = Value.__new__
@@ -509,7 +517,8 @@ def _real(data: Any) -> np.ndarray:
 
 def _copied(data: Any) -> np.ndarray:
     array = _real(data)
-    return np.array(array, dtype=array.dtype if array.dtype.kind == "f" else np.float64, order="C", subok=False)
+    dtype = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.float64
+    return np.array(array, dtype=dtype, order="C", subok=False)
 
 
 def _shown(constant: Any) -> np.ndarray:
@@ -561,17 +570,13 @@ def pass_back(
                 continue
             operands = node._operands
             options = node._options
-            if create_graph:
-                y: Any = node
-                values: Any = operands
-                if rule.keep is not None:
-                    options = {name: option for name, option in options.items() if name != "kept"}
-                    options["kept"] = rule.keep(y, *values, **options)
-            else:
-                y = node._data
-                values = [o._data if o.__class__ is Value else o for o in operands]
+            y: Any = node if create_graph else node._data
+            values: Any = operands if create_graph else [o._data if o.__class__ is Value else o for o in operands]
             if key < _latest_write or node._remembered is not None:
                 y, values = _unreadable_where_changed(node, y, values)
+            if create_graph and rule.keep is not None:
+                options = {name: option for name, option in options.items() if name != "kept"}
+                options["kept"] = rule.keep(y, *values, **options)
             for position, operand in enumerate(operands):
                 if operand.__class__ is not Value or not operand.requires_grad:
                     continue

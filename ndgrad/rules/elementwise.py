@@ -21,9 +21,10 @@ def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
 
 def _power(a: Any, b: Any) -> Any:
     """By the operator, which is fast for 2 and its like. For 0.5 NumPy may take the root, which is NaN at -inf."""
-    y = a**b
     half = b == 0.5  # noqa: PLR2004 - the one exponent that is not what it says
-    return y if half is False or not np.any(half) else np.where(half & np.equal(a, -np.inf), np.inf, y)
+    if half is not False and np.any(half) and isinstance(a, np.ndarray):
+        a = np.where(half & np.equal(a, -np.inf), np.inf, a)
+    return a**b
 
 
 def _sigmoid(x: Any) -> tuple[Any, Any]:
@@ -35,6 +36,12 @@ def _sigmoid(x: Any) -> tuple[Any, Any]:
     larger = 1.0 / (1.0 + e)
     smaller = e * larger
     return np.where(x < 0, smaller, larger), np.where(x < 0, larger, smaller)
+
+
+def _astype(x: Any, dtype: Any) -> Call:
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(f"dtype must be of floats, but is {np.dtype(dtype)}: nothing else has a gradient")
+    return (x,), {"dtype": np.dtype(dtype)}
 
 
 def _sign(x: Any) -> Any:
@@ -95,5 +102,5 @@ where         = Rule(lambda a, b, *, condition: np.where(condition, a, b),
                                    numpy=(np.where,), method=False)
 astype        = Rule(lambda x, *, dtype: x.astype(dtype),
                                    lambda g, y, x, *, dtype: g,
-                                   bind=lambda x, dtype: ((x,), {"dtype": np.dtype(dtype)}), numpy=(np.astype,))
+                                   bind=_astype, numpy=(np.astype,))
 # fmt: on

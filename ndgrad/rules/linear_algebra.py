@@ -41,7 +41,7 @@ def _columns(b: Any) -> int:
 def _dot_left(g: Any, y: Any, a: Any, b: Any) -> Any:
     """`dot` sums over the last axis of `a` and the last but one of `b`; the other axes stand side by side."""
     del y
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    if a.ndim == 0 or b.ndim == 0:
         return g * b
     if b.ndim == 1:
         return g[..., None] * b
@@ -50,7 +50,7 @@ def _dot_left(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 def _dot_right(g: Any, y: Any, a: Any, b: Any) -> Any:
     del y
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    if a.ndim == 0 or b.ndim == 0:
         return g * a
     rows = math.prod(a.shape[:-1])
     flat = a.reshape(rows, a.shape[-1])
@@ -64,6 +64,6 @@ def _dot_right(g: Any, y: Any, a: Any, b: Any) -> Any:
 #        forward            pullback to each operand: (g, y, a, b)
 matmul = Rule(np.matmul,    _matmul_left,  _matmul_right,  operator="matmul", symbol="@")
 dot    = Rule(np.dot,       _dot_left,     _dot_right)
-outer  = Rule(np.outer,     lambda g, y, a, b: (g @ np.reshape(b, -1)).reshape(np.shape(a)),
-                            lambda g, y, a, b: (np.reshape(a, -1) @ g).reshape(np.shape(b)))
+outer  = Rule(np.outer,     lambda g, y, a, b: (g @ b.reshape(-1)).reshape(a.shape),
+                            lambda g, y, a, b: (a.reshape(-1) @ g).reshape(b.shape))
 # fmt: on

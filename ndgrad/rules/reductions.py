@@ -65,7 +65,14 @@ def _sum(x: Any, *, axis: Any, keepdims: bool) -> Any:
 
 
 def _mean(x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    if x.dtype == np.float16:  # whose sums overflow at 65,504; NumPy, too, takes its means in single precision
+        return _mean(x.astype(np.float32), axis=axis, keepdims=keepdims).astype(np.float16)
     return _sum(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
+
+
+def _divided(g: Any, n: int) -> Any:
+    """Divide by a count, which may be more than half precision can hold."""
+    return g / (np.float64(n) if g.dtype == np.float16 else n)
 
 
 def _deviation(x: Any, axis: Axis) -> Any:
@@ -78,6 +85,9 @@ def _var(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
 
     With `ddof` numbers or fewer it divides by 0.
     """
+    if x.dtype == np.float16:
+        wide = _var(x.astype(np.float32), axis=axis, ddof=ddof, keepdims=keepdims)
+        return wide[0].astype(np.float16), wide[1].astype(np.float16)
     first = x[tuple(slice(1) if reduced else slice(None) for reduced in _reduced(x.shape, axis))]
     d = _deviation(x - np.where(np.isfinite(first), first, 0.0), axis)
     n = count(x.shape, axis)
@@ -130,20 +140,25 @@ def _running_product(x: Any) -> Any:
 
 
 def _extreme_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
-    """Shared equally among the numbers that reach the extreme."""
+    """Shared equally among the numbers that reach the extreme, which may be more than half precision can count."""
     del keepdims
     winners = np.equal(x, restore(y, x.shape, axis))
-    return restore(g, x.shape, axis) * winners / np.add.reduce(winners, axis=axis, keepdims=True, dtype=x.dtype)
+    dtype = np.float64 if x.dtype == np.float16 else x.dtype
+    return restore(g, x.shape, axis) * winners / np.add.reduce(winners, axis=axis, keepdims=True, dtype=dtype)
 
 
 def _logsumexp(x: Any, *, axis: Axis, keepdims: bool) -> tuple[Any, Any]:
-    """The largest number is taken out first, so that nothing overflows. Keeps each number's share of the sum."""
+    """The largest number is taken out first, so that nothing overflows. Keeps each number's share of the sum.
+
+    All but -inf is -inf, as a mask may make it: no reason to warn of the logarithm of 0.
+    """
     limit = np.finfo(x.dtype).max  # an infinite top would leave nothing but NaN
-    top = np.clip(np.maximum.reduce(x, axis=axis, keepdims=True, initial=-limit), -limit, limit)
-    e = np.exp(x - top)
-    total = np.add.reduce(e, axis=axis, keepdims=True)
-    y = np.log(total) + top
-    return (y if keepdims else y.reshape(np.add.reduce(x, axis=axis).shape)), e / total
+    with np.errstate(all="ignore"):
+        top = np.clip(np.maximum.reduce(x, axis=axis, keepdims=True, initial=-limit), -limit, limit)
+        e = np.exp(x - top)
+        total = np.add.reduce(e, axis=axis, keepdims=True)
+        y = np.log(total) + top
+        return (y if keepdims else y.reshape(np.add.reduce(x, axis=axis).shape)), e / total
 
 
 def _cumsum_pullback(g: Any, y: Any, x: Any, *, axis: int | None) -> Any:
@@ -160,7 +175,7 @@ sum       = Rule(_sum,
                  bind=over_axes, numpy=(np.sum, np.add.reduce))
 mean      = Rule(_mean,
                  lambda g, y, x, *, axis, keepdims: np.broadcast_to(
-                     restore(g / count(x.shape, axis), x.shape, axis), x.shape),
+                     restore(_divided(g, count(x.shape, axis)), x.shape, axis), x.shape),
                  bind=over_axes, numpy=(np.mean,))
 prod      = Rule(lambda x, *, axis, keepdims: np.multiply.reduce(x, axis=axis, keepdims=keepdims),
                  _prod_pullback,    bind=over_axes, numpy=(np.prod, np.multiply.reduce))

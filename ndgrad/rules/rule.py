@@ -68,7 +68,11 @@ class Rule:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the op, or record it where an operand is of a type that records."""
-        bound = self.bind(*args, **kwargs)
+        try:
+            bound = self.bind(*args, **kwargs)
+        except TypeError as error:  # Python names the function that binds; here it is the op
+            _, call, words = str(error).rpartition("() ")
+            raise TypeError(f"{self.__name__} {words}" if call or words.startswith("takes ") else words) from None
         if isinstance(bound, list):
             return [self.apply(operands, options) for operands, options in bound]
         return self.apply(*bound)
@@ -85,7 +89,7 @@ class Rule:
     def _operands_alone(self, *operands: Any) -> Call:
         if len(operands) != len(self.pullbacks):
             wanted = len(self.pullbacks)
-            raise TypeError(f"{self.__name__} takes {wanted} operand{'s' * (wanted != 1)}, but got {len(operands)}")
+            raise TypeError(f"takes {wanted} operand{'s' * (wanted != 1)}, but got {len(operands)}")
         return operands, {}
 
     def __repr__(self) -> str:

@@ -139,6 +139,14 @@ def test_power_of_a_half(beside: Beside, dtype: type) -> None:
     beside(lambda x: x**0.5, lambda x: x**0.5, np.array([-1.0, 0.0, 1e-12, 0.25, 4.0, np.inf, np.nan], dtype))
 
 
+@pytest.mark.parametrize("exponent", [0.5, np.array([0.5]), Value([0.5]), -0.5, 2, 3])
+def test_power_of_minus_infinity(exponent: Any) -> None:
+    """It is C's, and PyTorch's for two tensors, however the exponent is given; the root would be NaN."""
+    y = Value([-np.inf]) ** exponent
+    power = float(exponent.item()) if isinstance(exponent, (np.ndarray, Value)) else float(exponent)
+    assert y.data.tolist() == torch.pow(torch.tensor([-np.inf]), torch.tensor([power])).tolist()
+
+
 @pytest.mark.parametrize("base", [-2.0, 0.0, 0.5, 1, 2, 10])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_power_to_a_value(beside: Beside, base: float, dtype: type) -> None:

@@ -1,0 +1,427 @@
+"""Derivatives of functions beside PyTorch's, and what they leave alone: graphs, gradients, arguments."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ndgrad
+from ndgrad import Value, grad, hessian, hvp, jacobian, jvp, no_grad, value_and_grad, vjp
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Function: TypeAlias = Callable[..., Any]
+
+X = np.array([0.5, -1.5, 2.0])
+Y = np.array([[1.0, -2.0, 0.25], [3.0, 0.5, -1.0]])
+
+# Functions of two arrays of these shapes, in words that arrays, Values and tensors all know.
+SCALARS: dict[str, Function] = {
+    "product": lambda x, y: (y @ x).sum() * (x * x).sum(),
+    "tanh": lambda x, y: (y * x).tanh().sum() + (x**3).sum(),
+    "index": lambda x, y: x[0] * y[1, 2] * x[2] ** 2,
+    "first alone": lambda x, y: (x.exp() * x).sum(),
+    "one number": lambda x, y: ((x * x).sum() * y.exp().sum()).reshape(1),
+}
+ARRAYS: dict[str, Function] = {
+    "matmul": lambda x, y: y @ (x * x),
+    "broadcast": lambda x, y: (x * y).tanh() * x,
+    "index": lambda x, y: y[1] * x[0] ** 2 - x,
+    "second alone": lambda x, y: y * y,
+    "identity": lambda x, y: x,
+    "number": lambda x, y: (x * x).sum() * y.sum(),
+    "linear": lambda x, y: 2 * x + y,
+}
+
+
+def tensors(*arrays: Any) -> list[torch.Tensor]:
+    """The same arrays for PyTorch."""
+    return [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in arrays]
+
+
+def close(actual: Any, expected: Any) -> None:
+    """Assert a plain array beside a tensor; 1e-13 for sums in other orders, in which a digit or two cancel."""
+    assert isinstance(actual, np.ndarray)
+    np.testing.assert_allclose(actual, expected.detach(), rtol=1e-13, atol=1e-14)
+    assert actual.shape == tuple(expected.shape)
+
+
+# Functions with one number for a result.
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_grad(name: str) -> None:
+    """Towards the first argument, another one, or several at once, in the order that was asked for."""
+    f = SCALARS[name]
+    x, y = tensors(X, Y)
+    expected = torch.autograd.grad(f(x, y).sum(), (x, y), allow_unused=True, materialize_grads=True)
+    close(grad(f)(X, Y), expected[0])
+    close(grad(f, 1)(X, Y), expected[1])
+    backwards = grad(f, (1, 0))(X, Y)
+    assert type(backwards) is tuple
+    close(backwards[0], expected[1])
+    close(backwards[1], expected[0])
+    assert type(grad(f, (0,))(X, Y)) is tuple
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_value_and_grad(name: str) -> None:
+    """The result beside the gradient, both plain."""
+    f = SCALARS[name]
+    x, y = tensors(X, Y)
+    value, gradient = value_and_grad(f)(X, Y)
+    close(value, f(x, y))
+    close(gradient, torch.autograd.grad(f(x, y).sum(), x)[0])
+    _, both = value_and_grad(f, (0, 1))(X, Y)
+    assert [g.shape for g in both] == [X.shape, Y.shape]
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 2), (0,)])
+def test_a_result_of_several_numbers_has_no_one_gradient(shape: tuple[int, ...]) -> None:
+    """The error has the shape, and names what to take."""
+    says = f"grad needs a function whose result is one number, but it has shape {shape}; see vjp and jacobian"
+    for derivative in (grad, value_and_grad):
+        with pytest.raises(ValueError, match=re.escape(says)):
+            derivative(lambda x: x * 2)(np.ones(shape))
+
+
+def test_arguments_may_be_numbers_lists_and_whole() -> None:
+    """They become float64, as everywhere; single numbers stay single."""
+    assert grad(lambda x: x * x)(3).tolist() == 6.0
+    assert grad(lambda x: (x * x).sum())([1, 2]).tolist() == [2.0, 4.0]
+    assert grad(lambda x: (x * x).sum())(np.array([1, 2])).dtype == np.float64
+    value, gradient = value_and_grad(lambda x: (x * x).mean())(np.array([1, 2], np.float32))
+    assert (value.dtype, gradient.dtype) == (np.float32, np.float32)
+
+
+def test_functions_that_do_not_depend_on_it() -> None:
+    """Of an argument that is not used, of a constant, of a plain number: zeros of the argument's shape."""
+    constants = [3.0, np.float32(3), np.array([[3.0]]), Value(3.0), Value(3.0, requires_grad=False)]
+    for f in (lambda x, y: (y * y).sum(), *(lambda x, y, c=c: c for c in constants)):
+        gradient = grad(f)(X, Y)
+        assert type(gradient) is np.ndarray
+        assert gradient.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_the_identity() -> None:
+    """The result may be the argument itself."""
+    assert grad(lambda x: x)(5.0).tolist() == 1.0
+    value, gradient = value_and_grad(lambda x: x)(np.array([5.0]))
+    assert (value.tolist(), gradient.tolist()) == ([5.0], [1.0])
+
+
+def test_the_same_argument_twice() -> None:
+    """Two places are two arguments, even of one array or one Value."""
+    for a in (X, Value(X)):
+        first, second = grad(lambda x, y: (x * x * y).sum(), (0, 1))(a, a)
+        np.testing.assert_array_equal(np.array((first * 1).tolist() if a is X else first.data), 2 * X * X)
+        np.testing.assert_array_equal(np.array((second * 1).tolist() if a is X else second.data), X * X)
+
+
+# Pullbacks and pushforwards.
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_vjp(name: str) -> None:
+    """The result, and a pullback that may be called more than once, with any cotangent of its shape."""
+    f = ARRAYS[name]
+    x, y = tensors(X, Y)
+    result, pullback = vjp(f, X, Y)
+    expected = f(x, y)
+    close(result, expected)
+    for factor in (1.0, -3.0):
+        u = factor * np.arange(1.0, 1 + result.size).reshape(result.shape)
+        gradients = torch.autograd.grad(
+            expected, (x, y), torch.tensor(u), allow_unused=True, materialize_grads=True, retain_graph=True
+        )
+        for ours, theirs in zip(pullback(u), gradients, strict=True):
+            close(ours, theirs)
+        for ours, theirs in zip(pullback(u.tolist()), gradients, strict=True):
+            close(ours, theirs)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (1, 2), (2, 1)])
+def test_a_cotangent_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
+    """Even where it would broadcast. The error has both shapes."""
+    _, pullback = vjp(lambda x: x * 2, np.ones(2))
+    with pytest.raises(ValueError, match=re.escape(f"cotangent has shape {shape}, but the result has shape (2,)")):
+        pullback(np.ones(shape))
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_jvp(name: str) -> None:
+    """The result, and how it changes when the arguments move."""
+    f = ARRAYS[name]
+    moves = (np.array([1.0, -2.0, 0.5]), np.array([[0.5, 1.0, -1.0], [2.0, -0.25, 3.0]]))
+    result, moved = jvp(f, (X, Y), moves)
+    both = tuple(tensors(X, Y)), tuple(tensors(*moves))
+    expected, change = torch.autograd.functional.jvp(f, *both)  # type: ignore[no-untyped-call]
+    close(result, expected)
+    close(moved, change)
+    assert [r.tolist() for r in jvp(f, [X, Y], [m.tolist() for m in moves])] == [result.tolist(), moved.tolist()]
+
+
+def test_tangents_fit_their_primals() -> None:
+    """One for each, and of its shape."""
+    with pytest.raises(ValueError, match=re.escape("tangent has shape (2,), but its primal has shape (3,)")):
+        jvp(lambda x: x, (X,), (np.ones(2),))
+    with pytest.raises(ValueError, match=r"longer|shorter"):
+        jvp(lambda x: x, (X,), ())
+
+
+@pytest.mark.parametrize(
+    ("f", "at", "slope"),
+    [(lambda x: x**0.5, 0.0, math.inf), (lambda x: 1 / x, 2.0, -0.25), (lambda x: x.relu(), 0.0, 0.0),
+     (lambda x: x.log(), 4.0, 0.25), (lambda x: x.std(), 1.0, 0.0)],
+)  # fmt: skip
+def test_forward_mode_at_poles_and_kinks(f: Function, at: float, slope: float) -> None:
+    """Two passes back give what one gives: a cotangent of 0 on the way does no harm."""
+    assert grad(f)(at).tolist() == slope
+    assert jvp(f, (at,), (1.0,))[1].tolist() == slope
+
+
+# Matrices of slopes.
+
+
+@pytest.mark.parametrize("argnum", [0, 1])
+@pytest.mark.parametrize("name", ARRAYS)
+def test_jacobian(name: str, argnum: int) -> None:
+    """The result's axes first, then the argument's."""
+    f = ARRAYS[name]
+    x, y = tensors(X, Y)
+    expected = torch.autograd.functional.jacobian(f, (x, y))[argnum]  # type: ignore[no-untyped-call]
+    close(jacobian(f, argnum)(X, Y), expected)
+
+
+@pytest.mark.parametrize("argnum", [0, 1])
+@pytest.mark.parametrize("name", [name for name in SCALARS if name != "one number"])
+def test_hessian(name: str, argnum: int) -> None:
+    """The argument's axes twice; symmetric."""
+    f = SCALARS[name]
+    expected = torch.autograd.functional.hessian(f, tuple(tensors(X, Y)))[argnum][argnum]  # type: ignore[no-untyped-call]
+    ours = hessian(f, argnum)(X, Y)
+    close(ours, expected)
+    n = (X, Y)[argnum].size
+    np.testing.assert_allclose(ours.reshape(n, n), ours.reshape(n, n).T, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", [name for name in SCALARS if name != "one number"])
+def test_hvp(name: str) -> None:
+    """The Hessian times a vector."""
+
+    def f(x: Any) -> Any:
+        return SCALARS[name](x, torch.tensor(Y) if isinstance(x, torch.Tensor) else Value(Y).detach())
+
+    v = np.array([1.0, -2.0, 0.5])
+    (x,) = tensors(X)
+    expected = torch.autograd.functional.hvp(f, x, torch.tensor(v))[1]  # type: ignore[no-untyped-call]
+    close(hvp(f, X, v), expected)
+    with pytest.raises(ValueError, match=re.escape("vector has shape (2,), but x has shape (3,)")):
+        hvp(f, X, v[:2])
+
+
+def test_matrices_without_slopes() -> None:
+    """Of nothing, towards nothing, of a constant, of a straight line: zeros of the right shape."""
+    assert jacobian(lambda x: x[:0])(X).shape == (0, 3)
+    assert jacobian(lambda x: x * 2)(np.zeros((2, 0))).shape == (2, 0, 2, 0)
+    assert jacobian(lambda x: np.ones(2))(X).tolist() == [[0.0] * 3] * 2
+    assert hessian(lambda x: (2 * x).sum())(X).tolist() == [[0.0] * 3] * 3
+    assert hessian(lambda x: 5.0)(X).tolist() == [[0.0] * 3] * 3
+    assert hvp(lambda x: x.sum(), X, X).tolist() == [0.0] * 3
+    assert jvp(lambda x: 5.0, (X,), (X,))[1].tolist() == 0.0
+    assert hessian(lambda x: x**3)(2.0).tolist() == 12.0
+
+
+# One inside another.
+
+
+def test_derivatives_nest() -> None:
+    """To any order: of `x**4` all four."""
+    f: Function = lambda x: x**4  # noqa: E731 - differentiated again and again
+    for slope in (4 * 8.0, 12 * 4.0, 24 * 2.0, 24.0, 0.0):
+        f = grad(f)
+        assert f(2.0).tolist() == slope
+
+
+def test_an_inner_derivative_does_not_see_the_outer_variable_move() -> None:
+    """Of `x * d(x + y)/dy` towards x the slope is 1, not 2: two variables of one value stay two."""
+    assert grad(lambda x: x * grad(lambda y: x + y)(1.0))(1.0).tolist() == 1.0
+    assert grad(lambda x: x * grad(lambda y: x * y)(x))(3.0).tolist() == 6.0
+    assert grad(lambda x: grad(lambda y: x * y * y)(x))(3.0).tolist() == 12.0
+
+
+def test_all_kinds_nest() -> None:
+    """A slope of a Jacobian, of a pullback, of a Hessian's product, beside PyTorch's."""
+    (x,) = tensors(X)
+    t = x.tanh()
+
+    def bent(x: Value) -> Any:
+        return jacobian(lambda z: ndgrad.tanh(z) * z)(x).sum()
+
+    (expected,) = torch.autograd.grad((t + x * (1 - t * t)).sum(), x)
+    close(grad(bent)(X), expected)
+    close(grad(lambda x: (vjp(lambda z: z**3, x)[1](X)[0] * X).sum())(X), 6 * x * x**2)
+    close(grad(lambda x: jvp(lambda z: z**3, (x,), (X,))[1].sum())(X), 6 * x * x)
+    close(grad(lambda x: hvp(lambda z: (z**3).sum(), x, np.ones(3)).sum())(X), 6 * torch.ones(3))
+    close(jvp(grad(lambda x: (x**3).sum()), (X,), (X,))[1], 6 * x * x)
+    close(jacobian(grad(lambda x: (x**3).sum()))(X), torch.diag(6 * x))
+
+
+@given(st.integers(-3, 3), st.integers(-3, 3), st.integers(0, 3))
+def test_forward_over_reverse_and_reverse_over_forward(a: int, b: int, n: int) -> None:
+    """Both give the second derivative of a polynomial, exactly: in whole numbers."""
+
+    def f(x: Any) -> Any:
+        return x * x * x * a + x * x * b
+
+    wanted = float(6 * a * n + 2 * b)
+    assert jvp(grad(f), (float(n),), (1.0,))[1].tolist() == wanted
+    assert grad(lambda x: jvp(f, (x,), (1.0,))[1])(float(n)).tolist() == wanted
+    assert hvp(f, float(n), 1.0).tolist() == wanted
+    assert hessian(f)(float(n)).tolist() == wanted
+
+
+# Arrays and Values.
+
+
+PLAIN: dict[str, Function] = {
+    "grad": grad(lambda x: (x**3).sum()),
+    "value_and_grad": lambda x: value_and_grad(lambda z: (z**3).sum())(x)[0],
+    "vjp": lambda x: vjp(lambda z: z**3, x)[1](np.ones(3))[0],
+    "jvp": lambda x: jvp(lambda z: z**3, (x,), (np.ones(3),))[1],
+    "jacobian": jacobian(lambda x: x**3),
+    "hessian": hessian(lambda x: (x**4).sum()),
+    "hvp": lambda x: hvp(lambda z: (z**4).sum(), x, X),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_plain_in_plain_out(name: str) -> None:
+    """Given arrays, the outermost function gives arrays; given a Value, Values that record."""
+    x = Value(X)
+    plain, recorded = PLAIN[name](X), PLAIN[name](x)
+    assert type(plain) is np.ndarray
+    assert type(recorded) is Value
+    assert recorded.data.tolist() == plain.tolist()
+    recorded.sum().backward()
+    assert x.grad.any()
+
+
+def test_a_vector_that_records() -> None:
+    """A Value beside plain arrays is enough: the product with the Hessian is differentiated towards the vector."""
+    v = Value(X)
+    product = hvp(lambda z: (z**3).sum(), X, v)
+    assert type(product) is Value
+    product.backward([1.0, 1.0, 1.0])
+    assert v.grad.tolist() == (6 * X).tolist()
+
+
+def test_what_does_not_depend_is_a_value_too() -> None:
+    """Given Values, zeros are Values."""
+    for derivative in (grad(lambda x, y: (x * x).sum(), 1), jacobian(lambda x, y: x * x, 1)):
+        zeros = derivative(Value(X), Value(X))
+        assert type(zeros) is Value
+        assert not zeros.data.any()
+
+
+def test_a_gradient_through_a_value_reaches_its_graph() -> None:
+    """An argument made of a leaf: the derivative is differentiated down to the leaf."""
+    leaf = Value(2.0)
+    slope = grad(lambda x: x**3)(leaf * leaf)
+    slope.backward()
+    assert slope.item() == 48.0
+    assert leaf.grad == 12 * 2.0**3  # of 3 x⁴
+
+
+def test_a_constant_argument() -> None:
+    """A Value that wants no gradient is differentiated towards all the same, and stays as it is."""
+    c = Value(3.0, requires_grad=False)
+    assert grad(lambda x: x * x)(c).item() == 6.0
+    assert not c.requires_grad
+    assert not c.has_grad
+
+
+# What is left alone.
+
+
+def test_gradients_outside_are_not_touched() -> None:
+    """Of Values that the function uses, or is given, nothing is changed; an argument used from outside is constant."""
+    w, x = Value(5.0), Value(3.0)
+    w.grad = 7.0
+    slope = grad(lambda z: z * w * x)(x)
+    assert slope.item() == 15.0
+    assert (w.grad, x.has_grad, w.has_grad) == (7.0, False, True)
+    assert grad(lambda z: z * w)(3.0).tolist() == 5.0
+    assert w.grad == 7.0
+
+
+def test_arguments_are_not_written_into() -> None:
+    """Nor are results and cotangents that were handed out."""
+    x, u = X.copy(), np.ones(3)
+    x.flags.writeable = u.flags.writeable = False
+    result, pullback = vjp(lambda z: z.tanh() * z, x)
+    first = pullback(u)[0].copy()
+    assert pullback(u)[0].tolist() == first.tolist()
+    jacobian(lambda z: z * z)(x)
+    assert x.tolist() == X.tolist()
+    assert result.tolist() == (np.tanh(X) * X).tolist()
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+@pytest.mark.parametrize(
+    "f", [lambda x, y: x + y, lambda x, y: x - y, lambda x, y: x, lambda x, y: x * 1 + y.reshape(y.shape)]
+)
+def test_what_can_be_written_into_is_not_shared(f: Function, shape: tuple[int, ...]) -> None:
+    """Gradients, results, arguments and the cotangent are arrays of their own."""
+    arrays = [np.full(shape, 2.0), np.full(shape, 3.0), np.ones(shape)]
+    result, pullback = vjp(f, *arrays[:2])
+    arrays += [result, *pullback(arrays[2]), *pullback(arrays[2])]
+    if shape == ():
+        value, gradients = value_and_grad(f, (0, 1))(*arrays[:2])
+        arrays += [value, *gradients]
+    writable = [a for a in arrays if a.flags.writeable]
+    for i, one in enumerate(writable):
+        assert not any(np.shares_memory(one, other) for other in writable[:i])
+
+
+@pytest.mark.parametrize("f", [lambda x: x.exp(), lambda x: x * x, lambda x: x, lambda x: x.sum() * x])
+def test_a_result_that_is_written_into_changes_no_gradient(f: Function) -> None:
+    """It is the caller's own, and a pullback called later gives what it gave before."""
+    result, pullback = vjp(f, X)
+    before = pullback(X)[0].tolist()
+    if result.flags.writeable:
+        result[:] = 9
+    assert pullback(X)[0].tolist() == before
+
+
+def test_an_error_inside_leaves_no_mode_behind() -> None:
+    """After it, plain arguments give plain results, as before."""
+    with pytest.raises(ZeroDivisionError):
+        grad(lambda x: x * (1 // 0))(1.0)
+    with pytest.raises(ValueError, match="one number"):
+        grad(grad(lambda z: z))(X)
+    assert type(grad(lambda x: x * x)(3.0)) is np.ndarray
+
+
+def test_under_no_grad() -> None:
+    """Outside, it concerns what is recorded outside: the derivative is what it is. Inside, it makes constants."""
+    with no_grad():
+        assert grad(lambda x: x * x)(3.0).tolist() == 6.0
+        assert jvp(lambda x: x * x, (3.0,), (1.0,))[1].tolist() == 6.0
+        assert hessian(lambda x: x**3)(2.0).tolist() == 12.0
+    with no_grad():
+        assert not (Value(1.0) * 2).requires_grad
+
+    def stopped(x: Value) -> Value:
+        with no_grad():
+            y = x * x
+        return y * x
+
+    assert grad(stopped)(3.0).tolist() == 9.0
