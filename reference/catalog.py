@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own habit
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from reference import plans
 from reference.plans import Plan, alone, broadcast, unmated
@@ -95,15 +96,25 @@ class Row:
 
 
 def _dims(x: Tensor, axis: Any) -> tuple[int, ...]:
-    return tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    """The dims that NumPy means, from 0 on; it refuses those that are not there, and one that is named twice."""
+    return tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
 
 
-def _over(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A reduction over dims. `dim=()` reduces everything in PyTorch and nothing in NumPy: an axis of 1 stands in."""
+def _none(x: Tensor, axis: Any) -> bool:
+    """Whether an axis is named of an array that has none. Many of NumPy's functions take 0 and -1 for one there."""
+    return not x.ndim and axis in (0, -1)
 
-    def mirror(x: Tensor, *, axis: Any, keepdims: bool, **options: Any) -> Tensor:
-        if _dims(x, axis):
-            return function(x, dim=_dims(x, axis), keepdim=keepdims, **options)
+
+def _over(function: Callable[..., Tensor], *, lenient: bool = False) -> Callable[..., Tensor]:
+    """A reduction over dims. `dim=()` reduces everything in PyTorch and nothing in NumPy: an axis of 1 stands in.
+
+    Where NumPy's function is a ufunc's, it is `lenient`: of an array without axes it takes 0 and -1 for one.
+    """
+
+    def mirror(x: Tensor, *, axis: Any = None, keepdims: bool = False, **options: Any) -> Tensor:
+        dims = () if lenient and _none(x, axis) else _dims(x, axis)
+        if dims:
+            return function(x, dim=dims, keepdim=keepdims, **options)
         return function(x.unsqueeze(-1), dim=(-1,), keepdim=False, **options)
 
     return mirror
@@ -112,8 +123,6 @@ def _over(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 def _prod(x: Tensor, *, dim: tuple[int, ...], keepdim: bool) -> Tensor:
     """PyTorch multiplies along one dim: the others are brought there."""
     dims = [d % x.ndim for d in dim]
-    if len(set(dims)) < len(dims) or not all(-x.ndim <= d < x.ndim for d in dim):
-        raise IndexError(f"dims {dim} of {x.ndim}")
     rest = [d for d in range(x.ndim) if d not in dims]
     y = x.permute(*rest, *dims).flatten(len(rest)).prod(-1)
     return y.reshape([1 if d in dims else n for d, n in enumerate(x.shape)]) if keepdim else y
@@ -122,7 +131,7 @@ def _prod(x: Tensor, *, dim: tuple[int, ...], keepdim: bool) -> Tensor:
 def _spread(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """PyTorch warns where too few numbers are left; that they are met is meant."""
 
-    def mirror(x: Tensor, *, dim: tuple[int, ...], keepdim: bool, ddof: int) -> Tensor:
+    def mirror(x: Tensor, *, dim: tuple[int, ...], keepdim: bool, ddof: int = 0) -> Tensor:
         if math.prod(x.shape[d] for d in dim) > ddof:
             return function(x, dim=dim, keepdim=keepdim, correction=ddof)
         with warnings.catch_warnings(action="ignore", category=UserWarning):
@@ -131,33 +140,49 @@ def _spread(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return mirror
 
 
-def _cumsum(x: Tensor, *, axis: int | None) -> Tensor:
-    return x.reshape(-1).cumsum(0) if axis is None else x.cumsum(axis)
+def _cumsum(x: Tensor, *, axis: int | None = None) -> Tensor:
+    return x.reshape(-1).cumsum(0) if axis is None or _none(x, axis) else x.cumsum(*_dims(x, axis))
+
+
+def _along(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def mirror(x: Tensor, *, axis: int = -1) -> Tensor:
+        return function(x.reshape(1), 0).reshape(()) if _none(x, axis) else function(x, *_dims(x, axis))
+
+    return mirror
+
+
+def _transpose(x: Tensor, *, axes: tuple[int, ...] | None = None) -> Tensor:
+    return torch.permute(x, tuple(range(x.ndim))[::-1] if axes is None else axes)
+
+
+def _broadcast_to(x: Tensor, *, shape: tuple[int, ...]) -> Tensor:
+    """For PyTorch -1 means the length that is there."""
+    if min(shape, default=0) < 0:
+        raise ValueError(f"lengths below 0 in {shape}")
+    return torch.broadcast_to(x, shape)
 
 
 def _expand_dims(x: Tensor, *, axis: Any) -> Tensor:
-    axes = _dims(x, axis)
-    rank = x.ndim + len(axes)
-    if any(not -rank <= a < rank for a in axes):
-        raise IndexError(f"axes {axes} of {rank}")
-    for a in sorted(a % rank for a in axes):
+    several = len(axis) if isinstance(axis, tuple) else 1
+    for a in sorted(normalize_axis_tuple(axis, x.ndim + several)):
         x = x.unsqueeze(a)
     return x
 
 
-def _squeeze(x: Tensor, *, axis: Any) -> Tensor:
+def _squeeze(x: Tensor, *, axis: Any = None) -> Tensor:
     """PyTorch leaves an axis that is too long; NumPy refuses."""
-    axes = tuple(i for i, n in enumerate(x.shape) if n == 1) if axis is None else _dims(x, axis)
+    every = axis is None or _none(x, axis)
+    axes = tuple(i for i, n in enumerate(x.shape) if n == 1) if every else _dims(x, axis)
     if any(x.shape[a] != 1 for a in axes):
         raise ValueError(f"cannot squeeze {axes} of {tuple(x.shape)}")
     return x.squeeze(axes) if axes else x.clone()
 
 
-def _flip(x: Tensor, *, axis: Any) -> Tensor:
+def _flip(x: Tensor, *, axis: Any = None) -> Tensor:
     return x.flip(_dims(x, axis))
 
 
-def _concatenate(*xs: Tensor, axis: int | None) -> Tensor:
+def _concatenate(*xs: Tensor, axis: int | None = 0) -> Tensor:
     """PyTorch passes over arrays of shape (0,); NumPy wants the same number of axes."""
     if axis is None:
         return torch.cat([x.reshape(-1) for x in xs])
@@ -182,17 +207,19 @@ def _scatter(x: Tensor, *, index: Any, shape: tuple[int, ...]) -> Tensor:
     return zeros.index_put((places,), x.broadcast_to(places.shape), accumulate=True).reshape(shape)
 
 
-def _split(x: Tensor, *, indices_or_sections: Any, axis: int, piece: int) -> Tensor:
+def _split(x: Tensor, *, indices_or_sections: Any, axis: int = 0, piece: int) -> Tensor:
+    if isinstance(indices_or_sections, int) and indices_or_sections < 1:  # NumPy divides by it, and says only that
+        raise ValueError(f"{indices_or_sections} sections")
     return _taken(x, np.split(_places(x), indices_or_sections, axis=axis)[piece])
 
 
-def _pad(x: Tensor, *, pad_width: Any, mode: str, constant_values: float = 0) -> Tensor:
+def _pad(x: Tensor, *, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Tensor:
     """PyTorch pads the last axes first; its other modes know fewer shapes than NumPy's."""
     if mode != "constant":
         return _taken(x, np.pad(_places(x), pad_width, mode=mode))  # type: ignore[call-overload]
     widths = np.broadcast_to(pad_width, (x.ndim, 2))
-    if (widths < 0).any():
-        raise ValueError("widths below 0 cut in PyTorch")
+    if np.asarray(pad_width).dtype.kind not in "iu" or np.min(pad_width, initial=0) < 0:
+        raise ValueError("widths must be whole numbers from 0 on; PyTorch would round, or cut")
     return F.pad(x, [int(w) for w in widths[::-1].ravel()], value=constant_values)
 
 
@@ -249,7 +276,7 @@ CATALOG: dict[str, Row] = {row.op: row for row in (
     Row("relu",         torch.relu,                   (REAL,),             alone(),
         kinks="slope 0 at 0", selects=True),
     Row("leaky_relu",   F.leaky_relu,                 (REAL,),             alone(plans.fixed("negative_slope", [0.01, 0.5, 0.0, 2.0])),
-        kinks="the negative side's slope at 0", selects=True),
+        kinks="the negative side's slope at 0"),
     Row("softplus",     _softplus,                    (REAL,),             alone(),
         deviates=_SOFTPLUS),
     Row("maximum",      torch.maximum,                (REAL,),             broadcast(2),                       unmated(2),
@@ -263,37 +290,33 @@ CATALOG: dict[str, Row] = {row.op: row for row in (
     Row("astype",       lambda x, *, dtype: x.to(getattr(torch, dtype)),
                                                       (REAL,),             alone(plans.fixed("dtype", ["float64", "float32"]))),
 
-    Row("sum",          _over(torch.sum),             (REAL,),             alone(plans.reduced),               alone(plans.axis_outside_reduced)),
+    Row("sum",          _over(torch.sum, lenient=True),          (REAL,),             alone(plans.reduced),               alone(plans.axis_outside_reduced)),
     Row("mean",         _over(torch.mean),            (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced)),
-    Row("prod",         _over(_prod),                 (REAL,),             alone(plans.reduced),               alone(plans.axis_outside_reduced)),
+    Row("prod",         _over(_prod, lenient=True),          (REAL,),             alone(plans.reduced),               alone(plans.axis_outside_reduced)),
     Row("var",          _over(_spread(torch.var)),    (REAL,),             alone(plans.spread),                alone(plans.axis_outside_spread)),
     Row("std",          _over(_spread(torch.std)),    (REAL,),             alone(plans.spread),                alone(plans.axis_outside_spread),
         kinks="slope 0 where the spread is 0"),
-    Row("max",          _over(torch.amax),            (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
+    Row("max",          _over(torch.amax, lenient=True),          (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
         kinks="numbers that tie share equally", selects=True),
-    Row("min",          _over(torch.amin),            (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
+    Row("min",          _over(torch.amin, lenient=True),          (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
         kinks="numbers that tie share equally", selects=True),
-    Row("logsumexp",    _over(torch.logsumexp),       (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
+    Row("logsumexp",    _over(torch.logsumexp, lenient=True),       (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
         logarithmic=True, deviates=_LOGSUMEXP),
-    Row("softmax",      lambda x, *, axis: torch.softmax(x, axis),
-                                                      (REAL,),             alone(plans.one_axis),              alone(plans.axis_outside)),
-    Row("log_softmax",  lambda x, *, axis: torch.log_softmax(x, axis),
-                                                      (REAL,),             alone(plans.one_axis),              alone(plans.axis_outside),
+    Row("softmax",      _along(torch.softmax),        (REAL,),             alone(plans.one_axis),              alone(plans.axis_outside)),
+    Row("log_softmax",  _along(torch.log_softmax),    (REAL,),             alone(plans.one_axis),              alone(plans.axis_outside),
         logarithmic=True),
     Row("cumsum",       _cumsum,                      (REAL,),             alone(plans.axis_or_none),          alone(plans.axis_outside)),
 
     Row("reshape",      torch.reshape,                (REAL,),             alone(plans.new_shape),             alone(plans.wrong_shape)),
-    Row("transpose",    lambda x, *, axes: torch.permute(x, tuple(reversed(range(x.ndim))) if axes is None else axes),
-                                                      (REAL,),             alone(plans.permutation),           alone(plans.wrong_permutation)),
-    Row("swapaxes",     lambda x, *, axis1, axis2: torch.swapaxes(x, axis1, axis2),
+    Row("transpose",    _transpose,                   (REAL,),             alone(plans.permutation),           alone(plans.wrong_permutation)),
+    Row("swapaxes",     lambda x, *, axis1, axis2: torch.swapaxes(x, *_dims(x, axis1), *_dims(x, axis2)),
                                                       (REAL,),             alone(plans.axis_pair),             alone(plans.axis_pair_outside)),
     Row("expand_dims",  _expand_dims,                 (REAL,),             alone(plans.new_axes),              alone(plans.axis_outside)),
     Row("squeeze",      _squeeze,                     (REAL,),             alone(plans.ones),                  alone(plans.not_one)),
-    Row("broadcast_to", lambda x, *, shape: torch.broadcast_to(x, shape),
-                                                      (REAL,),             alone(plans.target_shape),          alone(plans.narrow_target)),
+    Row("broadcast_to", _broadcast_to,                (REAL,),             alone(plans.target_shape),          alone(plans.narrow_target)),
     Row("flip",         _flip,                        (REAL,),             alone(plans.axes),                  alone(plans.axis_outside)),
     Row("concatenate",  _concatenate,                 (REAL,),             plans.joined,                       plans.misjoined),
-    Row("stack",        lambda *xs, axis: torch.stack(xs, dim=axis),
+    Row("stack",        lambda *xs, axis=0: torch.stack(xs, dim=axis),
                                                       (REAL,),             plans.stacked,                      plans.misstacked),
     Row("split",        _split,                       (REAL,),             alone(plans.pieces),                alone(plans.uneven)),
     Row("pad",          _pad,                         (REAL,),             alone(plans.padding),               alone(plans.negative_padding)),

@@ -143,14 +143,14 @@ class _Growing:
 
     def _other(self, row: Row, position: int, shape: Shape, base: _Node) -> _Node:
         """Another operand of a step: the same one again, an earlier value of this shape, or a fresh one."""
-        manner = pick(self.source, ["leaf"] * 10 + ["constant"] * 4 + ["number"] * 3 + ["again"] * 6)
+        manner = pick(self.source, ["leaf"] * 10 + ["constant"] * 4 + ["again"] * 6 + ["number"] * (0 if shape else 12))
         domain = row.domain(position)
         fitting = [n for n in (base, *self.nodes[::-1]) if n.value.shape == shape and n.value.dtype.kind == "f"]
         if manner == "again" and fitting:
             node = pick(self.source, fitting)
             if self.manner != ORDINARY or domain.holds(node.value):
                 return node
-        if manner == "number" and shape == ():
+        if manner == "number":
             return self._number(domain)
         return self._constant(shape, domain) if manner == "constant" else self._leaf(shape, domain)
 
@@ -231,7 +231,10 @@ class _Growing:
             return node
         leaf = pick(self.source, leaves)
         for _ in range(self.source.integer(1, 11)):
-            op = pick(self.source, ["add", "subtract", "multiply"])
+            known = [op for op in ("add", "subtract", "multiply") if op in self.ops]
+            if not known:
+                return node
+            op = pick(self.source, known)
             try:
                 with np.errstate(all="ignore"):
                     value = forward(CATALOG[op], [node.value, leaf.value], {})

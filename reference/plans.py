@@ -48,7 +48,7 @@ def any_shape(source: Source) -> Shape:
 
 def mate(source: Source, shape: Shape) -> Shape:
     """A shape that broadcasts against another: the same, axes of 1, axes missing, 1 made longer, an axis more."""
-    manner = pick(source, ["same", "same", "ones", "fewer", "longer", "more", "scalar", "mixed"])
+    manner = pick(source, ["same", "same", "ones", "fewer", "longer", "more", "scalar", "mixed", "scalar"])
     if manner == "scalar":
         return ()
     if manner == "fewer":
@@ -187,6 +187,8 @@ def new_shape(source: Source, shape: Shape) -> Options:
         lengths.append(pick(source, [n for n in range(1, rest + 1) if rest % n == 0]))
         rest //= lengths[-1]
     lengths += [rest] * (rest > 1)
+    for _ in range(pick(source, [0, 0, 1, 2])):
+        lengths.insert(source.integer(0, len(lengths)), 1)
     if lengths and chance(source, 30):
         lengths[source.integer(0, len(lengths) - 1)] = -1
     return {"shape": tuple(lengths)}

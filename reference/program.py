@@ -10,6 +10,7 @@ knows no op and no engine.
 from __future__ import annotations
 
 import ast
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -142,7 +143,7 @@ def text(value: Any) -> str:
     if isinstance(value, (float, np.floating)):
         return _float(value)
     if isinstance(value, str):
-        return f'"{value}"'  # double quotes, for the line goes between single ones on a command line
+        return json.dumps(value)  # in double quotes, for the line goes between single ones on a command line
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
@@ -170,10 +171,15 @@ def parse(line: str) -> Program:
         NotAProgram: the line is something else; the message says where.
     """
     try:
-        statements = ast.parse(line.strip()).body
+        return _Reader().read(ast.parse(line.strip()).body)
     except SyntaxError as error:
         raise NotAProgram(f"not a program: {error.msg} at character {error.offset}") from None
-    return _Reader().read(statements)
+    except (RecursionError, MemoryError):
+        raise NotAProgram("not a program: it is nested too deeply") from None
+    except NotAProgram:
+        raise
+    except ValueError as error:  # a byte that no source may hold, or a number too long to read
+        raise NotAProgram(f"not a program: {error}") from None
 
 
 class _Reader:
@@ -185,16 +191,19 @@ class _Reader:
         self.names: dict[str, int] = {}
 
     def read(self, statements: list[ast.stmt]) -> Program:
-        cotangent, directions = None, ()
-        for statement in statements:
-            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                self._assign(statement.targets[0].id, statement.value)
-            elif isinstance(statement, ast.Expr) and _called(statement.value) == "back":
-                cotangent, directions = self._back(statement.value)
-            else:
-                raise NotAProgram(f"expected name=op(...) or back(...), but got: {ast.unparse(statement)}")
+        last = statements[-1] if statements else None
+        ends = isinstance(last, ast.Expr) and _called(last.value) == "back"
+        for statement in statements[:-1] if ends else statements:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value) if name not in self.names:
+                    self._assign(name, value)
+                case _:
+                    raise NotAProgram(
+                        f"expected name=op(...) with a new name, or back(...) at the end, but got: {_shown(statement)}"
+                    )
         if not self.steps:
             raise NotAProgram("the program has no step: expected name=op(...)")
+        cotangent, directions = self._back(last.value) if isinstance(last, ast.Expr) else (None, ())
         return Program(tuple(self.operands), tuple(self.steps), cotangent, directions)
 
     def _assign(self, name: str, value: ast.expr) -> None:
@@ -208,57 +217,128 @@ class _Reader:
         self.names[name] = len(self.operands) + len(self.steps) - 1
 
     def _step(self, op: str, call: Any) -> Step:
-        return Step(op, tuple(map(self._value, call.args)), {k.arg: _read(k.value) for k in call.keywords})
+        return Step(op, tuple(map(self._value, call.args)), _keywords(call, None))
 
     def _value(self, node: ast.expr) -> int:
         if not isinstance(node, ast.Name) or node.id not in self.names:
-            raise NotAProgram(f"{ast.unparse(node)} is no value made before")
+            raise NotAProgram(f"{_shown(node)} is no value made before")
         return self.names[node.id]
 
     def _back(self, call: Any) -> tuple[Any, tuple[Any, ...]]:
         if len(call.args) != 2:  # noqa: PLR2004 - the value and its cotangent
-            raise NotAProgram(f"expected back(value, cotangent), but got: {ast.unparse(call)}")
+            raise NotAProgram(f"expected back(value, cotangent), but got: {_shown(call)}")
         if self._value(call.args[0]) != len(self.operands) + len(self.steps) - 1:
             raise NotAProgram("back(...) must take the last value made")
-        directions = [_read(k.value) for k in call.keywords if k.arg == "along"]
-        return _read(call.args[1]), directions[0] if directions else ()
+        directions = _keywords(call, ("along",)).get("along", ())
+        return _numbered(_read(call.args[1]), "the cotangent"), self._directions(directions)
+
+    def _directions(self, given: Any) -> tuple[np.ndarray, ...]:
+        shapes = [o.data.shape for o in self.operands if o.kind == LEAF]
+        if not isinstance(given, tuple):
+            raise NotAProgram("along=... must be a tuple of arrays, one for each leaf")
+        arrays = tuple(_numbered(array, "a direction") for array in given)
+        if arrays and [array.shape for array in arrays] != shapes:
+            raise NotAProgram(f"along=... must have an array for each leaf, of shapes {shapes}")
+        return arrays
 
 
 def _called(node: ast.expr) -> str | None:
     return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
 
 
+def _shown(node: ast.AST) -> str:
+    """The source of what went wrong, or its beginning."""
+    source = ast.unparse(node)
+    return source if len(source) < 60 else source[:60] + "..."  # noqa: PLR2004 - enough to find it
+
+
+def _numbered(value: Any, what: str) -> np.ndarray:
+    if not isinstance(value, np.ndarray):
+        raise NotAProgram(f"{what} must be an array, such as f8([1.0])")
+    return value
+
+
+def _keywords(call: ast.Call, known: tuple[str, ...] | None) -> dict[str, Any]:
+    """The options of a call, each once and by name; of those that are known, if that is settled."""
+    read: dict[str, Any] = {}
+    for keyword in call.keywords:
+        if keyword.arg is None or keyword.arg in read or (known is not None and keyword.arg not in known):
+            raise NotAProgram(f"{keyword.arg or '**'}=... is no option here: {_shown(call)}")
+        read[keyword.arg] = _read(keyword.value)
+    return read
+
+
 def _read_operand(name: str, node: ast.expr) -> Operand:
-    if _called(node) is None:
-        return Operand(name, np.asarray(_read(node)), NUMBER)
-    kind = ARRAY if _called(node) == "const" else LEAF
-    array: Any = node.args[0] if isinstance(node, ast.Call) and kind == ARRAY else node
-    layout = next((_read(k.value) for k in getattr(array, "keywords", ()) if k.arg == "layout"), "C")
+    if not isinstance(node, ast.Call):
+        number = _read(node)
+        if type(number) not in (int, float, bool):
+            raise NotAProgram(f"operand {name} must be an array or a number, but is {_shown(node)}")
+        return Operand(name, np.asarray(number), NUMBER)
+    kind, array = LEAF, node
+    if _called(node) == "const":
+        if len(node.args) != 1 or node.keywords or _called(node.args[0]) not in _DTYPES:
+            raise NotAProgram(f"expected const(f8(...)) or another dtype, but got: {_shown(node)}")
+        kind, array = ARRAY, node.args[0]  # type: ignore[assignment]
+    data, layout = _array(array)
     if layout not in LAYOUTS:
         raise NotAProgram(f"layout of {name} is {layout!r}, but must be one of {', '.join(LAYOUTS)}")
-    data = _read(array)
     if not np.array_equal(laid_out(data, layout), data, equal_nan=data.dtype.kind == "f"):
         raise NotAProgram(f"{name} has unlike rows, so no array of the layout {layout!r} holds it")
     return Operand(name, data, kind, layout)
 
 
-def _read(node: ast.expr) -> Any:
+def _array(call: ast.Call) -> tuple[np.ndarray, Any]:
+    """An array and its layout, from `f8([...], shape=..., layout=...)`."""
+    options = _keywords(call, ("shape", "layout"))
+    code = _called(call)
+    if code not in _DTYPES or len(call.args) != 1:
+        raise NotAProgram(f"expected numbers in brackets, as f8([1.0]), but got: {_shown(call)}")
+    dtype = np.dtype(_DTYPES[code])
+    numbers = _read(call.args[0])
+    if not all(_fits(number, dtype) for number in _leaves(numbers)):
+        raise NotAProgram(f"{_shown(call)} holds what is no number of {dtype}")
+    try:
+        array = np.array(numbers, dtype)
+        return (array.reshape(options["shape"]) if "shape" in options else array), options.get("layout", "C")
+    except (ValueError, TypeError, OverflowError) as error:
+        raise NotAProgram(f"{_shown(call)} is no array: {error}") from None
+
+
+def _leaves(numbers: Any) -> Iterable[Any]:
+    if isinstance(numbers, list):
+        for entry in numbers:
+            yield from _leaves(entry)
+    else:
+        yield numbers
+
+
+def _fits(number: Any, dtype: np.dtype[Any]) -> bool:
+    """Whether a number is one of the dtype: nothing is rounded, cut or read as something else."""
+    kinds = {"f": (int, float), "i": (int,), "b": (bool,)}[dtype.kind]
+    return type(number) in kinds
+
+
+def _read(node: ast.expr) -> Any:  # noqa: C901 - a case for each thing that may be written
     """The value of an array, number or option as it was written."""
     match node:
-        case ast.Constant(value=value):
+        case ast.Constant(value=None | bool() | int() | float() | str() as value):
+            return value
+        case ast.Constant(value=value) if value is Ellipsis:
             return value
         case ast.Name(id="nan" | "inf" as name):
             return float(name)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_read(operand)
+            number = _read(operand)
+            if type(number) in (int, float):
+                return -number
         case ast.Tuple(elts=entries):
             return tuple(map(_read, entries))
         case ast.List(elts=entries):
             return list(map(_read, entries))
         case ast.Call(func=ast.Name(id="slice"), args=[start, stop, step], keywords=[]):
             return slice(_read(start), _read(stop), _read(step))
-        case ast.Call(func=ast.Name(id=code), args=[numbers], keywords=keywords) if code in _DTYPES:
-            shape = next((_read(k.value) for k in keywords if k.arg == "shape"), None)
-            array = np.array(_read(numbers), dtype=_DTYPES[code])
-            return array if shape is None else array.reshape(shape)
-    raise NotAProgram(f"cannot read {ast.unparse(node)}")
+        case ast.Call(func=ast.Name(id=code)) if code in _DTYPES:
+            array, layout = _array(node)
+            if layout == "C":
+                return array
+    raise NotAProgram(f"cannot read {_shown(node)}")

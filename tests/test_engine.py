@@ -632,13 +632,14 @@ def test_zeroing() -> None:
     assert not x.has_grad
 
 
-def test_an_assigned_gradient_is_a_copy() -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_assigned_gradient_is_a_copy(dtype: type) -> None:
     """Of the Value's shape and dtype, and added to from then on."""
-    x = Value(np.array([1.0, 2.0], np.float32))
-    given = np.array([3.0, 4.0])
-    x.grad = given
-    given[:] = 9
-    assert bits(x.grad) == bits(np.array([3.0, 4.0], np.float32))
+    x = Value(np.array([1.0, 2.0], dtype))
+    array = np.array([3.0, 4.0])
+    x.grad = array
+    array[:] = 9
+    assert bits(x.grad) == bits(np.array([3.0, 4.0], dtype))
     x.backward([1.0, 10.0])
     assert x.grad.tolist() == [4.0, 14.0]
     x.grad *= 2
@@ -920,13 +921,15 @@ def test_a_leafs_gradient_owns_its_memory(made: str) -> None:
 
 
 def test_a_gradient_handed_out_is_never_written_to() -> None:
-    """Neither by another pass nor by zeroing; nor is that of an inner node."""
+    """By no other pass, by zeroing, or by whoever has the cotangent; nor is that of an inner node."""
     x = Value([1.0, 2.0])
     h = x * x
     y = h * 3 + h
-    y.backward()
+    cotangent = np.array([2.0, 3.0])
+    y.backward(cotangent)
     held = [v.grad for v in (x, h, y)]
     before = bits(*held)
+    cotangent[:] = 9
     y.backward([5.0, 7.0])
     x.backward()
     x.zero_grad()
@@ -1417,15 +1420,16 @@ def test_a_write_between_two_orders() -> None:
 # Assigning data.
 
 
-def test_assigned_data_is_copied_and_keeps_the_dtype() -> None:
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_assigned_data_is_copied_and_keeps_the_dtype(dtype: type) -> None:
     """Of whatever kind it is."""
-    x = Value(np.array([1, 2], np.float32))
+    x = Value(np.array([1, 2], dtype))
     array = np.array([3.0, 4.0])
     x.data = array
     array[:] = 9
-    assert bits(x.data) == bits(np.array([3, 4], np.float32))
+    assert bits(x.data) == bits(np.array([3, 4], dtype))
     x.data = [True, 5]
-    assert bits(x.data) == bits(np.array([1, 5], np.float32))
+    assert bits(x.data) == bits(np.array([1, 5], dtype))
 
 
 @pytest.mark.parametrize("data", [[1.0, 2.0, 3.0], 1.0, [[1.0, 2.0]], []])

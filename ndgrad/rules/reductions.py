@@ -48,7 +48,12 @@ def restore(g: Any, shape: tuple[int, ...], axis: Axis) -> Any:
 
 
 def count(shape: tuple[int, ...], axis: Axis) -> int:
-    """How many numbers of an operand of `shape` go into each number of the result."""
+    """How many numbers of an operand of `shape` go into each number of the result.
+
+    NumPy's `mean`, `var` and `std` refuse an axis of an array without any, where its sums take 0 and -1 for one.
+    """
+    if not shape and axis not in (None, ()):
+        raise np.exceptions.AxisError(axis if isinstance(axis, int) else axis[0], 0)
     return math.prod(n for n, kept in zip(shape, _reduced(shape, axis), strict=True) if kept)
 
 

@@ -60,14 +60,14 @@ class TapeEngine:
         """Run a program. What the engine raises is part of the outcome."""
         given = [o.array for o in program.operands]
         held = tuple(a for a in given if isinstance(a, np.ndarray))
-        values: list[Any] = [
-            self.leaf(array, operand.name) if operand.kind == LEAF else array
-            for array, operand in zip(given, program.operands, strict=True)
-        ]
-        leaves = [v for v, o in zip(values, program.operands, strict=True) if o.kind == LEAF]
         steps: list[np.ndarray] = []
         try:
             with self.watch():
+                values: list[Any] = [
+                    self.leaf(array, operand.name) if operand.kind == LEAF else array
+                    for array, operand in zip(given, program.operands, strict=True)
+                ]
+                leaves = [v for v, o in zip(values, program.operands, strict=True) if o.kind == LEAF]
                 for step in program.steps:
                     values.append(self.functions[step.op](*(values[i] for i in step.inputs), **step.options))
                     steps.append(self.data(values[-1]))

@@ -83,9 +83,10 @@ class TorchEngine:
             wide: compute everything in double (True) or in single precision (False); by default as the operands are.
         """
         dtype = {None: None, True: torch.float64, False: torch.float32}[wide]
-        values: list[Any] = [_tensor(o, dtype) for o in program.operands]
-        leaves = [v for v, o in zip(values, program.operands, strict=True) if o.kind == LEAF]
+        values: list[Any] = []
         try:
+            values += [_tensor(o, dtype) for o in program.operands]
+            leaves = [v for v, o in zip(values, program.operands, strict=True) if o.kind == LEAF]
             for step in program.steps:
                 row = self._catalog[step.op]
                 inputs = self._cast([values[i] for i in step.inputs], dtype)
@@ -129,7 +130,7 @@ class TorchEngine:
     def _cast(self, inputs: list[Any], dtype: torch.dtype | None) -> list[Tensor]:
         """NumPy's promotion: the widest floating dtype; integers, booleans and Python numbers take it."""
         floats = [x.dtype for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
-        wide = dtype or max(floats, key=lambda d: d.itemsize)
+        wide = dtype or max(floats, key=lambda d: d.itemsize, default=torch.float64)
         return [x.to(wide) if isinstance(x, Tensor) else torch.tensor(x, dtype=wide) for x in inputs]
 
     def _applied(self, row: Row, inputs: list[Tensor], options: dict[str, Any], noise: Noise | None) -> Tensor:

@@ -51,7 +51,7 @@ AXES: list[tuple[Dims, list[Axis]]] = [
     ((3, 3, 3),    [1, -2, (0, 1), (2, 0), (1, 2), (-1, 1)]),
     ((1, 3, 1),    [None, 0, 1, -1, (0, 2), (2, 1)]),
     ((2, 1, 3, 2), [(1, 3), (3, 0), (2, 0, 1), (-2, -4)]),
-    ((),           [None, 0, -1]),
+    ((),           [None]),
 ]
 # fmt: on
 GRID = [(shape, axis) for shape, axes in AXES for axis in axes]
@@ -78,6 +78,16 @@ def test_axes(beside: Beside, name: str, shape: Dims, axis: Axis) -> None:
     """However the axes are named, in whatever order, kept or not, values and gradients are PyTorch's."""
     beside(lambda x: RULES[name](x, axis=axis), mirror(name, axis), shape)
     beside(lambda x: RULES[name](x, axis=axis, keepdims=True), mirror(name, axis, keepdims=True), shape)
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+def test_an_axis_of_a_number(beside: Beside, axis: int) -> None:
+    """NumPy's sums, products and extremes take 0 and -1 for one, its means and spreads do not; so it is here."""
+    for name in ("sum", "prod", "max", "min"):
+        beside(lambda x, name=name: RULES[name](x, axis=axis), mirror(name, axis), ())
+    for name in ("mean", "var", "std"):
+        with pytest.raises(np.exceptions.AxisError):
+            RULES[name](Value(3.0), axis=axis)
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "prod", "max", "min", "logsumexp"])
@@ -209,11 +219,12 @@ def test_zeros_in_a_product(beside: Beside, axis: Axis, x: list[list[float]]) ->
     beside(lambda x: x.prod(axis=axis), mirror("prod", axis), x)
 
 
-@pytest.mark.parametrize("axis", [(0, 2), (2, 0), (1, 2), None])
-def test_zeros_in_a_product_over_several_axes(beside: Beside, axis: Axis) -> None:
+@pytest.mark.parametrize("axis", [0, 1, 2, (0, 1), (0, 2), (2, 0), (1, 2), (2, 1, 0), None])
+@pytest.mark.parametrize("shape", [(2, 3, 4), (3, 3, 3)])
+def test_zeros_in_a_product_over_several_axes(beside: Beside, axis: Axis, shape: Dims) -> None:
     """The lanes are put together, and taken apart again, in the same order."""
-    x = np.arange(1.0, 25.0).reshape(2, 3, 4)
-    x[0, 1, 2] = x[1, 2, 3] = x[0, 2, 0] = 0
+    x = np.arange(1.0, 1 + math.prod(shape)).reshape(shape)
+    x[0, 1, 2] = x[1, 2, 1] = x[0, 2, 0] = 0
     beside(lambda x: x.prod(axis=axis), mirror("prod", axis), x)
 
 
