@@ -72,8 +72,8 @@ class Row:
         spoilt: shapes and options that NumPy refuses, and so must both sides.
         kinks: what holds at its kinks and ties, where it decides by comparing numbers.
         selects: whether it only chooses among its operands' numbers, and so never rounds.
-        logarithmic: whether PyTorch keeps logarithms for its way back, and takes their exponential there. That rounds by
-            as much as if something had been added to the logarithm, near 0 as far from it.
+        logarithmic: whether it takes exponentials of its operand, or of what it keeps for the way back. Those round as if
+            something had been added to the logarithm, near 0 as much as far from it.
         deviates: where an engine is not held to PyTorch, and why.
     """
 

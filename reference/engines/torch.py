@@ -37,20 +37,23 @@ class Noise:
         self.size = size
         self._signs = torch.Generator().manual_seed(seed)
 
-    def on(self, x: Tensor) -> Tensor:
-        """Disturb a tensor, and what comes back to it."""
+    def on(self, x: Tensor, *, logarithms: bool = False) -> Tensor:
+        """Disturb a tensor, and what comes back to it; logarithms by adding to them as well."""
         if not x.is_floating_point():
             return x
+        moved = x * (1 + self._signed(x))
+        return moved + self._signed(x) if logarithms else moved
+
+    def _signed(self, x: Tensor) -> Tensor:
         signs = torch.randint(0, 2, x.shape, generator=self._signs) * 2 - 1
-        return x * (1 + self.size * signs.to(x.dtype))
+        return self.size * signs.to(x.dtype)
 
     @contextmanager
     def kept(self, *, logarithms: bool = False) -> Iterator[None]:
         """Disturb what is kept for the way back by the ops within; logarithms by adding to them as well."""
 
         def disturbed(x: Tensor) -> Tensor:
-            moved = self.on(x.detach())
-            return moved + (self.on(torch.ones_like(x)) - 1) if logarithms and x.is_floating_point() else moved
+            return self.on(x.detach(), logarithms=logarithms)
 
         with torch.autograd.graph.saved_tensors_hooks(disturbed, lambda x: x):
             yield
@@ -138,7 +141,7 @@ class TorchEngine:
         if noise is None or row.selects:
             return row.mirror(*inputs, **options)
         with noise.kept(logarithms=row.logarithmic):
-            return row.mirror(*map(noise.on, inputs), **options)
+            return row.mirror(*(noise.on(x, logarithms=row.logarithmic) for x in inputs), **options)
 
     def _back(self, program: Program, result: Tensor, leaves: list[Tensor], steps: tuple[np.ndarray, ...]) -> Outcome:
         cotangent = torch.tensor(np.array(program.cotangent)).to(result.dtype)
