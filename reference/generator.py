@@ -19,8 +19,8 @@ from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step
 from reference.source import Source, Unsuited, chance, pick
 
 ORDINARY, EDGES, NONFINITE, REFUSED = "ordinary", "edges", "nonfinite", "refused"
-# Of a hundred programs so many of each manner. Edges are kinks, ties, poles, the tiny and the large.
-_MANNERS = [ORDINARY] * 74 + [EDGES] * 18 + [NONFINITE] * 3 + [REFUSED] * 5
+# Of twenty programs so many of each manner. Edges are kinks, ties, poles, the tiny and the large.
+_MANNERS = [ORDINARY] * 14 + [EDGES] * 4 + [NONFINITE, REFUSED]
 _NAMES = ("x", "y", "z", "w", "u", "v")
 _LARGEST = 1e4  # of an ordinary value: beyond, exponentials overflow and differences lose all digits
 _TRIES = 6  # how often a step is drawn anew before the program goes on without it

@@ -204,6 +204,8 @@ def permutation(source: Source, shape: Shape) -> Options:
     if not shape or chance(source, 15):
         return {"axes": None}
     order = shuffled(source, range(len(shape)))
+    if len(shape) > 2 and chance(source, 30):  # noqa: PLR2004
+        order = [*range(1, len(shape)), 0]
     return {"axes": tuple(a - len(shape) if chance(source, 30) else a for a in order)}
 
 
@@ -378,7 +380,9 @@ def _mask(source: Source, shape: Shape) -> np.ndarray:
 
 def _entry(source: Source, n: int, array_shape: Shape | None) -> Any:
     """What one axis of length `n` may be indexed with; arrays have the given shape, so that they broadcast."""
-    manner = pick(source, ["slice", "slice", "int", "array" if array_shape else "all", "all"])
+    manner = pick(
+        source, ["slice", "int", "array", "array", "all"] if array_shape else ["slice", "slice", "int", "all"]
+    )
     if n and manner == "array" and array_shape:
         shape = array_shape if chance(source, 80) else (1,)
         numbers = [source.integer(-n, n - 1) for _ in range(math.prod(shape))]
@@ -480,7 +484,7 @@ def _dotted(source: Source, shape: Shape, slot: int) -> Planned:
 
 def _outers(source: Source, shape: Shape, slot: int) -> Planned:
     """Any two shapes."""
-    other = any_small(source)
+    other = shape if chance(source, 30) else any_small(source)
     if math.prod(shape) * math.prod(other) > MOST_NUMBERS:
         raise Unsuited
     return ([shape, other] if slot == 0 else [other, shape]), {}

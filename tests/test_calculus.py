@@ -315,12 +315,17 @@ def test_plain_in_plain_out(name: str) -> None:
 
 
 def test_a_vector_that_records() -> None:
-    """A Value beside plain arrays is enough: the product with the Hessian is differentiated towards the vector."""
+    """A Value beside plain arrays is enough: what it moves is differentiated towards it."""
     v = Value(X)
     product = hvp(lambda z: (z**3).sum(), X, v)
     assert type(product) is Value
     product.backward([1.0, 1.0, 1.0])
     assert v.grad.tolist() == (6 * X).tolist()
+    v.zero_grad()
+    moved = jvp(lambda z: z**2, (X,), (v,))[1]
+    assert type(moved) is Value
+    moved.backward([1.0, 1.0, 1.0])
+    assert v.grad.tolist() == (2 * X).tolist()
 
 
 def test_what_does_not_depend_is_a_value_too() -> None:

@@ -1071,6 +1071,31 @@ def _recorded(function: Callable[[Value], Value]) -> Value:
         return function(Value(1.0))
 
 
+# Broadcasting, undone.
+
+
+@pytest.mark.parametrize(
+    ("shape", "sums"),
+    [
+        ((2, 3), [[1, 2, 3], [4, 5, 6]]),
+        ((3,), [5, 7, 9]),
+        ((1, 3), [[5, 7, 9]]),
+        ((2, 1), [[6], [15]]),
+        ((1, 1), [[21]]),
+        ((1,), [21]),
+        ((), 21),
+    ],
+)
+def test_broadcasting_is_undone(shape: tuple[int, ...], sums: Any) -> None:
+    """The cotangents of all copies are summed, over axes that were added and over those of length 1."""
+    cotangent = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    for create_graph in (False, True):
+        x = Value(np.full(shape, 7.0))
+        (x * np.full((2, 3), 2.0)).backward(cotangent, create_graph=create_graph)
+        grad = x.grad.data if create_graph else x.grad
+        assert bits(grad) == bits(2.0 * np.array(sums, float))
+
+
 # Without a graph.
 
 
@@ -1486,6 +1511,8 @@ def test_writes_are_checked_while_it_was_asked_for() -> None:
     """What was recorded outside is not; assignments are noticed inside and out; it is a decorator too."""
     x = Value([1.0, 2.0])
     y = x * x
+    with enable_grad():
+        z = x * x
     with check_writes():
         inside = x * x
         with no_grad():
@@ -1493,6 +1520,7 @@ def test_writes_are_checked_while_it_was_asked_for() -> None:
         assert recording()
     x.data[0] = 5.0
     y.backward()
+    z.backward()
     with pytest.raises(RuntimeError, match="changed"):
         inside.backward()
 
