@@ -569,18 +569,13 @@ def test_the_sum_of_a_list() -> None:
         (lambda x: np.multiply.outer(x, x), "multiply.outer"),
         (lambda x: np.add.at(np.zeros(2), [0, 1], x), "add.at"),
         (lambda x: np.divmod(x, 2), "divmod"),
-        (np.equal.outer, "equal.outer"),
-        (np.isnan, None),
+        (lambda x: np.equal.outer(x, x), "equal.outer"),
     ],
 )
-def test_functions_without_a_rule(call: Function, named: str | None) -> None:
-    """A clear error, not an array without a graph; one that is flat gives a plain result."""
-    x = Value([[1.0, 2.0], [3.0, 4.0]])
-    if named is None:
-        assert call(x).tolist() == [[False, False], [False, False]]
-        return
-    with pytest.raises(TypeError, match=rf"np\.{re.escape(named)} has no rule in ndgrad; .*\.data|invalid number"):
-        call(*[x] * (2 if named == "equal.outer" else 1))
+def test_functions_without_a_rule(call: Function, named: str) -> None:
+    """A clear error, not an array without a graph: it names the function, and what to do."""
+    with pytest.raises(TypeError, match=rf"np\.{re.escape(named)} has no rule in ndgrad; .*\.data"):
+        call(Value([[1.0, 2.0], [3.0, 4.0]]))
 
 
 @pytest.mark.parametrize(
@@ -836,18 +831,18 @@ def test_any_small_graph(steps: list[tuple[str, int, int]], leaves: list[int], c
 
 def test_depth_is_bounded_by_memory() -> None:
     """A chain of 100,000 nodes is built, passed, copied from and freed, without recursion."""
+    limit = sys.getrecursionlimit()
     x = Value(0.5)
     y = x
     for _ in range(100_000):
         y = y + x
     y.backward()
     assert x.grad == 100_001.0
-    below = sys.getrecursionlimit()
     alive = weakref.ref(y._prev[0])
     assert copy.deepcopy(y).item() == 50_000.5
     del y
     assert alive() is None
-    assert sys.getrecursionlimit() == below
+    assert sys.getrecursionlimit() == limit
 
 
 def test_nodes_are_visited_once() -> None:
@@ -1571,7 +1566,6 @@ def test_a_graph_is_freed_with_its_loss(ending: str) -> None:
         if ending == "passed twice":
             nodes[-1].backward()
     refs = [weakref.ref(node) for node in nodes]
-    sys.exc_info()
     del nodes
     assert [ref() for ref in refs] == [None] * len(refs)
 
@@ -1585,7 +1579,7 @@ def test_training_does_not_grow() -> None:
         return sum(type(o) is Value for o in gc.get_objects())
 
     counts = []
-    for _ in range(4):
+    for _ in range(10):
         loss = a_graph(x)[-1]
         x.zero_grad()
         loss.backward()
