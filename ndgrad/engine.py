@@ -118,6 +118,10 @@ class Value:
 
     __array_priority__ = 1000.0
 
+    def __init_subclass__(cls) -> None:
+        """Refuse: ops know Values by their very class, and a subclass would be taken for a constant."""
+        raise TypeError("Value cannot be subclassed: hold a Value in an attribute instead")
+
     def __init__(self, data: Any, label: str = "", requires_grad: bool = True) -> None:
         self._data = _copied(data)
         self._grad = None

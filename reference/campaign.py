@@ -16,7 +16,7 @@ from hypothesis.errors import HypothesisException
 
 from reference.engines import Engine, TorchEngine
 from reference.generator import draw_program
-from reference.program import LEAF, Operand, Program, Step
+from reference.program import LEAF, Operand, Program, Step, operand_names
 from reference.source import Seeded, Unsuited
 from reference.strategies import programs
 from reference.verdict import Kind, Result, Verdict, judge
@@ -143,7 +143,14 @@ class Campaign:
             shrunk: Program = find(drawn, fails, settings=_shrinking(database), database_key=key)
         except HypothesisException:  # it does not fail a second time: then it is reported as it was
             return program
-        return shrunk
+        return min([shrunk, *filter(fails, self._simpler(shrunk))], key=lambda p: len(str(p)))
+
+    def _simpler(self, program: Program) -> Iterator[Program]:
+        """Each of several steps by itself: what Hypothesis cannot come to, for it would have to draw other choices."""
+        if len(program.steps) > 1 and program.cotangent is not None:
+            for alone in _steps_alone(program, self.reference):
+                yield alone
+                yield replace(alone, cotangent=np.ones_like(alone.cotangent))
 
     def _at_fault(self, program: Program, verdict: Verdict) -> str:
         """The first step's op that fails by itself, on the operands that it has in the program; else the last one's."""
@@ -178,7 +185,8 @@ def _steps_alone(program: Program, reference: TorchEngine) -> Iterator[Program]:
     values = [*(o.data for o in program.operands), *wanted.values]
     for step, value in zip(program.steps, wanted.values, strict=False):
         used = list(dict.fromkeys(step.inputs))
-        operands = tuple(_as_operand(program, i, values[i]) for i in used)
+        named = zip(operand_names(), used, strict=False)
+        operands = tuple(_as_operand(program, i, name, values[i]) for name, i in named)
         cotangent = np.arange(1, value.size + 1, dtype=value.dtype).reshape(value.shape) / 2
         if any(o.kind == LEAF for o in operands):
             yield Program(
@@ -186,6 +194,8 @@ def _steps_alone(program: Program, reference: TorchEngine) -> Iterator[Program]:
             )
 
 
-def _as_operand(program: Program, i: int, value: np.ndarray) -> Operand:
-    name = program.names[i]
-    return replace(program.operands[i]) if i < len(program.operands) else Operand(name, np.array(value), LEAF)
+def _as_operand(program: Program, i: int, name: str, value: np.ndarray) -> Operand:
+    """An operand of a step: as it was, if it was one, and a leaf if an earlier step made it."""
+    return (
+        replace(program.operands[i], name=name) if i < len(program.operands) else Operand(name, np.array(value), LEAF)
+    )

@@ -15,13 +15,12 @@ import numpy as np
 
 from reference.catalog import CATALOG, REAL, Domain, Row, forward
 from reference.plans import MOST_NUMBERS, Options, Shape, any_shape
-from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step
+from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step, operand_names
 from reference.source import Source, Unsuited, chance, pick
 
 ORDINARY, EDGES, NONFINITE, REFUSED = "ordinary", "edges", "nonfinite", "refused"
 # Of twenty programs so many of each manner. Edges are kinks, ties, poles, the tiny and the large.
 _MANNERS = [ORDINARY] * 14 + [EDGES] * 4 + [NONFINITE, REFUSED]
-_NAMES = ("x", "y", "z", "w", "u", "v")
 _LARGEST = 1e4  # of an ordinary value: beyond, exponentials overflow and differences lose all digits
 _TRIES = 6  # how often a step is drawn anew before the program goes on without it
 
@@ -272,7 +271,7 @@ def _numbered(root: _Node, cotangent: np.ndarray | None, directions: tuple[np.nd
     """The program that ends in a node, its operands named in the order in which it needs them."""
     nodes = _reached(root)
     places = {id(node): place for place, node in enumerate(nodes)}
-    names = iter((*_NAMES, *(f"x{i}" for i in range(1, len(nodes)))))
+    names = operand_names()
     operands = tuple(
         Operand(next(names), n.operand.data, n.operand.kind, n.operand.layout) for n in nodes if n.operand is not None
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -114,6 +114,12 @@ class Program:
             along = f",along={text(self.directions)}" if self.directions else ""
             lines.append(f"back({names[self.result]},{text(self.cotangent)}{along})")
         return "; ".join(lines)
+
+
+def operand_names() -> Iterator[str]:
+    """x, y, z and so on: what operands are called."""
+    yield from "xyzwuv"
+    yield from (f"x{i}" for i in count(1))
 
 
 def _letters() -> Iterable[str]:

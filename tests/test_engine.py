@@ -1696,3 +1696,9 @@ def test_what_the_forward_pass_kept_records_itself(name: str) -> None:
     # Sums of terms up to 10, of which a digit or two cancel.
     np.testing.assert_allclose(first.data, slope.detach(), rtol=1e-13, atol=1e-14)
     np.testing.assert_allclose(x.grad, gradient, rtol=1e-13, atol=1e-14)
+
+
+def test_a_value_cannot_be_subclassed() -> None:
+    """Ops know Values by their very class: a subclass, whose gradient would be lost in silence, is refused."""
+    with pytest.raises(TypeError, match="hold a Value in an attribute instead"):
+        type("Parameter", (Value,), {})
