@@ -33,7 +33,7 @@ class Profile:
 
 
 PROFILES = {
-    "quick": Profile(for_each_op=30, expressions=600),
+    "quick": Profile(for_each_op=30, expressions=200),
     "standard": Profile(for_each_op=130, expressions=2_500),
     "deep": Profile(for_each_op=3_000, expressions=60_000),
 }
@@ -130,9 +130,9 @@ class Campaign:
         """Hand the choices behind a failing program to Hypothesis, as an example of its own, to be shrunk."""
         kinds = {finding.kind for finding in verdict.findings}
 
-        def fails(candidate: Program) -> bool:
+        def fails(candidate: Program, *, patient: bool = False) -> bool:
             repeat = Kind.NON_DETERMINISTIC in kinds
-            again = judge(candidate, self.engine, self.reference, repeat=repeat)
+            again = judge(candidate, self.engine, self.reference, repeat=repeat, patient=patient)
             return again.result is Result.ENGINE_WRONG and bool(kinds & {f.kind for f in again.findings})
 
         database, key = InMemoryExampleDatabase(), b"failing"
@@ -143,7 +143,8 @@ class Campaign:
             shrunk: Program = find(drawn, fails, settings=_shrinking(database), database_key=key)
         except HypothesisException:  # it does not fail a second time: then it is reported as it was
             return program
-        return min([shrunk, *filter(fails, self._simpler(shrunk))], key=lambda p: len(str(p)))
+        smaller = sorted([shrunk, *filter(fails, self._simpler(shrunk))], key=lambda p: len(str(p)))
+        return next((p for p in smaller if fails(p, patient=True)), program)
 
     def _simpler(self, program: Program) -> Iterator[Program]:
         """Each of several steps by itself: what Hypothesis cannot come to, for it would have to draw other choices."""

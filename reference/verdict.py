@@ -142,7 +142,9 @@ class Reference(Protocol):
         ...
 
 
-def judge(program: Program, engine: Engine, reference: Reference, *, repeat: bool = True) -> Verdict:
+def judge(
+    program: Program, engine: Engine, reference: Reference, *, repeat: bool = True, patient: bool = True
+) -> Verdict:
     """Run a program in both, and say what came of it.
 
     Args:
@@ -150,6 +152,8 @@ def judge(program: Program, engine: Engine, reference: Reference, *, repeat: boo
         engine: what is judged.
         reference: what is believed.
         repeat: whether the engine runs twice, to see that it answers the same to the bit.
+        patient: whether what rounding does not explain at first is looked at again. A verdict without it may be wrong,
+            and is quick: it serves to try what a wrong program could be reduced to.
     """
     wanted = reference.run(program)
     got = engine.run(program)
@@ -163,7 +167,8 @@ def judge(program: Program, engine: Engine, reference: Reference, *, repeat: boo
         return parts(program, reference.run(program, noise, wide), second_order=both)
 
     single = _single([o.data for o in program.operands] + list(wanted.values))
-    compared = compare(*named, rerun, single=single, scale=_scale(program, wanted))
+    scale = _scale(program, wanted) if patient else None
+    compared = compare(*named, rerun, single=single, scale=scale)
     if compared.findings and not findings and _is_undecided(program, got, wanted, reference, compared.findings):
         return Verdict(Result.INCONCLUSIVE, compared.findings, compared.numbers, compared.worst)
     findings += compared.findings
@@ -294,7 +299,7 @@ Rerun = Callable[[Noise | None, bool | None], list[Part]]
 
 
 def compare(
-    got: Sequence[Part], wanted: Sequence[Part], rerun: Rerun, *, single: bool = False, scale: float = 1.0
+    got: Sequence[Part], wanted: Sequence[Part], rerun: Rerun, *, single: bool = False, scale: float | None = 1.0
 ) -> Verdict:
     """Compare two outcomes part by part.
 
@@ -303,7 +308,7 @@ def compare(
         wanted: the reference's, in the same order.
         rerun: gives the reference's parts again, disturbed or in another precision.
         single: whether some of the computation is in single precision, whose rounding then counts.
-        scale: the largest number that the computation meets.
+        scale: the largest number that the computation meets; None to look but once.
     """
     findings, worst, numbers = [], 0.0, 0
     for mine, theirs in zip(got, wanted, strict=True):
@@ -404,10 +409,10 @@ class _Rounding:
         wanted: the reference's parts.
         rerun: gives them again, disturbed or in another precision.
         single: whether single precision's rounding counts. Then double precision shows what is right.
-        scale: the largest number that the computation meets.
+        scale: the largest number that the computation meets; None to look but once.
     """
 
-    def __init__(self, wanted: Sequence[Part], rerun: Rerun, *, single: bool, scale: float) -> None:
+    def __init__(self, wanted: Sequence[Part], rerun: Rerun, *, single: bool, scale: float | None) -> None:
         self.single = single
         self._scale = scale
         self._wanted = {part.name: part.array for part in wanted}
@@ -468,12 +473,11 @@ class _Rounding:
             off = _apart(array, self._base[name] if self.single else wanted)
             off = np.where(np.isnan(off), np.inf, off)
             wrong = ~near & ~(off <= self.bound(name))
-            little = np.maximum(
-                LITTLE_MORE * self.bound(name), (LITTLE_SINGLE if self.single else LITTLE) * self._scale
-            )
-            if wrong.any() and self._runs < MORE_RUNS and (off <= little)[wrong].all():
-                self._look_again()
-                wrong = ~near & ~(off <= self.bound(name))
+            if self._scale is not None and wrong.any() and self._runs < MORE_RUNS:
+                little = (LITTLE_SINGLE if self.single else LITTLE) * self._scale
+                if (off <= np.maximum(LITTLE_MORE * self.bound(name), little))[wrong].all():
+                    self._look_again()
+                    wrong = ~near & ~(off <= self.bound(name))
         return wrong, np.broadcast_to(self.bound(name), array.shape)
 
 

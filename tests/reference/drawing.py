@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from itertools import islice
+from typing import Any
 
 from reference.catalog import CATALOG
 from reference.generator import draw_program
@@ -24,6 +27,12 @@ def drawn(seed: str, op: str, number: int) -> Program | None:
 def sample(op: str, number: int) -> tuple[Program, ...]:
     """Draw the first programs for an op, the same in each run. Those that came to nothing are left out."""
     return tuple(program for i in range(number) if (program := drawn("sample", op, i)))
+
+
+def first(op: str, number: int, holds: Callable[[Program], Any], within: int = 500) -> list[Program]:
+    """Draw programs for an op until so many are found for which something holds; fewer, if there are fewer."""
+    drawn_in_turn = (drawn("sample", op, i) for i in range(within))
+    return list(islice((program for program in drawn_in_turn if program and holds(program)), number))
 
 
 @cache

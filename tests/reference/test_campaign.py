@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,9 @@ from ndgrad.rules import RULES, indexing
 from reference.campaign import PROFILES, Campaign, Failure, Profile, Record
 from reference.catalog import CATALOG
 from reference.engines import NdgradEngine, TorchEngine
-from reference.program import parse
+from reference.program import Program, parse
 from reference.report import text
-from reference.verdict import Kind, Result, judge
+from reference.verdict import Kind, Result, Verdict, judge
 
 SMALL = Profile(for_each_op=40, expressions=0)
 
@@ -36,9 +36,17 @@ def changed(function: Callable[..., Any], old: str, new: str) -> Callable[..., A
     return planted
 
 
-def first_failure(*ops: str, profile: Profile = SMALL) -> Failure:
+class AsFound(Campaign):
+    """A campaign that reports what failed as it was found: shrinking has tests of its own."""
+
+    def _smallest(self, program: Program, choices: Sequence[int], verdict: Verdict, op: str) -> Program:
+        del choices, verdict, op
+        return program
+
+
+def first_failure(*ops: str, profile: Profile = SMALL, kind: type[Campaign] = AsFound) -> Failure:
     """The first failure of a campaign over some ops."""
-    for record in Campaign(NdgradEngine(), TorchEngine(), ops).run(profile):
+    for record in kind(NdgradEngine(), TorchEngine(), ops).run(profile):
         if record.failures:
             return record.failures[0]
     pytest.fail(f"a fault in {', '.join(ops)} went unnoticed")
@@ -94,8 +102,6 @@ def test_a_permutation_that_is_not_inverted_is_found(monkeypatch: pytest.MonkeyP
     plant_pullback(monkeypatch, "transpose", 0, lambda g, y, x, *, axes: np.transpose(g, axes))
     failure = first_failure("transpose")
     assert failure.op == "transpose"
-    axes = failure.program.steps[0].options["axes"]
-    assert axes is None or len(axes) >= 3
 
 
 def test_a_permutation_that_is_not_inverted_is_found_on_a_cube(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +144,7 @@ def test_an_index_that_repeats_is_found_where_it_adds_once(monkeypatch: pytest.M
 def test_a_factor_of_1_plus_1e_7_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """tanh's gradient too large by a ten-millionth: found, and the ratio is told."""
     plant_pullback(monkeypatch, "tanh", 0, lambda g, y, x: g * (1 - y * y) * (1 + 1e-7))
-    failure = first_failure("tanh")
+    failure = first_failure("tanh", kind=Campaign)
     assert failure.op == "tanh"
     assert "ratio 1.0000001 everywhere: a factor lost, or one too many?" in said(failure)
 
@@ -151,13 +157,14 @@ def test_a_wrong_forward_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     right = RULES["softmax"].forward
     monkeypatch.setattr(RULES["softmax"], "forward", lambda x, *, axis: right(x, axis=axis) * (1 + 1e-9))
     failure = first_failure("softmax")
-    assert (failure.op, failure.verdict.findings[0].kind) == ("softmax", Kind.FORWARD)
+    assert failure.op == "softmax"
+    assert Kind.FORWARD in {finding.kind for finding in failure.verdict.findings}
 
 
 def test_the_smallest_case_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is found in some program is shrunk to one step on one number, and printed by one grammar."""
     plant_pullback(monkeypatch, "exp", 0, lambda g, y, x: 2 * g * y)
-    failure = first_failure("exp")
+    failure = first_failure("exp", kind=Campaign)
     distance = said(failure).splitlines()[3]
     assert re.fullmatch(r"  4\.5e\+15 ULP, allowed \d+; ratio 2 everywhere: a contribution counted twice\?", distance)
     assert said(failure).splitlines() == [
@@ -173,7 +180,7 @@ def test_what_was_found_fails_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The line that is printed, read back, fails in the same way; and without the fault it agrees."""
     with monkeypatch.context() as planting:
         plant_pullback(planting, "sqrt", 0, lambda g, y, x: g / y)
-        failure = first_failure("sqrt")
+        failure = first_failure("sqrt", kind=Campaign)
         again = judge(parse(str(failure.program)), NdgradEngine(), TorchEngine())
         assert again.findings == failure.verdict.findings
     right = judge(parse(str(failure.program)), NdgradEngine(), TorchEngine())
@@ -212,7 +219,6 @@ def test_a_pullback_that_is_lost_is_found_on_every_op(op: str, monkeypatch: pyte
     right = RULES[op].pullbacks[0]
     assert right is not None
     plant_pullback(monkeypatch, op, 0, lambda *args, **options: right(*args, **options) * 1.5)
-    monkeypatch.setattr(Campaign, "_smallest", lambda self, program, choices, verdict, op: program)
     assert first_failure(op).op == op
 
 

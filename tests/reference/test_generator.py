@@ -23,7 +23,7 @@ from reference.engines import NdgradEngine, TorchEngine
 from reference.generator import draw_program
 from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step
 from reference.source import Seeded
-from tests.reference.drawing import EXPRESSIONS, drawn, everything, sample
+from tests.reference.drawing import EXPRESSIONS, drawn, everything, first, sample
 
 TORCH, NDGRAD = TorchEngine(), NdgradEngine()
 
@@ -127,45 +127,45 @@ def dtypes(program: Program) -> set[str]:
 # fmt: off
 PROMISED: list[tuple[str, Callable[[Program], Any], float]] = [
     # programs with                             such that                                  percent at least; measured
-    ("a tiny cotangent",                        lambda p: 0 < largest(p) < 1e-6,                           2.5),  # 5
+    ("a tiny cotangent",                        lambda p: 0 < largest(p) < 1e-6,                           2.1),  # 4.3
     ("a huge cotangent",                        lambda p: largest(p) > 1e5,                                2.4),  # 4.8
-    ("an operand twice in a step",              repeats,                                                   2.8),  # 5.6
-    ("a leaf used twice or more",               lambda p: max(uses(p)) >= 2,                               6.8),  # 14
-    ("a leaf used twelve times",                lambda p: max(uses(p)) >= 12,                             0.55),  # 1.1
-    ("a constant array",                        is_constant("f"),                                          4.6),  # 9.2
-    ("a constant array of integers",            is_constant("i"),                                         0.42),  # 0.85
-    ("a constant array of booleans",            is_constant("b"),                                         0.46),  # 0.92
-    ("a Python float",                          is_number(float),                                         0.74),  # 1.5
-    ("a Python int",                            is_number(int),                                           0.13),  # 0.27
-    ("an operand of no axes",                   has_shape(lambda s: s == ()),                              7.6),  # 15
+    ("an operand twice in a step",              repeats,                                                   3.0),  # 6.1
+    ("a leaf used twice or more",               lambda p: max(uses(p)) >= 2,                               7.0),  # 14
+    ("a leaf used twelve times",                lambda p: max(uses(p)) >= 12,                             0.59),  # 1.2
+    ("a constant array",                        is_constant("f"),                                          4.8),  # 9.6
+    ("a constant array of integers",            is_constant("i"),                                         0.42),  # 0.83
+    ("a constant array of booleans",            is_constant("b"),                                         0.57),  # 1.1
+    ("a Python float",                          is_number(float),                                          2.7),  # 5.4
+    ("a Python int",                            is_number(int),                                           0.29),  # 0.59
+    ("an operand of no axes",                   has_shape(lambda s: s == ()),                              8.0),  # 16
     ("an operand of one axis",                  has_shape(lambda s: len(s) == 1),                         13.4),  # 27
     ("an operand of two axes",                  has_shape(lambda s: len(s) == 2),                         18.0),  # 36
-    ("an operand of three axes",                has_shape(lambda s: len(s) == 3),                         17.4),  # 35
-    ("an operand of four axes",                 has_shape(lambda s: len(s) == 4),                          7.1),  # 14
-    ("an empty operand",                        has_shape(lambda s: 0 in s),                               1.1),  # 2.3
-    ("a square operand",                        has_shape(lambda s: len(s) > 1 and len({*s}) == 1 < s[0]),  8.6),  # 17
-    ("an operand whose lengths all differ",     has_shape(lambda s: len(s) > 1 and len({*s}) == len(s)),  20.4),  # 41
-    ("an axis of length 1",                     has_shape(lambda s: 1 in s),                              21.0),  # 42
-    ("an axis of length 1 that is stretched",   stretched,                                                 3.6),  # 7.2
-    ("0",                                       lambda p: met(p, lambda x: (x == 0) & ~np.signbit(x)),     2.9),  # 5.9
-    ("-0",                                      lambda p: met(p, lambda x: (x == 0) & np.signbit(x)),      2.8),  # 5.6
-    ("1",                                       lambda p: met(p, lambda x: x == 1),                       15.0),  # 30
-    ("1e-12",                                   lambda p: met(p, lambda x: abs(abs(x) - 1e-12) < 1e-18),   4.2),  # 8.5
-    ("1000",                                    lambda p: met(p, lambda x: x == 1000),                     2.7),  # 5.5
-    ("-1000",                                   lambda p: met(p, lambda x: x == -1000),                    2.6),  # 5.3
-    ("infinity",                                lambda p: met(p, np.isposinf),                            0.76),  # 1.5
-    ("-infinity",                               lambda p: met(p, np.isneginf),                            0.66),  # 1.3
-    ("NaN",                                     lambda p: met(p, np.isnan),                               0.62),  # 1.2
-    ("many ties",                               tied,                                                      3.1),  # 6.2
-    ("Fortran's layout",                        has_layout("F"),                                           6.1),  # 12
-    ("strides below 0",                         has_layout("reversed"),                                    5.9),  # 12
-    ("a stride of 0",                           has_layout("repeated"),                                    3.0),  # 6
-    ("double precision alone",                  lambda p: dtypes(p) == {"float64"},                       33.0),  # 66
-    ("single precision alone",                  lambda p: dtypes(p) == {"float32"},                       14.9),  # 30
-    ("both precisions",                         lambda p: len(dtypes(p)) == 2,                             2.0),  # 4.1
-    ("directions, to be differentiated twice",  lambda p: p.directions,                                    9.5),  # 19
-    ("one step",                                lambda p: len(p.steps) == 1,                               9.6),  # 19
-    ("eight steps or more",                     lambda p: len(p.steps) >= 8,                               3.1),  # 6.2
+    ("an operand of three axes",                has_shape(lambda s: len(s) == 3),                         16.7),  # 33
+    ("an operand of four axes",                 has_shape(lambda s: len(s) == 4),                          6.5),  # 13
+    ("an empty operand",                        has_shape(lambda s: 0 in s),                               1.1),  # 2.1
+    ("a square operand",                        has_shape(lambda s: len(s) > 1 and len({*s}) == 1 < s[0]),  8.0),  # 16
+    ("an operand whose lengths all differ",     has_shape(lambda s: len(s) > 1 and len({*s}) == len(s)),  20.3),  # 41
+    ("an axis of length 1",                     has_shape(lambda s: 1 in s),                              20.7),  # 41
+    ("an axis of length 1 that is stretched",   stretched,                                                 3.2),  # 6.3
+    ("0",                                       lambda p: met(p, lambda x: (x == 0) & ~np.signbit(x)),     3.3),  # 6.5
+    ("-0",                                      lambda p: met(p, lambda x: (x == 0) & np.signbit(x)),      2.9),  # 5.9
+    ("1",                                       lambda p: met(p, lambda x: x == 1),                       14.7),  # 29
+    ("1e-12",                                   lambda p: met(p, lambda x: abs(abs(x) - 1e-12) < 1e-18),   4.5),  # 9
+    ("1000",                                    lambda p: met(p, lambda x: x == 1000),                     3.0),  # 6
+    ("-1000",                                   lambda p: met(p, lambda x: x == -1000),                    2.9),  # 5.8
+    ("infinity",                                lambda p: met(p, np.isposinf),                             1.3),  # 2.6
+    ("-infinity",                               lambda p: met(p, np.isneginf),                             1.2),  # 2.5
+    ("NaN",                                     lambda p: met(p, np.isnan),                                1.4),  # 2.8
+    ("many ties",                               tied,                                                      3.7),  # 7.3
+    ("Fortran's layout",                        has_layout("F"),                                           6.0),  # 12
+    ("strides below 0",                         has_layout("reversed"),                                    5.8),  # 12
+    ("a stride of 0",                           has_layout("repeated"),                                    3.1),  # 6.1
+    ("double precision alone",                  lambda p: dtypes(p) == {"float64"},                       33.4),  # 67
+    ("single precision alone",                  lambda p: dtypes(p) == {"float32"},                       15.0),  # 30
+    ("both precisions",                         lambda p: len(dtypes(p)) == 2,                             1.7),  # 3.3
+    ("directions, to be differentiated twice",  lambda p: p.directions,                                    9.1),  # 18
+    ("one step",                                lambda p: len(p.steps) == 1,                               9.5),  # 19
+    ("eight steps or more",                     lambda p: len(p.steps) >= 8,                               3.2),  # 6.3
 ]
 # fmt: on
 
@@ -183,12 +183,12 @@ def test_a_leaf_is_used_once_to_twelve_times() -> None:
     assert all(counts[number] >= 14 for number in range(1, 13)), counts
 
 
-def test_a_cotangent_is_never_ones() -> None:
-    """None of several numbers is ones all over, and of 100 at most one is uniform (0.26)."""
+def test_cotangents_are_not_ones() -> None:
+    """Of a thousand with several numbers at most 2 are ones all over (0 or 1), and at most 10 uniform (3)."""
     several = [program for program in finished() if cotangent(program).size > 1]
     assert len(several) > 2_000
     assert percent(lambda p: np.unique(cotangent(p)).size == 1, several) < 1
-    assert not percent(lambda p: (cotangent(p) == 1).all(), several)
+    assert percent(lambda p: (cotangent(p) == 1).all(), several) <= 0.2
 
 
 def test_a_cotangent_of_one_number_is_seldom_1() -> None:
@@ -238,10 +238,10 @@ def around(op: str, number: int = 60) -> list[Program]:
 
 
 @pytest.mark.parametrize("op", CATALOG)
-def test_an_op_stands_in_mid_program(op: str) -> None:
-    """Of some sixty programs one at least has steps before it and after it (3, for max, to 17)."""
+def test_an_op_stands_in_its_programs(op: str) -> None:
+    """In each that was drawn for it; and in two at least of those there are steps before it and after it."""
     assert all(any(step.op == op for step in program.steps) for program in around(op))
-    assert sum(places(program, op)[1] for program in around(op)) >= 1
+    assert len(first(op, 2, lambda program: places(program, op)[1])) == 2
 
 
 def test_ops_stand_in_mid_program() -> None:
@@ -265,17 +265,22 @@ def test_every_kind_of_operand_stands_in_every_slot(op: str) -> None:
 
 @pytest.mark.parametrize("op", BINARY)
 def test_an_op_meets_the_same_operand_twice(op: str) -> None:
-    """As in `x * x` and `x @ x`: once at least (2, for products of matrices, to 57, for `stack`)."""
-    assert any(len({*step.inputs}) < len(step.inputs) for step in steps_of(op, finished()))
+    """As in `x * x` and `x @ x`: two at least of 500 programs for it (1.7 in 100, for `dot`, to 33, for `stack`)."""
+    assert (
+        len(first(op, 2, lambda program: any(len({*s.inputs}) < len(s.inputs) for s in steps_of(op, [program])))) == 2
+    )
 
 
-@pytest.mark.parametrize("op", [op for op in BINARY if op not in ("matmul", "concatenate", "stack")])
+@pytest.mark.parametrize("op", [op for op in BINARY if op != "matmul"])
 def test_an_op_meets_python_numbers(op: str) -> None:
-    """As in `2 * x` and `x ** 3`, wherever an operand may have no axes: once at least in all programs."""
-    assert any(
-        i < len(program.operands) and program.operands[i].kind == NUMBER
-        for program in finished() for step in program.steps if step.op == op for i in step.inputs
-    )  # fmt: skip
+    """As in `2 * x` and `x ** 3`: two at least of 500 programs for it (5 to 12 in 100)."""
+    assert len(first(op, 2, lambda program: NUMBER in kinds_met(program, op))) == 2
+
+
+def kinds_met(program: Program, op: str) -> set[str]:
+    """What an op's operands are in a program: leaves, constants, Python numbers or results of other steps."""
+    kinds = [o.kind for o in program.operands]
+    return {kinds[i] if i < len(kinds) else "step" for step in steps_of(op, [program]) for i in step.inputs}
 
 
 # Options, in programs.
@@ -299,7 +304,7 @@ def test_reductions_meet_every_kind_of_axis(op: str) -> None:
 
 
 def test_transposes_meet_cycles() -> None:
-    """Of some sixty 4 at least permute their axes so that doing it twice does not undo it (8)."""
+    """Of some sixty 4 at least permute their axes so that doing it twice does not undo it (9)."""
     given = [[a % len(axes) for a in axes] for axes in options_of("transpose", "axes") if axes]
     assert sum([axes[a] for a in axes] != sorted(axes) for axes in given) >= 4
 
@@ -357,7 +362,7 @@ def test_each_op_with_a_kink_is_asked_for_it() -> None:
 
 @pytest.mark.parametrize("op", KINKS)
 def test_kinks_and_ties_are_met(op: str) -> None:
-    """Of 100 steps 3 at least lie at the op's kink (5.6, for leaky_relu, to 46, for clip)."""
+    """Of 100 steps 3 at least lie at the op's kink (5, for leaky_relu, to 41, for clip)."""
     steps = [(step, values) for step, values in inputs_of(op, 200) if all(x.size for x in values)]
     with np.errstate(all="ignore"):
         kinks = [bool(np.any(KINKS[op](*values, **step.options))) for step, values in steps]
@@ -366,7 +371,7 @@ def test_kinks_and_ties_are_met(op: str) -> None:
 
 @pytest.mark.parametrize("op", ["max", "min"])
 def test_ties_differ_from_row_to_row(op: str) -> None:
-    """Of 200 programs 4 at least have groups in which different numbers of numbers share the extreme (18 and 10)."""
+    """Of 200 programs 4 at least have groups in which different numbers of numbers share the extreme (21 and 11)."""
     best = getattr(np, op)
     groups = [ties(x[0], best, step.options["axis"]) for step, x in inputs_of(op, 200) if x[0].size]
     assert sum(np.unique(counts).size > 1 for counts in groups) >= 4
@@ -377,9 +382,9 @@ def test_ties_differ_from_row_to_row(op: str) -> None:
 
 @pytest.mark.parametrize("op", REFUSING)
 def test_programs_that_must_be_refused_are_refused(op: str) -> None:
-    """Some are met among 100 (1 to 9), and both engines refuse each of them at its last step, before any pass back."""
-    refused = [program for program in sample(op, 100) if program.cotangent is None]
-    assert refused
+    """Three at least of 500 (3 to 7 in 100); and both engines refuse each of them at its last step."""
+    refused = first(op, 3, lambda program: program.cotangent is None)
+    assert len(refused) == 3
     for program in refused:
         for engine in (TORCH, NDGRAD):
             outcome = engine.run(program)
@@ -425,7 +430,7 @@ def test_programs_are_short() -> None:
 
 @pytest.mark.parametrize("op", CATALOG)
 def test_most_programs_compare_something(op: str) -> None:
-    """Of 100 results 60 at least have numbers in them (70, for getitem; 78, for split; all others above 90)."""
+    """Of 100 results 60 at least have numbers in them (75, for split; all others above 90)."""
     assert percent(lambda p: cotangent(p).size, around(op)) >= 60
 
 

@@ -138,8 +138,8 @@ def kinds_of_mate(shape: Shape, other: Shape) -> set[str]:
 
 # Of 3,000 mates at least so many; in brackets the number measured. Both ways are shapes such as (3, 1) and (1, 4).
 MATES = {
-    "same": 700, "ones": 200, "longer": 150, "fewer": 250, "more": 300, "scalar": 200, "both ways": 10
-}  # fmt: skip  # (1,333, 431, 310, 555, 663, 432, 22)
+    "same": 600, "ones": 180, "longer": 130, "fewer": 400, "more": 280, "scalar": 350, "both ways": 10
+}  # fmt: skip  # (1,212, 373, 275, 815, 577, 704, 20)
 
 
 def test_mates_broadcast_in_each_way() -> None:
@@ -299,23 +299,23 @@ def _entries() -> list[Any]:
 
 # fmt: off
 ENTRIES: list[tuple[str, Callable[[Any], bool], int]] = [
-    # kind                           an entry of an index of (4, 2)                                 at least; measured
-    ("a number",                     lambda e: isinstance(e, int) and e >= 0,                           240),  # 481
-    ("a number from the end",        lambda e: isinstance(e, int) and e < 0,                            230),  # 462
-    ("a slice",                      lambda e: isinstance(e, slice) and (e.step or 1) > 0,            1_200),  # 2,498
-    ("a slice backwards",            lambda e: isinstance(e, slice) and (e.step or 1) < 0,              370),  # 743
-    ("a slice with steps",           lambda e: isinstance(e, slice) and abs(e.step or 1) > 1,           500),  # 1,032
-    ("a slice with ends",            lambda e: isinstance(e, slice) and None not in (e.start, e.stop),  350),  # 1,420
-    ("an empty slice",               lambda e: isinstance(e, slice) and not range(4)[e],                 90),  # 980
-    ("a new axis",                   lambda e: e is None,                                               340),  # 685
-    ("...",                          lambda e: e is Ellipsis,                                           290),  # 584
-    ("an array",                     lambda e: is_array(e, "i"),                                        200),  # 398
-    ("an array of two axes",         lambda e: is_array(e, "i") and e.ndim > 1,                          25),  # 55
-    ("an array with repeats",        lambda e: is_array(e, "i") and np.unique(e).size < e.size,          60),  # 124
-    ("an array with aliases",        lambda e: is_array(e, "i") and has_aliases(e),                      29),  # 58
-    ("a mask",                       lambda e: is_array(e, "b"),                                        125),  # 254
-    ("a mask of all axes",           lambda e: is_array(e, "b") and e.ndim > 1,                          60),  # 119
-    ("a mask that lets nothing by",  lambda e: is_array(e, "b") and not e.any(),                          3),  # 8
+    # kind                          an entry of an index of (4, 2)                                    at least; measured
+    ("a number",                    lambda e: isinstance(e, int) and e >= 0,                             280),  # 565
+    ("a number from the end",       lambda e: isinstance(e, int) and e < 0,                              250),  # 512
+    ("a slice",                     lambda e: isinstance(e, slice) and (e.step or 1) > 0,                990),  # 1,991
+    ("a slice backwards",           lambda e: isinstance(e, slice) and (e.step or 1) < 0,                340),  # 689
+    ("a slice with steps",          lambda e: isinstance(e, slice) and abs(e.step or 1) > 1,             470),  # 940
+    ("a slice with ends",           lambda e: isinstance(e, slice) and None not in (e.start, e.stop),    270),  # 553
+    ("an empty slice",              lambda e: isinstance(e, slice) and not range(4)[e],                   81),  # 162
+    ("a new axis",                  lambda e: e is None,                                                 340),  # 699
+    ("...",                         lambda e: e is Ellipsis,                                             270),  # 556
+    ("an array",                    lambda e: is_array(e, "i"),                                          400),  # 819
+    ("an array of two axes",        lambda e: is_array(e, "i") and e.ndim > 1,                            60),  # 121
+    ("an array with repeats",       lambda e: is_array(e, "i") and np.unique(e).size < e.size,           120),  # 257
+    ("an array with aliases",       lambda e: is_array(e, "i") and has_aliases(e),                        54),  # 109
+    ("a mask",                      lambda e: is_array(e, "b"),                                          120),  # 254
+    ("a mask of all axes",          lambda e: is_array(e, "b") and e.ndim > 1,                            59),  # 119
+    ("a mask that lets nothing by", lambda e: is_array(e, "b") and not e.any(),                            4),  # 8
 ]
 # fmt: on
 
@@ -330,11 +330,11 @@ def test_everything_that_an_index_may_hold_is_met(
 
 
 def test_several_arrays_meet_in_one_index() -> None:
-    """Side by side (of 3,000 for three axes 32 times), and apart (12), where NumPy moves their axes to the front."""
+    """Side by side (of 3,000 for three axes 144 times), and apart (62), where NumPy moves their axes to the front."""
     drawn = [o["index"] for o in options_of(plans.index, (2, 3, 4))]
     arrays = [[isinstance(e, np.ndarray) for e in index] for index in drawn]
-    assert sum(kinds[:2] == [True, True] for kinds in arrays) > 16
-    assert sum(kinds == [True, False, True] for kinds in arrays) > 4
+    assert sum(kinds[:2] == [True, True] for kinds in arrays) > 70
+    assert sum(kinds == [True, False, True] for kinds in arrays) > 30
 
 
 def test_numbers_are_scattered_to_one_place_twice() -> None:
