@@ -121,8 +121,8 @@ def _over(function: Callable[..., Tensor], *, lenient: bool = False) -> Callable
 
 
 def _prod(x: Tensor, *, dim: tuple[int, ...], keepdim: bool) -> Tensor:
-    """PyTorch multiplies along one dim: the others are brought there."""
-    dims = [d % x.ndim for d in dim]
+    """PyTorch multiplies along one dim: the others are brought there, in the order in which NumPy multiplies them."""
+    dims = sorted(d % x.ndim for d in dim)
     rest = [d for d in range(x.ndim) if d not in dims]
     y = x.permute(*rest, *dims).flatten(len(rest)).prod(-1)
     return y.reshape([1 if d in dims else n for d, n in enumerate(x.shape)]) if keepdim else y

@@ -375,8 +375,10 @@ def ulps(a: np.ndarray, b: np.ndarray, *, single: bool = False) -> np.ndarray:
 
 def _ordered(x: np.ndarray) -> np.ndarray:
     """Floats as integers in the same order: neighbours differ by 1."""
-    bits: np.ndarray = np.ascontiguousarray(x).view({4: np.int32, 8: np.int64}[x.dtype.itemsize]).astype(np.int64)
-    lowest = -(2**31) if x.dtype.itemsize == 4 else -(2**63)  # noqa: PLR2004 - bytes
+    bits: np.ndarray = (
+        np.ascontiguousarray(x).view({2: np.int16, 4: np.int32, 8: np.int64}[x.dtype.itemsize]).astype(np.int64)
+    )
+    lowest = -(2 ** (8 * x.dtype.itemsize - 1))
     return np.where(bits < 0, lowest - bits, bits).reshape(x.shape)
 
 

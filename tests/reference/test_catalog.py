@@ -381,6 +381,8 @@ NOT_WRONG = {
     "probabilities that add up to 1, but for what is lost in single precision":
         "x=f8([3.375,1.5]); y=f8([-0.375,-1.0,3.875]); a=expm1(x); b=concatenate(a,y,y,axis=0); "
         "c=log_softmax(b,axis=0); d=logsumexp(c,axis=0,keepdims=False); back(d,f8(2.625))",
+    "a product with a factor 0, which overflows in the one order and not in the other":
+        "x=f8([[1e200,0.0],[1e200,1.0]]); a=prod(x,axis=(1,0),keepdims=False); back(a,f8(2.0))",
 }
 # fmt: on
 
