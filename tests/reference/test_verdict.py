@@ -248,3 +248,16 @@ def test_a_pole_of_the_wrong_sign_is_not() -> None:
     program = parse("x=f8([1.0]); y=f8([0.0]); a=divide(x,y); back(a,f8([1.0]))")
     (finding,) = found(program, lambda o: replace(o, values=(-o.values[0],)))
     assert (finding.kind, finding.got, finding.wanted) == (Kind.FORWARD, -np.inf, np.inf)
+
+
+def test_a_missing_second_derivative_excuses_nothing_else() -> None:
+    """Where PyTorch has no second derivative the case is left open; but not if the first gradient is wrong as well."""
+    line = "x=f8([2.0]); y=f8(3.0); a=std(x,axis=None,keepdims=False,ddof=0); b=multiply(a,y); c=exp(y); d=add(b,c); "
+    program = parse(line + "back(d,f8(1.0),along=(f8([1.0]),f8(1.0)))")
+    assert judge(program, NdgradEngine(), TorchEngine()).result is Result.INCONCLUSIVE
+
+    def spoil(outcome: Outcome) -> Outcome:
+        first, last = outcome.gradients
+        return replace(outcome, gradients=(first, last * 2), twice=(first * 2, last * 4))
+
+    assert "grad[y]" in {finding.part for finding in found(program, spoil)}
