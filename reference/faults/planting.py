@@ -1,0 +1,161 @@
+"""What a fault is, and how one is planted: from outside, while a context is entered, and undone after it.
+
+It knows how `ndgrad` is put together: rules with a forward and pullbacks, functions, attributes. Which faults there are,
+the tables beside it say; how they are found, nobody here knows.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ndgrad.engine import Value, attach
+from ndgrad.rules import RULES
+
+Plant: TypeAlias = Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A bug that is planted on purpose.
+
+    Args:
+        name: what tables call it: the entry of the collection it comes from, and the op.
+        what: what is wrong, in a sentence.
+        source: where the real bug was seen: a tracker's entry, `folklore`, or `ours`.
+        rows: the catalogue's rows that it spoils; none if it lies in the engine or the library as a whole.
+        plant: makes the context in which `ndgrad` has the fault.
+    """
+
+    name: str
+    what: str
+    source: str
+    rows: tuple[str, ...]
+    plant: Plant
+
+
+def pullback(op: str, position: int, wrong: Callable[..., Any]) -> Plant:
+    """Replace the pullback of an op towards one operand."""
+    return lambda: _pullback(op, position, lambda right: wrong)  # noqa: ARG005 - the right one is not asked
+
+
+def around(op: str, position: int, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Plant:
+    """Replace a pullback by what `change` makes of the right one."""
+    return lambda: _pullback(op, position, change)
+
+
+def scaled(op: str, position: int, factor: float) -> Plant:
+    """Multiply what the right pullback gives."""
+    return around(op, position, lambda right: lambda *args, **options: right(*args, **options) * factor)
+
+
+@contextmanager
+def _pullback(op: str, position: int, change: Callable[[Any], Any]) -> Iterator[None]:
+    rule = RULES[op]
+    right = rule.pullbacks
+    wrong = list(right)
+    wrong[position] = change(right[position])
+    rule.pullbacks = tuple(wrong)
+    try:
+        yield
+    finally:
+        rule.pullbacks = right
+
+
+def forward(op: str, wrong: Callable[..., Any]) -> Plant:
+    """Replace an op's forward: `wrong(*operands, **options)`, which returns what the right one returns."""
+    return lambda: _rule(op, "forward", wrong)
+
+
+def keep(op: str, wrong: Callable[..., Any]) -> Plant:
+    """Replace what recomputes the thing that an op's forward kept for the way back."""
+    return lambda: _rule(op, "keep", wrong)
+
+
+def bind(op: str, wrong: Callable[..., Any]) -> Plant:
+    """Replace how an op's arguments become operands and options."""
+    return lambda: _rule(op, "bind", wrong)
+
+
+@contextmanager
+def _rule(op: str, name: str, wrong: Any) -> Iterator[None]:
+    rule = RULES[op]
+    right = getattr(rule, name)
+    setattr(rule, name, wrong)
+    attach(op, rule)  # operators hold on to a rule's forward
+    try:
+        yield
+    finally:
+        setattr(rule, name, right)
+        attach(op, rule)
+
+
+def attribute(owner: Any, name: str, wrong: Any) -> Plant:
+    """Replace an attribute of a module, a class or an object."""
+    return lambda: _attribute(owner, name, wrong)
+
+
+@contextmanager
+def _attribute(owner: Any, name: str, wrong: Any) -> Iterator[None]:
+    own = name in vars(owner)
+    right = inspect.getattr_static(owner, name)
+    setattr(owner, name, wrong)
+    try:
+        yield
+    finally:
+        if own:
+            setattr(owner, name, right)
+        else:
+            delattr(owner, name)
+
+
+def edited(owner: Any, name: str, *changes: tuple[str, str]) -> Plant:
+    """Replace a function or method of a module or class by itself with some of its source changed.
+
+    Each change is a pair: a piece that stands once in the source, and what stands there instead.
+    """
+    return lambda: _attribute(owner, name, changed(getattr(owner, name), *changes))
+
+
+def changed(function: Callable[..., Any], *changes: tuple[str, str]) -> Callable[..., Any]:
+    """Make the same function with some of its source changed."""
+    source = textwrap.dedent(inspect.getsource(function))
+    for old, new in changes:
+        if source.count(old) != 1:
+            raise ValueError(f"{old!r} stands {source.count(old)} times in {function.__qualname__}, but must stand once")
+        source = source.replace(old, new)
+    names: dict[str, Any] = {}
+    exec("from __future__ import annotations\n" + source, function.__globals__, names)  # noqa: S102 - our own source
+    planted: Callable[..., Any] = names[function.__name__]
+    return planted
+
+
+def together(*plants: Plant) -> Plant:
+    """Plant several at once, which are one bug."""
+
+    @contextmanager
+    def all_of_them() -> Iterator[None]:
+        with ExitStack() as stack:
+            for plant in plants:
+                stack.enter_context(plant())
+            yield
+
+    return all_of_them
+
+
+def plain(x: Any) -> Any:
+    """Give the array of a Value, and what is none as it is. What is computed of that is not recorded."""
+    return x.data if isinstance(x, Value) else x
+
+
+def unrecorded(op: str, position: int) -> Plant:
+    """Let a pullback compute with plain arrays alone: right at first order, and nothing is left to differentiate."""
+
+    def change(right: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **options: right(*map(plain, args), **{k: plain(v) for k, v in options.items()})
+
+    return around(op, position, change)
