@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -159,3 +159,69 @@ def unrecorded(op: str, position: int) -> Plant:
         return lambda *args, **options: right(*map(plain, args), **{k: plain(v) for k, v in options.items()})
 
     return around(op, position, change)
+
+
+def entry(table: MutableMapping[Any, Any], key: Any, wrong: Any) -> Plant:
+    """Replace what a dictionary holds under a key."""
+    return lambda: _entry(table, key, wrong)
+
+
+@contextmanager
+def _entry(table: MutableMapping[Any, Any], key: Any, wrong: Any) -> Iterator[None]:
+    right = table[key]
+    table[key] = wrong
+    try:
+        yield
+    finally:
+        table[key] = right
+
+
+def body(function: Callable[..., Any], *changes: tuple[str, str]) -> Plant:
+    """Change some of a function's source where it stands: also for whoever has imported it by name."""
+    return lambda: _body(function, changes)
+
+
+@contextmanager
+def _body(function: Any, changes: tuple[tuple[str, str], ...]) -> Iterator[None]:
+    right = function.__code__
+    function.__code__ = changed(function, *changes).__code__
+    try:
+        yield
+    finally:
+        function.__code__ = right
+
+
+def getter(owner: type, name: str, *changes: tuple[str, str]) -> Plant:
+    """Replace a property by one that is read by itself with some of its source changed."""
+    return lambda: _property(owner, name, "getter", ("@property\n", ""), *changes)
+
+
+def setter(owner: type, name: str, *changes: tuple[str, str]) -> Plant:
+    """Replace a property by one that is written by itself with some of its source changed."""
+    return lambda: _property(owner, name, "setter", (f"@{name}.setter\n", ""), *changes)
+
+
+def _property(owner: type, name: str, part: str, *changes: tuple[str, str]) -> AbstractContextManager[None]:
+    right = inspect.getattr_static(owner, name)
+    function = right.fget if part == "getter" else right.fset
+    return _attribute(owner, name, getattr(right, part)(changed(function, *changes)))
+
+
+def attached(plant: Plant) -> Plant:
+    """Plant what operators and methods are made by, and make them anew: those that are there would not notice."""
+
+    @contextmanager
+    def with_new_operators() -> Iterator[None]:
+        try:
+            with plant():
+                _attach_all()
+                yield
+        finally:
+            _attach_all()
+
+    return with_new_operators
+
+
+def _attach_all() -> None:
+    for name, rule in RULES.items():
+        attach(name, rule)
