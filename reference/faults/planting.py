@@ -102,7 +102,7 @@ def attribute(owner: Any, name: str, wrong: Any) -> Plant:
 @contextmanager
 def _attribute(owner: Any, name: str, wrong: Any) -> Iterator[None]:
     own = name in vars(owner)
-    right = inspect.getattr_static(owner, name)
+    right = inspect.getattr_static(owner, name, None)  # none, where it is a new one
     setattr(owner, name, wrong)
     try:
         yield
