@@ -225,3 +225,8 @@ def attached(plant: Plant) -> Plant:
 def _attach_all() -> None:
     for name, rule in RULES.items():
         attach(name, rule)
+
+
+def rewritten(op: str, position: int, *changes: tuple[str, str]) -> Plant:
+    """Replace a pullback that is a function of its own by itself with some of its source changed."""
+    return around(op, position, lambda right: changed(right, *changes))
