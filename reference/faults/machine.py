@@ -1,0 +1,300 @@
+"""Faults of the engine as a whole: broadcasting, the pass back, dtypes, operators, and what is kept between calls.
+
+It knows how the engine is written. What each op computes, and which programs and sessions show a fault, it does not know.
+Where a bug would show by an error at once, it is planted so that it shows by its numbers, as the real one did.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from ndgrad import Value, check_writes, enable_grad, engine
+from ndgrad.rules import indexing
+from reference.faults.planting import (
+    Fault,
+    attached,
+    attribute,
+    bind,
+    edited,
+    getter,
+    plain,
+    setter,
+    together,
+)
+
+_Context = check_writes.__base__  # what the modes have in common
+
+# Pieces of the pass back that several faults change.
+_TAKEN = "key = -heapq.heappop(waiting)"
+_PUSHED = "heapq.heappush(waiting, -key)"
+_FIRST = "if key not in arrived:\n"
+_WANTED = "if operand.__class__ is not Value or not operand.requires_grad:"
+_WAITS = "nodes[key] = operand\n"
+_PULLED = "h = pullback(g, y, *values, **options)"
+_CAST = "h = h.astype(data.dtype)"
+_LATE = (_WANTED, f"{_WANTED[:-1]} or any(operand is done for done, _ in gradients):")  # what comes too late is lost
+
+# A pass that keeps what it has when it fails.
+_KEPT = f"""\
+try:
+                    {_PULLED}
+                except RuntimeError:
+                    for done, got in gradients:
+                        done._grad = done._accumulated(np.asarray(got))
+                    raise"""
+
+# A walk over the whole graph before the pass, in which a function calls itself for each operand.
+_VISIT = """\
+    seen = set()
+
+    def visit(node):
+        seen.add(node._id)
+        for operand in node._operands:
+            if operand.__class__ is Value and operand._id not in seen:
+                visit(operand)
+
+    visit(root)
+    waiting = ["""
+
+
+def _elementwise(value: Value, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+    """What NumPy makes of a left operand if nobody stops it: each of its numbers times the whole Value, as objects."""
+    left = inputs[0]
+    if not isinstance(left, np.ndarray) or not left.ndim or method != "__call__":
+        return _array_ufunc(value, ufunc, method, *inputs, **options)
+    results = np.empty(left.shape, object)
+    for place in np.ndindex(left.shape):
+        results[place] = ufunc(left[place], *inputs[1:], **options)
+    return results
+
+
+_array_ufunc = Value.__array_ufunc__
+
+
+def _added_in_place(x: Value, other: Any) -> Value:
+    """`x += other` on the numbers, without a node."""
+    x.data = x.data + plain(other)
+    return x
+
+
+def _modes() -> AbstractContextManager[None]:
+    """Modes of their own while a fault of theirs is planted, for it may leave them changed."""
+    return attribute(engine, "_modes", type(vars(engine)["_modes"])())()
+
+
+def _hoard() -> AbstractContextManager[None]:
+    """A place for what a fault of the engine never lets go, until the fault itself goes."""
+    return attribute(engine, "_hoard", [])()
+
+
+def _owned(condition: str) -> str:
+    """What comes after a node is put down to wait: it is said to own its cotangent on this condition."""
+    return f"{_WAITS}                    if not create_graph and data.ndim and {condition}:\n                        own.add(key)\n"
+
+
+class _Memory:
+    """Memory that is given out again as its last user left it; before its first use it happens to be 0."""
+
+    def __init__(self) -> None:
+        self._left: dict[Any, np.ndarray] = {}
+
+    def holding(self, grad: np.ndarray) -> np.ndarray:
+        """Add a gradient to what is there."""
+        like = (grad.shape, grad.dtype)
+        self._left[like] = np.asarray(self._left.get(like, 0.0) + grad)
+        return np.array(self._left[like])
+
+
+def _memory() -> AbstractContextManager[None]:
+    """Such memory, fresh."""
+    return attribute(engine, "_memory", _Memory())()
+
+
+# fmt: off
+FAULTS: tuple[Fault, ...] = (
+    #     name                             what is wrong                                                                 source                        rows
+    #     how it is planted
+
+    # Broadcasting.
+    Fault("b001-engine",                   "a gradient keeps the axes along which its operand was repeated",             "pytorch/pytorch#1787",       (),
+          attribute(engine, "_unbroadcast", lambda g, *_: g)),
+    Fault("b002-engine",                   "axes in front are summed over, and not those of length 1",                   "pytorch/pytorch#13669",      (),
+          edited(engine, "_unbroadcast", (" or (m == 1 and g.shape[i] != 1)", ""), ("keepdims=True).reshape(shape)", "keepdims=False)"))),
+    Fault("b006-engine",                   "the gradient of a leaf without axes is a NumPy number, and no array",        "rsokl/MyGrad#373",           (),
+          edited(Value, "_accumulated", ("np.array(grad)", "np.array(grad)[()]"))),
+    Fault("unbroadcast-mean",              "the mean is taken over the axes that were repeated, not the sum",            "ours",                       (),
+          edited(engine, "_unbroadcast", ("np.add.reduce(g,", 'RULES["mean"](g,'))),
+    Fault("unbroadcast-one-axis",          "of several axes the last is summed over, and of the others the first taken", "ours",                       (),
+          edited(engine, "_unbroadcast", ("axis=axes, keepdims=True)",
+                                          "axis=axes[-1:], keepdims=True)[tuple(slice(1) if i in axes else slice(None) for i in range(g.ndim))]"))),
+
+    # The pass back: the order of nodes.
+    Fault("b016-breadth-first",            "nodes are taken level by level: what arrives later at one is lost",          "karpathy/micrograd#2",       (),
+          edited(engine, "pass_back", (_TAKEN, "key = -waiting.pop(0)"), (_PUSHED, "waiting.append(-key)"), _LATE)),
+    Fault("b016-depth-first",              "nodes are taken before all that was made of them: the rest is lost",         "karpathy/micrograd#67",      (),
+          edited(engine, "pass_back", (_TAKEN, "key = -waiting.pop()"), (_PUSHED, "waiting.append(-key)"), _LATE)),
+    Fault("b017-engine",                   "nodes that hold the same numbers are taken for one",                         "rsokl/MyGrad#276",           (),
+          edited(engine, "pass_back", ("key = operand._id",
+                                       "key = next((k for k, n in nodes.items() if np.array_equal(n._data, operand._data)), operand._id)"))),
+    Fault("b018-engine",                   "a node is passed once for each use of it, with all that has arrived",        "rsokl/MyGrad@7491986",       (),
+          edited(engine, "pass_back", ("nodes.pop(key)", "nodes[key]"), ("arrived.pop(key)", "arrived[key]"),
+                 (_FIRST, f"if key in arrived:\n                    {_PUSHED}\n                {_FIRST}"))),
+    Fault("b019-engine",                   "the graph is walked by recursion, which ends at a depth of a thousand",      "karpathy/micrograd#90",      (),
+          edited(engine, "pass_back", ("    waiting = [", _VISIT))),
+    Fault("pass-order-under-enable-grad",  "nodes made inside enable_grad stand before their operands in the order",     "ours",                       (),
+          edited(engine, "_result", ("    value._rule = rule", "    value._id *= -1 if len(_modes.entered) > 1 and _modes.recording else 1\n    value._rule = rule"))),
+    Fault("pass-order-by-last-write",      "a write moves a Value to the end of the order, after what was made of it",   "ours",                       (),
+          setter(Value, "data", ("self._written = _latest_write", "self._id = self._written = _latest_write"))),
+
+    # The pass back: what arrives at a node.
+    Fault("b021-sin",                      "sin writes its gradient over what has arrived, where it should add",         "apache/mxnet#9497",          ("sin",),
+          edited(engine, "pass_back", (_FIRST, 'if rule.__name__ == "sin" and key in arrived:\n                    arrived[key] = h\n                elif key not in arrived:\n'))),
+    Fault("b028-engine",                   "an operand that is met twice by one op is passed to but once",               "karpathy/micrograd",         (),
+          edited(engine, "pass_back", (_WANTED, f"{_WANTED[:-1]} or any(operand is o for o in operands[:position]):"))),
+    Fault("b035-engine",                   "of all that was made of a node, one alone counts",                           "chainer/chainer@c89f957",    (),
+          edited(engine, "pass_back", ("arrived[key] = arrived[key] + h", "arrived[key] = h"), ("arrived[key] += h", "arrived[key] = h"))),
+    Fault("b198-engine",                   "what reaches an operand that was broadcast is added a second time",          "rsokl/MyGrad#131",           (),
+          edited(engine, "pass_back", ("h = _unbroadcast(h, data.shape, rule, position)", "h = _unbroadcast(h, data.shape, rule, position) * 2"))),
+    Fault("pass-third-use-lost",           "of a node that is used three times, the third use is lost",                  "ours",                       (),
+          edited(engine, "pass_back", ("gradients: Gradients = []", "gradients: Gradients = []\n    came = {}"),
+                 (_FIRST, f"came.setdefault(key, []).append(h)\n                {_FIRST}"),
+                 ("g = arrived.pop(key)", "g = arrived.pop(key) if len(came.get(key, ())) != 3 else came[key][0] + came[key][1]"))),
+    Fault("pass-broadcast-written",        "what an op gives is added to in place, be it a broadcast view",              "ours",                       (),
+          edited(engine, "pass_back", (_WAITS, _owned("h is not g")))),
+    Fault("pass-others-written",           "what arrives first is added to in place, though others may have it, too",    "ours",                       (),
+          edited(engine, "pass_back", (_WAITS, _owned("h.flags.writeable")))),
+    Fault("pass-cotangent-written",        "the user's own cotangent is added to in place",                              "ours",                       (),
+          together(edited(Value, "_cotangent", ("gradient.astype(self.dtype)", "gradient.astype(self.dtype, copy=False)")),
+                   edited(engine, "pass_back", (_WAITS, _owned("h is cotangent"))))),
+    Fault("pass-first-operand",            "a result wants a gradient if its first operand does",                        "ours",                       (),
+          edited(engine, "_result", ("for operand in operands:", "for operand in operands[:1]:"))),
+    Fault("pass-frozen",                   "a gradient arrives at Values that want none",                                "ours",                       (),
+          edited(engine, "pass_back", (" or not operand.requires_grad", ""))),
+    Fault("pass-graph-spent",              "the pass takes the graph apart, and a second one reaches nothing",           "ours",                       (),
+          edited(engine, "pass_back", ("    return [", "    for node, _ in gradients:\n        node._operands, node._remembered = (), None\n    return ["))),
+
+    # The pass back, recorded.
+    Fault("recorded-result-constant",      "second order: pullbacks are given the result as a constant",                 "ours",                       (),
+          edited(engine, "pass_back", ("y: Any = node if create_graph else node._data", "y: Any = node._data"))),
+    Fault("recorded-cotangent-constant",   "second order: pullbacks are given the cotangent as a constant",              "ours",                       (),
+          edited(engine, "pass_back", (_PULLED, "h = pullback(_plain(g), y, *values, **options)"))),
+    Fault("recorded-kept-constant",        "second order: what the forward kept is not recomputed, and has no slope",    "ours",                       (),
+          edited(engine, "pass_back", ("if create_graph and rule.keep is not None:", "if False:"))),
+
+    # What becomes of a gradient that has arrived.
+    Fault("b193-engine",                   "gradients are Values that hold on to the graph of the pass",                 "huggingface/candle#1243",    (),
+          together(_hoard, edited(engine, "pass_back", ("    return [", "    _hoard.append(gradients)\n    return [")))),
+    Fault("b196-engine",                   "a node passes on what it got in the pass before as well",                    "karpathy/micrograd#53",      (),
+          edited(engine, "pass_back", ("arrived[key] = h\n", "arrived[key] = h if operand._grad is None or operand._rule is None else h + operand._grad\n"))),
+    Fault("b197-engine",                   "a leaf's gradient is added to an array that nobody has set to 0",            "torch/nn#792",               (),
+          together(_memory, edited(Value, "_accumulated", ("np.array(grad)", "_memory.holding(grad)")))),
+    Fault("grad-in-place",                 "a second pass adds to the array that was handed out after the first",        "ours",                       (),
+          edited(Value, "_accumulated", ("total = self._grad + grad", "self._grad += grad\n        total = self._grad"))),
+    Fault("grad-thrice",                   "a second pass counts twice",                                                 "ours",                       (),
+          edited(Value, "_accumulated", ("self._grad + grad", "self._grad + grad + grad"))),
+    Fault("grad-inner-accumulates",        "an inner node adds up the gradients of all passes",                          "ours",                       (),
+          edited(Value, "_accumulated", ("    return grad\n", "    return grad if self._grad is None else self._grad + grad\n"))),
+    Fault("grad-shared",                   "leaves share the array of their gradient",                                   "ours",                       (),
+          edited(Value, "_accumulated", ("np.array(grad)", "grad"))),
+    Fault("grad-half-a-pass",              "a pass that fails leaves the gradients that it had come to",                 "ours",                       (),
+          edited(engine, "pass_back", (_PULLED, _KEPT))),
+    Fault("grad-cleared-to-0",             "zero_grad leaves zeros, which an optimizer takes for a gradient",            "folklore",                   (),
+          edited(Value, "zero_grad", ("self._grad = None", "self._grad = np.zeros(self.shape, self.dtype)"))),
+    Fault("grad-0-is-missing",             "`p.grad = 0.0` makes the gradient missing",                                  "ours",                       (),
+          setter(Value, "grad", ("    new = _real(grad)\n", "    new = _real(grad)\n    if not new.ndim and not new:\n        self._grad = None\n        return\n"))),
+    Fault("grad-assigned-shared",          "an array that is assigned as gradient is not copied",                        "ours",                       (),
+          setter(Value, "grad", ("self._grad = np.full(self.shape, new, self.dtype)",
+                 "self._grad = new if (new.shape, new.dtype) == (self.shape, self.dtype) else np.full(self.shape, new, self.dtype)"))),
+    Fault("grad-inner-writable",           "an inner node's gradient can be written to, and others' with it",            "ours",                       (),
+          getter(Value, "grad", ("view.flags.writeable = False", "view.flags.writeable = grad.flags.writeable"))),
+    Fault("cotangent-broadcast",           "a cotangent of another shape is broadcast, and not refused",                 "ours",                       (),
+          edited(Value, "_cotangent", ("gradient = _real(gradient)", "gradient = np.broadcast_to(_real(gradient), self.shape)"))),
+
+    # Dtypes.
+    Fault("b168-first-cotangent",          "the first cotangent is double, and all gradients with it",                   "HIPS/autograd#163",          (),
+          together(edited(Value, "_cotangent", ("np.ones(self.shape, self.dtype)", "np.ones(self.shape)")),
+                   edited(engine, "pass_back", (_CAST, "pass")))),
+    Fault("b168-python-number",            "a Python number beside single precision makes double of it",                 "chainer/chainer#6212",       (),
+          attached(edited(engine, "_binary", ("return _result(rule, (a, b), _NO_OPTIONS, forward(a._data, b))",
+                                              "return _result(rule, (a, b), _NO_OPTIONS, forward(a._data, np.float64(b)))")))),
+    Fault("b172-engine",                   "a Value of whole numbers stays one, and a power below 0 of it is refused",   "folklore",                   (),
+          edited(engine, "_copied", ('array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.float64', "array.dtype"))),
+    Fault("dtype-not-cast-back",           "a single operand beside a double one has a double gradient",                 "ours",                       (),
+          edited(engine, "pass_back", (_CAST, "pass"))),
+    Fault("dtype-promoted-down",           "single beside double precision gives single",                                "ours",                       (),
+          edited(engine, "_promoted", ("dtype = dtypes.pop() if len(dtypes) == 1", "dtype = min(dtypes, key=lambda d: d.itemsize) if dtypes"))),
+    Fault("dtype-whole-numbers-count",     "whole numbers beside single precision make double of it",                    "ours",                       (),
+          edited(engine, "_promoted", (' if o.dtype.kind == "f"}', "}"))),
+
+    # Operators, and how NumPy hands its work over.
+    Fault("b179-engine",                   "a number plus a Value turns the two round, and again, without end",          "karpathy/micrograd#76",      (),
+          attribute(Value, "__radd__", lambda x, number: number + x)),
+    Fault("b180-engine",                   "an array times a Value is an array of Values",                               "pytorch/pytorch#9468",       (),
+          attribute(Value, "__array_ufunc__", _elementwise)),
+    Fault("b182-engine",                   "`x += d` writes into x, and whatever was made of x before sees it",          "pytorch/pytorch#2425",       (),
+          attribute(Value, "__iadd__", _added_in_place)),
+    Fault("b185-engine",                   "what NumPy's functions give leaves the graph",                               "HIPS/autograd#789",          (),
+          edited(Value, "__array_function__", ("return rule(*args, **options)", "with no_grad():\n            return rule(*args, **options)"))),
+    Fault("operator-exchanged",            "a number or list on the left is taken for the right operand",                "ours",                       (),
+          attached(edited(engine, "_reflected", ("(a, b), _NO_OPTIONS", "(b, a), _NO_OPTIONS")))),
+    Fault("operator-array-exchanged",      "an array on the left is taken for the right operand",                        "ours",                       (),
+          edited(Value, "__array_ufunc__", ("return rule(*inputs, **options)", "return rule(*sorted(inputs, key=lambda x: x.__class__ is not Value), **options)"))),
+    Fault("operator-rows-constant",        "the rows that iteration gives are no part of the graph",                     "ours",                       (),
+          edited(Value, "__iter__", ("self[i] for", "self[i].detach() for"))),
+
+    # Memory that is shared.
+    Fault("b187-engine",                   "a Value shares the array that it is made from",                              "folklore",                   (),
+          edited(engine, "_copied", ("np.array(array, dtype=dtype,", "np.array(array, copy=None, dtype=dtype,"))),
+    Fault("detach-shares",                 "detach gives a view, which follows later writes",                            "ours",                       (),
+          edited(Value, "detach", ("self._data.copy()", "self._data"))),
+    Fault("detach-wants-a-gradient",       "what detach gives wants a gradient, and gets one",                           "ours",                       (),
+          edited(Value, "detach", ("_constant(self._data.copy())", "Value(self._data)"))),
+    Fault("assigned-shares",               "an array that is assigned as data is not copied",                            "ours",                       (),
+          setter(Value, "data", ("new.astype(self._data.dtype)", "new.astype(self._data.dtype, copy=False)"))),
+    Fault("getitem-index-shared",          "an array of indices is not copied: who changes it changes the way back",     "ours",                       ("getitem",),
+          edited(indexing, "_entry", ("array = np.array(entry) if", "array = np.asarray(entry) if"), ("    array.flags.writeable = False\n", ""))),
+    Fault("where-condition-shared",        "the condition is not copied: who changes it changes the way back",           "ours",                       ("where",),
+          bind("where", lambda condition, a, b: ((a, b), {"condition": np.asarray(condition, bool)}))),
+    Fault("views-written",                 "data that is a view of another Value's can be written to",                   "ours",                       (),
+          edited(engine, "_result", ("    y.flags.writeable = False", "    pass"))),
+    Fault("views-constant-shared",         "a view made under no_grad follows later writes",                             "ours",                       (),
+          edited(engine, "_own", ("y.copy() if rule.views else y", "y"))),
+
+    # Writes between forward and backward.
+    Fault("b025-engine",                   "a result that was written over is read on the way back",                     "linkedin/Liger-Kernel#272",  (),
+          edited(engine, "_unreadable_where_changed", ("    else:\n", "        changed[-1] = False\n    else:\n"))),
+    Fault("writes-not-asked",              "whether data was assigned since is not asked",                               "ours",                       (),
+          edited(engine, "pass_back", ("key < _latest_write or ", ""))),
+    Fault("writes-augmented-unnoticed",    "`x.data -= d` is no assignment, and goes unnoticed",                         "ours",                       (),
+          setter(Value, "data", ("self._written = _latest_write", "    self._written = _latest_write"))),
+    Fault("writes-behind-views-unnoticed", "a write to what an operand is a view of goes unnoticed",                     "ours",                       (),
+          edited(engine, "_written_since", ("if value._rule is None or", "if value._rule is not None or"))),
+    Fault("writes-behind-two-unnoticed",   "a write to what an operand is a view of a view of goes unnoticed",           "ours",                       (),
+          edited(engine, "_written_since", ("value = base", "return base._written > node_id"))),
+    Fault("writes-by-index-unnoticed",     "check_writes remembers nothing, so that `x.data[0] = 9` goes unnoticed",     "ours",                       (),
+          edited(engine, "_result", ("_contents(operands, y) if _guarded and _modes.remembering else None", "None"))),
+
+    # Modes.
+    Fault("b191-engine",                   "under no_grad, ops of one operand are recorded all the same",                "facebookresearch/higher#48", (),
+          edited(engine, "_result", ("if _guarded and not _modes.recording:", "if _guarded and not _modes.recording and len(operands) > 1:"))),
+    Fault("modes-kept-by-errors",          "no_grad that is left by an error lasts",                                     "folklore",                   (),
+          together(_modes, edited(_Context, "__exit__", ("_modes.recording, _modes.remembering = _modes.entered.pop()",
+                   "before = _modes.entered.pop()\n    if error is None:\n        _modes.recording, _modes.remembering = before")))),
+    Fault("modes-do-not-nest",             "the end of an inner no_grad is the end of the outer one",                    "folklore",                   (),
+          together(_modes, edited(_Context, "__exit__", ("_modes.recording, _modes.remembering = _modes.entered.pop()",
+                   "_modes.remembering, _modes.recording = _modes.entered.pop()[1], True")))),
+    Fault("modes-enable-grad-idle",        "enable_grad inside no_grad has no effect",                                   "ours",                       (),
+          attribute(enable_grad, "_switch", lambda _: None)),
+    Fault("modes-pass-not-recorded",       "backward(create_graph=True) under no_grad gives constants",                  "ours",                       (),
+          edited(engine, "pass_back", (", enable_grad():", ":"))),
+
+    # Memory that is never given back.
+    Fault("memory-hoarded",                "the engine keeps a list of all nodes",                                       "pytorch/pytorch#1346",       (),
+          together(_hoard, edited(engine, "_result", ("    value.requires_grad = True", "    value.requires_grad = True\n    _hoard.append(value)")))),
+    Fault("memory-in-a-circle",            "a node holds itself, and waits for the cyclic collector",                    "folklore",                   (),
+          edited(engine, "_result", ("value._rule = rule", "value._rule = object.__new__(Rule)\n    vars(value._rule).update(vars(rule), node=value)"))),
+)
+# fmt: on
