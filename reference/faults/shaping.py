@@ -254,7 +254,7 @@ FAULTS: tuple[Fault, ...] = (
     #     name                         what is wrong                                                                           source                           rows
     #     how it is planted
     Fault("b127-reshape",              "numbers are read in the order in which they lie in memory",                            "pytorch/pytorch#30303",         ("reshape",),
-          forward("reshape", lambda x, *, shape: np.reshape(x, shape, order="A"))),
+          forward("reshape", lambda x, *, shape: x.ravel("K").reshape(shape))),
     Fault("b127-reshape-copy",         "the gradient is lost where the operand does not lie in C order",                       "TorchProteinLibrary#21",        ("reshape",),
           pullback("reshape", 0, _lost_in_a_copy)),
     Fault("reshape-fortran",           "from three axes on, the gradient is laid out in Fortran order",                        "ours",                          ("reshape",),
