@@ -82,7 +82,8 @@ def _added_in_place(x: Value, other: Any) -> Value:
 
 def _modes() -> AbstractContextManager[None]:
     """Modes of their own while a fault of theirs is planted, for it may leave them changed."""
-    return attribute(engine, "_modes", type(vars(engine)["_modes"])())()
+    own = type(vars(engine)["_modes"])()
+    return together(attribute(engine, "_modes", own), attribute(engine, "_guarded", 0))()
 
 
 def _hoard() -> AbstractContextManager[None]:
@@ -281,8 +282,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b191-engine",                   "under no_grad, ops of one operand are recorded all the same",                "facebookresearch/higher#48", (),
           edited(engine, "_result", ("if _guarded and not _modes.recording:", "if _guarded and not _modes.recording and len(operands) > 1:"))),
     Fault("modes-kept-by-errors",          "no_grad that is left by an error lasts",                                     "folklore",                   (),
-          together(_modes, edited(_Context, "__exit__", ("_modes.recording, _modes.remembering = _modes.entered.pop()",
-                   "before = _modes.entered.pop()\n    if error is None:\n        _modes.recording, _modes.remembering = before")))),
+          together(_modes, edited(_Context, "__exit__", ("    _guarded -= 1", "    if error is not None:\n        return\n    _guarded -= 1")))),
     Fault("modes-do-not-nest",             "the end of an inner no_grad is the end of the outer one",                    "folklore",                   (),
           together(_modes, edited(_Context, "__exit__", ("_modes.recording, _modes.remembering = _modes.entered.pop()",
                    "_modes.remembering, _modes.recording = _modes.entered.pop()[1], True")))),
