@@ -123,7 +123,7 @@ def _repro(options: argparse.Namespace) -> int:
     from reference.engines import NdgradEngine, TorchEngine
     from reference.program import NotAProgram, parse
     from reference.report import text
-    from reference.verdict import Result, judge
+    from reference.verdict import judge
 
     engine, reference = NdgradEngine(), TorchEngine()
     try:
@@ -134,9 +134,9 @@ def _repro(options: argparse.Namespace) -> int:
     if _ops(",".join(step.op for step in program.steps), reference.ops) is None:
         return USAGE
     verdict = judge(program, engine, reference)
-    if verdict.result is Result.ENGINE_WRONG:
+    if verdict.result.blames:
         print(
-            text.failure(Campaign(engine, reference).explained(program, (0, "repro", 0)), engine.name, reference.name)
+            text.failure(Campaign(engine, reference).explained(program), engine.name, reference.name)
         )
         return DISAGREES
     if not verdict.numbers and not verdict.refused:

@@ -16,10 +16,11 @@ from hypothesis.errors import HypothesisException
 
 from reference.engines import Engine, TorchEngine
 from reference.generator import draw_program
-from reference.program import LEAF, Operand, Program, Step, operand_names
+from reference.program import Program
 from reference.source import Seeded, Unsuited
 from reference.strategies import programs
 from reference.verdict import Kind, Result, Verdict, judge
+from reference.verdict.localise import Origin, localise, steps_alone
 
 EXPRESSIONS = "expressions"  # where an op's name stands for programs of any ops
 
@@ -47,13 +48,15 @@ class Failure:
         op: the op that is at fault, as far as one alone shows it.
         program: the smallest that fails in the same way.
         verdict: what is wrong with it.
-        found: the seed, the op drawn for and the number of the program that it was found as.
+        origin: where in the program it first goes wrong.
+        found: the seed, the op drawn for and the number of the program that it was found as; None if it was given.
     """
 
     op: str
     program: Program
     verdict: Verdict
-    found: tuple[int, str, int]
+    origin: Origin
+    found: tuple[int, str, int] | None = None
 
 
 @dataclass
@@ -66,6 +69,8 @@ class Record:
     worst: float = 0.0
     conditioned: int = 0
     inconclusive: int = 0
+    reference_wrong: int = 0
+    witnessed: int = 0
     refused: int = 0
     unsuited: int = 0
     failures: list[Failure] = field(default_factory=list)
@@ -77,6 +82,8 @@ class Record:
         self.worst = max(self.worst, verdict.worst)
         self.conditioned += verdict.result is Result.CONDITIONED
         self.inconclusive += verdict.result is Result.INCONCLUSIVE
+        self.reference_wrong += verdict.result is Result.REFERENCE_WRONG
+        self.witnessed += verdict.witnessed
         self.refused += verdict.refused
 
 
@@ -115,25 +122,29 @@ class Campaign:
                 continue
             verdict = judge(program, self.engine, self.reference)
             record.add(verdict)
-            if verdict.result is Result.ENGINE_WRONG:
+            if verdict.result.blames:
                 small = self._smallest(program, source.choices, verdict, op)
                 record.failures.append(self.explained(small, (self.seed, op, i)))
                 break
         return record
 
-    def explained(self, program: Program, found: tuple[int, str, int]) -> Failure:
-        """Judge a failing program once more, and name the op at fault."""
+    def explained(self, program: Program, found: tuple[int, str, int] | None = None) -> Failure:
+        """Judge a failing program once more, and say where it goes wrong."""
         verdict = judge(program, self.engine, self.reference)
-        return Failure(self._at_fault(program, verdict), program, verdict, found)
+        origin = localise(program, self.engine, self.reference)
+        step = program.steps[-1 if origin.step is None else origin.step]
+        return Failure(step.op, program, verdict, origin, found)
 
     def _smallest(self, program: Program, choices: Sequence[int], verdict: Verdict, op: str) -> Program:
         """Hand the choices behind a failing program to Hypothesis, as an example of its own, to be shrunk."""
         kinds = {finding.kind for finding in verdict.findings}
+        if Kind.CONVENTION in kinds:  # which only the witness tells from a wrong gradient
+            kinds |= {Kind.GRADIENT}
 
         def fails(candidate: Program, *, patient: bool = False) -> bool:
             repeat = Kind.NON_DETERMINISTIC in kinds
             again = judge(candidate, self.engine, self.reference, repeat=repeat, patient=patient)
-            return again.result is Result.ENGINE_WRONG and bool(kinds & {f.kind for f in again.findings})
+            return again.result.blames and bool(kinds & {f.kind for f in again.findings})
 
         database, key = InMemoryExampleDatabase(), b"failing"
         # One choice too many: an example that is replayed to the letter counts as shrunk, and would be left as it is.
@@ -149,20 +160,9 @@ class Campaign:
     def _simpler(self, program: Program) -> Iterator[Program]:
         """Each of several steps by itself: what Hypothesis cannot come to, for it would have to draw other choices."""
         if len(program.steps) > 1 and program.cotangent is not None:
-            for alone in _steps_alone(program, self.reference):
+            for _, alone in steps_alone(program, self.reference.run(program)):
                 yield alone
                 yield replace(alone, cotangent=np.ones_like(alone.cotangent))
-
-    def _at_fault(self, program: Program, verdict: Verdict) -> str:
-        """The first step's op that fails by itself, on the operands that it has in the program; else the last one's."""
-        if any(f.kind is Kind.RAISED for f in verdict.findings):
-            done = len(self.engine.run(program).values)
-            if done < len(program.steps):
-                return program.steps[done].op
-        for alone in _steps_alone(program, self.reference):
-            if judge(alone, self.engine, self.reference).result is Result.ENGINE_WRONG:
-                return alone.steps[0].op
-        return program.steps[-1].op
 
 
 def _focus(op: str) -> str | None:
@@ -177,26 +177,4 @@ def _shrinking(database: InMemoryExampleDatabase) -> settings:
         deadline=None,
         derandomize=False,
         suppress_health_check=tuple(HealthCheck),
-    )
-
-
-def _steps_alone(program: Program, reference: TorchEngine) -> Iterator[Program]:
-    """Each step as a program of its own, with the cotangent varied so that no two numbers get the same."""
-    wanted = reference.run(program)
-    values = [*(o.data for o in program.operands), *wanted.values]
-    for step, value in zip(program.steps, wanted.values, strict=False):
-        used = list(dict.fromkeys(step.inputs))
-        named = zip(operand_names(), used, strict=False)
-        operands = tuple(_as_operand(program, i, name, values[i]) for name, i in named)
-        cotangent = np.arange(1, value.size + 1, dtype=value.dtype).reshape(value.shape) / 2
-        if any(o.kind == LEAF for o in operands):
-            yield Program(
-                operands, (Step(step.op, tuple(used.index(i) for i in step.inputs), step.options),), cotangent
-            )
-
-
-def _as_operand(program: Program, i: int, name: str, value: np.ndarray) -> Operand:
-    """An operand of a step: as it was, if it was one, and a leaf if an earlier step made it."""
-    return (
-        replace(program.operands[i], name=name) if i < len(program.operands) else Operand(name, np.array(value), LEAF)
     )

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own habit
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from reference import plans
+from reference import exact, plans
 from reference.plans import Plan, alone, broadcast, unmated
 
 Tensor: TypeAlias = torch.Tensor
@@ -67,22 +67,26 @@ class Row:
     Args:
         op: its name.
         mirror: the same in PyTorch, `mirror(*tensors, **options)`.
+        exact: the same on arrays of exact numbers; no gradient rule is in it.
         lie: where each operand may lie; the last holds for all further ones.
         plan: the shapes and options that it is met with.
         spoilt: shapes and options that NumPy refuses, and so must both sides.
-        kinks: what holds at its kinks and ties, where it decides by comparing numbers.
+        kinks: which slope is taken at its kinks and ties, where several could be defended.
+        settled: whether releases of PyTorch agree on that. Where they do not, any of these slopes will do.
         selects: whether it only chooses among its operands' numbers, and so never rounds.
         logarithmic: whether it takes exponentials of its operand, or of what it keeps for the way back. Those round as if
             something had been added to the logarithm, near 0 as much as far from it.
-        deviates: where an engine is not held to PyTorch, and why.
+        deviates: where PyTorch itself is poor, so that an engine may be better than its reference.
     """
 
     op: str
     mirror: Callable[..., Tensor]
+    exact: Callable[..., np.ndarray]
     lie: tuple[Domain, ...]
     plan: Plan
     spoilt: Plan | None = None
     kinks: str = ""
+    settled: bool = True
     selects: bool = False
     logarithmic: bool = False
     deviates: str = ""
@@ -240,95 +244,107 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
     return product
 
 
-def _softplus(x: Tensor) -> Tensor:
-    """Above its threshold of 20 PyTorch leaves out log1p(exp(-x)); its logaddexp does not, but is poor far below 0."""
-    high = torch.where(x > 20, x, torch.full_like(x, 20))  # noqa: PLR2004 - so that logaddexp never meets those
-    return torch.where(x > 20, torch.logaddexp(torch.zeros_like(x), high), F.softplus(x))  # noqa: PLR2004
+def _where(a: Tensor, b: Tensor, *, condition: np.ndarray) -> Tensor:
+    return torch.where(torch.tensor(condition), a, b)
 
 
-_SOFTPLUS = "PyTorch leaves out log1p(exp(-x)) above 20, up to 2e-9: there the mirror is logaddexp(0, x)"
+def _astype(x: Tensor, *, dtype: str) -> Tensor:
+    return x.to(getattr(torch, dtype))
+
+
+def _swapaxes(x: Tensor, *, axis1: int, axis2: int) -> Tensor:
+    return torch.swapaxes(x, *_dims(x, axis1), *_dims(x, axis2))
+
+
+def _stack(*xs: Tensor, axis: int = 0) -> Tensor:
+    return torch.stack(xs, dim=axis)
+
+
+def _getitem(x: Tensor, *, index: Any) -> Tensor:
+    return _taken(x, _places(x)[index])
+
+
+def _outer(a: Tensor, b: Tensor) -> Tensor:
+    return torch.outer(a.reshape(-1), b.reshape(-1))
+
+
+_SOFTPLUS = "PyTorch leaves out log1p(exp(-x)) above 20, which is up to 2e-9"
 _LOGSUMEXP = "PyTorch's gradient exp(x - y) loses digits where x is large; the probabilities themselves do not"
 
 # fmt: off
 CATALOG: dict[str, Row] = {row.op: row for row in (
-    #    op             PyTorch                       operands lie in      shapes and options                  what NumPy refuses
-    Row("add",          torch.add,                    (REAL,),             broadcast(2),                       unmated(2)),
-    Row("subtract",     torch.subtract,               (REAL,),             broadcast(2),                       unmated(2)),
-    Row("multiply",     torch.multiply,               (REAL,),             broadcast(2),                       unmated(2)),
-    Row("divide",       torch.divide,                 (REAL, NONZERO),     broadcast(2),                       unmated(2)),
-    Row("power",        torch.pow,                    (POSITIVE, POWERS),  broadcast(2),                       unmated(2),
+    #   op                 PyTorch                           exact              operands lie in        shapes and options                                            what NumPy refuses
+    Row("add",             torch.add,                        np.add,            (REAL,),              broadcast(2),                                                 unmated(2)),
+    Row("subtract",        torch.subtract,                   np.subtract,       (REAL,),              broadcast(2),                                                 unmated(2)),
+    Row("multiply",        torch.multiply,                   np.multiply,       (REAL,),              broadcast(2),                                                 unmated(2)),
+    Row("divide",          torch.divide,                     np.divide,         (REAL, NONZERO),      broadcast(2),                                                 unmated(2)),
+    Row("power",           torch.pow,                        np.power,          (POSITIVE, POWERS),   broadcast(2),                                                 unmated(2),
         kinks="slope 0 towards the base where the exponent is 0, and towards the exponent where the base is 0"),
-    Row("negative",     torch.negative,               (REAL,),             alone()),
-    Row("positive",     torch.positive,               (REAL,),             alone()),
-    Row("abs",          torch.abs,                    (REAL,),             alone(),
+    Row("negative",        torch.negative,                   np.negative,       (REAL,),              alone()),
+    Row("positive",        torch.positive,                   np.positive,       (REAL,),              alone()),
+    Row("abs",             torch.abs,                        np.abs,            (REAL,),              alone(),
         kinks="slope 0 at 0", selects=True),
-    Row("exp",          torch.exp,                    (REAL,),             alone()),
-    Row("log",          torch.log,                    (POSITIVE,),         alone()),
-    Row("log1p",        torch.log1p,                  (ABOVE_M1,),         alone()),
-    Row("expm1",        torch.expm1,                  (REAL,),             alone()),
-    Row("sqrt",         torch.sqrt,                   (POSITIVE,),         alone()),
-    Row("square",       torch.square,                 (REAL,),             alone()),
-    Row("sin",          torch.sin,                    (REAL,),             alone()),
-    Row("cos",          torch.cos,                    (REAL,),             alone()),
-    Row("tan",          torch.tan,                    (REAL,),             alone()),
-    Row("tanh",         torch.tanh,                   (REAL,),             alone()),
-    Row("sigmoid",      torch.sigmoid,                (REAL,),             alone()),
-    Row("relu",         torch.relu,                   (REAL,),             alone(),
+    Row("exp",             torch.exp,                        exact.exp,         (REAL,),              alone()),
+    Row("log",             torch.log,                        exact.log,         (POSITIVE,),          alone()),
+    Row("log1p",           torch.log1p,                      exact.log1p,       (ABOVE_M1,),          alone()),
+    Row("expm1",           torch.expm1,                      exact.expm1,       (REAL,),              alone()),
+    Row("sqrt",            torch.sqrt,                       exact.sqrt,        (POSITIVE,),          alone()),
+    Row("square",          torch.square,                     exact.square,      (REAL,),              alone()),
+    Row("sin",             torch.sin,                        exact.sin,         (REAL,),              alone()),
+    Row("cos",             torch.cos,                        exact.cos,         (REAL,),              alone()),
+    Row("tan",             torch.tan,                        exact.tan,         (REAL,),              alone()),
+    Row("tanh",            torch.tanh,                       exact.tanh,        (REAL,),              alone()),
+    Row("sigmoid",         torch.sigmoid,                    exact.sigmoid,     (REAL,),              alone()),
+    Row("relu",            torch.relu,                       exact.relu,        (REAL,),              alone(),
         kinks="slope 0 at 0", selects=True),
-    Row("leaky_relu",   F.leaky_relu,                 (REAL,),             alone(plans.fixed("negative_slope", [0.01, 0.5, 0.0, 2.0])),
+    Row("leaky_relu",      F.leaky_relu,                     exact.leaky_relu,  (REAL,),              alone(plans.fixed("negative_slope", [0.01, 0.5, 0.0, 2.0])),
         kinks="the negative side's slope at 0"),
-    Row("softplus",     _softplus,                    (REAL,),             alone(),
+    Row("softplus",        F.softplus,                       exact.softplus,    (REAL,),              alone(),
         deviates=_SOFTPLUS),
-    Row("maximum",      torch.maximum,                (REAL,),             broadcast(2),                       unmated(2),
+    Row("maximum",         torch.maximum,                    exact.maximum,     (REAL,),              broadcast(2),                                                 unmated(2),
         kinks="operands that tie share equally", selects=True),
-    Row("minimum",      torch.minimum,                (REAL,),             broadcast(2),                       unmated(2),
+    Row("minimum",         torch.minimum,                    exact.minimum,     (REAL,),              broadcast(2),                                                 unmated(2),
         kinks="operands that tie share equally", selects=True),
-    Row("clip",         _clip,                        (REAL,),             broadcast(3),                       unmated(3),
-        kinks="at a bound all goes to the operand, none to the bound", selects=True),
-    Row("where",        lambda a, b, *, condition: torch.where(torch.tensor(condition), a, b),
-                                                      (REAL,),             broadcast(2, plans.condition),      unmated(2, plans.condition)),
-    Row("astype",       lambda x, *, dtype: x.to(getattr(torch, dtype)),
-                                                      (REAL,),             alone(plans.fixed("dtype", ["float64", "float32"]))),
+    Row("clip",            _clip,                            exact.clip,        (REAL,),              broadcast(3),                                                 unmated(3),
+        kinks="at a bound all goes to the operand, none to the bound", settled=False, selects=True),
+    Row("where",           _where,                           exact.where,       (REAL,),              broadcast(2, plans.condition),                                unmated(2, plans.condition)),
+    Row("astype",          _astype,                          exact.astype,      (REAL,),              alone(plans.fixed("dtype", ["float64", "float32"]))),
 
-    Row("sum",          _over(torch.sum, lenient=True),          (REAL,),             alone(plans.reduced),               alone(plans.axis_outside_reduced)),
-    Row("mean",         _over(torch.mean),            (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced)),
-    Row("prod",         _over(_prod, lenient=True),          (REAL,),             alone(plans.reduced),               alone(plans.axis_outside_reduced)),
-    Row("var",          _over(_spread(torch.var)),    (REAL,),             alone(plans.spread),                alone(plans.axis_outside_spread)),
-    Row("std",          _over(_spread(torch.std)),    (REAL,),             alone(plans.spread),                alone(plans.axis_outside_spread),
+    Row("sum",             _over(torch.sum, lenient=True),   np.sum,            (REAL,),              alone(plans.reduced),                                         alone(plans.axis_outside_reduced)),
+    Row("mean",            _over(torch.mean),                exact.mean,        (REAL,),              alone(plans.reduced_full),                                    alone(plans.axis_outside_reduced)),
+    Row("prod",            _over(_prod, lenient=True),       np.prod,           (REAL,),              alone(plans.reduced),                                         alone(plans.axis_outside_reduced)),
+    Row("var",             _over(_spread(torch.var)),        exact.var,         (REAL,),              alone(plans.spread),                                          alone(plans.axis_outside_spread)),
+    Row("std",             _over(_spread(torch.std)),        exact.std,         (REAL,),              alone(plans.spread),                                          alone(plans.axis_outside_spread),
         kinks="slope 0 where the spread is 0"),
-    Row("max",          _over(torch.amax, lenient=True),          (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
+    Row("max",             _over(torch.amax, lenient=True),  exact.amax,        (REAL,),              alone(plans.reduced_full),                                    alone(plans.axis_outside_reduced),
         kinks="numbers that tie share equally", selects=True),
-    Row("min",          _over(torch.amin, lenient=True),          (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
+    Row("min",             _over(torch.amin, lenient=True),  exact.amin,        (REAL,),              alone(plans.reduced_full),                                    alone(plans.axis_outside_reduced),
         kinks="numbers that tie share equally", selects=True),
-    Row("logsumexp",    _over(torch.logsumexp, lenient=True),       (REAL,),             alone(plans.reduced_full),          alone(plans.axis_outside_reduced),
+    Row("logsumexp",       _over(torch.logsumexp, lenient=True), exact.logsumexp,   (REAL,),              alone(plans.reduced_full),                                    alone(plans.axis_outside_reduced),
         logarithmic=True, deviates=_LOGSUMEXP),
-    Row("softmax",      _along(torch.softmax),        (REAL,),             alone(plans.one_axis),              alone(plans.axis_outside)),
-    Row("log_softmax",  _along(torch.log_softmax),    (REAL,),             alone(plans.one_axis),              alone(plans.axis_outside),
+    Row("softmax",         _along(torch.softmax),            exact.softmax,     (REAL,),              alone(plans.one_axis),                                        alone(plans.axis_outside)),
+    Row("log_softmax",     _along(torch.log_softmax),        exact.log_softmax, (REAL,),              alone(plans.one_axis),                                        alone(plans.axis_outside),
         logarithmic=True),
-    Row("cumsum",       _cumsum,                      (REAL,),             alone(plans.axis_or_none),          alone(plans.axis_outside)),
+    Row("cumsum",          _cumsum,                          np.cumsum,         (REAL,),              alone(plans.axis_or_none),                                    alone(plans.axis_outside)),
 
-    Row("reshape",      torch.reshape,                (REAL,),             alone(plans.new_shape),             alone(plans.wrong_shape)),
-    Row("transpose",    _transpose,                   (REAL,),             alone(plans.permutation),           alone(plans.wrong_permutation)),
-    Row("swapaxes",     lambda x, *, axis1, axis2: torch.swapaxes(x, *_dims(x, axis1), *_dims(x, axis2)),
-                                                      (REAL,),             alone(plans.axis_pair),             alone(plans.axis_pair_outside)),
-    Row("expand_dims",  _expand_dims,                 (REAL,),             alone(plans.new_axes),              alone(plans.axis_outside)),
-    Row("squeeze",      _squeeze,                     (REAL,),             alone(plans.ones),                  alone(plans.not_one)),
-    Row("broadcast_to", _broadcast_to,                (REAL,),             alone(plans.target_shape),          alone(plans.narrow_target)),
-    Row("flip",         _flip,                        (REAL,),             alone(plans.axes),                  alone(plans.axis_outside)),
-    Row("concatenate",  _concatenate,                 (REAL,),             plans.joined,                       plans.misjoined),
-    Row("stack",        lambda *xs, axis=0: torch.stack(xs, dim=axis),
-                                                      (REAL,),             plans.stacked,                      plans.misstacked),
-    Row("split",        _split,                       (REAL,),             alone(plans.pieces),                alone(plans.uneven)),
-    Row("pad",          _pad,                         (REAL,),             alone(plans.padding),               alone(plans.negative_padding)),
+    Row("reshape",         torch.reshape,                    np.reshape,        (REAL,),              alone(plans.new_shape),                                       alone(plans.wrong_shape)),
+    Row("transpose",       _transpose,                       np.transpose,      (REAL,),              alone(plans.permutation),                                     alone(plans.wrong_permutation)),
+    Row("swapaxes",        _swapaxes,                        np.swapaxes,       (REAL,),              alone(plans.axis_pair),                                       alone(plans.axis_pair_outside)),
+    Row("expand_dims",     _expand_dims,                     np.expand_dims,    (REAL,),              alone(plans.new_axes),                                        alone(plans.axis_outside)),
+    Row("squeeze",         _squeeze,                         np.squeeze,        (REAL,),              alone(plans.ones),                                            alone(plans.not_one)),
+    Row("broadcast_to",    _broadcast_to,                    np.broadcast_to,   (REAL,),              alone(plans.target_shape),                                    alone(plans.narrow_target)),
+    Row("flip",            _flip,                            np.flip,           (REAL,),              alone(plans.axes),                                            alone(plans.axis_outside)),
+    Row("concatenate",     _concatenate,                     exact.concatenate, (REAL,),              plans.joined,                                                 plans.misjoined),
+    Row("stack",           _stack,                           exact.stack,       (REAL,),              plans.stacked,                                                plans.misstacked),
+    Row("split",           _split,                           exact.split,       (REAL,),              alone(plans.pieces),                                          alone(plans.uneven)),
+    Row("pad",             _pad,                             exact.pad,         (REAL,),              alone(plans.padding),                                         alone(plans.negative_padding)),
 
-    Row("getitem",      lambda x, *, index: _taken(x, _places(x)[index]),
-                                                      (REAL,),             alone(plans.index),                 alone(plans.index_outside)),
-    Row("scatter",      _scatter,                     (REAL,),             alone(plans.scattered),             alone(plans.scattered_outside)),
+    Row("getitem",         _getitem,                         exact.getitem,     (REAL,),              alone(plans.index),                                           alone(plans.index_outside)),
+    Row("scatter",         _scatter,                         exact.scatter,     (REAL,),              alone(plans.scattered),                                       alone(plans.scattered_outside)),
 
-    Row("matmul",       torch.matmul,                 (REAL,),             plans.matrices,                     plans.mismatched),
-    Row("dot",          _dot,                         (REAL,),             plans.dotted,                       plans.mismatched),
-    Row("outer",        lambda a, b: torch.outer(a.reshape(-1), b.reshape(-1)),
-                                                      (REAL,),             plans.outers),
+    Row("matmul",          torch.matmul,                     np.matmul,         (REAL,),              plans.matrices,                                               plans.mismatched),
+    Row("dot",             _dot,                             np.dot,            (REAL,),              plans.dotted,                                                 plans.mismatched),
+    Row("outer",           _outer,                           np.outer,          (REAL,),              plans.outers),
 )}
 # fmt: on
 
@@ -338,7 +354,8 @@ def promoted(operands: Sequence[Any]) -> np.dtype[Any]:
 
     Integers, booleans and Python numbers take the dtype of the floats beside them.
     """
-    return np.result_type(*(o.dtype for o in operands if isinstance(o, np.ndarray) and o.dtype.kind == "f"))
+    floats = [o.dtype for o in operands if isinstance(o, np.ndarray) and o.dtype.kind == "f"]
+    return np.result_type(*floats) if floats else np.dtype(float)
 
 
 def forward(row: Row, operands: Sequence[Any], options: dict[str, Any]) -> np.ndarray:

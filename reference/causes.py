@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,39 @@ _TELLING = {
     -1.0: "ratio -1 everywhere: a sign?",
 }
 _SAME = 1e-9  # how near a ratio must be to its neighbours and to a telling one
+_FEW = 2  # numbers, and two arrays may be alike by chance
 
 
-def likely_cause(got: Any, wanted: Any) -> str:
-    """Say what two unlike arrays of one shape suggest; nothing, where they suggest nothing."""
-    if got is None or wanted is None or np.shape(got) != np.shape(wanted):
+def likely_cause(got: Any, wanted: Any, known: Mapping[str, np.ndarray] | None = None) -> str:
+    """Say what two unlike arrays suggest; nothing, where they suggest nothing.
+
+    Args:
+        got: the engine's.
+        wanted: the reference's.
+        known: arrays that could have been lost as a factor, by name: the operands, and the cotangent.
+    """
+    if got is None or wanted is None:
         return ""
     got, wanted = np.asarray(got, float), np.asarray(wanted, float)
     with np.errstate(all="ignore"):
-        return _by_ratio(got, wanted) or _by_arrangement(got, wanted)
+        if got.shape != wanted.shape:
+            return _by_shape(got, wanted)
+        return _by_ratio(got, wanted) or _by_arrangement(got, wanted) or _by_factor(got, wanted, known or {})
+
+
+def _by_shape(got: np.ndarray, wanted: np.ndarray) -> str:
+    """A gradient that kept the result's shape was not summed; others have their axes in another order."""
+    if got.ndim == wanted.ndim and got.shape == wanted.shape[::-1]:
+        return "the axes are reversed: transposed once too often, or too seldom?"
+    if got.size == wanted.size:
+        return "the right number of numbers in another shape: axes of length 1 added or lost?"
+    try:
+        whole = np.broadcast_shapes(got.shape, wanted.shape)
+    except ValueError:
+        return ""
+    if whole == got.shape:
+        return "the shape after broadcasting: a sum over the broadcast axes missing?"
+    return "summed over more than was broadcast?" if whole == wanted.shape else ""
 
 
 def _by_ratio(got: np.ndarray, wanted: np.ndarray) -> str:
@@ -33,8 +58,8 @@ def _by_ratio(got: np.ndarray, wanted: np.ndarray) -> str:
         return "zero everywhere: a gradient that does not flow?"
     if np.ptp(ratio) > _SAME * abs(ratio[0]):
         return ""
-    for known, words in _TELLING.items():
-        if abs(ratio[0] - known) < _SAME:
+    for factor, words in _TELLING.items():
+        if abs(ratio[0] - factor) < _SAME:
             return words
     whole = round(float(ratio[0]))
     if whole > 1 and abs(ratio[0] - whole) < _SAME:
@@ -43,14 +68,30 @@ def _by_ratio(got: np.ndarray, wanted: np.ndarray) -> str:
 
 
 def _by_arrangement(got: np.ndarray, wanted: np.ndarray) -> str:
-    def alike(a: np.ndarray, b: np.ndarray) -> bool:
-        return a.shape == b.shape and bool(np.allclose(a, b, rtol=_SAME, atol=0, equal_nan=True))
-
-    if got.ndim > 1 and alike(got, np.swapaxes(wanted, -1, -2)):
+    if got.ndim > 1 and _alike(got, np.swapaxes(wanted, -1, -2)):
         return "the right numbers, transposed: axes exchanged, or expanded at the wrong end?"
-    if got.size > 1 and alike(np.sort(got.ravel()), np.sort(wanted.ravel())):
+    if got.size > 1 and _alike(np.sort(got.ravel()), np.sort(wanted.ravel())):
         return "the right numbers in other places: a permutation not inverted?"
     missing = (got == 0) & (wanted != 0) & np.isfinite(wanted)
-    if missing.any() and got.any() and alike(got[~missing], wanted[~missing]):
+    if missing.any() and got.any() and _alike(got[~missing], wanted[~missing]):
         return "some numbers are 0 and the rest right: contributions lost, as where an index repeats?"
     return ""
+
+
+def _by_factor(got: np.ndarray, wanted: np.ndarray, known: Mapping[str, np.ndarray]) -> str:
+    """Whether one array is the other times something that is at hand."""
+    for name, factor in _fitting(got, known):
+        if _alike(got * factor, wanted):
+            return f"times {name} it would be right: a factor lost?"
+        if _alike(got, wanted * factor):
+            return f"divided by {name} it would be right: a factor too many?"
+    return ""
+
+
+def _fitting(got: np.ndarray, known: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    if got.size >= _FEW:
+        yield from ((name, x) for name, x in known.items() if x.shape == got.shape and x.all() and np.ptp(x))
+
+
+def _alike(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=_SAME, atol=0, equal_nan=True))

@@ -68,6 +68,10 @@ class NdgradEngine(TapeEngine):
         """Give the gradient, if one has arrived."""
         return leaf.grad if leaf.has_grad else None
 
+    def inner_gradient(self, value: Any) -> np.ndarray | None:
+        """Give the gradient of the latest pass; a step on constants alone has none."""
+        return value.grad if isinstance(value, Value) and value.has_grad else None
+
     def watch(self) -> AbstractContextManager[Any]:
         """Also notice every write into data that the graph still needs."""
         stack = ExitStack()

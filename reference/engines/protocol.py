@@ -20,6 +20,7 @@ class Outcome:
         gradients: one for each leaf, in order. None where no gradient arrived.
         second: for a program with directions, the second-order gradients, likewise.
         twice: the gradients after a second pass over the same graph, where the engine accumulates over passes.
+        inner: the gradients of the steps' values, where the engine shows them; None where none arrived.
         held: arrays that the engine must neither write into nor hand out: it was given them.
         error: what it raised instead.
     """
@@ -28,6 +29,7 @@ class Outcome:
     gradients: tuple[Any, ...] = ()
     second: tuple[Any, ...] = ()
     twice: tuple[Any, ...] = ()
+    inner: tuple[Any, ...] = ()
     held: tuple[np.ndarray, ...] = field(default=(), repr=False)
     error: Exception | None = None
 

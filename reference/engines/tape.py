@@ -47,6 +47,11 @@ class TapeEngine:
         """Give a leaf's gradient; None if none has arrived."""
         raise NotImplementedError
 
+    def inner_gradient(self, value: Any) -> np.ndarray | None:
+        """Give the gradient of a step's value, where the engine shows it; by default it does not."""
+        del value
+        return None
+
     def watch(self) -> AbstractContextManager[Any]:
         """Give the context that a program runs in. By default NumPy's warnings are off: poles are met on purpose."""
         return np.errstate(all="ignore")
@@ -73,15 +78,18 @@ class TapeEngine:
                     steps.append(self.data(values[-1]))
                 if program.cotangent is None:
                     return Outcome(tuple(steps), held=held)
-                return self._back(program, values[-1], leaves, tuple(steps), held)
+                return self._back(program, values, leaves, tuple(steps), held)
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is what it answers
             return Outcome(tuple(steps), held=held, error=error)
 
     def _back(
-        self, program: Program, result: Any, leaves: Sequence[Any], steps: tuple[Any, ...], held: tuple[Any, ...]
+        self, program: Program, values: list[Any], leaves: Sequence[Any], steps: tuple[Any, ...], held: tuple[Any, ...]
     ) -> Outcome:
+        result = values[-1]
         cotangent = np.array(program.cotangent)
         cotangent.flags.writeable = False
         self.back(result, cotangent)
         gradients = tuple(map(self.gradient, leaves))
-        return self.once_more(program, result, leaves, Outcome(steps, gradients, held=(*held, cotangent)))
+        inner = tuple(map(self.inner_gradient, values[len(program.operands) :]))
+        outcome = Outcome(steps, gradients, inner=inner, held=(*held, cotangent))
+        return self.once_more(program, result, leaves, outcome)

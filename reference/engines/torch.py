@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from reference.catalog import CATALOG, Row
 from reference.engines.protocol import Outcome
-from reference.program import LEAF, NUMBER, Program, Step
+from reference.program import LEAF, NUMBER, Program
 
 Tensor = torch.Tensor
 
@@ -77,16 +78,27 @@ class TorchEngine:
         """Every row."""
         return tuple(self._catalog)
 
-    def run(self, program: Program, noise: Noise | None = None, wide: bool | None = None) -> Outcome:  # noqa: FBT001
+    def run(
+        self,
+        program: Program,
+        noise: Noise | None = None,
+        wide: bool | None = None,  # noqa: FBT001 - the three are given by place, as the verdict asks
+        path: Sequence[Any] | None = None,
+        *,
+        inner: bool = False,
+    ) -> Outcome:
         """Run a program.
 
         Args:
             program: what to run.
             noise: what disturbs it.
             wide: compute everything in double (True) or in single precision (False); by default as the operands are.
+            path: values of the steps that another engine found: each step goes on from these in place of its own.
+            inner: whether the gradients of the steps are wanted, too.
         """
         dtype = {None: None, True: torch.float64, False: torch.float32}[wide]
         values: list[Any] = []
+        steps: list[Any] = []
         try:
             values += [_tensor(o, dtype) for o in program.operands]
             leaves = [v for v, o in zip(values, program.operands, strict=True) if o.kind == LEAF]
@@ -94,41 +106,16 @@ class TorchEngine:
                 row = self._catalog[step.op]
                 inputs = self._cast([values[i] for i in step.inputs], dtype)
                 options = {**step.options, **({"dtype": str(dtype)[6:]} if dtype and "dtype" in step.options else {})}
-                values.append(self._applied(row, inputs, options, noise))
-            steps = tuple(v.detach().numpy() for v in values[len(program.operands) :])
+                value = self._applied(row, inputs, options, noise)
+                values.append(value if path is None else _instead(value, path[len(steps)]))
+                steps.append(value.detach().numpy())
             if program.cotangent is None:
-                return Outcome(steps)
+                return Outcome(tuple(steps))
             with noise.kept() if noise else nullcontext():
-                return self._back(program, values[-1], leaves, steps)
+                outcome = self._back(program, values[-1], leaves, tuple(steps))
+                return replace(outcome, inner=self._inner(program, values)) if inner else outcome
         except Exception as error:  # noqa: BLE001 - whatever the reference raises is what it answers
-            return Outcome(tuple(v.detach().numpy() for v in values[len(program.operands) :]), error=error)
-
-    def undecided(self, program: Program, got: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> int | None:
-        """Find the first step with a kink that rounding decided: then either side's slope is right.
-
-        Its operands differ, by no more than rounding, and it has other slopes for an engine's than for its own. Or the
-        result is 0, where the kink is, on one side alone.
-        """
-        given = [np.asarray(o.array) for o in program.operands]
-        mine, own = [*given, *got], [*given, *wanted]
-        scale = max(float(np.abs(x[np.isfinite(x)]).max(initial=0.0)) for x in own)
-        for number, step in enumerate(program.steps):
-            if not self._catalog[step.op].kinks or not all(_alike(mine[i], own[i], scale) for i in step.inputs):
-                continue
-            result = len(given) + number
-            if ((mine[result] == 0) != (own[result] == 0)).any():
-                return number
-            slopes = [self._slopes(step, [values[i] for i in step.inputs]) for values in (mine, own)]
-            if any(not np.allclose(a, b, rtol=1e-3, atol=1e-6, equal_nan=True) for a, b in zip(*slopes, strict=True)):
-                return number
-        return None
-
-    def _slopes(self, step: Step, operands: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The gradients of one step alone, for a cotangent of ones."""
-        tensors = [torch.tensor(np.array(o, float), requires_grad=True) for o in operands]
-        y = self._catalog[step.op].mirror(*tensors, **step.options)
-        gradients = torch.autograd.grad(y, tensors, torch.ones_like(y), allow_unused=True)
-        return [np.zeros(()) if g is None else g.numpy() for g in gradients]
+            return Outcome(tuple(steps), error=error)
 
     def _cast(self, inputs: list[Any], dtype: torch.dtype | None) -> list[Tensor]:
         """NumPy's promotion: the widest floating dtype; integers, booleans and Python numbers take it."""
@@ -145,7 +132,9 @@ class TorchEngine:
 
     def _back(self, program: Program, result: Tensor, leaves: list[Tensor], steps: tuple[np.ndarray, ...]) -> Outcome:
         cotangent = torch.tensor(np.array(program.cotangent)).to(result.dtype)
-        first = torch.autograd.grad(result, leaves, cotangent, create_graph=bool(program.directions), allow_unused=True)
+        first = torch.autograd.grad(
+            result, leaves, cotangent, retain_graph=True, create_graph=bool(program.directions), allow_unused=True
+        )
         second: tuple[Any, ...] = ()
         if program.directions:
             terms = [
@@ -156,6 +145,13 @@ class TorchEngine:
             second = self._second(terms, leaves)
         return Outcome(steps, tuple(map(_array, first)), tuple(map(_array, second)))
 
+    def _inner(self, program: Program, values: Sequence[Any]) -> tuple[Any, ...]:
+        """The gradients of the steps' values; None where the result does not depend on one."""
+        cotangent = torch.tensor(np.array(program.cotangent)).to(values[-1].dtype)
+        steps = [v for v in values[len(program.operands) :] if v.requires_grad]
+        found = iter(torch.autograd.grad(values[-1], steps, cotangent, retain_graph=True, allow_unused=True))
+        return tuple(_array(next(found)) if v.requires_grad else None for v in values[len(program.operands) :])
+
     def _second(self, terms: list[Tensor], leaves: list[Tensor]) -> tuple[Any, ...]:
         along = sum(t for t in terms if t.requires_grad)
         if not isinstance(along, Tensor):
@@ -163,10 +159,25 @@ class TorchEngine:
         return torch.autograd.grad(along, leaves, allow_unused=True)
 
 
-def _alike(a: np.ndarray, b: np.ndarray, scale: float) -> bool:
-    """Whether two operands differ by no more than rounding, of which single precision has more."""
-    near = 1e-4 if np.float32 in (a.dtype, b.dtype) else 1e-9
-    return np.allclose(a, b, rtol=near, atol=near * scale, equal_nan=True)
+class _Instead(torch.autograd.Function):
+    """Another value in a tensor's place: what is computed from it is computed from that, and gradients pass through."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, value: Tensor) -> Tensor:  # noqa: ARG004 - nothing is kept
+        """Give the other value, in the tensor's precision."""
+        if value.shape != tensor.shape:
+            raise ValueError(f"the step gives shape {tuple(tensor.shape)}, not {tuple(value.shape)}")
+        return value.to(tensor.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
+        """Pass the cotangent through."""
+        return g, None
+
+
+def _instead(tensor: Tensor, value: Any) -> Tensor:
+    replaced: Tensor = _Instead.apply(tensor, torch.tensor(value))  # type: ignore[no-untyped-call]
+    return replaced
 
 
 def _tensor(operand: Any, dtype: torch.dtype | None) -> Any:

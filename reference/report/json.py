@@ -48,6 +48,8 @@ def document(
             "numbers": sum(r.numbers for r in records) + sum(r.numbers for r in runs),
             "conditioned": sum(record.conditioned for record in records),
             "inconclusive": sum(record.inconclusive for record in records),
+            "reference_wrong": sum(record.reference_wrong for record in records),
+            "witnessed": sum(record.witnessed for record in records),
             "refused": sum(record.refused for record in records),
             "failures": len(failures),
             "training_runs": len(runs),
@@ -65,16 +67,18 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 
 def _op(record: Record) -> dict[str, Any]:
-    names = ("op", "programs", "numbers", "worst", "conditioned", "inconclusive", "refused", "unsuited")
+    names = ("op", "programs", "numbers", "worst", "conditioned", "inconclusive", "reference_wrong",
+             "witnessed", "refused", "unsuited")  # fmt: skip
     return {**{name: getattr(record, name) for name in names}, "failures": len(record.failures)}
 
 
 def _failure(failure: Failure) -> dict[str, Any]:
-    seed, op, number = failure.found
+    seed, op, number = failure.found or (None, None, None)
     return {
         "op": failure.op,
         "program": str(failure.program),
         "result": str(failure.verdict.result),
+        "origin": {"step": failure.origin.step, "says": failure.origin.says},
         "findings": [_finding(finding) for finding in failure.verdict.findings],
         "found": {"seed": seed, "for": op, "number": number},
     }
@@ -90,6 +94,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "wanted": _text(finding.wanted),
         "ulp": str(finding.ulp),
         "allowed": str(finding.allowed),
+        "exact": _text(finding.exact),
+        "result": str(finding.result),
     }
 
 

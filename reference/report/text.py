@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from reference.campaign import Failure, Record
+from reference.catalog import CATALOG
 from reference.causes import likely_cause
 from reference.program import NUMBER, Program
 from reference.training import TrainingRecord
-from reference.verdict import Finding, Kind
+from reference.verdict import Finding, Kind, Result
 
 _HEAD = f"{'op':<14}{'programs':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}{'inconclusive':>14}"
 _TRAINING_HEAD = (
@@ -69,7 +70,8 @@ def failure(failing: Failure, engine: str, reference: str) -> str:
         f"{failing.op}: {_headline(finding, engine, reference)}",
         *(f"  {line}" for line in _steps(failing.program)),
         f"  {_operands(failing.program)}",
-        *_distance(finding),
+        *_origin(failing),
+        *_distance(finding, _known(failing.program)),
         *(f"  also: {_headline(other, engine, reference)}" for other in failing.verdict.findings[1:3]),
         f"  again: python -m reference repro {shlex.quote(str(failing.program))}",
     ]
@@ -87,10 +89,16 @@ def training_failure(record: TrainingRecord, engine: str, reference: str) -> str
 
 def _headline(finding: Finding, engine: str, reference: str) -> str:
     name = engine.partition(" ")[0]
+    place = f"[{', '.join(map(str, finding.place))}]" if finding.place else ""
+    if finding.kind is Kind.CONVENTION:
+        numbers = f"is {_number(finding.got)}, where {reference} takes {_number(finding.wanted)}"
+        return f"{finding.part}{place} {numbers}, and both are slopes at this kink (CONVENTION). Conventions differ."
     if finding.kind in (Kind.FORWARD, Kind.GRADIENT):
-        place = f"[{', '.join(map(str, finding.place))}]" if finding.place else ""
         numbers = f"is {_number(finding.got)}, but {reference} says {_number(finding.wanted)}"
-        return f"{finding.part}{place} {numbers}. {name} is wrong."
+        exact = "" if finding.exact is None else f" (exact: {_number(finding.exact)})"
+        slopes = f" ({finding.says})" if finding.says else ""
+        wrong = reference.partition(" ")[0] if finding.result is Result.REFERENCE_WRONG else name
+        return f"{finding.part}{place} {numbers}{exact}{slopes}. {wrong} is wrong."
     if finding.says:
         return f"{finding.part} {finding.says} ({finding.kind}). {name} is wrong."
     numbers = f"is {_number(finding.got)}, but must be {_number(finding.wanted)}"
@@ -102,11 +110,30 @@ def _number(x: Any) -> str:
     return str(x) if isinstance(x, np.generic) else str(np.asarray(x))
 
 
-def _distance(finding: Finding) -> list[str]:
+def _origin(failing: Failure) -> list[str]:
+    """Where it first goes wrong, if there is more than one step; and what a row says of its kinks."""
+    program, origin = failing.program, failing.origin
+    lines = []
+    if origin.step is None:
+        lines.append(f"  {origin.says}")
+    elif len(program.steps) > 1:
+        lines.append(f"  first wrong in {_steps(program)[origin.step]}: {origin.says}")
+    if failing.verdict.result is Result.CONVENTION and CATALOG[failing.op].kinks:
+        lines.append(f"  the catalogue says of {failing.op}: {CATALOG[failing.op].kinks}")
+    return lines
+
+
+def _known(program: Program) -> dict[str, np.ndarray]:
+    """What may have been lost as a factor: operands, and the cotangent."""
+    known = {o.name: np.asarray(o.data, float) for o in program.operands}
+    return known if program.cotangent is None else {**known, "the cotangent": np.asarray(program.cotangent, float)}
+
+
+def _distance(finding: Finding, known: Mapping[str, np.ndarray] | None = None) -> list[str]:
+    cause = likely_cause(*finding.arrays, known)
     if finding.kind not in (Kind.FORWARD, Kind.GRADIENT):
-        return []
+        return [f"  {cause}"] if cause and finding.kind is Kind.SHAPE else []
     apart = "infinitely many" if math.isinf(finding.ulp) else f"{finding.ulp:.2g}"
-    cause = likely_cause(*finding.arrays)
     return [f"  {apart} ULP, allowed {finding.allowed:.2g}{'; ' if cause else ''}{cause}"]
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,23 +15,12 @@ from ndgrad.rules import RULES, indexing
 from reference.campaign import PROFILES, Campaign, Failure, Profile, Record
 from reference.catalog import CATALOG
 from reference.engines import NdgradEngine, TorchEngine
+from reference.faults.planting import changed
 from reference.program import Program, parse
 from reference.report import text
 from reference.verdict import Kind, Result, Verdict, judge
 
 SMALL = Profile(for_each_op=40, expressions=0)
-
-
-def changed(function: Callable[..., Any], old: str, new: str) -> Callable[..., Any]:
-    """The same function with some of its source replaced: wrong, on purpose."""
-    source = textwrap.dedent(inspect.getsource(function))
-    assert source.count(old) == 1, f"{old!r} stands {source.count(old)} times in {function.__name__}"
-    names: dict[str, Any] = {}
-    exec(  # noqa: S102 - our own source
-        "from __future__ import annotations\n" + source.replace(old, new), function.__globals__, names
-    )
-    planted: Callable[..., Any] = names[function.__name__]
-    return planted
 
 
 class AsFound(Campaign):
@@ -75,7 +62,7 @@ def test_broadcasting_that_is_not_undone_is_found(monkeypatch: pytest.MonkeyPatc
 
 def test_an_assignment_for_an_addition_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """`=` for `+=` where a node is used twice loses a contribution: half of a product of a number with itself."""
-    planted = changed(ndgrad.engine.pass_back, "arrived[key] = arrived[key] + h", "arrived[key] = h")
+    planted = changed(ndgrad.engine.pass_back, ("arrived[key] = arrived[key] + h", "arrived[key] = h"))
     monkeypatch.setattr(ndgrad.engine, "pass_back", planted)
     failure = first_failure("multiply")
     assert failure.op == "multiply"
@@ -125,7 +112,7 @@ def test_an_exponents_gradient_without_the_power_is_found(monkeypatch: pytest.Mo
 
 def test_a_gradient_that_is_not_copied_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two leaves that are handed one array share their gradient: whoever writes into one writes into the other."""
-    monkeypatch.setattr(Value, "_accumulated", changed(Value._accumulated, "np.array(grad)", "grad"))
+    monkeypatch.setattr(Value, "_accumulated", changed(Value._accumulated, ("np.array(grad)", "grad")))
     failure = first_failure("add")
     assert failure.op == "add"
     assert failure.verdict.findings[0].kind is Kind.ALIASED
@@ -134,7 +121,7 @@ def test_a_gradient_that_is_not_copied_is_found(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_index_that_repeats_is_found_where_it_adds_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """`out[index] += x` in place of `np.add.at` adds once where an index repeats."""
-    planted = changed(indexing._scatter, "np.add.at(out, index, x)", "out[index] += x")
+    planted = changed(indexing._scatter, ("np.add.at(out, index, x)", "out[index] += x"))
     monkeypatch.setattr(RULES["scatter"], "forward", planted)
     failure = first_failure("getitem")
     assert failure.op == "getitem"
@@ -168,7 +155,7 @@ def test_the_smallest_case_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     distance = said(failure).splitlines()[3]
     assert re.fullmatch(r"  4\.5e\+15 ULP, allowed \d+; ratio 2 everywhere: a contribution counted twice\?", distance)
     assert said(failure).splitlines() == [
-        "exp: grad[x] is 5.43656365691809, but PyTorch 0 says 2.718281828459045. ndgrad is wrong.",
+        "exp: grad[x] is 5.43656365691809, but PyTorch 0 says 2.718281828459045 (exact: 2.718281828459045). ndgrad is wrong.",
         "  a=exp(x)",
         "  x: float64 ()   cotangent: ()",
         distance,

@@ -25,6 +25,9 @@ SEEN = [
      "some numbers are 0 and the rest right: contributions lost, as where an index repeats?"),
     (RIGHT + 1,                  ""),
     (RIGHT[:2],                  ""),
+    (np.ones((2, *RIGHT.shape)), "the shape after broadcasting: a sum over the broadcast axes missing?"),
+    (RIGHT.sum(),                "summed over more than was broadcast?"),
+    (RIGHT.reshape(-1),          "the right number of numbers in another shape: axes of length 1 added or lost?"),
     (None,                       ""),
 ]
 # fmt: on
@@ -47,3 +50,16 @@ def test_nan_is_no_ratio() -> None:
     """NaN and infinities are passed over, and do not warn."""
     assert likely_cause(np.array([np.nan, 2.0]), np.array([np.nan, 1.0])) == ""
     assert likely_cause(np.array([np.inf]), np.array([1.0])) == ""
+
+
+def test_a_gradient_in_a_reversed_shape_is_told() -> None:
+    """Where the axes stand in the other order, the shape alone says so."""
+    assert likely_cause(np.ones((3, 2)), np.ones((2, 3))).startswith("the axes are reversed")
+
+
+def test_a_factor_that_is_at_hand_is_named() -> None:
+    """Where the numbers are right but for an operand, that one was lost, or was one too many."""
+    y = np.linspace(1.5, 3.0, RIGHT.size).reshape(RIGHT.shape)
+    assert likely_cause(RIGHT / y, RIGHT, {"y": y}) == "times y it would be right: a factor lost?"
+    assert likely_cause(RIGHT * y, RIGHT, {"y": y}) == "divided by y it would be right: a factor too many?"
+    assert likely_cause(RIGHT + y, RIGHT, {"y": y, "x": RIGHT}) == ""

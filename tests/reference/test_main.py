@@ -154,7 +154,7 @@ def command_line_profile() -> Any:
 NEW_RULE = """
 reciprocal = Rule(np.reciprocal, lambda g, y, x: -g * (y * y))
 """
-NEW_ROW = """    Row("reciprocal",   torch.reciprocal,             (NONZERO,),          alone()),
+NEW_ROW = """    Row("reciprocal", torch.reciprocal, lambda x: 1 / x, (NONZERO,), alone()),
     Row("sum", """
 USE = """
 import numpy as np

@@ -14,6 +14,7 @@ from reference.program import parse
 from reference.report import json as report
 from reference.training import TrainingRecord
 from reference.verdict import Finding, Kind, Result, Verdict
+from reference.verdict.localise import Origin
 
 LINE = "x=f8(1.0); a=exp(x); back(a,f8(1.0))"
 
@@ -22,7 +23,8 @@ def document() -> dict[str, Any]:
     """A document with a failing op, a right one and a failing run."""
     finding = Finding(Kind.GRADIENT, "grad[x]", "", (0,), np.float64(np.nan), np.float64(np.inf), np.inf, 8.0)
     wrong = Record("exp", programs=3, numbers=10, inconclusive=1, conditioned=2, refused=1)
-    wrong.failures = [Failure("exp", parse(LINE), Verdict(Result.ENGINE_WRONG, (finding,)), (7, "exp", 2))]
+    verdict, origin = Verdict(Result.ENGINE_WRONG, (finding,)), Origin(0, "what it passes back to x")
+    wrong.failures = [Failure("exp", parse(LINE), verdict, origin, (7, "exp", 2))]
     right = Record("sum", programs=5, numbers=20)
     run = TrainingRecord("article", steps=1, numbers=83, losses=[(np.nan, 1.0)], drift=[0.5])
     run.failures = [(1, "SGD", finding)]
@@ -43,8 +45,8 @@ def test_it_is_json_whatever_the_numbers(tmp_path: Path) -> None:
 def test_it_counts_what_the_records_count() -> None:
     """Counts are sums over the records; the expressions are no op."""
     assert document()["counts"] == {
-        "ops": 2, "programs": 10, "numbers": 113, "conditioned": 2, "inconclusive": 1, "refused": 1, "failures": 1,
-        "training_runs": 1,
+        "ops": 2, "programs": 10, "numbers": 113, "conditioned": 2, "inconclusive": 1, "reference_wrong": 0,
+        "witnessed": 0, "refused": 1, "failures": 1, "training_runs": 1,
     }  # fmt: skip
 
 
@@ -53,6 +55,7 @@ def test_a_failure_can_be_run_again_from_it() -> None:
     (failure,) = document()["failures"]
     assert str(parse(failure["program"])) == LINE
     assert failure["found"] == {"seed": 7, "for": "exp", "number": 2}
+    assert failure["origin"] == {"step": 0, "says": "what it passes back to x"}
 
 
 def test_a_failing_run_alone_is_no_agreement() -> None:

@@ -10,6 +10,7 @@ from reference.program import parse
 from reference.report import text
 from reference.training import TrainingRecord
 from reference.verdict import Finding, Kind, Result, Verdict
+from reference.verdict.localise import Origin
 
 LINE = "x=f8([[1.0],[2.0]]); y=2; a=multiply(x,y); b=sum(a,axis=0,keepdims=False); back(b,f8([1.0]))"
 
@@ -18,29 +19,35 @@ def failure(*findings: Finding) -> list[str]:
     """What is printed for a failing program with these findings."""
     verdict = Verdict(Result.ENGINE_WRONG, findings)
     return text.failure(
-        Failure("multiply", parse(LINE), verdict, (0, "multiply", 0)), "ndgrad 0.1", "PyTorch 2"
+        Failure("multiply", parse(LINE), verdict, Origin(0, "what it passes back to x and y")),
+        "ndgrad 0.1",
+        "PyTorch 2",
     ).splitlines()
 
 
 def numbers(kind: Kind, part: str) -> Finding:
     """A finding of two numbers that differ by a factor of 2."""
     got, wanted = np.array([[4.0], [4.0]]), np.array([[2.0], [2.0]])
-    return Finding(kind, part, "", (1, 0), got[1, 0], wanted[1, 0], 4503599627370496.0, 8.0, (got, wanted))
+    return Finding(
+        kind, part, "", (1, 0), got[1, 0], wanted[1, 0], 4503599627370496.0, 8.0, np.float64(2.0), arrays=(got, wanted)
+    )
 
 
 def test_a_wrong_gradient_is_told_by_the_grammar() -> None:
     """What part of which case; the numbers; the program; how far; the likely cause; how to run it again."""
     assert failure(numbers(Kind.GRADIENT, "grad[x]")) == [
-        "multiply: grad[x][1, 0] is 4.0, but PyTorch 2 says 2.0. ndgrad is wrong.",
+        "multiply: grad[x][1, 0] is 4.0, but PyTorch 2 says 2.0 (exact: 2.0). ndgrad is wrong.",
         "  a=multiply(x,y)",
         "  b=sum(a,axis=0,keepdims=False)",
         "  x: float64 (2, 1)   y: 2   cotangent: (1,)",
+        "  first wrong in a=multiply(x,y): what it passes back to x and y",
         "  4.5e+15 ULP, allowed 8; ratio 2 everywhere: a contribution counted twice?",
         f"  again: python -m reference repro '{LINE}'",
     ]
 
 
 # fmt: off
+KINK = (np.float64(1.0), np.float64(0.0))
 TOLD = [
     (Finding(Kind.SHAPE, "grad[x]", "has shape (3,), but must have shape (1,)"),
      "multiply: grad[x] has shape (3,), but must have shape (1,) (SHAPE). ndgrad is wrong."),
@@ -58,6 +65,12 @@ TOLD = [
      "multiply: grad[x] after a second backward[1] is 3.0, but must be 2.0 (ACCUMULATION). ndgrad is wrong."),
     (Finding(Kind.NON_DETERMINISTIC, "value", "differs from one run to the next"),
      "multiply: value differs from one run to the next (NON-DETERMINISTIC). ndgrad is wrong."),
+    (Finding(Kind.CONVENTION, "grad[x]", "", (), *KINK, result=Result.CONVENTION),
+     "multiply: grad[x] is 1.0, where PyTorch 2 takes 0.0, and both are slopes at this kink (CONVENTION). Conventions differ."),
+    (Finding(Kind.GRADIENT, "grad[x]", "its slopes are 0 and 2 on the two sides", (), np.float64(3.0), np.float64(0.0)),
+     "multiply: grad[x] is 3.0, but PyTorch 2 says 0.0 (its slopes are 0 and 2 on the two sides). ndgrad is wrong."),
+    (Finding(Kind.FORWARD, "value", "", (), *KINK, exact=np.float64(1.0), result=Result.REFERENCE_WRONG),
+     "multiply: value is 1.0, but PyTorch 2 says 0.0 (exact: 1.0). PyTorch is wrong."),
 ]
 # fmt: on
 
@@ -115,7 +128,7 @@ def test_the_last_line_of_agreement() -> None:
 def test_the_last_line_of_disagreement() -> None:
     """A failing program or a failing run is counted, and the line says where it is shown."""
     wrong = record(programs=5, numbers=10)
-    wrong.failures = [Failure("tanh", parse(LINE), Verdict(Result.ENGINE_WRONG), (0, "tanh", 0))]
+    wrong.failures = [Failure("tanh", parse(LINE), Verdict(Result.ENGINE_WRONG), Origin(0, ""))]
     assert text.last_line([wrong], [], 1, "ndgrad 0.1", "PyTorch 2").endswith(
         "ndgrad disagrees with PyTorch 2 in 1 case, shown above."
     )
@@ -131,6 +144,30 @@ def test_a_training_failure_names_its_step() -> None:
     run = TrainingRecord("digits", steps=3)
     run.failures = [(3, "Adam", numbers(Kind.FORWARD, "parameter[layers.0.weight]"))]
     assert text.training_failure(run, "ndgrad 0.1", "PyTorch 2").splitlines() == [
-        "digits, step 3 (Adam): parameter[layers.0.weight][1, 0] is 4.0, but PyTorch 2 says 2.0. ndgrad is wrong.",
+        "digits, step 3 (Adam): parameter[layers.0.weight][1, 0] is 4.0, but PyTorch 2 says 2.0 (exact: 2.0). "
+        "ndgrad is wrong.",
         "  4.5e+15 ULP, allowed 8; ratio 2 everywhere: a contribution counted twice?",
+    ]
+
+
+def origin(step: int | None, says: str, result: Result = Result.ENGINE_WRONG) -> list[str]:
+    """What is printed of where a failure first goes wrong."""
+    verdict = Verdict(result, (numbers(Kind.GRADIENT, "grad[x]"),))
+    failing = Failure("abs", parse(LINE.replace("multiply(x,y)", "abs(x)")), verdict, Origin(step, says))
+    return text.failure(failing, "ndgrad 0.1", "PyTorch 2").splitlines()[4:-2]
+
+
+def test_the_first_wrong_step_is_named() -> None:
+    """The step is shown as it stands in the program, with what is wrong there; or that no step is wrong by itself."""
+    assert origin(1, "the value of b") == ["  first wrong in b=sum(a,axis=0,keepdims=False): the value of b"]
+    assert origin(None, "each step alone is right; contributions to a do not meet as they should") == [
+        "  each step alone is right; contributions to a do not meet as they should"
+    ]
+
+
+def test_a_convention_quotes_the_row() -> None:
+    """Where conventions differ, what the catalogue says of the op is told."""
+    assert origin(0, "what it passes back to x", Result.CONVENTION) == [
+        "  first wrong in a=abs(x): what it passes back to x",
+        "  the catalogue says of abs: slope 0 at 0",
     ]

@@ -1,17 +1,13 @@
-"""The verdict: right engines agree, wrong ones are found, and by as little as is claimed."""
+"""The judge: right engines agree, wrong ones are found, and by as little as is claimed."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from reference.engines import NdgradEngine, Outcome, TorchEngine
 from reference.program import Program, parse
@@ -71,6 +67,7 @@ def test_a_relative_error_is_found_however_small(off: float) -> None:
     (finding,) = found(PRODUCT, gradients(lambda g: g * (1 + off)))
     assert (finding.kind, finding.part) == (Kind.GRADIENT, "grad[x]")
     assert finding.ulp > finding.allowed >= AT_ONCE
+    assert ulps(finding.exact, finding.wanted) <= AT_ONCE
 
 
 def test_rounding_is_no_fault_where_it_is_magnified() -> None:
@@ -173,74 +170,29 @@ def test_a_zero_gradient_may_be_missing() -> None:
     assert gone.result is Result.AGREES
 
 
-def test_a_kink_that_rounding_decided_is_left_open() -> None:
-    """Where both sides meet a kink with operands that differ by rounding, either slope is right."""
+def test_a_kink_that_rounding_decided_is_no_fault() -> None:
+    """Where both sides meet a kink with operands that differ by rounding, either slope is right for its own."""
     program = parse(
         "x=f8([0.3,0.7,1.1]); y=2.1; a=sum(x,axis=0,keepdims=False); b=subtract(a,y); c=abs(b); back(c,f8(1.0))"
     )
     reference = TorchEngine()
-    first, second, last = reference.run(program).values
+    _, second, _ = reference.run(program).values
 
     def spoil(outcome: Outcome) -> Outcome:
-        """As a sum in another order might: just below 2.1, where PyTorch's is not."""
-        side = -np.sign(second) if second else -1.0
-        value = np.asarray(side * 2.0**-51)
-        sign = np.sign(value)
-        slopes = np.array([sign, sign, sign])
-        return replace(
-            outcome,
-            values=(first + value, value, np.asarray(abs(value))),
-            gradients=(slopes,),
-            twice=(slopes + slopes,),
-        )
+        """As a sum in another order might: the neighbour of 2.1 on the side where PyTorch's is not."""
+        total = np.nextafter(2.1, 0.0 if second >= 0 else 9.0)
+        slopes = np.full(3, np.sign(total - 2.1))
+        values = (np.asarray(total), np.asarray(total - 2.1), np.asarray(abs(total - 2.1)))
+        return replace(outcome, values=values, gradients=(slopes,), twice=(slopes + slopes,))
 
     verdict = judge(program, Spoilt(spoil), reference)
-    assert last.shape == ()
-    assert verdict.result in (Result.CONDITIONED, Result.INCONCLUSIVE)
+    assert (verdict.result, verdict.witnessed) == (Result.CONDITIONED, False)
 
 
-def test_a_kink_that_no_rounding_decided_is_not() -> None:
-    """At an exact zero both sides must take the slope that the row says: relu's is 0, and 1 is wrong."""
-    program = parse("x=f8([0.0,1.0]); a=relu(x); back(a,f8([2.0,3.0]))")
-    (finding,) = found(program, gradients(lambda g: np.array([2.0, 3.0])))
-    assert finding.place == (0,)
-
-
-floats = st.floats(allow_nan=True, allow_infinity=True, width=64)
-
-
-@given(floats, floats)
-def test_distance_is_symmetric_and_zero_only_between_equals(a: float, b: float) -> None:
-    """The distance is that of b to a, and 0 for equal numbers and for two NaNs alone."""
-    x, y = np.array([a]), np.array([b])
-    assert ulps(x, y) == ulps(y, x)
-    same = a == b or (math.isnan(a) and math.isnan(b))
-    assert (ulps(x, y)[0] == 0) == same
-
-
-@given(hnp.arrays(np.float64, 3, elements=st.floats(-1e300, 1e300)), st.integers(1, 50))
-def test_distance_counts_neighbours(x: np.ndarray, n: int) -> None:
-    """Stepping to the next number n times gives a distance of n, across zero as well."""
-    y = x.copy()
-    for _ in range(n):
-        y = np.nextafter(y, np.inf)
-    crossing = (x < 0) & (y >= 0)  # the two zeros are two steps here, and one number there
-    assert (np.abs(ulps(x, y) - n) <= crossing).all()
-
-
-def test_distance_is_that_of_single_precision_where_asked() -> None:
-    """A step of single precision is one, also between numbers held in double precision."""
-    x = np.array([1.0, 3.0], np.float32)
-    y = np.nextafter(x, np.float32(9))
-    assert ulps(x, y).tolist() == [1.0, 1.0]
-    assert ulps(x.astype(float), y.astype(float), single=True).tolist() == [1.0, 1.0]
-    assert ulps(x.astype(float), y.astype(float)).tolist() == [2.0**29, 2.0**29]
-
-
-def test_a_pole_that_the_sign_of_a_zero_decided_is_left_open() -> None:
+def test_a_pole_that_the_sign_of_a_zero_decided_is_no_fault() -> None:
     """NumPy's running sum of -0 is -0, and PyTorch's 0: a division by it gives either infinity."""
     program = parse("x=f8([1.0]); y=f8([-0.0]); a=cumsum(y,axis=0); b=divide(x,a); back(b,f8([1.0]))")
-    assert judge(program, NdgradEngine(), TorchEngine()).result is Result.INCONCLUSIVE
+    assert judge(program, NdgradEngine(), TorchEngine()).result is Result.CONDITIONED
 
 
 def test_a_pole_of_the_wrong_sign_is_not() -> None:
@@ -251,10 +203,10 @@ def test_a_pole_of_the_wrong_sign_is_not() -> None:
 
 
 def test_a_missing_second_derivative_excuses_nothing_else() -> None:
-    """Where PyTorch has no second derivative the case is left open; but not if the first gradient is wrong as well."""
+    """Where PyTorch has no second derivative it is the one at fault; but not if the first gradient is wrong as well."""
     line = "x=f8([2.0]); y=f8(3.0); a=std(x,axis=None,keepdims=False,ddof=0); b=multiply(a,y); c=exp(y); d=add(b,c); "
     program = parse(line + "back(d,f8(1.0),along=(f8([1.0]),f8(1.0)))")
-    assert judge(program, NdgradEngine(), TorchEngine()).result is Result.INCONCLUSIVE
+    assert judge(program, NdgradEngine(), TorchEngine()).result is Result.REFERENCE_WRONG
 
     def spoil(outcome: Outcome) -> Outcome:
         first, last = outcome.gradients

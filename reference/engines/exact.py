@@ -1,0 +1,198 @@
+"""The witness: runs programs forward with 120 digits, and differentiates by central differences.
+
+There is no gradient rule in it, so it cannot share a bug with those that are compared. It is slow, some milliseconds
+a number, and is asked only where two engines part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gmpy2
+import numpy as np
+
+from reference.catalog import CATALOG, Row, promoted
+from reference.exact import Exact, exactly, precisely
+from reference.program import LEAF, NUMBER, Program
+
+STEP = gmpy2.mpfr(2) ** -84  # of a difference quotient, relative; its square, 1e-51, is the error that it leaves
+NEAR_0 = gmpy2.mpfr(2) ** -100  # below this an operand is stepped by an absolute 2**-184, which 120 digits resolve
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Moves each operand as it is used: by a part of itself, and by adding to it. The same seed moves alike.
+
+    Args:
+        seed: of the numbers between -1 and 1 that the two sizes are multiplied by.
+        relative: how much of itself a number moves by.
+        absolute: how far it moves at least, which also moves a 0.
+    """
+
+    seed: int
+    relative: float
+    absolute: float = 0.0
+
+    def moves(self) -> Callable[[Exact], Exact]:
+        """Give a function that moves one array after the other."""
+        rng = np.random.default_rng(self.seed)
+
+        def moved(x: Exact) -> Exact:
+            by, plus = rng.uniform(-1, 1, (2, *x.shape))
+            return x * (1 + exactly(by * self.relative)) + exactly(plus * self.absolute)
+
+        return moved
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """What a number's slope is on either side of it. They differ at a kink; None where no number tells."""
+
+    left: Any
+    right: Any
+
+    @property
+    def middle(self) -> Any:
+        """The mean of both, which is exact to the square of the step where there is one slope; None if unknown."""
+        return None if self.left is None or self.right is None else (self.left + self.right) / 2
+
+    @property
+    def exact(self) -> Any:
+        """The one slope there is; None at a kink and where nothing tells."""
+        middle = self.middle
+        if middle is None:
+            return None
+        # Apart by no more than curvature makes them over a step: some 1e-25.
+        return middle if abs(self.left - self.right) <= gmpy2.mpfr(1e-15) * abs(middle) + gmpy2.mpfr(1e-40) else None
+
+
+class ExactEngine:
+    """The witness behind programs. It answers for one number at a time.
+
+    Args:
+        catalog: the rows; the whole catalogue by default.
+    """
+
+    def __init__(self, catalog: Mapping[str, Row] = CATALOG) -> None:
+        self._catalog = catalog
+
+    def values(
+        self, program: Program, leaves: Mapping[int, Exact] | None = None, jitter: Jitter | None = None
+    ) -> list[Exact]:
+        """Give the value of each step.
+
+        Args:
+            program: what to run.
+            leaves: other numbers for some leaves, by their place among the operands.
+            jitter: what moves each operand as it is used.
+        """
+        moved = jitter.moves() if jitter else lambda x: x
+        given = [np.asarray(o.array) for o in program.operands]
+        weak = [o.kind == NUMBER for o in program.operands]
+        with precisely():
+            values = [exactly(x) for x in given]
+            for place, numbers in (leaves or {}).items():
+                values[place] = _numbers(numbers)
+            dtypes = [x.dtype for x in given]
+            for step in program.steps:
+                dtype = promoted([np.empty(0, dtypes[i]) for i in step.inputs if not (i < len(weak) and weak[i])])
+                inputs = [_numbers(moved(_rounded(values[i], dtypes[i], dtype))) for i in step.inputs]
+                y = self._catalog[step.op].exact(*inputs, **step.options)
+                values.append(_numbers(y))
+                dtypes.append(np.dtype(step.options.get("dtype", dtype)))
+        return values[len(given) :]
+
+    def value(self, program: Program, place: tuple[int, ...]) -> Any:
+        """Give one number of the result."""
+        return self.values(program)[-1][place]
+
+    def slopes(self, program: Program, leaf: int, place: tuple[int, ...], jitter: Jitter | None = None) -> Slopes:
+        """Give one number of a leaf's gradient, on either side.
+
+        Args:
+            program: what to differentiate, in the direction of its cotangent.
+            leaf: which leaf, counted among leaves.
+            place: which of its numbers.
+            jitter: what moves each operand as it is used.
+        """
+        return self._slopes(program, leaf, place, lambda leaves: self._result(program, leaves, jitter))
+
+    def second_slopes(self, program: Program, leaf: int, place: tuple[int, ...]) -> Slopes:
+        """Give one number of a second-order gradient: the slope of the slope along the program's directions."""
+        along = {i: exactly(d) for i, d in zip(_leaf_places(program), program.directions, strict=True)}
+
+        def slope_along(leaves: dict[int, Exact]) -> Any:
+            start = {i: leaves.get(i, exactly(program.operands[i].data)) for i in along}
+            ahead, behind = (
+                self._result(program, {i: x + side * STEP * along[i] for i, x in start.items()}, None)
+                for side in (1, -1)
+            )
+            return _difference(ahead, behind, program, 2 * STEP)
+
+        return self._slopes(program, leaf, place, slope_along)
+
+    def _result(self, program: Program, leaves: dict[int, Exact], jitter: Jitter | None) -> Exact:
+        return self.values(program, leaves, jitter)[-1]
+
+    def _slopes(
+        self, program: Program, leaf: int, place: tuple[int, ...], function: Callable[[dict[int, Exact]], Any]
+    ) -> Slopes:
+        operand = _leaf_places(program)[leaf]
+        with precisely():
+            x = exactly(program.operands[operand].data)
+            step = STEP * max(abs(x[place]), NEAR_0) if x[place] else STEP
+
+            def at(by: Any) -> Any:
+                nudged = x.copy()
+                nudged[place] = nudged[place] + by
+                return function({operand: nudged})
+
+            here = at(0)
+            left = _difference(here, at(-step), program, step)
+            right = _difference(at(step), here, program, step)
+        return Slopes(left, right)
+
+
+def _leaf_places(program: Program) -> list[int]:
+    return [i for i, o in enumerate(program.operands) if o.kind == LEAF]
+
+
+def _rounded(x: Exact, own: np.dtype[Any], dtype: np.dtype[Any]) -> Exact:
+    """An operand as it is cast to the dtype of a step: a double beside singles, as Python's 0.1, is rounded by that."""
+    return x if own.kind != "f" or own.itemsize <= dtype.itemsize else exactly(x.astype(float).astype(dtype))
+
+
+def _numbers(y: Any) -> Exact:
+    """What an op gave as an array; sums of nothing come as Python's 0 and 1."""
+    array = np.asarray(y, dtype=object)
+    whole = [i for i, number in enumerate(array.reshape(-1)) if isinstance(number, int)]
+    if not whole:
+        return array
+    flat = array.reshape(-1).copy()
+    for i in whole:
+        flat[i] = gmpy2.mpfr(flat[i])
+    return flat.reshape(array.shape)
+
+
+def _difference(to: Any, start: Any, program: Program, step: Any) -> Any:
+    """The difference quotient of the result, or of a slope, in the direction of the cotangent; None if not finite.
+
+    What stays the same does not count, though it be infinite or NaN: if a slope went through it, no engine would have
+    a number to compare.
+    """
+    if to is None or start is None:
+        return None
+    pairs = zip(np.ravel(to), np.ravel(start), _weights(to, program), strict=True)
+    total = sum(((a - b) * c for a, b, c in pairs if _moves(a, b)), gmpy2.mpfr(0)) / step
+    return total if gmpy2.is_finite(total) else None
+
+
+def _moves(a: Any, b: Any) -> bool:
+    return bool(a != b and not (gmpy2.is_nan(a) and gmpy2.is_nan(b)))
+
+
+def _weights(of: Any, program: Program) -> list[Any]:
+    """The cotangent's numbers; a slope along directions has its cotangent in it already."""
+    return list(exactly(program.cotangent).reshape(-1)) if isinstance(of, np.ndarray) else [gmpy2.mpfr(1)]

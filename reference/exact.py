@@ -1,0 +1,163 @@
+"""Each op's forward on arrays of numbers with 120 digits: what the witness computes with. No gradient rule is in here.
+
+The numbers are MPFR's, by way of gmpy2: they round correctly, know infinities, NaN and the sign of a zero as IEEE's do,
+and do not overflow. So each op is its definition, with no care for rounding: softmax is `exp(x) / sum(exp(x))`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import gmpy2
+import numpy as np
+
+Exact: TypeAlias = Any  # an array of mpfr, or one mpfr where NumPy makes a number of an array without axes
+
+PRECISION = 400  # bits: 120 digits, so that a difference quotient of a difference quotient still has 60 of them
+
+
+@contextmanager
+def precisely() -> Iterator[None]:
+    """Compute with `PRECISION` bits while it lasts."""
+    with gmpy2.context(gmpy2.get_context(), precision=PRECISION):
+        yield
+
+
+def exactly(x: Any) -> Exact:
+    """Numbers, or an array of any dtype, as an array of exact numbers: floats are exact as they are."""
+    array = np.asarray(x)
+    out = np.empty(array.shape, dtype=object)
+    flat = out.reshape(-1)
+    for i, number in enumerate(array.reshape(-1).tolist()):
+        flat[i] = gmpy2.mpfr(number)
+    return flat.reshape(array.shape)
+
+
+def _each(function: Callable[..., Any], operands: int = 1) -> Callable[..., Any]:
+    ufunc: Callable[..., Any] = np.frompyfunc(function, operands, 1)
+    return ufunc
+
+
+def _larger(a: Any, b: Any) -> Any:
+    """NaN if either is."""
+    return a if a > b or a != a else b  # noqa: PLR0124 - that is how NaN is told
+
+
+def _smaller(a: Any, b: Any) -> Any:
+    return a if a < b or a != a else b  # noqa: PLR0124 - as above
+
+
+exp, log, log1p, expm1, sqrt = map(_each, (gmpy2.exp, gmpy2.log, gmpy2.log1p, gmpy2.expm1, gmpy2.sqrt))
+sin, cos, tan, tanh, square = map(_each, (gmpy2.sin, gmpy2.cos, gmpy2.tan, gmpy2.tanh, gmpy2.square))
+relu = _each(lambda x: gmpy2.mpfr(0) if x < 0 else x)
+sigmoid = _each(lambda x: 1 / (1 + gmpy2.exp(-x)))
+softplus = _each(lambda x: gmpy2.log1p(gmpy2.exp(x)))
+# The identity says that the order of axes does not matter, and that there is no number to start from.
+maximum = np.frompyfunc(_larger, 2, 1, identity=None)
+minimum = np.frompyfunc(_smaller, 2, 1, identity=None)
+
+
+def leaky_relu(x: Exact, *, negative_slope: float = 0.01) -> Exact:
+    """`x` above 0, `negative_slope * x` below."""
+    return np.where(np.asarray(x > 0, bool), x, x * gmpy2.mpfr(negative_slope))
+
+
+def clip(x: Exact, low: Exact, high: Exact) -> Exact:
+    """The upper bound has the last word."""
+    return minimum(maximum(x, low), high)
+
+
+def where(a: Exact, b: Exact, *, condition: np.ndarray) -> Exact:
+    """`a` where the condition holds."""
+    return np.where(condition, a, b)
+
+
+def astype(x: Exact, *, dtype: str) -> Exact:
+    """The number itself: to round it is an engine's error, not the op's meaning."""
+    del dtype
+    return x
+
+
+def _count(x: Exact, axis: Any) -> int:
+    """How many numbers go into each of the results."""
+    results = int(np.sum(np.zeros(x.shape), axis=axis).size)
+    return int(x.size) // max(1, results)
+
+
+def mean(x: Exact, *, axis: Any = None, keepdims: bool = False) -> Exact:
+    """The sum by the count."""
+    return np.asarray(np.sum(x, axis=axis, keepdims=keepdims)) / gmpy2.mpfr(_count(x, axis))
+
+
+def var(x: Exact, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Exact:
+    """The sum of squares of what is left without the mean, by the count less `ddof`."""
+    squares = square(x - mean(x, axis=axis, keepdims=True))
+    freedom = gmpy2.mpfr(max(0, _count(x, axis) - ddof))
+    return np.asarray(np.sum(squares, axis=axis, keepdims=keepdims)) / freedom
+
+
+def std(x: Exact, **options: Any) -> Exact:
+    """The root of the variance."""
+    return sqrt(var(x, **options))
+
+
+def _extreme(function: Any) -> Callable[..., Exact]:
+    def reduce(x: Exact, *, axis: Any = None, keepdims: bool = False) -> Exact:
+        return function.reduce(x, axis=axis, keepdims=keepdims) if x.ndim else x
+
+    return reduce
+
+
+amax, amin = _extreme(maximum), _extreme(minimum)
+
+
+def logsumexp(x: Exact, *, axis: Any = None, keepdims: bool = False) -> Exact:
+    """The logarithm of the sum of exponentials; none of them overflows here."""
+    return log(np.sum(exp(x), axis=axis, keepdims=keepdims) + gmpy2.mpfr(0))
+
+
+def softmax(x: Exact, *, axis: int = -1) -> Exact:
+    """Each exponential's part in their sum."""
+    e = np.asarray(exp(x))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+def log_softmax(x: Exact, *, axis: int = -1) -> Exact:
+    """The logarithm of softmax."""
+    return x - logsumexp(np.asarray(x), axis=axis, keepdims=True)
+
+
+def concatenate(*xs: Exact, axis: int | None = 0) -> Exact:
+    """One after the other."""
+    return np.concatenate(xs, axis=axis)
+
+
+def stack(*xs: Exact, axis: int = 0) -> Exact:
+    """Side by side, on a new axis."""
+    return np.stack(xs, axis=axis)
+
+
+def split(x: Exact, *, indices_or_sections: Any, axis: int = 0, piece: int) -> Exact:
+    """One of NumPy's pieces."""
+    return np.split(x, indices_or_sections, axis=axis)[piece]
+
+
+def pad(x: Exact, *, pad_width: Any, mode: str = "constant", **values: Any) -> Exact:
+    """NumPy's padding, by the places of the numbers: its own wants dtypes that it knows."""
+    places = np.pad(np.arange(1, x.size + 1).reshape(x.shape), pad_width, mode=mode)  # type: ignore[call-overload]
+    numbers = np.append(exactly([values.get("constant_values", 0)]), x.reshape(-1))
+    return numbers[places]
+
+
+def getitem(x: Exact, *, index: Any) -> Exact:
+    """What the index picks."""
+    return x[index]
+
+
+def scatter(x: Exact, *, index: Any, shape: tuple[int, ...]) -> Exact:
+    """Zeros, with the numbers added at the index."""
+    out = exactly(np.zeros(shape))
+    np.add.at(out, index, x)
+    return out

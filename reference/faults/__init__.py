@@ -1,0 +1,16 @@
+"""What must be caught: bugs that really happened to others, and some thought up here, each planted on purpose.
+
+It knows the tables. How a fault is planted, `planting` knows; what catches it, the harness must find out by itself.
+"""
+
+from reference.faults import elementwise, products, reductions, shaping
+from reference.faults.planting import Fault
+
+FAULTS: tuple[Fault, ...] = (
+    *elementwise.FAULTS,
+    *products.FAULTS,
+    *reductions.FAULTS,
+    *shaping.FAULTS,
+)
+
+__all__ = ["FAULTS", "Fault"]

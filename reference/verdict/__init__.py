@@ -1,0 +1,16 @@
+"""The verdict: is an engine's answer right, and if the two part, which side is wrong? It asks in tiers.
+
+1. Do they agree at once, within a few units in the last place (ULP)?
+2. Is it rounding? The reference runs again, disturbed, and in another precision: `rounding`.
+3. Who is right? The reference goes the engine's own way, with the engine's values: what rounding decided by a hair,
+   both then decide alike. What still differs, the exact witness decides: `exactness`.
+
+What holds of any engine whatever it computes, `laws` says; where in a program things first go wrong, `localise`.
+"""
+
+from reference.verdict.distance import ulps
+from reference.verdict.findings import Finding, Kind, Part, Result, Verdict, parts
+from reference.verdict.judge import Reference, judge
+from reference.verdict.rounding import AT_ONCE, compare
+
+__all__ = ["AT_ONCE", "Finding", "Kind", "Part", "Reference", "Result", "Verdict", "compare", "judge", "parts", "ulps"]

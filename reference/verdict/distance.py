@@ -1,0 +1,50 @@
+"""How far two numbers are apart: in units in the last place (ULP), and absolutely. It knows arrays alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}
+
+
+def ulps(a: np.ndarray, b: np.ndarray, *, single: bool = False) -> np.ndarray:
+    """How many representable numbers lie between two, elementwise.
+
+    Zeros of either sign are one number. NaN is at distance 0 from NaN and infinitely far from all else. With `single`,
+    in steps of single precision, for arrays of either.
+    """
+    if single and a.dtype == np.float64:
+        with np.errstate(all="ignore"):
+            fine = ulps(a, b)
+            return np.where(np.isfinite(fine), fine * 2.0**-29, fine)
+    distance = np.abs(_ordered(a) - _ordered(b)).astype(np.float64)
+    # Beyond what an integer holds, the two have opposite signs and are far apart: their own difference tells.
+    distance = np.where(
+        np.signbit(a) != np.signbit(b), _ordered(np.abs(a)).astype(float) + _ordered(np.abs(b)), distance
+    )
+    both = np.isnan(a) & np.isnan(b)
+    return np.where(both | (a == b), 0.0, np.where(np.isnan(a) | np.isnan(b), np.inf, distance))
+
+
+def _ordered(x: np.ndarray) -> np.ndarray:
+    """Floats as integers in the same order: neighbours differ by 1."""
+    bits: np.ndarray = np.ascontiguousarray(x).view(_INTEGERS[x.dtype.itemsize]).astype(np.int64)
+    lowest = -(2 ** (8 * x.dtype.itemsize - 1))
+    return np.where(bits < 0, lowest - bits, bits).reshape(x.shape)
+
+
+def apart(a: Any, b: Any) -> np.ndarray:
+    """The absolute difference, in double precision: 0 between infinities of one sign and between NaNs."""
+    a, b = (np.zeros(()) if x is None else np.asarray(x, float) for x in (a, b))
+    with np.errstate(all="ignore"):
+        return np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+
+
+def worst_place(a: np.ndarray, b: np.ndarray, *, single: bool = False) -> tuple[tuple[int, ...], Any, Any]:
+    """Where two arrays are furthest apart, and both numbers there."""
+    if a.shape != b.shape or not a.size:
+        return (), a, b
+    place = np.unravel_index(int(np.argmax(ulps(a, b, single=single))), a.shape)
+    return tuple(int(i) for i in place), a[place], b[place]

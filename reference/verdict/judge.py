@@ -1,0 +1,166 @@
+"""Runs a program in an engine and in the reference, and says what came of it, tier by tier."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from reference.catalog import CATALOG
+from reference.engines import Engine, Noise, Outcome
+from reference.engines.exact import ExactEngine
+from reference.program import Program
+from reference.verdict.exactness import Exactness
+from reference.verdict.findings import Finding, Kind, Part, Result, Verdict, parts
+from reference.verdict.laws import broken_laws, refusals, repeated
+from reference.verdict.rounding import Comparison, Unexplained, examine, is_single
+
+_WITNESS = ExactEngine()
+
+
+class Reference(Protocol):
+    """An engine that is believed, and can be run in another precision, disturbed, and on another engine's way."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        ...
+
+    @property
+    def ops(self) -> Sequence[str]:
+        """The ops that it knows."""
+        ...
+
+    @property
+    def second_order(self) -> bool:
+        """Whether it differentiates its own gradients."""
+        ...
+
+    def run(
+        self,
+        program: Program,
+        noise: Noise | None = None,
+        wide: bool | None = None,  # noqa: FBT001 - one of three, by its place
+        path: Sequence[Any] | None = None,
+        *,
+        inner: bool = False,
+    ) -> Outcome:
+        """Run a program, in double (`wide`), in single precision (not `wide`) or as it is.
+
+        With `path`, each step goes on from these values in place of its own; `inner` asks for the steps' gradients.
+        """
+        ...
+
+
+def judge(
+    program: Program, engine: Engine, reference: Reference, *, repeat: bool = True, patient: bool = True
+) -> Verdict:
+    """Run a program in both, and say what came of it.
+
+    Args:
+        program: the case.
+        engine: what is judged.
+        reference: what is believed.
+        repeat: whether the engine runs twice, to see that it answers the same to the bit.
+        patient: whether to go on to the third tier. A verdict without it may be wrong, and is quick: it serves to try
+            what a wrong program could be reduced to.
+    """
+    wanted = reference.run(program)
+    got = engine.run(program)
+    if got.error is not None or wanted.error is not None or program.cotangent is None:
+        return refusals(got, wanted, program)
+    broken = [*broken_laws(program, got), *(repeated(program, got, engine.run(program)) if repeat else ())]
+    case = _Case(program, engine, reference, got, wanted)
+    compared = case.compared()
+    findings = [*broken, *compared.misfits, *(case.settled(compared) if patient else _taken_as_wrong(compared))]
+    findings.sort(key=lambda f: -f.result.gravity)
+    result = findings[0].result if findings else Result.AGREES if compared.at_once else Result.CONDITIONED
+    left = tuple(f for f in findings if f.result is not Result.CONDITIONED)
+    witnessed = patient and case.witnessed
+    return Verdict(result, left, compared.numbers, compared.worst, witnessed=witnessed)
+
+
+def _taken_as_wrong(compared: Comparison) -> list[Finding]:
+    return [unexplained.finding for unexplained in compared.unexplained]
+
+
+class _Case:
+    """One program and what both sides made of it."""
+
+    def __init__(self, program: Program, engine: Engine, reference: Reference, got: Outcome, wanted: Outcome) -> None:
+        self._program = program
+        self._engine = engine
+        self._reference = reference
+        self._got = got
+        self._wanted = wanted
+        self.witnessed = False
+
+    def compared(self) -> Comparison:
+        """Tiers 1 and 2."""
+        return self._examined(self._wanted, None)
+
+    def settled(self, compared: Comparison) -> list[Finding]:
+        """Tier 3: what each difference that rounding does not explain comes to."""
+        remaining = self._on_its_own_way(compared.unexplained)
+        self.witnessed = bool(remaining)
+        if not remaining:
+            return []
+        sides, convention = (self._engine, self._reference), self._is_a_matter_of_convention()
+        exactness = Exactness(self._program, sides, _WITNESS, self._got, single=self._single(), convention=convention)
+        return [exactness.settle(unexplained) for unexplained in remaining]
+
+    def _on_its_own_way(self, unexplained: Sequence[Unexplained]) -> list[Unexplained]:
+        """What is left when the reference goes on, at each step, from the engine's value in place of its own.
+
+        Each step is then judged on the operands that the engine had. Where rounding decided a comparison by a hair, or
+        the sign of a zero a pole, both sides now decide alike; a step that is wrong is wrong still.
+        """
+        if not unexplained:
+            return []
+        path = self._got.values
+        followed = self._reference.run(self._program, path=path)
+        if followed.error is not None:  # a value has a shape from which nothing goes on
+            return list(unexplained)
+        again = self._examined(followed, path)
+        if again.misfits or any(_is_value(u.finding) for u in again.unexplained):
+            return list(unexplained)
+        wrong = {u.finding.part: u.wrong for u in again.unexplained}
+        both = [u._replace(wrong=u.wrong & wrong.get(u.finding.part, np.False_)) for u in unexplained]
+        return [u for u in both if u.wrong.any()]
+
+    def _is_a_matter_of_convention(self) -> bool:
+        """Whether both sides met kinks with the same numbers, so that rounding chose no slope for them.
+
+        Nor is it one where PyTorch's own releases differ.
+        """
+        followed = self._reference.run(self._program, path=self._got.values)
+        rows = [CATALOG[step.op] for step in self._program.steps]
+        met_alike = (
+            np.array_equal(a, b, equal_nan=True)
+            for row, a, b in zip(rows, self._got.values, followed.values, strict=False)
+            if row.kinks
+        )
+        return all(row.settled for row in rows) and all(met_alike)
+
+    def _examined(self, wanted: Outcome, path: Sequence[Any] | None) -> Comparison:
+        def of(outcome: Outcome) -> list[Part]:
+            return parts(self._program, outcome, second_order=self._engine.second_order, steps=path is not None)
+
+        def rerun(noise: Noise | None, wide: bool | None) -> list[Part]:  # noqa: FBT001
+            return of(self._reference.run(self._program, noise, wide, path))
+
+        return examine(of(self._got), of(wanted), rerun, single=self._single(), seed=self._seed)
+
+    def _single(self) -> bool:
+        return is_single([o.data for o in self._program.operands] + list(self._wanted.values))
+
+    @property
+    def _seed(self) -> int:
+        """Of the disturbances: the program's own, so that no two programs share a lucky one."""
+        return zlib.crc32(b"".join(o.data.tobytes() for o in self._program.operands))
+
+
+def _is_value(finding: Finding) -> bool:
+    return finding.kind is Kind.FORWARD

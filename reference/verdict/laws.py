@@ -1,0 +1,73 @@
+"""What holds of any engine, whatever it computes: operands untouched, gradients its own, equal runs equal, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from reference.engines import Outcome
+from reference.program import NUMBER, Program
+from reference.verdict.distance import worst_place
+from reference.verdict.findings import Finding, Kind, Result, Verdict, parts
+
+
+def refusals(got: Outcome, wanted: Outcome, program: Program) -> Verdict:
+    """Both sides must refuse what NumPy refuses, and nothing else. What both do against the plan decides nothing."""
+    meant = program.cotangent is None
+    if got.error is not None and wanted.error is not None:
+        if meant:
+            return Verdict(Result.AGREES, refused=True)
+        return _raised(Result.INCONCLUSIVE, program, wanted, f"is refused by both sides: {wanted.error}")
+    if got.error is not None:
+        says = f"raised {type(got.error).__name__}: {got.error}"
+        return _raised(Result.ENGINE_WRONG, program, got, says)
+    if wanted.error is None:
+        return _raised(Result.INCONCLUSIVE, program, wanted, "was meant to be refused, but both sides accept it")
+    says = f"was accepted, but must be refused; the reference says {type(wanted.error).__name__}: {wanted.error}"
+    return _raised(Result.ENGINE_WRONG, program, wanted, says)
+
+
+def _raised(result: Result, program: Program, outcome: Outcome, says: str) -> Verdict:
+    return Verdict(result, (Finding(Kind.RAISED, _step(program, outcome), says, result=result),))
+
+
+def _step(program: Program, outcome: Outcome) -> str:
+    done = len(outcome.values)
+    return f"step {done + 1} ({program.steps[done].op})" if done < len(program.steps) else "the pass back"
+
+
+def broken_laws(program: Program, got: Outcome) -> Iterator[Finding]:
+    """Operands written into, gradients that share memory, a second pass that does not double."""
+    given = [(o.name, o.data) for o in program.operands if o.kind != NUMBER]
+    for (name, data), array in zip([*given, ("the cotangent", program.cotangent)], got.held, strict=True):
+        if not np.array_equal(np.asarray(data), array, equal_nan=array.dtype.kind == "f"):
+            yield Finding(Kind.INPUT_MUTATED, name, says="was written into by the engine")
+    yield from _shared(program, got)
+    yield from _not_doubled(program, got)
+
+
+def _shared(program: Program, got: Outcome) -> Iterator[Finding]:
+    named = [(f"grad[{o.name}]", g) for o, g in zip(program.leaves, got.gradients, strict=False) if g is not None]
+    for i, (name, gradient) in enumerate(named):
+        for other, array in (*named[:i], *(("an operand or the cotangent", a) for a in got.held)):
+            if np.may_share_memory(gradient, array) and np.shares_memory(gradient, array):
+                yield Finding(Kind.ALIASED, name, says=f"shares its memory with {other}")
+
+
+def _not_doubled(program: Program, got: Outcome) -> Iterator[Finding]:
+    for leaf, once, twice in zip(program.leaves, got.gradients, got.twice, strict=False):
+        if once is not None and not np.array_equal(once + once, twice, equal_nan=True):
+            place, a, b = worst_place(np.asarray(twice), np.asarray(once + once))
+            yield Finding(Kind.ACCUMULATION, f"grad[{leaf.name}] after a second backward", "", place, a, b)
+
+
+def repeated(program: Program, once: Outcome, again: Outcome) -> Iterator[Finding]:
+    """Two runs of one program must be equal to the bit."""
+    if again.error is not None:
+        yield Finding(Kind.NON_DETERMINISTIC, "the second run", f"raised {again.error}, and the first did not")
+        return
+    for a, b in zip(parts(program, once), parts(program, again), strict=True):
+        if a.array is not None and np.asarray(a.array).tobytes() != np.asarray(b.array).tobytes():
+            place, x, y = worst_place(np.asarray(a.array), np.asarray(b.array))
+            yield Finding(Kind.NON_DETERMINISTIC, a.name, "differs from one run to the next", place, x, y)

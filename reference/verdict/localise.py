@@ -1,0 +1,129 @@
+"""Where in a program things first go wrong: every intermediate value, and then every step by itself, is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from reference.engines import Engine, Outcome
+from reference.program import LEAF, Operand, Program, Step, operand_names
+from reference.verdict.findings import Kind, Part, Result
+from reference.verdict.judge import Reference, judge
+from reference.verdict.rounding import compare, is_single
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a failing program first goes wrong.
+
+    Args:
+        step: the index of the step; None where each step by itself is right.
+        says: what goes wrong there, in words.
+        alone: that step as a program of its own, which fails as well; None where its value or none is to blame.
+    """
+
+    step: int | None
+    says: str
+    alone: Program | None = None
+
+
+def localise(program: Program, engine: Engine, reference: Reference) -> Origin:
+    """Find the first step whose value goes wrong; else the first, seen from the result, whose gradient does."""
+    got = engine.run(program)
+    names = program.names
+    first = len(program.operands)
+    if len(got.values) < len(program.steps):
+        return Origin(len(got.values), "it is not computed")
+    wrong_value = _first_wrong_value(program, got, reference)
+    if wrong_value is not None:
+        return Origin(wrong_value, f"the value of {names[first + wrong_value]}")
+    if program.cotangent is None:
+        return Origin(len(program.steps) - 1, "it is accepted")
+    for step, alone in _backwards(program, got, reference):
+        if judge(alone, engine, reference).result.blames:
+            inputs = " and ".join(dict.fromkeys(names[i] for i in program.steps[step].inputs))
+            return Origin(step, f"what it passes back to {inputs}", alone)
+    return Origin(None, f"each step alone is right; {_where_it_meets(program, got, reference)}")
+
+
+def _first_wrong_value(program: Program, got: Outcome, reference: Reference) -> int | None:
+    """The first step whose value is wrong for the operands that the engine had there."""
+    followed = reference.run(program, path=got.values)
+    for step in range(len(program.steps)):
+        if step >= len(followed.values):
+            return step
+
+        def at(outcome: Outcome, step: int = step) -> list[Part]:
+            return [Part("value", Kind.FORWARD, outcome.values[step])]
+
+        def rerun(noise: Any, wide: bool | None) -> list[Part]:  # noqa: FBT001 - as the verdict asks
+            return at(reference.run(program, noise, wide, got.values))
+
+        single = is_single([o.data for o in program.operands])
+        if compare(at(got), at(followed), rerun, single=single).result is Result.ENGINE_WRONG:
+            return step
+    return None
+
+
+def _backwards(program: Program, got: Outcome, reference: Reference) -> Iterator[tuple[int, Program]]:
+    """Each step by itself, the last first, with the cotangent that reaches it; then with one of unlike numbers."""
+    inner = reference.run(program, path=got.values, inner=True).inner
+    alone = list(steps_alone(program, got))
+    for step, single in alone[::-1]:
+        if inner and inner[step] is not None:
+            yield step, replace(single, cotangent=inner[step])
+    yield from alone[::-1]
+
+
+def steps_alone(program: Program, outcome: Outcome) -> Iterator[tuple[int, Program]]:
+    """Each step as a program of its own, with the cotangent varied so that no two numbers get the same."""
+    values = [*(o.data for o in program.operands), *outcome.values]
+    for number, (step, value) in enumerate(zip(program.steps, outcome.values, strict=False)):
+        used = list(dict.fromkeys(step.inputs))
+        operands = tuple(_operand(program, i, n, values[i]) for n, i in zip(operand_names(), used, strict=False))
+        if any(o.kind == LEAF for o in operands):
+            places = tuple(used.index(i) for i in step.inputs)
+            leaves = [o.data for o in operands if o.kind == LEAF]
+            directions = tuple(map(_varied, leaves)) if program.directions else ()
+            yield number, Program(operands, (Step(step.op, places, step.options),), _varied(value), directions)
+
+
+def _varied(like: np.ndarray) -> np.ndarray:
+    """Numbers of which no two are equal."""
+    return np.arange(1, like.size + 1, dtype=like.dtype).reshape(like.shape) / 2
+
+
+def _operand(program: Program, i: int, name: str, value: np.ndarray) -> Operand:
+    """An operand of a step: as it was, if it was one, and a leaf if an earlier step made it."""
+    if i < len(program.operands):
+        return replace(program.operands[i], name=name)
+    return Operand(name, np.array(value), LEAF)
+
+
+def _where_it_meets(program: Program, got: Outcome, reference: Reference) -> str:
+    """The value, the latest first, whose gradient is wrong though each step is right: contributions meet there."""
+    wanted = reference.run(program, path=got.values, inner=True)
+    names = program.names
+    both = zip(_gradients(program, got), _gradients(program, wanted), strict=True)
+    for i, (mine, theirs) in list(enumerate(both))[::-1]:
+        shown = bool(got.inner) or i < len(program.operands)
+        if shown and not _near(mine, theirs):
+            return f"contributions to {names[i]} do not meet as they should"
+    return "what goes wrong lies between them"
+
+
+def _gradients(program: Program, outcome: Outcome) -> list[Any]:
+    """The gradient of each value, as far as there is one: of operands first, then of steps."""
+    leaves = iter(outcome.gradients)
+    operands = [next(leaves, None) if o.kind == LEAF else None for o in program.operands]
+    return [*operands, *(outcome.inner or [None] * len(program.steps))]
+
+
+def _near(a: Any, b: Any) -> bool:
+    """Whether two gradients are alike but for rounding; a missing one stands for zeros."""
+    if a is None or b is None:
+        return not np.any(b if a is None else a) if a is not b else True
+    return np.shape(a) == np.shape(b) and bool(np.allclose(a, b, rtol=1e-5, atol=0, equal_nan=True))

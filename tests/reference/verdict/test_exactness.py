@@ -1,0 +1,119 @@
+"""The third tier: which side is wrong, shown on faults of both sides, and at kinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference.engines import NdgradEngine, TorchEngine
+from reference.faults import planting
+from reference.program import parse
+from reference.verdict import Finding, Kind, Result, Verdict, judge
+
+
+def verdict(line: str, plant: planting.Plant | None = None) -> Verdict:
+    """The verdict on ndgrad, with a fault if one is given."""
+    if plant is None:
+        return judge(parse(line), NdgradEngine(), TorchEngine())
+    with plant():
+        return judge(parse(line), NdgradEngine(), TorchEngine())
+
+
+def first(line: str, plant: planting.Plant) -> Finding:
+    """The gravest finding."""
+    return verdict(line, plant).findings[0]
+
+
+# fmt: off
+POOR = [
+    # where PyTorch leaves out log1p(exp(-x))
+    ("x=f8([20.5]); a=softplus(x); back(a,f8([1.0]))", {"value", "grad[x]"}),
+    # a second derivative that is a number, and that it calls NaN
+    ("x=f8([2.0]); y=f8(3.0); a=std(x,axis=0); b=add(a,y); c=exp(b); back(c,f8(1.0),along=(f8([1.0]),f8(1.0)))",
+     {"second-order grad[y]"}),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("line", "poor"), POOR)
+def test_the_reference_may_be_wrong(line: str, poor: set[str]) -> None:
+    """Where PyTorch is off and ndgrad is not, the witness says so, and no blame falls on the engine."""
+    seen = verdict(line)
+    assert seen.result is Result.REFERENCE_WRONG
+    assert not seen.result.blames
+    assert {f.part for f in seen.findings} == poor
+    assert all(f.got == f.exact for f in seen.findings)
+
+
+def test_an_engine_as_poor_as_the_reference_is_not_excused() -> None:
+    """Where PyTorch is off by 1e-9, an engine that is off by far more is still wrong."""
+    finding = first(POOR[0][0], planting.scaled("softplus", 0, 1.001))
+    assert (finding.result, finding.part) == (Result.ENGINE_WRONG, "grad[x]")
+
+
+# fmt: off
+RELU = "x=f8([0.0,1.0]); a=relu(x); back(a,f8([2.0,3.0]))"
+AT_0 = "x=f8([0.0]); a=abs(x); back(a,f8([2.0]))"
+TIE  = "x=f8([1.0]); y=f8([1.0]); a=maximum(x,y); back(a,f8([2.0]))"
+CLIP = "x=f8([1.0]); y=1.0; z=3.0; a=clip(x,y,z); back(a,f8([2.0]))"
+
+
+def at_0(slope: float) -> Callable[..., Any]:
+    """A pullback of relu with this slope at 0."""
+    return lambda g, y, x: np.where(y < 0, 0.0, np.where(np.equal(y, 0), slope * g, g))
+
+
+AT_KINKS: list[tuple[str, str, Callable[..., Any], Result]] = [
+    # the other side's slope, and what lies between, are subgradients; half as much again, or the other way, is none
+    ("relu",    RELU, at_0(1.0),                                                 Result.CONVENTION),
+    ("relu",    RELU, at_0(0.5),                                                 Result.CONVENTION),
+    ("relu",    RELU, at_0(1.5),                                                 Result.ENGINE_WRONG),
+    ("relu",    RELU, at_0(-1.0),                                                Result.ENGINE_WRONG),
+    ("abs",     AT_0, lambda g, y, x: g * np.where(x < 0, -1.0, 1.0),            Result.CONVENTION),
+    # each of two that tie may get half; both may not get all, though each alone could
+    ("maximum", TIE,  lambda g, y, a, b: np.where(a < b, 0.0, g),                Result.ENGINE_WRONG),
+    # PyTorch's releases differ at clip's bounds: any subgradient will do, and no other
+    ("clip",    CLIP, lambda g, y, x, low, high: np.where(x > low, g, 0.0),      Result.CONDITIONED),
+    ("clip",    CLIP, lambda g, y, x, low, high: np.where(x > low, g, 2.0 * g),  Result.ENGINE_WRONG),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("op", "line", "pullback", "result"), AT_KINKS)
+def test_a_kink_is_a_matter_of_convention_within_bounds(
+    op: str, line: str, pullback: Callable[..., Any], result: Result
+) -> None:
+    """A gradient that lies among the slopes around a kink is another convention; one that does not is wrong."""
+    seen = verdict(line, planting.pullback(op, 0, pullback))
+    assert seen.result is result
+    if seen.findings:
+        assert (seen.findings[0].kind is Kind.CONVENTION) == (result is Result.CONVENTION)
+
+
+def test_a_wrong_number_beside_a_kink_is_found() -> None:
+    """A convention excuses the number at the kink, and not its neighbour."""
+    finding = first(
+        RELU, planting.pullback("relu", 0, lambda g, y, x: np.where(y < 0, 0.0, np.where(np.equal(y, 0), g, 1.001 * g)))
+    )
+    assert (finding.result, finding.place) == (Result.ENGINE_WRONG, (1,))
+
+
+def test_small_errors_are_found_where_rounding_is_magnified() -> None:
+    """Far out, 1 - tanh² has five digits left: an error of 1e-3 in the factor is the engine's, told by the witness."""
+    finding = first("x=f8([14.0]); a=tanh(x); back(a,f8([1.0]))", planting.scaled("tanh", 0, 1.01))
+    assert finding.result is Result.ENGINE_WRONG
+    assert finding.exact is not None
+
+
+def test_second_order_alone_may_be_wrong() -> None:
+    """A pullback that detaches is right once and wrong twice: the second derivative is found, with its exact value."""
+
+    def detached(g: Any, y: Any, x: Any) -> Any:
+        return g * (x.data + x) if hasattr(x, "requires_grad") else g * 2 * x
+
+    line = "x=f8([3.0]); a=square(x); back(a,f8([1.0]),along=(f8([1.0]),))"
+    finding = first(line, planting.pullback("square", 0, detached))
+    assert (finding.part, finding.got, finding.exact) == ("second-order grad[x]", 1.0, 2.0)

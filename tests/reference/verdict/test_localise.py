@@ -1,0 +1,52 @@
+"""Where things first go wrong: the step is named, whether by its value, by its gradient, or by none of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import ndgrad.engine
+from ndgrad.rules import RULES
+from reference.engines import NdgradEngine, TorchEngine
+from reference.faults import planting
+from reference.program import Program, parse
+from reference.verdict.localise import Origin, localise, steps_alone
+
+LINE = "x=f8([1.0,2.0]); y=f8([3.0,0.5]); a=multiply(x,y); b=tanh(a); c=exp(b); d=add(c,x); back(d,f8([2.0,-1.0]))"
+right = RULES["tanh"].forward
+
+# fmt: off
+PLANTED = [
+    (planting.pullback("tanh", 0, lambda g, y, x: g * (1 - y)),               1,    "what it passes back to a"),
+    (planting.pullback("multiply", 1, lambda g, y, a, b: g * b),              0,    "what it passes back to x and y"),
+    (planting.forward("tanh", lambda x: right(x) * (1 + 1e-9)),               1,    "the value of b"),
+    (planting.edited(ndgrad.engine, "pass_back", ("arrived[key] = arrived[key] + h", "arrived[key] = h")),
+     None, "each step alone is right; contributions to x do not meet as they should"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("plant", "step", "says"), PLANTED)
+def test_the_step_at_fault_is_named(plant: planting.Plant, step: int | None, says: str) -> None:
+    """A value, a pullback, or the meeting of contributions: each is told apart, in mid-program."""
+    with plant():
+        origin = localise(parse(LINE), NdgradEngine(), TorchEngine())
+    assert (origin.step, origin.says) == (step, says)
+
+
+def test_a_step_that_raises_is_named() -> None:
+    """Where the engine goes no further, that step is it."""
+
+    def refuses(x: np.ndarray) -> np.ndarray:
+        raise RuntimeError
+
+    with planting.forward("tanh", refuses)():
+        assert localise(parse(LINE), NdgradEngine(), TorchEngine()) == Origin(1, "it is not computed")
+
+
+def test_steps_alone_have_the_operands_that_they_had() -> None:
+    """Each step by itself is a program whose operands are the values that it met, and it agrees with itself."""
+    program: Program = parse(LINE)
+    outcome = TorchEngine().run(program)
+    for step, alone in steps_alone(program, outcome):
+        assert (TorchEngine().run(alone).values[0] == outcome.values[step]).all()
