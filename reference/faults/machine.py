@@ -191,7 +191,7 @@ FAULTS: tuple[Fault, ...] = (
           edited(engine, "pass_back", ("if create_graph and rule.keep is not None:", "if False:"))),
 
     # What becomes of a gradient that has arrived.
-    Fault("b193-engine",                   "gradients are Values that hold on to the graph of the pass",                    "huggingface/candle#1243",    (),
+    Fault("b193-engine",                   "each pass back is remembered, and its graph with it",                           "huggingface/candle#1243",    (),
           together(_hoard, edited(engine, "pass_back", ("    return [", "    _hoard.append(gradients)\n    return [")))),
     Fault("b196-engine",                   "a node passes on what it got in the pass before as well",                       "karpathy/micrograd#53",      (),
           edited(engine, "pass_back", ("arrived[key] = h\n", "arrived[key] = h if operand._grad is None or operand._rule is None else h + _plain(operand._grad)\n"))),
