@@ -1,0 +1,63 @@
+"""ndgrad as a checker is handed it: a function of arrays, its pullback, and the pullback of that.
+
+This is what a user would write who wraps the engine for another library, and no more. It knows the engine's public
+face, and no checker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ndgrad import Value
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A function to be checked, and where.
+
+    Args:
+        name: what reports call it.
+        function: a function of Values.
+        arrays: where it is checked, one array for each Value, in double precision.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    arrays: tuple[np.ndarray, ...]
+
+    def in_single(self) -> Case:
+        """Give the same in single precision."""
+        return Case(self.name, self.function, tuple(a.astype(np.float32) for a in self.arrays))
+
+    def value(self, *arrays: Any) -> np.ndarray:
+        """Compute the function."""
+        result: np.ndarray = self.function(*map(_leaf, arrays)).data
+        return np.array(result)
+
+    def pulled(self, cotangent: Any, *arrays: Any) -> tuple[np.ndarray, ...]:
+        """Carry a cotangent back to each array."""
+        leaves = [_leaf(a) for a in arrays]
+        self.function(*leaves).backward(np.asarray(cotangent))
+        return tuple(np.array(leaf.grad) for leaf in leaves)
+
+    def pulled_twice(self, cotangents: Any, cotangent: Any, *arrays: Any) -> tuple[np.ndarray, ...]:
+        """Carry a cotangent for each of what `pulled` gives back to the cotangent and the arrays that it was given."""
+        given = [_leaf(a) for a in (cotangent, *arrays)]
+        self.function(*given[1:]).backward(given[0], create_graph=True)
+        slopes = [leaf.grad for leaf in given[1:]]
+        totals = [np.zeros(leaf.shape, leaf.dtype) for leaf in given]
+        for slope, c in zip(slopes, cotangents, strict=True):
+            if isinstance(slope, Value) and slope.requires_grad:
+                for leaf in given:
+                    leaf.zero_grad()
+                slope.backward(np.asarray(c))
+                totals = [total + leaf.grad for total, leaf in zip(totals, given, strict=True)]
+        return tuple(map(np.asarray, totals))
+
+
+def _leaf(array: Any) -> Value:
+    return Value(np.asarray(array))

@@ -1,0 +1,42 @@
+"""gradcheck: what it sees of ndgrad, and what its tolerances let through."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reference.checkers import Case
+from reference.checkers.composed import composed
+from reference.checkers.torch import check
+
+X = np.random.default_rng(0).standard_normal((3, 4))
+
+
+def off_by(factor: float) -> Case:
+    """The square, with a gradient that is too large by a factor."""
+    return Case(f"off by {factor}", lambda x: x * (x * factor + x.detach() * (1 - factor)), (X,))
+
+
+@pytest.mark.parametrize("case", composed(), ids=lambda case: case.name)
+def test_gradcheck_is_content_with_the_right_engine(case: Case) -> None:
+    """Slow and fast, it passes each function that a careful user would try."""
+    check(case, fast=False)
+    check(case, fast=True)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_gradcheck_sees_one_part_in_a_hundred(fast: bool) -> None:  # noqa: FBT001 - a parameter
+    """A gradient that is off by 2 % is one that it complains about, in its own words."""
+    with pytest.raises(RuntimeError, match="Jacobian mismatch for output 0 with respect to input 0"):
+        check(off_by(1.02), fast=fast)
+
+
+def test_gradcheck_lets_a_thousandth_through() -> None:
+    """Its relative tolerance is a thousandth: half of that goes unnoticed."""
+    check(off_by(1.0005), fast=False)
+
+
+def test_the_engines_own_errors_come_through() -> None:
+    """What the engine raises on the way back reaches whoever asked for the check."""
+    with pytest.raises(RuntimeError, match="a constant"):
+        check(Case("detached", lambda x: x.detach(), (X,)), fast=False)
