@@ -100,8 +100,8 @@ class Value:
     """
 
     __slots__ = (
-        "__weakref__", "_data", "_grad", "_id", "_operands", "_options", "_remembered", "_rule", "_shown", "_written",
-        "label", "requires_grad",
+        "__weakref__", "_data", "_gone", "_grad", "_id", "_in_place", "_operands", "_options", "_remembered", "_rule",
+        "_shown", "_written", "label", "requires_grad",
     )  # fmt: skip
 
     _data: np.ndarray
@@ -113,6 +113,8 @@ class Value:
     _remembered: tuple[bytes, ...] | None  # what the operands and the result held, under check_writes()
     _shown: tuple[Value, ...]  # the operands as `_prev` gives them; unset until it is asked
     _written: int  # when its data was last assigned, after it was made
+    _in_place: int  # when that was last done in place; unset until it is
+    _gone: int  # the same of arrays that it had before, which views of it may still have; unset while it has its first
     label: str
     requires_grad: bool
 
@@ -141,14 +143,18 @@ class Value:
     @data.setter
     def data(self, data: Any) -> None:
         global _latest_write
-        if data is not self._data:  # otherwise `x.data += d` has written in place already
+        now = next(_ids)
+        if data is self._data:  # `x.data += d` has written in place already, into all views of it as well
+            self._in_place = now
+        else:
             new = np.asarray(data)
             if new.dtype.kind not in "fiub":
                 raise TypeError(f"data must be real numbers, but got {_kind(new)}")
             if new.shape != self._data.shape:
                 raise ValueError(f"data has shape {self._data.shape}, but was assigned shape {new.shape}")
             self._data = new.astype(self._data.dtype)
-        self._written = _latest_write = next(_ids)
+            self._gone = getattr(self, "_in_place", 0)
+        self._written = _latest_write = now
 
     @property
     def grad(self) -> Any:
@@ -667,14 +673,20 @@ def _unreadable_where_changed(node: Value, y: Any, values: Iterable[Any]) -> tup
 
 def _written_since(value: Value, node_id: int) -> bool:
     """Whether the value's numbers, or those it is a view of, were assigned after a node was made."""
-    while value._written <= node_id:
+    if value._written > node_id:
+        return True
+    numbers = value._data
+    while True:
         if value._rule is None or not value._rule.views:
             return False
         base = value._operands[0]
-        if base.__class__ is not Value or not np.may_share_memory(base._data, value._data):
+        if base.__class__ is not Value:
             return False
+        if base._written > node_id and np.may_share_memory(base._data, numbers):
+            return True
+        if getattr(base, "_gone", 0) > node_id:  # written in place, and then replaced: a view has what was written
+            return True
         value = base
-    return True
 
 
 # From the rows of the rule tables: operators, methods, NumPy's functions.

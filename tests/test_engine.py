@@ -1372,6 +1372,38 @@ def test_data_replaced_under_a_view(view: str) -> None:
     assert bits(x.grad) == bits(twin.grad)
 
 
+@pytest.mark.parametrize("view", VIEWS)
+def test_data_changed_under_a_view_and_then_replaced(view: str) -> None:
+    """The view still has what was written in place, though its operand has other numbers now."""
+    x = Value(short(2, 3))
+    v = VIEWS[view](x)
+    w = Value(np.ones(v.shape))
+    y = w * v
+    x.data += 100
+    x.data = short(2, 3)
+    with pytest.raises(RuntimeError, match="changed after it was used"):
+        y.backward()
+    later = w * VIEWS[view](x)
+    x.data = short(2, 3) + 100
+    later.backward()
+    assert bits(w.grad) == bits(VIEWS[view](Value(short(2, 3))).data)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_data_changed_under_a_view_of_what_was_replaced(view: str) -> None:
+    """A view of a view shares the memory of the first operand, whatever became of the view between them."""
+    x = Value(short(2, 3))
+    between = x[:]
+    v = VIEWS[view](between)
+    w = Value(np.ones(v.shape))
+    y = w * v
+    between.data = short(2, 3)
+    x.data += 100
+    with pytest.raises(RuntimeError, match="changed after it was used"):
+        y.backward()
+    assert not w.has_grad
+
+
 def test_a_node_whose_own_data_changed() -> None:
     """As an operand, and as the result that its own pullback reads."""
     x = Value([1.0, 2.0])
