@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ContextDecorator
 from functools import partial
@@ -113,8 +114,8 @@ class Value:
     _remembered: tuple[bytes, ...] | None  # what the operands and the result held, under check_writes()
     _shown: tuple[Value, ...]  # the operands as `_prev` gives them; unset until it is asked
     _written: int  # when its data was last assigned, after it was made
-    _in_place: int  # when that was last done in place; unset until it is
-    _gone: int  # the same of arrays that it had before, which views of it may still have; unset while it has its first
+    _in_place: int  # when the array that it has was last written in place; unset until one is
+    _gone: list[tuple[weakref.ref[np.ndarray], int]]  # arrays that it had before, and when each was; unset until then
     label: str
     requires_grad: bool
 
@@ -152,9 +153,18 @@ class Value:
                 raise TypeError(f"data must be real numbers, but got {_kind(new)}")
             if new.shape != self._data.shape:
                 raise ValueError(f"data has shape {self._data.shape}, but was assigned shape {new.shape}")
-            self._data = new.astype(self._data.dtype)
-            self._gone = getattr(self, "_in_place", 0)
+            self._replace(new.astype(self._data.dtype))
         self._written = _latest_write = now
+
+    def _replace(self, new: np.ndarray) -> None:
+        """Take another array. Views may still have the one before: if that was written in place, it is remembered."""
+        written = getattr(self, "_in_place", 0)
+        if written:
+            gone = [(array, when) for array, when in getattr(self, "_gone", ()) if array() is not None]
+            owner = self._data if self._data.base is None else self._data.base  # which views keep alive
+            self._gone = [*gone, (weakref.ref(owner), written)]
+            self._in_place = 0
+        self._data = new
 
     @property
     def grad(self) -> Any:
@@ -684,8 +694,9 @@ def _written_since(value: Value, node_id: int) -> bool:
             return False
         if base._written > node_id and np.may_share_memory(base._data, numbers):
             return True
-        if getattr(base, "_gone", 0) > node_id:  # written in place, and then replaced: a view has what was written
-            return True
+        for array, when in getattr(base, "_gone", ()):
+            if when > node_id and array() is not None and np.may_share_memory(array(), numbers):
+                return True
         value = base
 
 

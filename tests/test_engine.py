@@ -1385,8 +1385,45 @@ def test_data_changed_under_a_view_and_then_replaced(view: str) -> None:
         y.backward()
     later = w * VIEWS[view](x)
     x.data = short(2, 3) + 100
+    x.data += 100
     later.backward()
     assert bits(w.grad) == bits(VIEWS[view](Value(short(2, 3))).data)
+
+
+def test_data_of_a_result_changed_under_a_view_and_then_replaced() -> None:
+    """Also where the result's own array is a view, of an array that the op has made."""
+    x = Value(short(2, 3)).logsumexp(axis=0)
+    assert x.data.base is not None
+    w = Value(np.ones(3))
+    y = w * x[:]
+    x.data += 100
+    x.data = short(3)
+    with pytest.raises(RuntimeError, match="changed after it was used"):
+        y.backward()
+
+
+def test_data_changed_under_a_copy_and_then_replaced() -> None:
+    """An array of indices takes a copy, which keeps the numbers it was made with."""
+    x, w = Value(short(3)), Value(np.ones(2))
+    y = w * x[[2, 0]]
+    x.data += 100
+    x.data = short(3) - 100
+    y.backward()
+    assert w.grad.tolist() == [1.5, 0.5]
+
+
+def test_arrays_that_are_gone_are_not_kept() -> None:
+    """A Value whose data are written in place and replaced, again and again, holds its latest array alone."""
+    x = Value(short(3))
+    arrays = []
+    for _ in range(5):
+        x.data += 1
+        arrays.append(weakref.ref(x.data))
+        x.data = short(3)
+    assert [array() for array in arrays] == [None] * 5
+    x.data += 1
+    x.data = short(3)
+    assert len(x._gone) == 1
 
 
 @pytest.mark.parametrize("view", VIEWS)
