@@ -1,0 +1,193 @@
+"""Sessions from a source: drawn, made and judged, call by call; and a session that fails, made short."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from reference.sessions.calls import CALLS
+from reference.sessions.session import Session
+from reference.sessions.state import Wrong
+from reference.source import Source, Unsuited, chance, pick
+from reference.verdict import Finding, Kind
+
+# Each call's name as often as its weight says.
+_NAMES = [name for name, call in CALLS.items() for _ in range(call.weight)]
+
+Script = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
+class SessionRecord:
+    """What came of a session.
+
+    Args:
+        findings: what is wrong; the session ended there.
+        calls: how many calls were made.
+        numbers: how many numbers were compared.
+        worst: the largest distance among those that agreed at once, in ULP.
+        text: ndgrad's side of it, as Python that can be run; what was found stands at its end.
+        careful: whether all of it was under `check_writes()`.
+        script: the calls, and the choices that each has made: what it is replayed from.
+    """
+
+    findings: tuple[Finding, ...]
+    calls: int
+    numbers: int
+    worst: float
+    text: str
+    careful: bool
+    script: Script
+
+
+class _Noted:
+    """Choices of another source, noted."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.choices: list[int] = []
+
+    def integer(self, low: int, high: int) -> int:
+        self.choices.append(self._source.integer(low, high))
+        return self.choices[-1]
+
+
+class _Replayed:
+    """Choices made before. Where they do not fit any more, or are used up, the nearest that fits."""
+
+    def __init__(self, choices: Sequence[int]) -> None:
+        self._choices = iter(choices)
+
+    def integer(self, low: int, high: int) -> int:
+        return min(max(next(self._choices, low), low), high)
+
+
+class Running:
+    """A session while it runs, call by call. It stops at the first that goes wrong.
+
+    Args:
+        careful: whether all of it is under `check_writes()`.
+    """
+
+    def __init__(self, *, careful: bool) -> None:
+        self._session = Session(careful=careful)
+        self._script: list[tuple[str, tuple[int, ...]]] = []
+        self.findings: tuple[Finding, ...] = ()
+
+    def make(self, name: str, source: Source) -> bool:
+        """Make a call, and look whether everything is as it must be. Say whether the session had what it takes."""
+        noted = _Noted(source)
+        with _without_collector():
+            try:
+                CALLS[name].make(self._session, noted)
+                self._session.check()
+            except Unsuited:
+                return False
+            except Wrong as wrong:
+                self.findings = wrong.findings
+            except Exception as error:  # noqa: BLE001 - a wrong engine may refuse to be looked at
+                says = f"cannot be looked at: {type(error).__name__}: {error}"
+                self.findings = (Finding(Kind.RAISED, f"what {name} left", says),)
+        self._script.append((name, tuple(noted.choices)))
+        return True
+
+    def end(self) -> SessionRecord:
+        """Run it again, let go of everything, and give the record."""
+        with _without_collector():
+            if self.findings:
+                self._session.leave()
+            else:
+                try:
+                    self._session.close()
+                except Wrong as wrong:
+                    self.findings = wrong.findings
+        session, found = self._session, "\n".join(map(explained, self.findings))
+        return SessionRecord(
+            findings=self.findings,
+            calls=len(self._script),
+            numbers=session.laws.numbers,
+            worst=session.laws.worst,
+            text=session.text + "".join(f"# {line}\n" for line in found.splitlines()),
+            careful=session.careful,
+            script=tuple(self._script),
+        )
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """What is freed is freed by counting references alone."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def explained(finding: Finding) -> str:
+    """A finding in words."""
+    if finding.says:
+        return f"{finding.kind}: {finding.part} {finding.says}"
+    place = list(finding.place) or ""
+    return f"{finding.kind}: {finding.part}{place} is {finding.got}, but PyTorch says {finding.wanted}"
+
+
+def run_session(source: Source, calls: int = 20) -> SessionRecord:
+    """Draw a session and run it, up to the first call that goes wrong.
+
+    Args:
+        source: where the choices come from; the session depends on nothing else.
+        calls: how many are made. Those that were drawn where a session does not have what they take do not count.
+    """
+    running = Running(careful=chance(source, 25))
+    made, tries = 0, 0
+    for name in ("leaf", "leaf", *["optimizer"] * chance(source, 30)):
+        made += running.make(name, source)
+    while made < calls and tries < 10 * calls and not running.findings:
+        tries += 1
+        made += running.make(pick(source, _NAMES), source)
+    return running.end()
+
+
+def replayed(script: Script, *, careful: bool) -> SessionRecord:
+    """Run the calls of a script, with the choices that it has."""
+    running = Running(careful=careful)
+    for name, choices in script:
+        if not running.findings:
+            running.make(name, _Replayed(choices))
+    return running.end()
+
+
+def shortened(record: SessionRecord) -> SessionRecord:
+    """Leave out the calls without which a session still goes wrong in the same way, and make the choices simple."""
+    kinds = {finding.kind for finding in record.findings}
+    best, looking = record, True
+    while looking:
+        looking = False
+        for script, careful in _simpler(best):
+            tried = replayed(script, careful=careful)
+            if _size(tried) < _size(best) and kinds & {finding.kind for finding in tried.findings}:
+                best, looking = tried, True
+                break
+    return best
+
+
+def _size(record: SessionRecord) -> tuple[int, bool, int]:
+    return len(record.script), record.careful, sum(sum(choices) for _, choices in record.script)
+
+
+def _simpler(record: SessionRecord) -> Iterator[tuple[Script, bool]]:
+    """The same without a mode, without one of the calls, or with one of the choices the simplest."""
+    script = record.script
+    if record.careful:
+        yield script, False
+    for i in reversed(range(len(script))):
+        yield (*script[:i], *script[i + 1 :]), record.careful
+    for i, (name, choices) in enumerate(script):
+        for j, choice in enumerate(choices):
+            if choice:
+                simpler = (name, (*choices[:j], 0, *choices[j + 1 :]))
+                yield (*script[:i], simpler, *script[i + 1 :]), record.careful

@@ -1,0 +1,185 @@
+"""Draws an op on what a session has: which one, on what, with what options, and how it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from reference.catalog import CATALOG, Domain, Row
+from reference.engines import Noise
+from reference.sessions.drawing import Shape, any_usable, numbers, only_small
+from reference.sessions.mirror import Pair, Tensor
+from reference.sessions.session import Session
+from reference.sessions.spelling import SPELLINGS, Spelling, written_index
+from reference.sessions.state import Computed
+from reference.source import Source, Unsuited, chance, pick
+
+MOST = 48  # numbers of a result: a session stays short enough to read
+_TRIES = 8  # how often an op is drawn anew until one is suited to what there is
+
+
+@dataclass
+class _Operand:
+    """What an op is applied to: a Value, an array that is given a name, or what is written as it is."""
+
+    pair: Pair | None = None
+    array: np.ndarray | None = None
+    text: str = ""
+    tensor: Tensor = field(default_factory=lambda: torch.zeros(()))
+    weak: bool = False
+
+
+@dataclass
+class Expression:
+    """An op on operands, not yet applied.
+
+    Args:
+        row: the op.
+        way: how it is written.
+        operands: what it is applied to; at least one is a Value.
+        options: its options.
+    """
+
+    row: Row
+    way: str
+    operands: list[_Operand]
+    options: dict[str, Any]
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The Values among the operands."""
+        return [o.pair for o in self.operands if o.pair is not None]
+
+    def _tensors(self) -> list[Tensor]:
+        """The operands in the dtype that they meet in: whole numbers and Python's numbers take that of the floats."""
+        strong = [o.tensor.dtype for o in self.operands if o.tensor.is_floating_point() and not o.weak]
+        dtype = max(strong, key=lambda d: d.itemsize)
+        return [o.tensor.to(dtype) for o in self.operands]
+
+    def compute(self, session: Session, *, recorded: bool = True) -> Tensor:
+        """Apply it in PyTorch.
+
+        Raises:
+            Unsuited: the operands do not fit each other; or the result is too large to go on from.
+        """
+        try:
+            with torch.set_grad_enabled(recorded):
+                y = session.graph.record(self.row.mirror, self._tensors(), self.options)
+        except (RuntimeError, ValueError, IndexError):
+            raise Unsuited from None
+        if not 0 < y.numel() <= MOST:
+            raise Unsuited
+        only_small(y.detach())
+        return y
+
+    def again(self, noise: Noise) -> np.ndarray:
+        """The result from disturbed operands."""
+        with torch.no_grad():
+            y = self.row.mirror(*map(noise.on, self._tensors()), **self.options)
+            result: np.ndarray = y.numpy()
+            return result
+
+    def written(self, session: Session) -> str:
+        """Give arrays among operands and options to the user, and write the op with their names."""
+        texts = [self._named(session, operand) for operand in self.operands]
+        options = {name: _option(session, name, x) for name, x in self.options.items()}
+        by_name = ", ".join(f"{name}={text}" for name, text in options.items())
+        return self.way.format(*texts, operands=", ".join(texts), **{"options": by_name, **options})
+
+    def _named(self, session: Session, operand: _Operand) -> str:
+        if operand.array is None:
+            return operand.text
+        return session.hand(operand.array, operand.tensor)
+
+
+def _option(session: Session, name: str, x: Any) -> str:
+    if name == "index":
+        arrays = {i: session.hand(entry) for i, entry in enumerate(x) if isinstance(entry, np.ndarray)}
+        return written_index(x, arrays)
+    return session.hand(x) if isinstance(x, np.ndarray) else repr(x)
+
+
+def draw_expression(session: Session, source: Source, base: Pair | None = None) -> Expression:
+    """Draw an op on a Value that is there, or on a given one, and on what else it takes."""
+    spelling = pick(source, SPELLINGS)
+    row = CATALOG[spelling.op]
+    slot = source.integer(0, row.plan.slots - 1)
+    base = base or any_usable(session, source)
+    _only_in(row.domain(slot), base)
+    shapes, options = row.plan.draw(source, tuple(base.tensor.shape), slot)
+    if any(0 in shape for shape in shapes):
+        raise Unsuited
+    operands = [
+        _of(base) if i == slot else _other(session, source, shape, row.domain(i)) for i, shape in enumerate(shapes)
+    ]
+    return Expression(row, pick(source, _ways(spelling, operands)), operands, options)
+
+
+def _ways(spelling: Spelling, operands: Sequence[_Operand]) -> Sequence[str]:
+    """The ways to write it. Beside a list or a number only the operators and functions of arrays will do."""
+    return spelling.ways if operands[0].pair is not None else [w for w in spelling.ways if not w.startswith("{0}.")]
+
+
+def _of(pair: Pair) -> _Operand:
+    return _Operand(pair, None, pair.name, pair.tensor)
+
+
+def _only_in(domain: Domain, pair: Pair) -> None:
+    if not domain.holds(pair.tensor.detach().numpy()):
+        raise Unsuited
+
+
+def _other(session: Session, source: Source, shape: Shape, domain: Domain) -> _Operand:
+    """Another operand: a Value of this shape, an array, a list, a Python number or one of NumPy's."""
+    if chance(source, 60):  # of any shape: whether it fits the others, applying the op will tell
+        pair = any_usable(session, source)
+        _only_in(domain, pair)
+        return _of(pair)
+    manner = pick(source, ["array", "list", "whole", "float32"] if shape else ["number", "np.float64", "int", "array"])
+    array = numbers(source, shape, "float32" if manner == "float32" else "float64", domain)
+    if manner in ("whole", "int"):
+        array = np.where(array == 0, 1, np.sign(array) * np.ceil(np.abs(array))).astype(np.int64)
+    if manner in ("number", "int"):
+        return _Operand(text=repr(array.item()), tensor=torch.tensor(array), weak=True)
+    if manner == "np.float64":
+        return _Operand(text=f"np.float64({array.item()!r})", tensor=torch.tensor(array))
+    if manner == "list":
+        return _Operand(text=repr(array.tolist()), tensor=torch.tensor(array))
+    return _Operand(array=array, tensor=torch.tensor(array))
+
+
+def made(
+    session: Session, source: Source, base: Pair | None = None, form: str = "{line}", *, recorded: bool = True
+) -> Pair:
+    """Draw an op, and apply it on both sides, in a mode or in none.
+
+    Args:
+        session: what it is made in.
+        source: where the choices come from.
+        base: what it is applied to; anything that is there by default.
+        form: what the line stands in: `{line}`, or `{name}` and `{expression}`.
+        recorded: whether the result joins the graph.
+    """
+    for _ in range(_TRIES):
+        try:
+            expression = draw_expression(session, source, base)
+            y = expression.compute(session, recorded=recorded)
+        except Unsuited:
+            continue
+        return _apply(session, expression, y, form)
+    raise Unsuited
+
+
+def _apply(session: Session, expression: Expression, y: Tensor, form: str) -> Pair:
+    """Do in ndgrad what PyTorch has done."""
+    text = expression.written(session)
+    name = session.letter()
+    session.do(form.format(name=name, expression=text, line=f"{name} = {text}"))
+    pair = session.pair(name, y, expression.pairs)
+    part = pair.value_name
+    session.computed = Computed(lambda noise: {part: expression.again(noise)}, frozenset({part}), pair.single)
+    return pair

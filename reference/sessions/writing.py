@@ -1,0 +1,94 @@
+"""Calls that write: into data, between passes or at the wrong moment, and into arrays that were handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from reference.sessions.drawing import DTYPES, at_least_one, numbers, only_small, roots, usable
+from reference.sessions.mirror import Pair, Tensor
+from reference.sessions.session import Session
+from reference.source import Source, Unsuited, chance, pick
+
+Change = Callable[[Tensor, Tensor], Tensor]
+
+# fmt: off
+WRITES: tuple[tuple[str, Change], ...] = (
+    # a line                          the same of numbers and gradient
+    ("{0}.data -= 0.125 * {0}.grad",  lambda x, g: x - 0.125 * g),
+    ("{0}.data += -0.5 * {0}.grad",   lambda x, g: x + -0.5 * g),
+    ("{0}.data += 0.25",              lambda x, g: x + 0.25),                 # noqa: ARG005
+    ("{0}.data *= 0.5",               lambda x, g: x * 0.5),                  # noqa: ARG005
+    ("{0}.data = {0}.data - 0.125",   lambda x, g: x - 0.125),                # noqa: ARG005
+)
+SUBSCRIPT_WRITES: tuple[tuple[str, Change], ...] = (
+    ("{0}.data[...] = 0.5",           lambda x, g: torch.full_like(x, 0.5)),  # noqa: ARG005
+    ("{0}.data[...] += 0.25",         lambda x, g: x + 0.25),                 # noqa: ARG005
+)
+# fmt: on
+
+
+def data_written(session: Session, source: Source) -> None:
+    """A Value's numbers change."""
+    _write(session, source, pick(source, usable(session)))
+
+
+def wrong_moment(session: Session, source: Source) -> None:
+    """Numbers change that a graph was made of, and then it is passed back: it must be right, or refused."""
+    root = pick(source, roots(session))
+    inside = at_least_one(p for p in root.made_of() if p.name in session.pairs and not p.stale)
+    _write(session, source, pick(source, inside))
+    session.check()
+    session.pass_back(root, torch.ones_like(root.tensor), f"{root.name}.backward()")
+
+
+def _write(session: Session, source: Source, pair: Pair) -> None:
+    """Change a Value's numbers, by an augmented assignment or by subscript.
+
+    By subscript only under `check_writes()`, for else nobody notices; or where no graph needs the numbers.
+    """
+    if not session.space[pair.name].data.flags.writeable:
+        raise Unsuited
+    unneeded = pair.tensor.grad_fn is None and not session.is_used(pair)
+    form, change = pick(source, WRITES + SUBSCRIPT_WRITES * (session.careful or unneeded))
+    gradient = pair.gradient if pair.gradient is not None else torch.zeros_like(pair.tensor)
+    new = change(pair.tensor.detach(), gradient)
+    only_small(new)
+    _overwritten(session, pair, form.format(pair.name), new)
+
+
+def data_assigned(session: Session, source: Source) -> None:
+    """Numbers are assigned as a list, or as an array, which is copied and may change afterwards."""
+    pair = pick(source, usable(session))
+    array = numbers(source, tuple(pair.tensor.shape), pick(source, DTYPES))
+    handed = chance(source, 70)
+    given = session.hand(array) if handed else repr(array.tolist())
+    _overwritten(session, pair, f"{pair.name}.data = {given}", torch.tensor(array))
+    if handed and chance(source, 50):
+        session.check()
+        write_into(session, given, 9.0)
+
+
+def _overwritten(session: Session, pair: Pair, line: str, new: Tensor) -> None:
+    session.overwrite(pair)
+    session.do(line)
+    with torch.no_grad():
+        pair.tensor.copy_(new)
+
+
+def array_written(session: Session, source: Source) -> None:
+    """A user writes into an array handed in before. Where it is an operand, only under `check_writes()`."""
+    own = [name for name, handed in session.arrays.items() if name[0] == "n"
+           and (handed.tensor is None or session.careful)]  # fmt: skip
+    write_into(session, pick(source, at_least_one(own)), pick(source, [9.0, -1.0]))
+
+
+def write_into(session: Session, name: str, number: float) -> None:
+    """Write a number all over an array of the user's."""
+    session.do(f"{name}[...] = {session.space[name].dtype.type(number).item()!r}")
+    tensor = session.arrays[name].tensor
+    if tensor is not None:
+        session.graph.overwrite(tensor)
+        tensor.copy_(torch.tensor(session.space[name]))
+    session.as_it_is(name)
