@@ -1,13 +1,12 @@
 """What the checkers are given: the same cases for all, such as a careful user would write.
 
 Their documentation checks functions of normally distributed numbers, in arrays of moderate size, away from kinks. That
-is what is drawn here, and more of it than anyone writes by hand: up to three dozen cases for each row, of the shapes
-and options that the row's own plan draws. Nothing here knows a fault.
+is what is drawn here, and more of it than anyone writes by hand: up to sixty cases for each row, of the shapes and
+options that the row's own plan draws. Nothing here knows a fault.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import count, islice, product
@@ -24,11 +23,11 @@ from reference.plans import Options, Shape
 from reference.program import LEAF, NUMBER, Operand, Program, text
 from reference.source import Seeded, Source, Unsuited
 
-CASES_PER_ROW = 36
+CASES_PER_SHAPE = 10
 SCALES = (1e-3, 1e3, 1e6)
 _ALIKE = 2  # cases of the same shapes and options: where there are no options, more would show nothing new
 _SHAPES: tuple[Shape, ...] = ((3, 4), (3,), (2, 3, 4), (), (3, 1), (3, 3))
-_TRIES = 240  # how often a row's plan is asked; splits, for one, often come out empty
+_TRIES = 40  # how often a row's plan is asked; splits, for one, often come out empty
 _MARGIN = 0.1  # from a domain's end, which no example in the checkers' documentation touches
 _MOVE = 0.01  # less than the eighths that drawn numbers lie apart, and more than any checker's step
 _FUNCTIONS = NdgradEngine().functions
@@ -40,24 +39,25 @@ _FUNCTIONS = NdgradEngine().functions
 @cache
 def of_row(op: str) -> tuple[Case, ...]:
     """The cases for an op. They are tried out on the engine as it is: ask before a fault is planted."""
-    return tuple(_unlike_first(filter(_is_regular, _drawn_for(CATALOG[op])))[:CASES_PER_ROW])
+    drawn = (filter(_is_regular, _drawn_for(CATALOG[op], shape)) for shape in _SHAPES)
+    return tuple(case for cases in drawn for case in _common_first(cases)[:CASES_PER_SHAPE])
 
 
-def _unlike_first(drawn: Iterable[Case]) -> list[Case]:
-    """Each kind of case once, then those kinds that came again."""
-    known: Counter[str] = Counter()
-    ranked: list[tuple[int, Case]] = []
+def _common_first(drawn: Iterable[Case]) -> list[Case]:
+    """One case of each kind, the kinds that are drawn most often first; then another one of each."""
+    kinds: dict[str, list[Case]] = {}
     for case in drawn:
-        ranked.append((known[case.name], case))
-        known[case.name] += 1
-    return [case for times, case in sorted(ranked, key=lambda pair: pair[0]) if times < _ALIKE]
+        kinds.setdefault(case.name, []).append(case)
+    ranked = sorted(kinds.values(), key=len, reverse=True)
+    return [kind[n] for n in range(_ALIKE) for kind in ranked if n < len(kind)]
 
 
-def _drawn_for(row: Row) -> Iterator[Case]:
+def _drawn_for(row: Row, shape: Shape) -> Iterator[Case]:
+    """Cases with an operand of a shape, in any of the op's slots."""
     for i in range(_TRIES):
-        source, rng = Seeded("checkers", row.op, i), np.random.default_rng(i)
+        source, rng = Seeded("checkers", row.op, shape, i), np.random.default_rng(i)
         try:
-            shapes, options = row.plan.draw(source, _SHAPES[i % len(_SHAPES)], source.integer(0, row.plan.slots - 1))
+            shapes, options = row.plan.draw(source, shape, source.integer(0, row.plan.slots - 1))
         except Unsuited:
             continue
         arrays = [_normal(rng, shape, row.domain(position)) for position, shape in enumerate(shapes)]

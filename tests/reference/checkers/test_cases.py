@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pytest
 
@@ -14,10 +12,10 @@ from reference.generator import _MANNERS, ORDINARY
 
 @pytest.mark.parametrize("op", CATALOG)
 def test_every_row_has_cases(op: str) -> None:
-    """Each op is met a dozen times or more, of all shapes that it can have, and no kind of case too often."""
+    """Each op is met a dozen times or more, in every way that there is, and on operands of all shapes."""
     given = cases.of_row(op)
-    assert 12 <= len(given) <= cases.CASES_PER_ROW
-    assert max(Counter(case.name for case in given).values()) <= 2
+    assert 12 <= len(given) <= 6 * cases.CASES_PER_SHAPE
+    assert len({case.name for case in given}) >= 6
     assert len({case.arrays[0].shape for case in given}) >= 5
 
 
