@@ -460,13 +460,15 @@ def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") -> Any:
     if not logits.ndim:
         raise ValueError("logits must have an axis of classes, but are one number")
     log_p = RULES["log_softmax"](logits)
+    given = labels
     if not isinstance(labels, Value) and not _holds_values(labels):
         labels = np.asarray(labels)
         if labels.dtype.kind in "iu":
             return _reduced(-_picked(log_p, labels), reduction)
         if labels.dtype.kind != "f":
             raise TypeError(f"labels must be integers, or probabilities, but have dtype {labels.dtype}")
-    _, probabilities = _pair("logits", logits, "label probabilities (floats)", labels)
+    # As they were given: numbers in lists take the logits' dtype, which those of an array do not.
+    _, probabilities = _pair("logits", logits, "label probabilities (floats)", given)
     return _reduced(-RULES["sum"](probabilities * log_p, axis=-1), reduction)
 
 

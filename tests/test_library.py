@@ -778,6 +778,14 @@ def test_cross_entropy_of_lists() -> None:
     assert rows[1].grad[0] < 0 < rows[1].grad[1]
 
 
+def test_probabilities_of_lists() -> None:
+    """Probabilities may be a list, too, without leaving float32."""
+    logits = Value(np.array([[1, 2, 3]], np.float32))
+    loss = cross_entropy(logits, [[0.25, 0.25, 0.5]])
+    assert loss.dtype == np.float32
+    assert loss.item() == cross_entropy(logits, np.array([[0.25, 0.25, 0.5]], np.float32)).item()
+
+
 def test_losses_of_arrays() -> None:
     """Plain arrays give plain numbers."""
     assert mean_squared_error(np.array([1.0, 2.0]), [0.0, 4.0]) == 2.5
