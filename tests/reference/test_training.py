@@ -1,19 +1,28 @@
-"""Training in lock-step: the three runs agree, and a wrong optimizer, loss or network does not."""
+"""Training in lock-step: named and drawn runs agree, and a wrong optimizer, loss or network does not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ndgrad import optim
+from ndgrad import library, optim
 from ndgrad.library import Layer
+from ndgrad.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from ndgrad.rules import RULES
-from reference.training import TASKS, Stage, Task, article, digits, moons, train
-from reference.verdict import Kind
+from reference.faults.planting import Plant, attribute, edited
+from reference.source import Seeded
+from reference.training import TASKS, Stage, Task, TrainingRecord, article, digits, draw_task, moons, train
+from reference.training import drawn as drawing
+from reference.training import ndgrad as ndgrad_side
+from reference.training import torch as torch_side
+from reference.training.task import BY_HAND, Cleared, Given, Handed
+from reference.verdict import Finding, Kind
 
 
 def short(task: Task, steps: int, *stages: Stage) -> Task:
@@ -136,3 +145,256 @@ def test_runs_repeat_themselves() -> None:
     task = short(TASKS["digits"](), 3)
     once, again = train(task), train(task)
     assert (once.losses, once.drift) == (again.losses, again.drift)
+
+
+# Drawn runs.
+
+
+def drawn(number: int, seed: str = "tests") -> Task:
+    """Run `number` of a seed."""
+    return draw_task(Seeded(seed, number))
+
+
+@cache
+def many() -> tuple[Task, ...]:
+    """Four hundred drawn runs."""
+    return tuple(drawn(i) for i in range(400))
+
+
+def stages() -> Iterator[Stage]:
+    """All their stages."""
+    return (stage for task in many() for stage in task.stages)
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_drawn_runs_agree(number: int) -> None:
+    """Whatever is drawn, every step of it agrees."""
+    record = train(drawn(number))
+    assert not record.failures
+    assert record.agrees
+
+
+def test_a_source_draws_the_same_run_again() -> None:
+    """The same choices make the same run, to the bit."""
+    once, again = drawn(7), drawn(7)
+    assert repr(once) == repr(again)
+    assert repr(once) != repr(drawn(8))
+
+
+def test_runs_are_short() -> None:
+    """A drawn run has three to six steps on a handful of numbers, which nobody may write into."""
+    for task in many():
+        assert 3 <= sum(stage.epochs for stage in task.stages) <= 6
+        assert all(array.size <= 20 and not array.flags.writeable for array in task.train)
+
+
+def test_all_that_the_library_has_is_drawn() -> None:
+    """Every kind of network, loss, activation, initializer and reduction is met, in both precisions."""
+    assert {task.network for task in many()} == {"Neuron", "Layer", "MLP"}
+    assert {task.loss for task in many()} == set(ndgrad_side.LOSSES) == set(torch_side.LOSSES)
+    assert {task.activations[1] for task in many()} == set(library.ACTIVATIONS) == set(torch_side.ACTIVATIONS)
+    assert {task.init for task in many()} == set(library.INITIALIZERS)
+    assert {task.reduction.get("reduction") for task in many()} == {None, "mean", "sum", "none"}
+    assert {task.dtype for task in many()} == {"float64", "float32"}
+    assert {len(task.widths) - 1 for task in many()} == {1, 2, 3}
+    assert {task.train[0].ndim for task in many()} == {1, 2, 3}
+
+
+def test_targets_of_every_kind_are_drawn() -> None:
+    """Cross-entropy is met with labels of several integer dtypes and with probabilities that do not sum up to 1."""
+    wanted = [task.train[1] for task in many() if task.loss == "cross-entropy"]
+    assert {array.dtype.kind for array in wanted} == {"i", "u", "f"}
+    assert any(array.dtype.kind == "f" and (array.sum(-1) != 1).any() for array in wanted)
+
+
+def test_losses_are_weighed() -> None:
+    """Another gradient than 1 reaches most losses, a number or one for each example."""
+    weighed = [task.cotangent for task in many() if task.cotangent is not None]
+    assert len(weighed) > len(many()) / 2
+    assert {cotangent.ndim for cotangent in weighed} == {0, 1, 2, 3}
+    assert any(np.unique(cotangent).size > 1 for cotangent in weighed)
+
+
+KINDS = {kind.__name__: kind for kind in (SGD, Adam, AdamW, RMSprop)}
+
+
+@pytest.mark.parametrize("optimizer", KINDS)
+def test_every_option_of_an_optimizer_is_drawn(optimizer: str) -> None:
+    """Each hyperparameter is met, and left out, with several values, and as NumPy's numbers, too."""
+    mine = [stage.options for stage in stages() if stage.optimizer == optimizer and not stage.goes_on]
+    known = [name for name in inspect.signature(KINDS[optimizer]).parameters if name != "params"]
+    assert set().union(*mine) == set(known)
+    for name in known:
+        assert len({str(options[name]) for options in mine if name in options}) > 1
+        assert name == "lr" or any(name not in options for options in mine)
+    assert any(isinstance(options["lr"], np.float64) for options in mine)
+
+
+def test_everything_happens_between_steps() -> None:
+    """Optimizers change, go on with other options, and are saved and loaded; gradients are missing, or added up."""
+    assert {stage.cleared for stage in stages()} == set(Cleared)
+    assert {stage.handed for stage in stages()} == set(Handed)
+    assert {stage.optimizer for stage in stages()} == {BY_HAND, *KINDS}
+    assert {task.given for task in many()} == set(Given)
+    assert any(stage.goes_on and stage.options.keys() == {"weight_decay"} for stage in stages())
+    assert any(len({stage.optimizer for stage in task.stages}) > 2 for task in many())
+    assert {(stage.saved, stage.reloaded) for stage in stages()} == {
+        (a, b) for a in (True, False) for b in (True, False)
+    }
+    assert any(stage.frozen for stage in stages())
+
+
+def test_something_always_wants_a_gradient() -> None:
+    """Of a task's parameters not all are frozen at once: there would be nothing to pass back to."""
+    for task in many():
+        for stage in task.stages:
+            assert len(set(stage.frozen)) < len(drawing.parameters(task.network, len(task.widths) - 1))
+
+
+# Faults: wrong, on purpose. What finds them knows none of them.
+
+# fmt: off
+FAULTS: dict[str, Plant] = {
+    "nesterov looks along the old sum":
+        edited(SGD, "_moved", ("self.momentum * b if", 'self.momentum * state.get("momentum_buffer", 0) if')),
+    "the first gradient is dampened":
+        edited(SGD, "_moved", ("b = g.copy()", "b = (1 - self.dampening) * g")),
+    "the sum begins as the gradient's array":
+        edited(SGD, "_moved", ("b = g.copy()", "b = g")),
+    "Adam's count is shared":
+        edited(Adam, "_adapted", ('state.get("step", 0)', 'max(s.get("step", 0) for s in self.state)')),
+    "Adam's rate is off by 1e-7":
+        edited(Adam, "_adapted", ("return p - self.lr /", "return p - (1 + 1e-7) * self.lr /")),
+    "AdamW is coupled":
+        attribute(AdamW, "_moved", Adam._moved),
+    "RMSprop's eps is in the root":
+        edited(RMSprop, "_moved", ("np.sqrt(s) + self.eps", "np.sqrt(s + self.eps)")),
+    "weight decay is written into gradients":
+        edited(Optimizer, "_gradient", ("return g +", "g +="), (" if self.weight_decay else g", "\n    return g")),
+    "a step ends at a missing gradient":
+        edited(Optimizer, "step", ("if p.has_grad]", "if p.has_grad and all(q.has_grad for q in self.params[:i])]")),
+    "zero_grad forgets all but the first":
+        edited(Optimizer, "zero_grad", ("in self.params:", "in self.params[:1]:")),
+    "what is saved is shared":
+        edited(Optimizer, "state_dict", ("np.array(x)", "np.asarray(x)")),
+    "hyperparameters are not loaded":
+        edited(Optimizer, "load_state_dict", ("self.hyperparameters, self.state =", "_, self.state =")),
+    "the mean is over one number too many":
+        edited(library, "_reduced", ("RULES[reduction](losses)", 'RULES["sum"](losses) / (losses.size + 1)')),
+    "the bias is not trained":
+        edited(Layer, "__init__", ('Value(bias, label="bias")', 'Value(bias, label="bias", requires_grad=False)')),
+    "inputs get no gradient":
+        edited(library, "_activated", ("activation(x @ ", "activation(_plain(x) @ ")),
+    "the last layer has the hidden ones' activation":
+        edited(library.MLP, "__init__", ("activations[-1] = output_activation", "pass")),
+    "a batch of one loses its axis":
+        edited(library, "_alone", ("y.reshape(y.shape[:-1]) if y.shape[-1] == 1 else y", "y.squeeze()")),
+}
+# fmt: on
+
+
+def found(plant: Plant, within: int) -> Finding | None:
+    """What the first drawn run that fails says, with a fault planted."""
+    with plant():
+        records = (train(drawn(i, "faults")) for i in range(within))
+        return next((record.failures[0][2] for record in records if record.failures), None)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_drawn_runs_find_a_fault(fault: str) -> None:
+    """Sixty runs are enough to find each of these faults."""
+    assert found(FAULTS[fault], 60)
+
+
+def test_an_array_that_is_shared_is_told() -> None:
+    """A buffer that is the gradient's own array is told to share its memory, before any number is wrong."""
+    finding = found(FAULTS["the sum begins as the gradient's array"], 60)
+    assert finding is not None
+    assert (finding.kind, finding.part.partition("[")[0]) == (Kind.ALIASED, "momentum_buffer")
+    assert finding.says.startswith("shares its memory with grad[")
+
+
+def test_a_missing_buffer_is_told() -> None:
+    """An optimizer that does not keep what PyTorch's keeps is told so, though the step is right."""
+    lost = edited(Adam, "_adapted", ('state = {**state, "step": t, "exp_avg": m,', 'state = {**state, "step": t,'))
+    finding = found(lost, 60)
+    assert finding is not None
+    assert (finding.kind, finding.says) == (Kind.MISSING, "is missing")
+    assert finding.part.startswith("exp_avg[")
+
+
+def test_single_precision_is_judged_by_its_own_rounding() -> None:
+    """A rate that is off by 1e-5 is found in float32, by a run whose other steps agree."""
+    wrong = edited(SGD, "_moved", ("return p - self.lr * (", "return p - (1 + 1e-5) * self.lr * ("))
+    task = replace(article_by("SGD", {"lr": 0.3, "momentum": 0.9}), dtype="float32")
+    assert train(task).agrees
+    with wrong():
+        assert train(task).failures[0][2].part.startswith("parameter[")
+
+
+def article_by(optimizer: str, options: dict[str, Any], steps: int = 5) -> Task:
+    """The article's run, by another optimizer."""
+    return replace(article(), stages=(Stage(optimizer, options, steps),))
+
+
+def refusing(*args: Any, **options: Any) -> None:
+    """Raise, on purpose."""
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "optimizer"),
+    [(library.MLP, "__init__", "the start"), (SGD, "__init__", "SGD"), (SGD, "step", "SGD")],
+)
+def test_what_ndgrad_raises_is_a_failure(kind: type, name: str, optimizer: str) -> None:
+    """A run in which ndgrad raises ends, and says what was raised, and where."""
+    with attribute(kind, name, refusing)():
+        record = train(article_by("SGD", {"lr": 0.1}))
+    assert record.failures == [(1, optimizer, Finding(Kind.RAISED, "the step", "raised ValueError: no"))]
+    assert not record.agrees
+
+
+def test_mistakes_of_the_reference_are_not_ndgrads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What PyTorch's side raises is no failure of ndgrad: it is raised."""
+    monkeypatch.setattr(torch_side.TorchSide, "step", refusing)
+    with pytest.raises(ValueError, match="no"):
+        train(article())
+
+
+def test_parameters_of_another_shape_are_told() -> None:
+    """PyTorch begins with ndgrad's own parameters, so what shape they must have is asked first."""
+    plant = edited(library, "_drawn", ("return weight.astype(dtype), bias.astype(dtype)", "return weight, bias[None]"))
+    with plant():
+        record = train(article())
+    assert record.failures[0][2].kind is Kind.SHAPE
+    assert record.steps == 0
+
+
+def test_a_run_that_runs_away_ends() -> None:
+    """Where the loss has grown beyond all bounds, no further step is made: infinities would be all that is left."""
+    record = train(article_by("SGD", {"lr": 30.0, "maximize": True}, steps=50))
+    assert record.agrees
+    far = train(replace(article_by("SGD", {"lr": 30.0}, steps=50), activations=("linear", "linear")))
+    assert far.agrees
+    assert far.steps < 50
+    assert np.isfinite(far.losses).all()
+
+
+def test_saved_and_returned_to() -> None:
+    """Parameters, state and options come back: as at once into new objects, so later into the old ones."""
+    options = {"lr": 0.1, "betas": (0.5, 0.9)}
+    go_on = Stage("Adam", {}, 1, goes_on=True)
+    saved, changed = replace(go_on, saved=True), replace(go_on, options={"lr": 0.5})
+    returned, renewed = replace(go_on, reloaded=True), replace(go_on, saved=True, reloaded=True)
+    first = Stage("Adam", options, 1)
+    back = train(replace(article(), stages=(first, saved, changed, changed, returned)))
+    assert back.agrees
+    assert back.losses[1] == back.losses[4]
+    assert train(replace(article(), stages=(first, go_on, renewed, go_on))).agrees
+
+
+def test_the_record_counts_every_buffer() -> None:
+    """Adam's two averages and its count are compared as parameters and gradients are."""
+    record = train(article_by("Adam", {"lr": 0.1}, steps=3))
+    assert isinstance(record, TrainingRecord)
+    assert record.numbers == 3 * (1 + 4 * 41 + 6)

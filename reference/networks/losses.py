@@ -1,0 +1,41 @@
+"""Losses of short numbers beside PyTorch's: sums are exact, so that kinks are met, and no rounding is an excuse."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from reference.networks.check import NetworkCheck
+from reference.source import Source, pick
+from reference.training.torch import LOSSES
+from reference.verdict import Kind, Part
+
+
+def check_loss(source: Source, check: NetworkCheck) -> None:
+    """Is a loss PyTorch's, to the last digits, at kinks and beside them?"""
+    name, reduction = pick(source, ["hinge", "mean_squared_error"]), pick(source, ["mean", "sum", "none"])
+    shape, dtype = pick(source, [(2,), (3,), (), (2, 2)]), pick(source, ["float64", "float32"])
+    predicted, wanted = _short(source, shape, dtype), _short(source, shape, dtype)
+    wanted = np.sign(wanted) if name == "hinge" else wanted
+    cotangent = _short(source, shape if reduction == "none" else (), dtype)
+    check.run(f"x = Value(np.array({predicted.tolist()}, {dtype!r}))")
+    check.run(f"loss = {name}(x, {wanted.tolist()}, reduction={reduction!r})")
+    check.run(f"loss.backward(np.array({cotangent.tolist()}, {dtype!r}))")
+    x = torch.tensor(predicted, requires_grad=True)
+    loss = LOSSES[name.replace("_", " ")](x, torch.tensor(wanted), reduction=reduction)
+    torch.autograd.backward(loss, torch.tensor(cotangent))
+    check.judge(
+        [Part("loss", Kind.FORWARD, check.made["loss"].data), Part("grad[x]", Kind.GRADIENT, check.made["x"].grad)],
+        [Part("loss", Kind.FORWARD, loss.detach().numpy()), Part("grad[x]", Kind.GRADIENT, _array(x.grad))],
+    )
+
+
+def _array(gradient: torch.Tensor | None) -> np.ndarray | None:
+    return None if gradient is None else gradient.numpy()
+
+
+def _short(source: Source, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    numbers = [pick(source, [1.0, -1.0, 0.5, 2.0, -0.25]) for _ in range(math.prod(shape))]
+    return np.array(numbers, dtype).reshape(shape)

@@ -1,0 +1,218 @@
+"""PyTorch's side of a run: the reference. It can go back to where it was, disturbed or in another precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own habit
+
+from reference.engines.torch import Noise
+from reference.training.task import BY_HAND, Batch, Cleared, Given, Numbers, Stage, Task
+
+Tensor = torch.Tensor
+
+
+def _sum_of_squares(predicted: Tensor, wanted: Tensor) -> Tensor:
+    return ((predicted - wanted) ** 2).sum()
+
+
+def _hinge(predicted: Tensor, wanted: Tensor, *, reduction: str = "mean") -> Tensor:
+    losses = torch.relu(1 - wanted * predicted)
+    return losses if reduction == "none" else getattr(losses, reduction)()
+
+
+def _cross_entropy(predicted: Tensor, wanted: Tensor, *, reduction: str = "mean") -> Tensor:
+    """Classes stand on the last axis in ndgrad; in PyTorch on the second, or on the only one."""
+    place = min(1, predicted.ndim - 1)
+    wanted = wanted.movedim(-1, place) if wanted.is_floating_point() else wanted
+    return F.cross_entropy(predicted.movedim(-1, place), wanted, reduction=reduction)
+
+
+LOSSES: Mapping[str, Callable[..., Tensor]] = {
+    "sum of squares": _sum_of_squares,
+    "mean squared error": F.mse_loss,
+    "hinge": _hinge,
+    "cross-entropy": _cross_entropy,
+}
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "leaky_relu": F.leaky_relu,
+    "sigmoid": torch.sigmoid,
+    "softplus": partial(F.softplus, threshold=40.0),  # from 20 on, where it is off by 1e-9, it would say x itself
+    "linear": lambda x: x,
+}
+_LOGARITHMIC = ("sigmoid", "softplus")  # they take exponentials, which round as if something had been added to x
+
+
+class TorchSide:
+    """The reference's side of a run.
+
+    Args:
+        task: what is learned.
+        start: the parameters, weight and bias of each layer in turn, by name.
+    """
+
+    def __init__(self, task: Task, start: Mapping[str, np.ndarray]) -> None:
+        self._task = task
+        self.parameters = {name: torch.tensor(a, requires_grad=True) for name, a in start.items()}
+        hidden, last = task.activations
+        self._activations = [hidden] * (len(task.widths) - 2) + [last]
+        self._optimizer: torch.optim.Optimizer | None = None
+        self._options: dict[str, Any] = {}
+
+    def begin(self, stage: Stage) -> None:
+        """Go on as a stage says. To be saved and loaded at once makes no difference here, but to gradients."""
+        if stage.saved:
+            self._saved = self.numbers(), self._options
+        if stage.reloaded:
+            self._load(new=stage.saved)
+        options = {name: x.item() if isinstance(x, np.generic) else x for name, x in stage.options.items()}
+        self._options = {**self._options, **options} if stage.goes_on else options
+        self._stage = stage
+        if not stage.goes_on:
+            self._optimizer = self._made()
+        elif self._optimizer is not None:
+            self._optimizer.param_groups[0].update(options)
+        for name, p in self.parameters.items():
+            p.requires_grad_(name not in stage.frozen)
+
+    def _made(self) -> torch.optim.Optimizer | None:
+        """An optimizer as the stage wants it; none does it by hand."""
+        if self._stage.optimizer == BY_HAND:
+            return None
+        kind = getattr(torch.optim, self._stage.optimizer)
+        return kind(list(self.parameters.values()), foreach=False, **self._options)  # type: ignore[no-any-return]
+
+    def _load(self, *, new: bool) -> None:
+        """Go back to the parameters, the state and the options that were saved. A new network has no gradients yet."""
+        numbers, self._options = self._saved
+        gradients = {key: None if new else x for key, x in self.numbers().items() if key[0] == "grad"}
+        self._take({**numbers, **gradients})
+        if self._optimizer is not None:
+            self._optimizer.param_groups[0].update(self._options)
+
+    def _take(self, numbers: Numbers) -> None:
+        """Go on from these numbers, in the precision of the parameters."""
+        state: dict[Tensor, dict[str, Tensor]] = {p: {} for p in self.parameters.values()}
+        for (what, name), array in numbers.items():
+            p = self.parameters[name]
+            tensor = None if array is None else torch.tensor(array).to(p.dtype)
+            if what == "grad":
+                p.grad = tensor
+            elif what == "parameter" and tensor is not None:
+                p.data = tensor
+            elif tensor is not None:
+                state[p][what] = tensor
+        if self._optimizer is not None:
+            self._optimizer.state.clear()
+            self._optimizer.state.update({p: kept for p, kept in state.items() if kept})
+
+    def again(self, numbers: Numbers, dtype: str) -> TorchSide:
+        """Give another side in the state in which this one gave these numbers, in any precision."""
+        other = TorchSide(self._task, {name: numbers["parameter", name].astype(dtype) for name in self.parameters})
+        other._stage, other._options = self._stage, self._options
+        other._optimizer = other._made()
+        other._take(numbers)
+        for name, p in other.parameters.items():
+            p.requires_grad_(name not in self._stage.frozen)
+        return other
+
+    def step(self, batch: Batch, noise: Noise | None = None) -> Numbers:
+        """One step: loss, pass back, update; disturbed, if noise is given."""
+        x, wanted = self._given(*batch)
+        predicted = self._network(x, noise)
+        with _kept(noise, logarithms=self._task.loss == "cross-entropy"):
+            loss = LOSSES[self._task.loss](_used(predicted, noise), wanted, **self._task.reduction)
+        self._clear()
+        cotangent = self._task.cotangent
+        torch.autograd.backward(loss, None if cotangent is None else torch.tensor(cotangent).to(loss.dtype))
+        with torch.no_grad():
+            self._disturb(noise)
+            self._update()
+        given = self._task.given
+        inputs = {"x": x} if given in (Given.VALUES, Given.ROWS_OF_VALUES) else {}
+        inputs |= {"target": wanted} if given == Given.VALUES and wanted.is_floating_point() else {}
+        gradients = {("grad", name): _array(tensor.grad) for name, tensor in inputs.items()}
+        return {("loss", ""): loss.detach().numpy(), **gradients, **self.numbers()}
+
+    def _given(self, x: np.ndarray, wanted: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Inputs and targets. Those that ndgrad is given as Values want a gradient, which the hinge loss has not."""
+        dtype = next(iter(self.parameters.values())).dtype
+        given = self._task.given
+        inputs = torch.tensor(x, dtype=dtype, requires_grad=given in (Given.VALUES, Given.ROWS_OF_VALUES))
+        if wanted.dtype.kind != "f":
+            return inputs, torch.tensor(wanted, dtype=torch.int64)
+        differentiable = given == Given.VALUES and self._task.loss != "hinge"
+        return inputs, torch.tensor(wanted, dtype=dtype, requires_grad=differentiable)
+
+    def _network(self, x: Tensor, noise: Noise | None) -> Tensor:
+        weights, biases = list(self.parameters.values())[::2], list(self.parameters.values())[1::2]
+        for weight, bias, activation in zip(weights, biases, self._activations, strict=True):
+            with _kept(noise):
+                x = _used(_used(x, noise) @ _used(weight, noise), noise) + _used(bias, noise)
+            with _kept(noise, logarithms=activation in _LOGARITHMIC):
+                x = ACTIVATIONS[activation](_used(x, noise, logarithms=activation in _LOGARITHMIC))
+        return x.squeeze(-1) if self._task.network != "Neuron" and self._task.widths[-1] == 1 else x
+
+    def _clear(self) -> None:
+        cleared = self._stage.cleared
+        for p in self.parameters.values():
+            if cleared in (Cleared.BY_NETWORK, Cleared.BY_OPTIMIZER):
+                p.grad = None
+            elif cleared == Cleared.ZEROS or (cleared == Cleared.IN_PLACE and p.grad is not None):
+                p.grad = torch.zeros_like(p)
+
+    def _disturb(self, noise: Noise | None) -> None:
+        """Disturb all that the update reads, but counts of steps."""
+        if noise is None:
+            return
+        for p in self.parameters.values():
+            p.copy_(noise.on(p))
+            p.grad = None if p.grad is None else noise.on(p.grad)
+            state = self._optimizer.state[p] if self._optimizer is not None else {}
+            state.update({key: noise.on(x) for key, x in state.items() if isinstance(x, Tensor) and key != "step"})
+
+    def _update(self) -> None:
+        if self._optimizer is not None:
+            self._optimizer.step()
+            return
+        for p in self.parameters.values():
+            p.sub_(0.0 if p.grad is None else self._options["lr"] * p.grad)
+
+    def numbers(self) -> Numbers:
+        """Give copies of gradients, parameters and the optimizer's state, under PyTorch's names."""
+        state = self._optimizer.state if self._optimizer is not None else {}
+        return {
+            **{("grad", name): _array(p.grad) for name, p in self.parameters.items()},
+            **{("parameter", name): _array(p) for name, p in self.parameters.items()},
+            **{
+                (key, name): _array(x)
+                for name, p in self.parameters.items()
+                for key, x in state.get(p, {}).items()
+                if isinstance(x, Tensor)
+            },
+        }
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        """The network's outputs."""
+        with torch.no_grad():
+            scores: np.ndarray = self._network(torch.tensor(x), None).numpy()
+        return scores
+
+
+def _used(x: Tensor, noise: Noise | None, *, logarithms: bool = False) -> Tensor:
+    return x if noise is None else noise.on(x, logarithms=logarithms)
+
+
+def _kept(noise: Noise | None, *, logarithms: bool = False) -> AbstractContextManager[None]:
+    return nullcontext() if noise is None else noise.kept(logarithms=logarithms)
+
+
+def _array(x: Tensor | None) -> np.ndarray | None:
+    return None if x is None else x.detach().numpy().copy()

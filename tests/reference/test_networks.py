@@ -1,0 +1,202 @@
+"""Checks of the library beside training: right as it is, and each planted fault is found by drawn checks."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ndgrad import library, optim
+from ndgrad.library import INITIALIZERS, MLP, Module
+from reference.faults.planting import Plant, attribute, body, edited, entry
+from reference.networks import NetworkCheck, run_network_check
+from reference.networks.modules import check_module
+from reference.networks.refusals import DRAWN, REFUSED, check_refusals
+from reference.networks.weights import FALSE_ALARM, SCHEMES, check_weights, differ, drawn
+from reference.source import Seeded
+from reference.verdict import Kind
+
+
+def checked(number: int, seed: str = "tests") -> NetworkCheck:
+    """Check `number` of a seed."""
+    return run_network_check(Seeded(seed, number))
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_the_library_is_right(number: int) -> None:
+    """Whatever is drawn, nothing is found."""
+    assert not checked(number).findings
+
+
+def test_a_source_draws_the_same_check_again() -> None:
+    """The same choices make the same lines."""
+    assert [str(checked(i)) for i in range(20)] == [str(checked(i)) for i in range(20)]
+    assert len({str(checked(i)) for i in range(20)}) > 15
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_lines_are_python_that_runs(number: int) -> None:
+    """The lines of a check build its modules again, with the same parameters."""
+    check = NetworkCheck()
+    check_module(Seeded("lines", number), check)
+    again: dict[str, Any] = {}
+    exec(str(check), again)  # noqa: S102 - that it runs is what is asked
+    modules = [name for name, made in check.made.items() if isinstance(made, Module)]
+    assert modules
+    assert [_parameters(again[name]) for name in modules] == [_parameters(check.made[name]) for name in modules]
+
+
+def _parameters(module: Module) -> list[Any]:
+    return [(name, p.shape, p.dtype, p.requires_grad) for name, p in module.named_parameters().items()]
+
+
+def test_every_place_of_a_parameter_is_met() -> None:
+    """Modules are drawn that hold lists, tuples, dicts and modules, shared things, themselves, and no parameter."""
+    checks = [str(checked(i)) for i in range(200)]
+    for sign in ("list([", "tuple([", "= {", "Module()", ".itself = ", "None", "Value(1.5) * 2", "requires_grad=False"):
+        assert any(sign in lines for lines in checks)
+    assert any(re.search(r"(\b\w+\d), .*\b\1\b", lines) for lines in checks)
+
+
+def test_every_initializer_is_met() -> None:
+    """There is a scheme for each initializer of the library, and none without."""
+    assert set(SCHEMES) == set(INITIALIZERS)
+    checks = "".join(str(checked(i)) for i in range(200))
+    assert all(f"init={init!r}" in checks for init in SCHEMES)
+
+
+# Distributions.
+
+
+@pytest.mark.parametrize("init", SCHEMES)
+def test_an_initializer_has_pytorchs_distribution(init: str) -> None:
+    """Ten thousand weights of each size are spread as torch.nn.init spreads them."""
+    for number in range(40):
+        check = NetworkCheck()
+        check_weights(Seeded(init, number), check)
+        assert check.numbers == 10_000
+        assert not check.findings
+
+
+def test_a_scale_that_is_off_by_a_fifth_is_found() -> None:
+    """Ten thousand numbers tell a normal distribution from a wider one, a shifted one, and a uniform one as wide."""
+    rng = np.random.default_rng(0)
+    normal, other = (np.sort(rng.normal(size=10_000)) for _ in range(2))
+    assert not list(differ(normal, other))
+    assert list(differ(normal, other * 1.2))
+    assert list(differ(normal, np.sort(rng.uniform(-(3**0.5), 3**0.5, 10_000))))
+    assert list(differ(normal, other + 0.15))
+
+
+def test_false_alarms_are_as_rare_as_promised() -> None:
+    """Two thousand pairs of samples of one distribution never come near the bound, which one in 1e9 exceeds."""
+    assert FALSE_ALARM == 1e-9
+    rng = np.random.default_rng(1)
+    pairs = np.sort(rng.uniform(size=(2_000, 2, 1_000)))
+    assert not any(list(differ(a, b)) for a, b in pairs)
+
+
+def test_draws_are_in_order() -> None:
+    """The weight is drawn first, row by row, and then the bias, from the same Generator."""
+    rng = np.random.default_rng(3)
+    weight, bias = drawn(np.random.default_rng(3), "uniform", 2, 3)
+    assert weight.tolist() == [[rng.uniform(-1, 1) for _ in range(3)] for _ in range(2)]
+    assert bias.tolist() == [rng.uniform(-1, 1) for _ in range(3)]
+
+
+# Refusals.
+
+LINES = [
+    (re.sub(r"\{(\w+)\}", lambda field: filled[field[1]], template), expected)  # noqa: B023 - called at once
+    for template, expected in REFUSED
+    for fields in [re.findall(r"\{(\w+)\}", template)]
+    for filled in (dict(zip(fields, choice, strict=True)) for choice in product(*(DRAWN[name] for name in fields)))
+]
+
+
+def test_every_refusal_is_one() -> None:
+    """Each line, whatever it is filled with, is refused with the error that is said."""
+    assert len(LINES) > 150
+    for line, expected in LINES:
+        check = NetworkCheck()
+        check.run("p = [Value([1.0, 2.0])]")
+        with pytest.raises(Exception, match="raised") as raised:
+            check.run(line)
+        assert isinstance(raised.value.__cause__, expected), line
+
+
+def test_what_is_accepted_is_told() -> None:
+    """A line that goes through, though it must not, is shown with what it must raise."""
+    with attribute(library, "_count", lambda name, n: int(n))():
+        check = NetworkCheck()
+        check_refusals(Seeded(4), check)
+    assert {finding.kind for finding in check.findings} == {Kind.RAISED}
+    assert any(finding.says == "was accepted, but must raise ValueError" for finding in check.findings)
+    assert any(finding.part.startswith("`Layer(") for finding in check.findings)
+
+
+# Faults: wrong, on purpose. What finds them knows none of them.
+
+# fmt: off
+FAULTS: dict[str, Plant] = {
+    "fan_in and fan_out are exchanged":
+        entry(INITIALIZERS, "kaiming_normal", lambda rng, nin, nout: rng.normal(0, (2 / nout) ** 0.5, (nin, nout))),
+    "uniform weights are above 0":
+        edited(library, "_uniform", ("-bound", "0")),
+    "the variance is taken for the deviation":
+        edited(library, "_normal", ("std,", "std * std,")),
+    "a scale is off by 1e-12":
+        edited(library, "_normal", ("std,", "std * (1 + 1e-12),")),
+    "the bias is drawn first":
+        edited(library, "_drawn", ("    weight = np", "    rng.uniform(size=nout)\n    weight = np")),
+    "each layer begins with the seed anew":
+        edited(MLP, "__init__", ("    rng = np.random.default_rng(rng)\n", "")),
+    "dtype has no effect":
+        edited(library, "_drawn", ("weight.astype(dtype), bias.astype(dtype)", "weight, bias")),
+    "tuples are not searched":
+        edited(library, "_contents", ("(list, tuple)", "list")),
+    "dicts are not searched":
+        edited(library, "_contents", ("isinstance(place, dict)", "isinstance(place, frozenset)")),
+    "what is shared is listed twice":
+        edited(library, "_found_in", ("in seen:", "in seen and not isinstance(place, Value):")),
+    "frozen parameters are left out":
+        edited(library, "_found_in", ("not place._prev:", "not place._prev and place.requires_grad:")),
+    "zero_grad reaches the first alone":
+        edited(Module, "zero_grad", ("self.parameters():", "self.parameters()[:1]:")),
+    "parameters take the file's dtype":
+        edited(Module, "load", (".astype(parameter.dtype)", ""), ("parameter.data =", "parameter._data =")),
+    "loading goes unnoticed":
+        edited(Module, "load", ("parameter.data =", "parameter._data =")),
+    "unlike shapes are broadcast":
+        edited(library, "_pair", ("a.shape != b.shape:", "a.shape != b.shape and 1 not in (*a.shape, *b.shape):")),
+    "the slope at the margin is a half":
+        body(library.hinge, ('RULES["relu"](1 - target * score)', 'RULES["maximum"](1 - target * score, 0.0)')),
+    "any rate is accepted":
+        attribute(optim, "_from_0", optim._number),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_drawn_checks_find_a_fault(fault: str) -> None:
+    """A hundred checks are enough to find each of these faults."""
+    with FAULTS[fault]():
+        assert any(checked(i, "faults").findings for i in range(100))
+
+
+def test_what_raises_is_told_with_its_line() -> None:
+    """A line that raises, and must not, is shown with what it raised."""
+
+    def refusing(*args: Any, **options: Any) -> None:
+        raise ValueError("no")
+
+    with attribute(library, "_drawn", refusing)():
+        findings = [
+            finding for i in range(20) for finding in checked(i).findings if finding.says == "raised ValueError: no"
+        ]
+    assert findings
+    assert {finding.kind for finding in findings} == {Kind.RAISED}
+    assert re.fullmatch(r"`\w+ = (Layer|Neuron|MLP)\(.*\)(\.weight)?`", findings[0].part)
