@@ -35,6 +35,7 @@ class Domain:
         numbers: the ordinary ones, the simplest first; short, so that a case can be redone by hand.
         edges: what is met on purpose: zeros of both signs, the domain's ends and beyond them, the tiny and the large.
         nonzero: whether 0 is outside.
+        as_numbers: whether these are mostly written as Python numbers, as exponents are.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Domain:
     numbers: tuple[float, ...]
     edges: tuple[float, ...]
     nonzero: bool = False
+    as_numbers: bool = False
 
     def holds(self, x: np.ndarray) -> bool:
         """Whether all numbers of an array lie here."""
@@ -56,7 +58,7 @@ REAL     = Domain("real",      -math.inf, _EIGHTHS, _EDGES)
 NONZERO  = Domain("not 0",     -math.inf, _EIGHTHS, _EDGES, nonzero=True)
 POSITIVE = Domain("above 0",   0.0,       tuple(x for x in _EIGHTHS if x > 0), _EDGES)
 ABOVE_M1 = Domain("above -1",  -1.0,      tuple(x for x in _EIGHTHS if x > -1), (*_EDGES, -1.0))
-POWERS   = Domain("exponents", -math.inf, (2.0, 3.0, -1.0, 0.5, 1.0, -2.0, 1.5, 0.25), (0.0, 1.0, 2.0, -1.0, 0.5, 3.0))
+POWERS   = Domain("exponents", -math.inf, (2.0, 3.0, -1.0, 0.5, 1.0, -2.0, 1.5, 0.25), (0.0, 1.0, 2.0, -1.0, 0.5, 3.0), as_numbers=True)
 # fmt: on
 
 
@@ -278,7 +280,7 @@ CATALOG: dict[str, Row] = {row.op: row for row in (
     Row("subtract",        torch.subtract,                   np.subtract,       (REAL,),              broadcast(2),                                                 unmated(2)),
     Row("multiply",        torch.multiply,                   np.multiply,       (REAL,),              broadcast(2),                                                 unmated(2)),
     Row("divide",          torch.divide,                     np.divide,         (REAL, NONZERO),      broadcast(2),                                                 unmated(2)),
-    Row("power",           torch.pow,                        np.power,          (POSITIVE, POWERS),   broadcast(2),                                                 unmated(2),
+    Row("power",           torch.pow,                        np.power,          (POSITIVE, POWERS),   broadcast(2, ways=3),                                         unmated(2),
         kinks="slope 0 towards the base where the exponent is 0, and towards the exponent where the base is 0"),
     Row("negative",        torch.negative,                   np.negative,       (REAL,),              alone()),
     Row("positive",        torch.positive,                   np.positive,       (REAL,),              alone()),
@@ -310,37 +312,37 @@ CATALOG: dict[str, Row] = {row.op: row for row in (
     Row("where",           _where,                           exact.where,       (REAL,),              broadcast(2, plans.condition),                                unmated(2, plans.condition)),
     Row("astype",          _astype,                          exact.astype,      (REAL,),              alone(plans.fixed("dtype", ["float64", "float32"]))),
 
-    Row("sum",             _over(torch.sum, lenient=True),   np.sum,            (REAL,),              alone(plans.reduced),                                         alone(plans.axis_outside_reduced)),
-    Row("mean",            _over(torch.mean),                exact.mean,        (REAL,),              alone(plans.reduced_full),                                    alone(plans.axis_outside_reduced)),
-    Row("prod",            _over(_prod, lenient=True),       np.prod,           (REAL,),              alone(plans.reduced),                                         alone(plans.axis_outside_reduced)),
-    Row("var",             _over(_spread(torch.var)),        exact.var,         (REAL,),              alone(plans.spread),                                          alone(plans.axis_outside_spread)),
-    Row("std",             _over(_spread(torch.std)),        exact.std,         (REAL,),              alone(plans.spread),                                          alone(plans.axis_outside_spread),
+    Row("sum",             _over(torch.sum, lenient=True),   np.sum,            (REAL,),              alone(plans.reduced, ways=2),                                 alone(plans.axis_outside_reduced)),
+    Row("mean",            _over(torch.mean),                exact.mean,        (REAL,),              alone(plans.reduced_full, ways=2),                            alone(plans.axis_outside_reduced)),
+    Row("prod",            _over(_prod, lenient=True),       np.prod,           (REAL,),              alone(plans.reduced, ways=2),                                 alone(plans.axis_outside_reduced)),
+    Row("var",             _over(_spread(torch.var)),        exact.var,         (REAL,),              alone(plans.spread, ways=2),                                  alone(plans.axis_outside_spread)),
+    Row("std",             _over(_spread(torch.std)),        exact.std,         (REAL,),              alone(plans.spread, ways=2),                                  alone(plans.axis_outside_spread),
         kinks="slope 0 where the spread is 0"),
-    Row("max",             _over(torch.amax, lenient=True),  exact.amax,        (REAL,),              alone(plans.reduced_full),                                    alone(plans.axis_outside_reduced),
+    Row("max",             _over(torch.amax, lenient=True),  exact.amax,        (REAL,),              alone(plans.reduced_full, ways=2),                            alone(plans.axis_outside_reduced),
         kinks="numbers that tie share equally", selects=True),
-    Row("min",             _over(torch.amin, lenient=True),  exact.amin,        (REAL,),              alone(plans.reduced_full),                                    alone(plans.axis_outside_reduced),
+    Row("min",             _over(torch.amin, lenient=True),  exact.amin,        (REAL,),              alone(plans.reduced_full, ways=2),                            alone(plans.axis_outside_reduced),
         kinks="numbers that tie share equally", selects=True),
-    Row("logsumexp",       _over(torch.logsumexp, lenient=True), exact.logsumexp,   (REAL,),              alone(plans.reduced_full),                                    alone(plans.axis_outside_reduced),
+    Row("logsumexp",       _over(torch.logsumexp, lenient=True), exact.logsumexp,   (REAL,),              alone(plans.reduced_full, ways=2),                            alone(plans.axis_outside_reduced),
         logarithmic=True, deviates=_LOGSUMEXP),
     Row("softmax",         _along(torch.softmax),            exact.softmax,     (REAL,),              alone(plans.one_axis),                                        alone(plans.axis_outside)),
     Row("log_softmax",     _along(torch.log_softmax),        exact.log_softmax, (REAL,),              alone(plans.one_axis),                                        alone(plans.axis_outside),
         logarithmic=True),
-    Row("cumsum",          _cumsum,                          np.cumsum,         (REAL,),              alone(plans.axis_or_none),                                    alone(plans.axis_outside)),
+    Row("cumsum",          _cumsum,                          np.cumsum,         (REAL,),              alone(plans.axis_or_none, ways=2),                            alone(plans.axis_outside)),
 
-    Row("reshape",         torch.reshape,                    np.reshape,        (REAL,),              alone(plans.new_shape),                                       alone(plans.wrong_shape)),
-    Row("transpose",       _transpose,                       np.transpose,      (REAL,),              alone(plans.permutation),                                     alone(plans.wrong_permutation)),
+    Row("reshape",         torch.reshape,                    np.reshape,        (REAL,),              alone(plans.new_shape, ways=2),                               alone(plans.wrong_shape)),
+    Row("transpose",       _transpose,                       np.transpose,      (REAL,),              alone(plans.permutation, ways=2),                             alone(plans.wrong_permutation)),
     Row("swapaxes",        _swapaxes,                        np.swapaxes,       (REAL,),              alone(plans.axis_pair),                                       alone(plans.axis_pair_outside)),
-    Row("expand_dims",     _expand_dims,                     np.expand_dims,    (REAL,),              alone(plans.new_axes),                                        alone(plans.axis_outside)),
-    Row("squeeze",         _squeeze,                         np.squeeze,        (REAL,),              alone(plans.ones),                                            alone(plans.not_one)),
+    Row("expand_dims",     _expand_dims,                     np.expand_dims,    (REAL,),              alone(plans.new_axes, ways=2),                                alone(plans.axis_outside)),
+    Row("squeeze",         _squeeze,                         np.squeeze,        (REAL,),              alone(plans.ones, plans.with_ones, ways=2),                                    alone(plans.not_one)),
     Row("broadcast_to",    _broadcast_to,                    np.broadcast_to,   (REAL,),              alone(plans.target_shape),                                    alone(plans.narrow_target)),
     Row("flip",            _flip,                            np.flip,           (REAL,),              alone(plans.axes),                                            alone(plans.axis_outside)),
     Row("concatenate",     _concatenate,                     exact.concatenate, (REAL,),              plans.joined,                                                 plans.misjoined),
     Row("stack",           _stack,                           exact.stack,       (REAL,),              plans.stacked,                                                plans.misstacked),
-    Row("split",           _split,                           exact.split,       (REAL,),              alone(plans.pieces),                                          alone(plans.uneven)),
-    Row("pad",             _pad,                             exact.pad,         (REAL,),              alone(plans.padding),                                         alone(plans.negative_padding)),
+    Row("split",           _split,                           exact.split,       (REAL,),              alone(plans.pieces, ways=2),                                  alone(plans.uneven)),
+    Row("pad",             _pad,                             exact.pad,         (REAL,),              alone(plans.padding, ways=2),                                 alone(plans.negative_padding)),
 
-    Row("getitem",         _getitem,                         exact.getitem,     (REAL,),              alone(plans.index),                                           alone(plans.index_outside)),
-    Row("scatter",         _scatter,                         exact.scatter,     (REAL,),              alone(plans.scattered),                                       alone(plans.scattered_outside)),
+    Row("getitem",         _getitem,                         exact.getitem,     (REAL,),              alone(plans.index, ways=4),                                   alone(plans.index_outside)),
+    Row("scatter",         _scatter,                         exact.scatter,     (REAL,),              alone(plans.scattered, ways=2),                               alone(plans.scattered_outside)),
 
     Row("matmul",          torch.matmul,                     np.matmul,         (REAL,),              plans.matrices,                                               plans.mismatched),
     Row("dot",             _dot,                             np.dot,            (REAL,),              plans.dotted,                                                 plans.mismatched),

@@ -20,7 +20,10 @@ from reference.source import Source, Unsuited, chance, pick
 
 ORDINARY, EDGES, NONFINITE, REFUSED = "ordinary", "edges", "nonfinite", "refused"
 # Of twenty programs so many of each manner. Edges are kinks, ties, poles, the tiny and the large.
-_MANNERS = [ORDINARY] * 14 + [EDGES] * 4 + [NONFINITE, REFUSED]
+_MANNERS = [ORDINARY] * 10 + [EDGES] * 6 + [NONFINITE] * 3 + [REFUSED]
+# What leaves numbers lying in another order, or one number in several places: leaves are copied, and only so does an op
+# meet other layouts than C's.
+_LAYING = ("transpose", "swapaxes", "flip", "broadcast_to")
 _LARGEST = 1e4  # of an ordinary value: beyond, exponentials overflow and differences lose all digits
 _TRIES = 6  # how often a step is drawn anew before the program goes on without it
 
@@ -63,13 +66,17 @@ class _Growing:
         self.source = source
         self.manner = manner
         self.ops = ops
+        self.weighted = [op for op in ops for _ in range(CATALOG[op].plan.ways)]
         self.dtype = pick(source, [np.dtype("float64")] * 7 + [np.dtype("float32")] * 3)
         self.nodes: list[_Node] = []
 
     def around(self, row: Row) -> Program:
-        """One op in mid-program: up to two steps before it, up to two after."""
+        """One op in mid-program: up to two steps before it, up to two after; and up to six times more beside it."""
         for _ in range(pick(self.source, [0, 1, 0, 2])):
             self._grow(self._any_row)
+        laying = [op for op in _LAYING if op in self.ops]
+        if laying and chance(self.source, 15):
+            self._grow(lambda: CATALOG[pick(self.source, laying)])
         if self.manner == REFUSED and row.spoilt is not None:
             return self._refused(row)
         node = self._grow(lambda: row)
@@ -77,7 +84,21 @@ class _Growing:
             raise Unsuited
         for _ in range(pick(self.source, [0, 1, 2, 1])):
             node = self._grow(self._any_row, node) or node
-        return self._finished(node)
+        return self._finished(self._with_more_beside(node, row))
+
+    def _with_more_beside(self, node: _Node, row: Row | None = None) -> _Node:
+        """Up to six steps more on fresh operands, of one op or of any: a program meets many ops, and stays shallow."""
+        for _ in range(pick(self.source, [0, 2, 4, 6]) if "concatenate" in self.ops else 0):
+            same = row is not None and chance(self.source, 35)
+            node = self._beside(node, self._grow((lambda: row) if same else self._any_row, fresh=True))
+        return node
+
+    def _beside(self, node: _Node, other: _Node | None) -> _Node:
+        """Two values as one result, end to end: nothing is computed of both."""
+        if other is None or node.value.size + other.value.size > MOST_NUMBERS:
+            return node
+        value = forward(CATALOG["concatenate"], [node.given, other.given], {"axis": None})
+        return _Node(value, op="concatenate", inputs=(node, other), options={"axis": None})
 
     def expression(self) -> Program:
         """Two to nine steps of any ops, each more likely to go on from what was made last."""
@@ -87,26 +108,26 @@ class _Growing:
         if self.manner == REFUSED:
             row = self._any_row()
             return self._refused(row) if row.spoilt else self._finished(node)
-        return self._finished(node)
+        return self._finished(node and self._with_more_beside(node))
 
     def _any_row(self) -> Row:
-        return CATALOG[pick(self.source, self.ops)]
+        return CATALOG[pick(self.source, self.weighted)]
 
     # Steps.
 
-    def _grow(self, choose: Callable[[], Row], onto: _Node | None = None) -> _Node | None:
-        """Add a step, on a given node if there is one; None where no try came out well."""
+    def _grow(self, choose: Callable[[], Row], onto: _Node | None = None, *, fresh: bool = False) -> _Node | None:
+        """Add a step, on a given node or on a fresh one if that is asked for; None where no try came out well."""
         for _ in range(_TRIES):
             try:
-                return self._step(choose(), onto)
+                return self._step(choose(), onto, fresh=fresh)
             except Unsuited:
                 continue
         return None
 
-    def _step(self, row: Row, onto: _Node | None) -> _Node:
+    def _step(self, row: Row, onto: _Node | None, *, fresh: bool) -> _Node:
         count = len(self.nodes)
         slot = self.source.integer(0, row.plan.slots - 1)
-        base = onto or self._base(row, slot)
+        base = onto or self._base(row, slot, fresh=fresh)
         if base.operand is None and self.manner == ORDINARY and not row.domain(slot).holds(base.value):
             self._only(chance(self.source, 15))
         shapes, options = row.plan.draw(self.source, base.value.shape, slot)
@@ -133,17 +154,19 @@ class _Growing:
             return small
         return small and bool((np.abs(value) <= _LARGEST).all())
 
-    def _base(self, row: Row, slot: int) -> _Node:
+    def _base(self, row: Row, slot: int, *, fresh: bool = False) -> _Node:
         """What a step starts from: something that is there, or a fresh leaf."""
-        if self.nodes and chance(self.source, 65):
+        if self.nodes and not fresh and chance(self.source, 65):
             steps = [n for n in self.nodes if n.operand is None or n.operand.kind == LEAF]
             return pick(self.source, steps[::-1])
-        return self._leaf(any_shape(self.source), row.domain(slot))
+        return self._leaf((row.plan.start or any_shape)(self.source), row.domain(slot))
 
     def _other(self, row: Row, position: int, shape: Shape, base: _Node) -> _Node:
         """Another operand of a step: the same one again, an earlier value of this shape, or a fresh one."""
         manner = pick(self.source, ["leaf"] * 10 + ["constant"] * 4 + ["again"] * 6 + ["number"] * (0 if shape else 12))
         domain = row.domain(position)
+        if domain.as_numbers and chance(self.source, 40):
+            return self._number(domain)
         fitting = [n for n in (base, *self.nodes[::-1]) if n.value.shape == shape and n.value.dtype.kind == "f"]
         if manner == "again" and fitting:
             node = pick(self.source, fitting)
@@ -156,6 +179,12 @@ class _Growing:
     # Operands.
 
     def _leaf(self, shape: Shape, domain: Domain) -> _Node:
+        """A fresh leaf; now and then with the numbers of another, which it must not be taken for."""
+        twins = [n for n in self.nodes if n.operand is not None and n.operand.kind == LEAF and n.value.shape == shape]
+        if twins and chance(self.source, 15):
+            twin = pick(self.source, twins)
+            if self.manner != ORDINARY or domain.holds(twin.value):
+                return self._operand(np.array(twin.value), LEAF)
         other = np.dtype("float32" if self.dtype == np.float64 else "float64")
         dtype = other if chance(self.source, 4) else self.dtype
         return self._operand(self._data(shape, domain, dtype), LEAF)
@@ -192,10 +221,10 @@ class _Growing:
         return np.array(numbers, dtype).reshape(shape)
 
     def _choice(self, domain: Domain) -> float:
-        if self.manner == EDGES and chance(self.source, 40):
+        if self.manner == EDGES and chance(self.source, 50):
             return pick(self.source, domain.edges)
-        if self.manner == NONFINITE and chance(self.source, 25):
-            return pick(self.source, [np.inf, np.nan, -np.inf])
+        if self.manner == NONFINITE and chance(self.source, 50):
+            return pick(self.source, domain.edges if chance(self.source, 40) else [np.inf, np.nan, -np.inf])
         return pick(self.source, domain.numbers)
 
     # The end.
@@ -218,7 +247,7 @@ class _Growing:
             raise Unsuited
         cotangent = self._cotangent(node.value)
         directions: tuple[np.ndarray, ...] = ()
-        if self.manner == ORDINARY and chance(self.source, 25):
+        if self.manner == ORDINARY and chance(self.source, 45):
             leaves = [n for n in _reached(node) if n.operand is not None and n.operand.kind == LEAF]
             directions = tuple(self._data(n.value.shape, REAL, n.value.dtype) for n in leaves)
         return _numbered(node, cotangent, directions)

@@ -23,10 +23,19 @@ Drawn: TypeAlias = Callable[[Source, Shape], Options]
 
 @dataclass(frozen=True)
 class Plan:
-    """How shapes and options are drawn, and in how many slots a value that is already there may stand."""
+    """How shapes and options are drawn, and in how many slots a value that is already there may stand.
+
+    Args:
+        slots: the number of places for an operand that is there already.
+        draw: draws the shapes of all operands and the options, given the shape of one.
+        start: draws the shape of a fresh first operand, where not any shape is as interesting as another.
+        ways: how many times as often it is met as an op without options: there are more ways to meet it.
+    """
 
     slots: int
     draw: Callable[[Source, Shape, int], Planned]
+    start: Callable[[Source], Shape] | None = None
+    ways: int = 1
 
 
 MOST_NUMBERS = 240  # of one value: enough for four axes of different lengths, few enough to read
@@ -36,7 +45,7 @@ MOST_AXES = 5
 def any_shape(source: Source) -> Shape:
     """Rank 0 to 4, square and all different, with lengths 1 and, rarely, 0."""
     rank = pick(source, [0, 1, 2, 2, 3, 3, 2, 1, 3, 4])
-    manner = pick(source, ["different", "square", "any", "ones", "any", "empty" if chance(source, 20) else "any"])
+    manner = pick(source, ["different", "square", "any", "ones", "any", "empty" if chance(source, 35) else "any"])
     if manner == "different":
         return tuple(shuffled(source, [2, 3, 4, 1][:rank]))
     if manner == "square":
@@ -70,12 +79,16 @@ def _bounded(shape: Shape) -> Shape:
     return shape
 
 
-def alone(draw: Drawn = lambda source, shape: {}) -> Plan:  # noqa: ARG005
+def alone(
+    draw: Drawn = lambda source, shape: {},  # noqa: ARG005
+    start: Callable[[Source], Shape] | None = None,
+    ways: int = 1,
+) -> Plan:
     """One operand, any shape that the options can be drawn for."""
-    return Plan(1, lambda source, shape, slot: ([shape], draw(source, shape)))  # noqa: ARG005
+    return Plan(1, lambda source, shape, slot: ([shape], draw(source, shape)), start, ways)  # noqa: ARG005
 
 
-def broadcast(operands: int, draw: Drawn = lambda source, shape: {}) -> Plan:  # noqa: ARG005
+def broadcast(operands: int, draw: Drawn = lambda source, shape: {}, ways: int = 1) -> Plan:  # noqa: ARG005
     """Several operands that broadcast together. The options are drawn for the shape of the result."""
 
     def plan(source: Source, shape: Shape, slot: int) -> Planned:
@@ -86,7 +99,7 @@ def broadcast(operands: int, draw: Drawn = lambda source, shape: {}) -> Plan:  #
         shapes.insert(slot, shapes.pop(0))
         return shapes, draw(source, whole)
 
-    return Plan(operands, plan)
+    return Plan(operands, plan, ways=ways)
 
 
 def unmated(operands: int, draw: Drawn = lambda source, shape: {}) -> Plan:  # noqa: ARG005
@@ -133,7 +146,7 @@ def axis_or_none(source: Source, shape: Shape) -> Options:
 
 def axes(source: Source, shape: Shape) -> Options:
     """None, one axis, or several in any order, `()` among them."""
-    manner = pick(source, ["one", "none", "several", "one"])
+    manner = pick(source, ["one", "none", "several", "one", "several"])
     if manner == "none" or not shape:
         return {"axis": pick(source, [None, ()])} if not shape else {"axis": None}
     return one_axis(source, shape) if manner == "one" else {"axis": _axes(source, len(shape))}
@@ -241,6 +254,14 @@ def ones(source: Source, shape: Shape) -> Options:
         return {"axis": None}
     axes = tuple(a - len(shape) if chance(source, 40) else a for a in shuffled(source, single))
     return {"axis": axes[0] if manner == "one" else axes}
+
+
+def with_ones(source: Source) -> Shape:
+    """A shape with axes of length 1 in it, one or several."""
+    shape = list(any_shape(source)[:3])
+    for _ in range(pick(source, [1, 2, 0, 3])):
+        shape.insert(source.integer(0, len(shape)), 1)
+    return tuple(shape)
 
 
 def not_one(source: Source, shape: Shape) -> Options:
@@ -360,6 +381,8 @@ def index(source: Source, shape: Shape) -> Options:
     """Everything that NumPy allows: numbers, slices of both signs, None, `...`, arrays with repeats, masks."""
     if 0 not in shape and shape and chance(source, 8):
         return {"index": (_mask(source, shape),)}
+    if 0 not in shape and shape and chance(source, 25):
+        return {"index": _kept_apart(source, shape)}
     array_shape = pick(source, [(2,), (3,), (1,), (2, 2), (4,)]) if chance(source, 45) else None
     entries = [_entry(source, n, array_shape) for n in shape]
     start = source.integer(0, len(shape)) if chance(source, 30) else len(shape)
@@ -376,6 +399,23 @@ def index(source: Source, shape: Shape) -> Options:
 def _mask(source: Source, shape: Shape) -> np.ndarray:
     covered = shape[: source.integer(1, len(shape))]
     return np.array([chance(source, 60) for _ in range(math.prod(covered))], bool).reshape(covered)
+
+
+def _kept_apart(source: Source, shape: Shape) -> tuple[Any, ...]:
+    """Arrays, or an array and a number, with a slice or None between them: NumPy puts their axes in front.
+
+    Of one axis alone, an array that names each place once: a permutation, which is seldom its own inverse.
+    """
+    if len(shape) == 1:
+        return (np.array(shuffled(source, range(shape[0])), np.int64),)
+    arrays = [np.array([source.integer(-n, n - 1) for _ in range(2)], np.int64) for n in (shape[0], shape[-1])]
+    entries: list[Any] = [arrays[0], *[slice(None, None, None)] * (len(shape) - 2), arrays[1]]
+    if len(shape) == 2:  # noqa: PLR2004 - nothing stands between them
+        entries.insert(1, None)
+    end = pick(source, [None, 0, -1])
+    if end is not None:
+        entries[end] = source.integer(-shape[end], shape[end] - 1)
+    return tuple(entries)
 
 
 def _entry(source: Source, n: int, array_shape: Shape | None) -> Any:
@@ -447,8 +487,8 @@ def _matrices(source: Source, shape: Shape, slot: int) -> Planned:
         raise Unsuited
     free = pick(source, [2, 3, 4, 1])
     inner = shape[-1] if slot == 0 else shape[-2] if len(shape) > 1 else shape[-1]
-    other: Shape = pick(source, [(inner, free), (inner,), (inner, free)]) if slot == 0 else pick(
-        source, [(free, inner), (inner,), (free, inner)])  # fmt: skip
+    other: Shape = pick(source, [(inner, free), (inner,), (inner, free), (inner, inner)]) if slot == 0 else pick(
+        source, [(free, inner), (inner,), (free, inner), (inner, inner)])  # fmt: skip
     if len(other) > 1:
         other = (*mate(source, shape[:-2]), *other)
     shapes = [shape, other] if slot == 0 else [other, shape]
@@ -474,9 +514,9 @@ def _dotted(source: Source, shape: Shape, slot: int) -> Planned:
         free = pick(source, [2, 3, 1])
         inner = shape[-1] if slot == 0 or len(shape) == 1 else shape[-2]
         if slot == 0:
-            other = pick(source, [(inner, free), (inner,), (2, inner, free)])
+            other = pick(source, [(inner, free), (inner,), (2, inner, free), (inner, inner)])
         else:
-            other = pick(source, [(free, inner), (inner,), (2, free, inner)])
+            other = pick(source, [(free, inner), (inner,), (2, free, inner), (inner, inner)])
     shapes = [shape, other] if slot == 0 else [other, shape]
     a, b = shapes
     if math.prod(a) * math.prod(b) > MOST_NUMBERS * 4 or len(a) + len(b) > MOST_AXES + 1:
@@ -497,7 +537,7 @@ def fixed(name: str, values: Sequence[Any]) -> Drawn:
     return lambda source, shape: {name: pick(source, values)}  # noqa: ARG005
 
 
-joined, misjoined = Plan(3, _joined), Plan(1, _misjoined)
+joined, misjoined = Plan(3, _joined, ways=2), Plan(1, _misjoined)
 stacked, misstacked = Plan(3, _stacked), Plan(1, _misstacked)
-matrices, mismatched = Plan(2, _matrices), Plan(2, _mismatched)
-dotted, outers = Plan(2, _dotted), Plan(2, _outers)
+matrices, mismatched = Plan(2, _matrices, ways=3), Plan(2, _mismatched)
+dotted, outers = Plan(2, _dotted, ways=2), Plan(2, _outers)

@@ -59,7 +59,7 @@ multiply      = Rule(np.multiply,  lambda g, y, a, b: g * b,
                                    lambda g, y, a, b: g * a,                            operator="mul",     symbol="*")
 divide        = Rule(np.divide,    lambda g, y, a, b: g / b,
                                    lambda g, y, a, b: -g * (y / b),                     operator="truediv", symbol="/")
-power         = Rule(_power,       lambda g, y, a, b: np.where(np.equal(b, 0), 0.0, g * (b * a ** (b - 1))),
+power         = Rule(_power,       lambda g, y, a, b: np.where(np.equal(b, 0), 0.0, g * (b * _power(a, b - 1))),
                                    lambda g, y, a, b: g * np.where(np.equal(a, 0) & (b >= 0), 0.0, y * np.log(a)),
                                    numpy=(np.power, np.float_power),                    operator="pow",     symbol="**")
 negative      = Rule(np.negative,  lambda g, y, x: -g,                                  operator="neg",     symbol="neg")

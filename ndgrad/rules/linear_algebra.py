@@ -29,6 +29,11 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
     return a.mT @ g
 
 
+def _dot(a: Any, b: Any) -> Any:
+    """NumPy's, but for numbers without axes: there its BLAS makes 0 of 0 times infinity."""
+    return a * b if a.ndim == 0 or b.ndim == 0 else np.dot(a, b)
+
+
 def _contracted(b: Any) -> Any:
     """An operand of `dot` as a matrix: its last axis but one, which is summed over, against all the others."""
     return b.transpose([b.ndim - 2, *range(b.ndim - 2), b.ndim - 1]).reshape(b.shape[-2], _columns(b))
@@ -63,7 +68,7 @@ def _dot_right(g: Any, y: Any, a: Any, b: Any) -> Any:
 # fmt: off
 #        forward            pullback to each operand: (g, y, a, b)
 matmul = Rule(np.matmul,    _matmul_left,  _matmul_right,  operator="matmul", symbol="@")
-dot    = Rule(np.dot,       _dot_left,     _dot_right)
+dot    = Rule(_dot,         _dot_left,     _dot_right,     numpy=(np.dot,))
 outer  = Rule(np.outer,     lambda g, y, a, b: (g @ b.reshape(-1)).reshape(a.shape),
                             lambda g, y, a, b: (a.reshape(-1) @ g).reshape(b.shape))
 # fmt: on

@@ -129,8 +129,12 @@ def test_the_pass_back_does_not_warn(name: str) -> None:
 @pytest.mark.parametrize("exponent", [-2, -1, 0, 0.0, 1, 1.5, 2, 2.0, 3])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_power_of_a_number(beside: Beside, exponent: float, dtype: type) -> None:
-    """Number exponents, whole or not, at bases of 0, of both signs and infinite."""
-    beside(lambda x: x**exponent, lambda x: x**exponent, POINTS.astype(dtype))
+    """Number exponents, whole or not, at bases of 0, of both signs and infinite.
+
+    For a number, PyTorch takes the root for the slope of the power 1.5, which is NaN at -inf; for a tensor it does not.
+    """
+    points = POINTS[POINTS != -np.inf] if exponent == 1.5 else POINTS
+    beside(lambda x: x**exponent, lambda x: x**exponent, points.astype(dtype))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -311,3 +315,11 @@ def test_what_does_not_broadcast_is_an_error(operation: Callable[..., Any]) -> N
     """NumPy's own: it names both shapes."""
     with pytest.raises(ValueError, match=r"\(2,\) \(3,\)"):
         operation(Value([1.0, 2.0]), Value([1.0, 2.0, 3.0]))
+
+
+def test_powers_of_minus_infinity_have_slopes() -> None:
+    """The slope of x to the power 1.5 is that of 1.5 times its root, which is infinite at -inf, as IEEE's power says."""
+    x = Value([-np.inf])
+    with np.errstate(all="ignore"):
+        (x**1.5).backward()
+    assert x.grad.tolist() == [np.inf]

@@ -152,3 +152,9 @@ def test_what_does_not_fit_is_refused(product: Callable[..., Any], a: Shape, b: 
     with pytest.raises(ValueError, match=r"matmul|shapes"):
         product(Value(np.ones(a)), Value(np.ones(b)))
 # fmt: on
+
+
+def test_dot_multiplies_by_a_number_as_multiply_does() -> None:
+    """0 times infinity is NaN, where BLAS, which NumPy's dot asks, leaves out a multiplication by 0."""
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(ndgrad.dot(np.array(0.0), np.array([np.inf, 1.0]))[0])

@@ -163,11 +163,11 @@ def test_a_refusal_that_nobody_meant_is_no_agreement() -> None:
     assert (verdict.result, verdict.numbers) == (Result.INCONCLUSIVE, 0)
 
 
-def test_a_zero_gradient_may_be_missing() -> None:
-    """An operand whose gradient is zero everywhere may be left without one, as PyTorch itself does."""
+def test_a_zero_gradient_is_a_gradient() -> None:
+    """An operand that the result depends on has a gradient, of zeros where PyTorch's is; it must not be missing."""
     program = parse("x=f8([1.0]); y=f8([2.0]); a=where(x,y,condition=b1([False])); back(a,f8([3.0]))")
-    gone = judge(program, Spoilt(lambda o: replace(o, gradients=(None, o.gradients[1]))), TorchEngine())
-    assert gone.result is Result.AGREES
+    (finding,) = found(program, lambda o: replace(o, gradients=(None, o.gradients[1]), twice=(None, o.twice[1])))
+    assert (finding.kind, finding.part) == (Kind.MISSING, "grad[x]")
 
 
 def test_a_kink_that_rounding_decided_is_no_fault() -> None:

@@ -1,0 +1,132 @@
+"""The hunt: the ordinary checks are run against each planted fault, and must catch it.
+
+The cases of a seed stand in one order, drawn in rounds: each op once, and some expressions, sessions, training tasks and
+network checks, shuffled. The order knows no fault, and the cases know none: they are those that `verify` is made of. How
+many of them it takes until one fails is how well the harness detects a fault.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reference.campaign import EXPRESSIONS
+from reference.catalog import CATALOG
+from reference.engines import NdgradEngine, Noise, Outcome, TorchEngine
+from reference.faults import Fault
+from reference.generator import draw_program
+from reference.program import Program
+from reference.source import Seeded, Unsuited, shuffled
+from reference.verdict import judge
+
+# How often a kind of case comes in a round, beside each op once: about as in the profiles of a campaign.
+EXPRESSIONS_A_ROUND = 7
+ROUNDS = {"quick": 30, "standard": 130, "deep": 3_000}
+
+Case = Callable[[], str]  # runs a case beside the reference, and says what is wrong; nothing if nothing is
+
+
+@dataclass(frozen=True)
+class Catch:
+    """What came of the hunt for one fault.
+
+    Args:
+        fault: its name.
+        seed: of the cases.
+        check: the check that caught it: an op's programs, expressions, sessions ...; empty if none did.
+        says: what is wrong, in the words of that check.
+        cases: how many cases it took, the last included.
+        seconds: how long.
+    """
+
+    fault: str
+    seed: int
+    check: str
+    says: str
+    cases: int
+    seconds: float
+
+
+class Cases:
+    """The cases of a seed, in their order. What the reference says to a program is worked out once.
+
+    Args:
+        seed: what they are drawn from.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._drawn: list[tuple[str, Case]] = []
+        self._rounds = 0
+        self._engine = NdgradEngine()
+        self._reference = _Remembering()
+
+    def up_to(self, rounds: int) -> Iterator[tuple[str, Case]]:
+        """Give each check's name and case, round after round."""
+        for number in range(rounds):
+            if number >= self._rounds:
+                self._draw_round(number)
+            yield from self._drawn[number * self._length : (number + 1) * self._length]
+
+    @property
+    def _length(self) -> int:
+        return len(self._drawn) // self._rounds
+
+    def _draw_round(self, number: int) -> None:
+        checks = [*CATALOG, *[EXPRESSIONS] * EXPRESSIONS_A_ROUND]
+        for check in shuffled(Seeded(self._seed, "round", number), checks):
+            self._drawn.append((check, self._case(check, len(self._drawn))))
+        self._rounds += 1
+
+    def _case(self, check: str, number: int) -> Case:
+        try:
+            source = Seeded(self._seed, check, number)
+            program = draw_program(source, None if check == EXPRESSIONS else check)
+        except Unsuited:
+            return lambda: ""
+        self._reference.remember(program)
+        return lambda: self._judged(program)
+
+    def _judged(self, program: Program) -> str:
+        verdict = judge(program, self._engine, self._reference)
+        return f"{verdict.findings[0].kind} {verdict.findings[0].part}" if verdict.result.blames else ""
+
+
+class _Remembering(TorchEngine):
+    """PyTorch, which remembers what it said to the programs of the hunt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[int, Outcome] = {}
+
+    def remember(self, program: Program) -> None:
+        """Run a program, and give that outcome from now on. Whoever asks must keep the program."""
+        self._said[id(program)] = super().run(program)
+
+    def run(
+        self,
+        program: Program,
+        noise: Noise | None = None,
+        wide: bool | None = None,  # noqa: FBT001 - as in PyTorch's engine
+        path: Sequence[Any] | None = None,
+        *,
+        inner: bool = False,
+    ) -> Outcome:
+        """Run a program, unless it is remembered as it stands."""
+        if noise is not None or wide is not None or path is not None or inner:
+            return super().run(program, noise, wide, path, inner=inner)
+        return self._said.get(id(program)) or super().run(program)
+
+
+def hunt(fault: Fault, cases: Cases, seed: int, rounds: int) -> Catch:
+    """Plant a fault, and run cases until one fails."""
+    start = time.perf_counter()
+    number = 0
+    with fault.plant():
+        for number, (check, case) in enumerate(cases.up_to(rounds), 1):
+            says = case()
+            if says:
+                return Catch(fault.name, seed, check, says, number, time.perf_counter() - start)
+    return Catch(fault.name, seed, "", "", number, time.perf_counter() - start)
