@@ -86,7 +86,7 @@ def _opened(value: Value) -> tuple[Value, tuple[Value, ...], Iterator[Value]]:
 
 # The graph in DOT. Colours only repeat what corners, outlines and words say.
 
-_GRAPH = {
+GRAPH = {
     "nodesep": "0.15",
     "ranksep": "0.3",
     # Bounds to the search for a better layout. Where they bind, at hundreds of long edges, they save three
@@ -94,11 +94,11 @@ _GRAPH = {
     "nslimit": "2",
     "nslimit1": "2",
 }
-_NODES = {"fontname": "Helvetica,Arial,sans-serif", "fontsize": "10", "height": "0.3", "margin": "0.08,0.04"}
-_EDGES = {"arrowsize": "0.6", "color": "#555555"}
+NODES = {"fontname": "Helvetica,Arial,sans-serif", "fontsize": "10", "height": "0.3", "margin": "0.08,0.04"}
+EDGES = {"arrowsize": "0.6", "color": "#555555"}
 
-_LEAF = {"shape": "record", "style": "filled", "fillcolor": "#dcebfa", "penwidth": "1.5"}
-_CONSTANT = {"shape": "record", "style": "filled,dashed", "fillcolor": "#f0f0f0"}
+LEAF = {"shape": "record", "style": "filled", "fillcolor": "#dcebfa", "penwidth": "1.5"}
+CONSTANT = {"shape": "record", "style": "filled,dashed", "fillcolor": "#f0f0f0"}
 _RESULT = {"shape": "Mrecord"}  # rounded corners
 _OP = {
     "shape": "ellipse",
@@ -131,9 +131,9 @@ def draw_dot(root: Value, format: str = "svg", rankdir: str = "LR") -> Picture: 
     """
     picture = Picture(
         format=_checked("format", format, FORMATS),
-        graph_attr={"rankdir": _checked("rankdir", rankdir, RANKDIRS), **_GRAPH},
-        node_attr=_NODES,
-        edge_attr=_EDGES,
+        graph_attr={"rankdir": _checked("rankdir", rankdir, RANKDIRS), **GRAPH},
+        node_attr=NODES,
+        edge_attr=EDGES,
     )
     picture.body.extend(_statements(root, rankdir))
     return picture
@@ -150,23 +150,25 @@ def _statements(root: Value, rankdir: str) -> Iterator[str]:
     number = {id(value): i for i, value in enumerate(nodes)}
     for i, value in enumerate(nodes):
         op = value._op  # noqa: SLF001 - a graph is read by it
-        yield _statement(f"value{i}", {"label": _record(value, rankdir), **_look(value, op)})
+        yield statement(f"value{i}", {"label": _record(value, rankdir), **_look(value, op)})
         if op:
-            yield _statement(f"op{i}", {"label": _text(op), **_OP})
+            yield statement(f"op{i}", {"label": _text(op), **_OP})
             yield f"\top{i} -> value{i}\n"
     for operand, result in edges:
         yield f"\tvalue{number[id(operand)]} -> op{number[id(result)]}\n"
 
 
-def _statement(name: str, attributes: Mapping[str, str]) -> str:
-    listed = " ".join(f'{attribute}="{text}"' for attribute, text in attributes.items())
+def statement(name: str, attributes: Mapping[str, str]) -> str:
+    """Write a node in DOT. Text in `<` and `>` is a label in Graphviz's HTML, as in the graphviz package."""
+    quoted = {attribute: text if text.startswith("<") else f'"{text}"' for attribute, text in attributes.items()}
+    listed = " ".join(f"{attribute}={text}" for attribute, text in quoted.items())
     return f"\t{name} [{listed}]\n"
 
 
 def _look(value: Value, op: str) -> Mapping[str, str]:
     if op:
         return _RESULT
-    return _LEAF if value.requires_grad else _CONSTANT
+    return LEAF if value.requires_grad else CONSTANT
 
 
 def _record(value: Value, rankdir: str) -> str:
@@ -211,7 +213,7 @@ _short = "{:.4g}".format
 
 # Characters that Graphviz takes for its own become entities, for it reads those after it has looked for the
 # others; the backslash two, for it looks for escapes once more. What cannot be shown or stand in XML, a sign.
-_SIGNS: dict[int, str] = {
+SIGNS: dict[int, str] = {
     **{code: chr(0x2400 + code) for code in range(0x20)},  # ␀ for NUL, and so on
     **dict.fromkeys([*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF], "\N{REPLACEMENT CHARACTER}"),
     **{ord(character): f"&#{ord(character)};" for character in '&<>{}|"'},
@@ -227,7 +229,7 @@ _SPACE = re.compile(r"^ | (?= |$)|^(?=\\n)")
 
 def _text(text: str) -> str:
     """Any text, written so that a label shows it and nothing else. Lines stay lines."""
-    return _SPACE.sub("&#32;", text.replace("\r\n", "\n").translate(_SIGNS))
+    return _SPACE.sub("&#32;", text.replace("\r\n", "\n").translate(SIGNS))
 
 
 # The picture.
@@ -242,7 +244,7 @@ class _Source:
     def __init__(self, *, format: str, graph_attr: Any, node_attr: Any, edge_attr: Any) -> None:  # noqa: A002 - as there
         self.format = format
         defaults = {"graph": graph_attr, "node": node_attr, "edge": edge_attr}
-        self.body = [_statement(kind, attributes) for kind, attributes in defaults.items()]
+        self.body = [statement(kind, attributes) for kind, attributes in defaults.items()]
 
     @property
     def source(self) -> str:

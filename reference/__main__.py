@@ -13,9 +13,15 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ndgrad.graph import Picture
+    from reference.program import Program
 
 AGREES, DISAGREES, USAGE, ENVIRONMENT, NOTHING = 0, 1, 2, 3, 5
 PROFILES = ("quick", "standard", "deep")
+PICTURES = (".svg", ".png", ".pdf", ".dot")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,8 +59,18 @@ def _parser() -> argparse.ArgumentParser:
     verify.set_defaults(run=_verify)
     repro = commands.add_parser("repro", help="run one program again, from the line that a failure prints")
     repro.add_argument("program", help="the line")
+    manner = repro.add_mutually_exclusive_group()
+    manner.add_argument("--python", action="store_true", help="print it as a script for both sides instead")
+    manner.add_argument("--picture", type=_picture, metavar="FILE", help=f"draw it, too: {', '.join(PICTURES)}")
     repro.set_defaults(run=_repro)
     return parser
+
+
+def _picture(name: str) -> Path:
+    path = Path(name)
+    if path.suffix not in PICTURES:
+        raise argparse.ArgumentTypeError(f"{name!r} must end in one of {', '.join(PICTURES)}")
+    return path
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -119,31 +135,62 @@ def _writable(path: Path) -> bool:
 
 
 def _repro(options: argparse.Namespace) -> int:
-    from reference.campaign import Campaign
-    from reference.engines import NdgradEngine, TorchEngine
+    from reference.engines import TorchEngine
     from reference.program import NotAProgram, parse
-    from reference.report import text
-    from reference.verdict import judge
 
-    engine, reference = NdgradEngine(), TorchEngine()
     try:
         program = parse(options.program)
     except NotAProgram as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
-    if _ops(",".join(step.op for step in program.steps), reference.ops) is None:
+    if _ops(",".join(step.op for step in program.steps), TorchEngine().ops) is None:
         return USAGE
+    if options.python:
+        from reference.report.script import script
+
+        print(script(program), end="")
+        return AGREES
+    return _again(program, options.picture)
+
+
+def _again(program: Program, path: Path | None) -> int:
+    """Run a program again, say what came of it, and draw it to a file if there is one."""
+    from reference.campaign import Campaign
+    from reference.engines import NdgradEngine, TorchEngine
+    from reference.report import text
+    from reference.report.picture import draw
+    from reference.verdict import judge
+
+    engine, reference = NdgradEngine(), TorchEngine()
     verdict = judge(program, engine, reference)
-    if verdict.result.blames:
-        print(
-            text.failure(Campaign(engine, reference).explained(program), engine.name, reference.name)
-        )
-        return DISAGREES
-    if not verdict.numbers and not verdict.refused:
+    failure = Campaign(engine, reference).explained(program) if verdict.result.blames else None
+    if failure:
+        print(text.failure(failure, engine.name, reference.name))
+    elif verdict.numbers or verdict.refused:
+        print(f"{engine.name} and {reference.name}: {verdict.result} ({verdict.numbers:,} numbers)")
+    else:
         print("nothing was compared")
-        return NOTHING
-    print(f"{engine.name} and {reference.name}: {verdict.result} ({verdict.numbers:,} numbers)")
-    return AGREES
+    origin = failure.origin if failure else None
+    if path and not _drawn(draw(program, engine, reference, verdict.result, origin), path):
+        return USAGE
+    if failure:
+        return DISAGREES
+    return AGREES if verdict.numbers or verdict.refused else NOTHING
+
+
+def _drawn(picture: Picture, path: Path) -> bool:
+    """Whether a picture, or its source where nothing draws it, could be written."""
+    from reference.report.picture import write
+
+    try:
+        written, hint = write(picture, path)
+    except OSError as error:
+        print(f"error: cannot write {path}: {error.strerror}", file=sys.stderr)
+        return False
+    print(f"  picture: {written}")
+    if hint:
+        print(hint, file=sys.stderr)
+    return True
 
 
 if __name__ == "__main__":

@@ -236,6 +236,7 @@ return found | {{f"second-order grad[{{name}}]": g for name, g in zip(names, sec
         """The row's mirror, called."""
         mirror = rows(catalog, Row.__name__)[step.op][0]
         self.needs.add(mirror, catalog)
+        mirror = f"({mirror})" if mirror.startswith("lambda") else mirror
         dtypes = [self.dtypes[i] for i in step.inputs]
         wide = promoted([np.empty(0, dtype) for dtype in dtypes if dtype is not None])
         operands = [_cast(self.names[i], dtype, wide) for i, dtype in zip(step.inputs, dtypes, strict=True)]

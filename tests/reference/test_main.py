@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -82,6 +83,8 @@ def test_a_fault_ends_in_disagreement(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "ndgrad 0.1.0 and PyTorch" in capsys.readouterr().out
 
 
+AGREES = "x=f8([0.5,-1.0]); a=tanh(x); back(a,f8([1.0,3.0]))"
+
 # fmt: off
 WRONG_USE = [
     (["verify", "--ops", "tahn"],             "there is no op 'tahn'; did you mean tan or tanh"),
@@ -92,6 +95,10 @@ WRONG_USE = [
     (["repro", "x=f8(1.0)"],                  "the program has no step"),
     (["repro", "x=f8(1.0); a=sinn(x); back(a,f8(1.0))"], "there is no op 'sinn'; did you mean sin"),
     (["repro", "import os"],                  "expected name=op(...)"),
+    (["repro", AGREES, "--picture", "x.doc"], "'x.doc' must end in one of .svg, .png, .pdf, .dot"),
+    (["repro", AGREES, "--picture", "/dev/null/x.svg"],  "cannot write /dev/null/x.svg"),
+    (["repro", AGREES, "--picture", "x.svg", "--python"], "not allowed with argument --picture"),
+    (["repro", "x=f8(1.0)", "--python"],      "the program has no step"),
     ([],                                      "the following arguments are required: command"),
 ]
 # fmt: on
@@ -108,6 +115,40 @@ def test_wrong_use_says_what_is_wrong(arguments: list[str], words: str, capsys: 
         status = int(leaving.code or 0)
     assert status == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_program_as_a_script() -> None:
+    """Nothing but the script is printed, which runs by itself; where a fault is planted it shows."""
+    script = run("repro", AGREES, "--python").stdout
+    printed = [
+        subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for source in (script, FAULT + script)
+    ]
+    assert printed[0].endswith("difference\nvalue = 0.0\ngrad[x] = 0.0\n")
+    assert re.search(r"difference\nvalue = 0\.0\ngrad\[x\] = 1\.2\d+\n$", printed[1])
+
+
+def test_a_picture_of_a_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is drawn beside the verdict, whose status stays; and names the step at fault."""
+    right, wrong = tmp_path / "made" / "right.svg", tmp_path / "wrong.dot"
+    assert command_line.main(["repro", AGREES, "--picture", str(right)]) == 0
+    assert capsys.readouterr().out.endswith(f": agrees (4 numbers)\n  picture: {right}\n")
+    assert "first wrong" not in right.read_text()
+    done = run("repro", AGREES, "--picture", str(wrong), code=FAULT)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("tanh: grad[x]")
+    assert "<B>first&#160;wrong&#160;here:" in wrong.read_text()
+
+
+def test_a_picture_that_nothing_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Without Graphviz the source is written instead, and standard error says what to install; the verdict stays."""
+    monkeypatch.setattr("ndgrad.graph._PYGRAPHVIZ", None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert command_line.main(["repro", AGREES, "--picture", str(tmp_path / "picture.svg")]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.endswith(f"  picture: {tmp_path / 'picture.dot'}\n")
+    assert 'pip install "ndgrad[viz]"' in printed.err
+    assert [path.name for path in tmp_path.iterdir()] == ["picture.dot"]
 
 
 def test_an_environment_without_torch_is_told() -> None:
@@ -178,6 +219,9 @@ def test_a_new_op_is_one_row_in_each_table(tmp_path: Path) -> None:
     done = run("verify", "--ops", "reciprocal,add", "--profile", "quick", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "\nreciprocal " in done.stdout
+    script = run("repro", "x=f8(2.0); a=reciprocal(x); back(a,f8(1.0))", "--python", cwd=tmp_path).stdout
+    assert "a = ndgrad.reciprocal(x)" in script
+    assert "a = torch.reciprocal(x)" in script
     wrong = run(
         "verify", "--ops", "reciprocal", "--profile", "quick", cwd=tmp_path,
         code="from ndgrad.rules import RULES; RULES['reciprocal'].pullbacks = (lambda g, y, x: g,)",

@@ -58,9 +58,7 @@ def shadowing(x: int) -> int:
 
 
 def test_constants_come_too() -> None:
-    """With the numbers that they have, and the comments that say why."""
-    excerpts = Excerpts()
-    excerpts.add("allowed_ulps", rounding)
+    """With the numbers that they have."""
     _, names = cut("allowed_ulps", rounding)
     assert (names["AT_ONCE"], names["MARGIN"]) == (rounding.AT_ONCE, rounding.MARGIN)
     assert names["allowed_ulps"](np.float64(1), 1.0, single=False) == rounding.allowed_ulps(

@@ -265,6 +265,13 @@ def test_nothing_of_this_package_is_imported(op: str) -> None:
         }
 
 
+def test_a_mirror_may_be_a_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row whose mirror is written as one is called as one."""
+    monkeypatch.setattr("reference.report.script.rows", lambda *_: {"tanh": ["lambda x: _getitem(x, index=0).tanh()"]})
+    assert "a = (lambda x: _getitem(x, index=0).tanh())(x)" in script(TANH)
+    assert "def _getitem(" in script(TANH)
+
+
 def test_any_name_will_do() -> None:
     """Operands may be called as what a script uses, or as nothing that Python has; they are told by their own names."""
     names = ["np", "torch", "ndgrad", "Value", "print", "cotangent", "_over", "μ", "x_", "x"]

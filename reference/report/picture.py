@@ -1,0 +1,246 @@
+"""A picture of a program: its operands and steps, each with its value, and its gradient in both engines side by side.
+
+It knows what both sides made of a program, and where that first goes wrong. How to draw, `ndgrad.graph` knows.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ndgrad import graph
+from ndgrad.graph import Picture, statement
+from reference.engines import Engine, Outcome, TorchEngine
+from reference.program import LEAF, NUMBER, Program, text
+from reference.verdict import AT_ONCE, Result, ulps
+from reference.verdict.distance import worst_place
+from reference.verdict.localise import Origin
+from reference.verdict.rounding import is_single
+
+
+def write(picture: Picture, path: Path) -> tuple[Path, str]:
+    """Write a picture, or its source where nothing here draws it.
+
+    Args:
+        picture: what to write.
+        path: to which file. Its suffix names the format; `.dot` that of the source.
+
+    Returns:
+        The file that was written, that with the suffix `.dot` in place of a picture; and how to get one, if it is none.
+    """
+    source, hint = picture.source.encode(), ""
+    try:
+        drawn = source if path.suffix == ".dot" else picture.pipe(path.suffix[1:])
+    except RuntimeError as error:
+        path, drawn, hint = path.with_suffix(".dot"), source, str(error)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(drawn)
+    return path, hint
+
+
+def draw(
+    program: Program, engine: Engine, reference: TorchEngine, result: Result, origin: Origin | None = None
+) -> Picture:
+    """Draw a program and what both sides make of it.
+
+    Args:
+        program: what to draw.
+        engine: whose numbers stand on the left; one that shows the gradients of steps.
+        reference: whose stand on the right.
+        result: what the program came to.
+        origin: where it first goes wrong, if it does.
+    """
+    inner = reference.run(replace(program, directions=()), inner=True).inner
+    boxes = _boxes(program, engine.run(program), replace(reference.run(program), inner=inner))
+    sides = [name.partition(" ")[0] for name in (engine.name, reference.name)]
+    first = len(program.operands)
+    wrong = None if origin is None or origin.step is None else first + origin.step
+    says = "" if origin is None else origin.says
+    caption = [f"{engine.name} beside {reference.name}: {result}", *[says] * (wrong is None)]
+    picture = Picture(format="svg", graph_attr=graph.GRAPH, node_attr=graph.NODES, edge_attr=graph.EDGES)
+    picture.body.append(_caption(caption, marked=any(row.off for box in boxes for row in box)))
+    for i, (title, look) in enumerate(_heads(program)):
+        note, border = (f"first wrong here: {says}", _WRONG) if i == wrong else ("", {})
+        label = f"<{_table(title, note, sides, boxes[i])}>"
+        picture.body.append(statement(f"value{i}", {"label": label, **look, **border}))
+    for i, step in enumerate(program.steps, first):
+        picture.body.extend(f"\tvalue{j} -> value{i}\n" for j in step.inputs)
+    return picture
+
+
+# What there is to show.
+
+
+class _Row(NamedTuple):
+    """What a box tells of one thing.
+
+    Args:
+        what: of what.
+        mine: the engine's: an array, words, or nothing.
+        theirs: the reference's.
+        apart: where the two are not alike; without axes where there are no numbers to compare.
+        single: whether distances are counted in single precision.
+    """
+
+    what: str
+    mine: Any
+    theirs: Any
+    apart: np.ndarray
+    single: bool
+
+    @property
+    def off(self) -> bool:
+        """Whether anything is set off."""
+        return bool(self.apart.any())
+
+    @property
+    def shared(self) -> bool:
+        """Whether it is told once for both sides: a value that both agree on."""
+        return self.what == "value" and not self.off and isinstance(self.mine, np.ndarray)
+
+
+def _boxes(program: Program, got: Outcome, wanted: Outcome) -> list[list[_Row]]:
+    """For each value of a program, what its box tells: as far as either side has something to tell."""
+    single = is_single([*(operand.data for operand in program.operands), *wanted.values])
+    mine, theirs = _found(program, got), _found(program, wanted)
+    boxes: list[list[_Row]] = [[] for _ in program.names]
+    for what in mine:
+        for i in mine[what].keys() | theirs[what].keys():
+            sides = mine[what].get(i), theirs[what].get(i)
+            boxes[i].append(_Row(what, *sides, _apart(*sides, single=single), single))
+    return boxes
+
+
+def _found(program: Program, outcome: Outcome) -> Mapping[str, dict[int, Any]]:
+    """What an engine found, by the index of the value that it belongs to; where it did not go on, what it said."""
+    first = len(program.operands)
+    leaves = [i for i, operand in enumerate(program.operands) if operand.kind == LEAF]
+    values = [*(operand.data for operand in program.operands), *outcome.values]
+    found = {
+        "value": dict(enumerate(values)),
+        "gradient": dict([*zip(leaves, outcome.gradients, strict=False), *enumerate(outcome.inner, first)]),
+        "second order": dict(zip(leaves, outcome.second, strict=False)),
+    }
+    found = {what: {i: x for i, x in of.items() if x is not None} for what, of in found.items()}
+    if outcome.error is not None:
+        stopped = "value" if len(values) <= program.result else "gradient"
+        found[stopped][min(len(values), program.result)] = f"{type(outcome.error).__name__}: {outcome.error}"
+    return found
+
+
+def _apart(mine: Any, theirs: Any, *, single: bool) -> np.ndarray:
+    """Where two arrays are not alike, where they have one shape and dtype; of all else, whether."""
+    if isinstance(mine, str) or isinstance(theirs, str):
+        return np.array(type(mine) is not type(theirs))
+    mine, theirs = (np.zeros_like(b) if a is None else a for a, b in ((mine, theirs), (theirs, mine)))
+    if not isinstance(mine, np.ndarray) or (mine.shape, mine.dtype) != (theirs.shape, theirs.dtype):
+        return np.array(True)  # noqa: FBT003 - that is what the array holds
+    return ulps(mine, theirs, single=single) > AT_ONCE if mine.dtype.kind == "f" else mine != theirs
+
+
+def _heads(program: Program) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The title and the look of each value's box."""
+    names = program.names
+    for operand in program.operands:
+        kind = "a Python number" if operand.kind == NUMBER else f"{operand.data.dtype} {operand.data.shape}"
+        yield f"{operand.name}: {kind}", _LEAF if operand.kind == LEAF else _CONSTANT
+    for name, step in zip(names[len(program.operands) :], program.steps, strict=True):
+        options = (f"{option}={text(value)}" for option, value in step.options.items())
+        yield f"{name} = {step.op}({', '.join([*(names[i] for i in step.inputs), *options])})", _STEP
+
+
+# How it is shown, in Graphviz's HTML. Colours only repeat what outlines, signs and words say.
+
+_LEAF = {**graph.LEAF, "shape": "box"}
+_CONSTANT = {**graph.CONSTANT, "shape": "box"}
+_STEP = {"shape": "box", "style": "rounded,filled", "fillcolor": "white"}
+_WRONG = {"penwidth": "4", "color": "#b00020"}
+_CAPTION = {"labelloc": "t", "fontname": graph.NODES["fontname"], "fontsize": "12"}
+_OFF = "#ffd7cf"
+
+_MARKED = f"≠ marks what is more than {AT_ONCE:.0f} units in the last place (ULP) apart"
+_LINE, _LINES = 48, 3  # characters in a line of words, and lines
+_FEW = 8  # so many numbers are all shown, in the rows of their matrix
+_FIRST = 3  # so many of more
+
+# A backslash stands by itself, for Graphviz takes it and an N for the name of the box, however they are written.
+_SIGNS = {**graph.SIGNS, ord("\\"): "<FONT>&#92;</FONT>", ord("\n"): "<BR/>", ord(" "): "&#160;"}
+
+
+def _html(*lines: str) -> str:
+    """Any text, written so that a label shows it and nothing else."""
+    return "\n".join(lines).translate(_SIGNS)
+
+
+def _words(words: str) -> str:
+    """A text, or its beginning, in lines of a box."""
+    return _html(*textwrap.wrap(words, _LINE, max_lines=_LINES, placeholder=" …"))
+
+
+def _caption(lines: Sequence[str], *, marked: bool) -> str:
+    """What stands above the picture: lines, and what its marks mean."""
+    shown = [*filter(None, lines), *[_MARKED] * marked]
+    return statement("graph", {"label": f"<{_html(*shown)}>", **_CAPTION})
+
+
+def _table(title: str, note: str, sides: Sequence[str], rows: Sequence[_Row]) -> str:
+    """A box: its title, a note, what is the same on both sides, and below their names what each has."""
+    lines = [_line([f"<B>{_words(title)}</B>"])]
+    if note:
+        lines.append(_line([f'<FONT COLOR="{_WRONG["color"]}"><B>{_words(note)}</B></FONT>']))
+    lines += [_line([row.what, _shown(row.mine, row.apart)]) for row in rows if row.shared]
+    if not all(row.shared for row in rows):
+        lines.append(_line(["", *map(_html, sides)]))
+    lines += [line for row in rows if not row.shared for line in _told(row)]
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4">{"".join(lines)}</TABLE>'
+
+
+def _line(cells: Sequence[str], *, off: bool = False) -> str:
+    """A line of a table, of three columns; the last cell has what is left of them. What is set off is filled."""
+    fill = f' BGCOLOR="{_OFF}"' if off else ""
+    looks = ["", *[fill] * (len(cells) - 2), f'{fill} COLSPAN="{4 - len(cells)}"'][-len(cells) :]
+    made = (f'<TD ALIGN="LEFT" BALIGN="LEFT"{look}>{cell}</TD>' for look, cell in zip(looks, cells, strict=True))
+    return f"<TR>{''.join(made)}</TR>"
+
+
+def _told(row: _Row) -> Iterator[str]:
+    """The lines of a row: what each side has, and if that is set off, the worst of it."""
+    yield _line([row.what, *(_shown(side, row.apart) for side in (row.mine, row.theirs))], off=row.off)
+    if row.off and isinstance(row.mine, np.ndarray) and isinstance(row.theirs, np.ndarray):
+        yield _line(_worst(row), off=True)
+
+
+def _worst(row: _Row) -> list[str]:
+    """Where two arrays are furthest apart and by how much, and both numbers with all digits; or how they misfit."""
+    mine, theirs = row.mine, row.theirs
+    if (mine.shape, mine.dtype) != (theirs.shape, theirs.dtype):
+        return ["≠", *(_html(f"{side.dtype} {side.shape}") for side in (mine, theirs))]
+    place, a, b = worst_place(mine, theirs, single=row.single)
+    distance = float(ulps(np.asarray(a), np.asarray(b), single=row.single))
+    return [_html(f"{f'at {list(place)}: ' if place else ''}{distance:.2g} ULP"), str(a), str(b)]
+
+
+def _shown(side: Any, apart: np.ndarray) -> str:
+    """All of few numbers, in the rows of their matrix; of many the dtype, the shape and the first; words; or a dash."""
+    if not isinstance(side, np.ndarray):
+        return "–" if side is None else _words(str(side))
+    marks = apart if apart.shape == side.shape else np.zeros(side.shape, bool)
+    write = "{:.4g}" if side.dtype.kind == "f" else "{}"
+    words = [_marked(write.format(x), off=off) for x, off in zip(side.flat, marks.flat, strict=True)]
+    if side.ndim < 1:
+        return words[0]
+    if side.ndim <= 2 and side.size <= _FEW:  # noqa: PLR2004 - a matrix
+        rows = [", ".join(words[i : i + side.shape[-1]]) for i in range(0, side.size, max(1, side.shape[-1]))]
+        lines = ",<BR/>&#160;".join(f"[{row}]" for row in rows)
+        return f"[{lines}]" if side.ndim > 1 else lines or "[]"
+    more = [*words[:_FIRST], *[_marked("…", off=bool(marks.flat[_FIRST:].any()))] * (side.size > _FIRST)]
+    return f"{_html(f'{side.dtype} {side.shape}')}<BR/>[{', '.join(more)}]"
+
+
+def _marked(word: str, *, off: bool) -> str:
+    return f"<B>≠{word}</B>" if off else word
