@@ -21,12 +21,12 @@ _SPELLED: Mapping[str, Callable[..., Any]] = {
     # What is not called as op(*operands, **options), or has a NumPy spelling worth meeting.
     "getitem": lambda x, *, index: x[index],
     "where": lambda a, b, *, condition: np.where(condition, a, b),
-    "concatenate": lambda *xs, axis: np.concatenate(xs, axis=axis),
-    "stack": lambda *xs, axis: np.stack(xs, axis=axis),
-    "split": lambda x, *, indices_or_sections, axis, piece: np.split(x, indices_or_sections, axis)[piece],
-    "transpose": lambda x, *, axes: np.transpose(x, axes),
+    "concatenate": lambda *xs, axis=0: np.concatenate(xs, axis=axis),
+    "stack": lambda *xs, axis=0: np.stack(xs, axis=axis),
+    "split": lambda x, *, indices_or_sections, axis=0, piece: np.split(x, indices_or_sections, axis)[piece],
+    "transpose": lambda x, *, axes=None: np.transpose(x, axes),
     "reshape": lambda x, *, shape: np.reshape(x, shape),
-    "pad": lambda x, *, pad_width, mode, **values: np.pad(x, pad_width, mode, **values),
+    "pad": lambda x, *, pad_width, mode="constant", **values: np.pad(x, pad_width, mode, **values),
 }
 
 

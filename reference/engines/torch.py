@@ -156,7 +156,7 @@ class TorchEngine:
         along = sum(t for t in terms if t.requires_grad)
         if not isinstance(along, Tensor):
             return (None,) * len(leaves)
-        return torch.autograd.grad(along, leaves, allow_unused=True)
+        return torch.autograd.grad(along, leaves, retain_graph=True, allow_unused=True)
 
 
 class _Instead(torch.autograd.Function):
@@ -183,7 +183,7 @@ def _instead(tensor: Tensor, value: Any) -> Tensor:
 def _tensor(operand: Any, dtype: torch.dtype | None) -> Any:
     if operand.kind == NUMBER:
         return operand.array
-    tensor = torch.tensor(np.array(operand.data))
+    tensor = torch.tensor(np.array(operand.data, order="C"))
     if dtype is not None and tensor.is_floating_point():
         tensor = tensor.to(dtype)
     return tensor.requires_grad_(operand.kind == LEAF)

@@ -40,7 +40,7 @@ class Fault:
 
 def pullback(op: str, position: int, wrong: Callable[..., Any]) -> Plant:
     """Replace the pullback of an op towards one operand."""
-    return lambda: _pullback(op, position, lambda right: wrong)  # noqa: ARG005 - the right one is not asked
+    return lambda: _pullback(op, position, lambda right: wrong)
 
 
 def around(op: str, position: int, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Plant:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reference.sessions import making, optimizing, passing, writing
-from reference.sessions.drawing import roots
+from reference.sessions.drawing import at_least_one, roots
 from reference.sessions.session import Session
 from reference.source import Source, pick
 
@@ -33,6 +33,7 @@ class Call:
 # fmt: off
 REFUSED: tuple[tuple[str, type[Exception], str], ...] = (
     # a line                                  is refused with  because
+    ("{0}.backward(2.0)",                     ValueError,      "the cotangent has another shape"),
     ("{0}.backward(np.ones((2, 5, 2)))",      ValueError,      "the cotangent has another shape"),
     ("{0}.detach().backward()",               RuntimeError,    "nothing requires a gradient"),
     ("{0}.grad = np.ones((2, 5, 2))",         ValueError,      "the gradient has another shape"),
@@ -48,7 +49,8 @@ REFUSED: tuple[tuple[str, type[Exception], str], ...] = (
 def refused(session: Session, source: Source) -> None:
     """What must be refused is, and leaves everything as it was."""
     form, kind, why = pick(source, REFUSED)
-    session.refuse(form.format(pick(source, roots(session)).name), kind, why)
+    several = at_least_one(p for p in roots(session) if p.tensor.numel() > 1)
+    session.refuse(form.format(pick(source, several).name), kind, why)
 
 
 # fmt: off
@@ -64,12 +66,14 @@ CALLS: dict[str, Call] = {call.name: call for call in (
     Call("grad_kept",         3, passing.grad_kept),
     Call("data_written",      5, writing.data_written),
     Call("data_assigned",     3, writing.data_assigned),
-    Call("wrong_moment",      5, writing.wrong_moment),
-    Call("array_written",     2, writing.array_written),
+    Call("wrong_moment",      9, writing.wrong_moment),
+    Call("array_written",     4, writing.array_written),
     Call("constant",          2, making.constant),
     Call("in_a_mode",         6, making.in_a_mode),
     Call("index_array",       3, making.index_array),
+    Call("viewed",            3, making.viewed),
     Call("added_up",          2, making.added_up),
+    Call("rows",              2, making.rows),
     Call("augmented",         3, making.augmented),
     Call("detached",          2, making.detached),
     Call("copied",            2, making.copied),

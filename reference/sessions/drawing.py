@@ -23,7 +23,7 @@ LARGEST = 32.0  # of the numbers that are gone on from: a session's can be follo
 def numbers(source: Source, shape: Shape, dtype: str = "float64", domain: Domain = REAL) -> np.ndarray:
     """Draw an array of short numbers."""
     drawn = [pick(source, domain.numbers) for _ in range(int(np.prod(shape)))]
-    return np.array(drawn, dtype).reshape(shape)
+    return np.array(drawn).astype(dtype).reshape(shape)
 
 
 def at_least_one(items: Iterable[T]) -> list[T]:

@@ -156,12 +156,15 @@ def is_recording() -> bool:
 
 
 def _owned_arrays(session: State) -> Iterator[tuple[str, Any]]:
-    """Data, leaves' gradients, optimizers' states, and what the user has handed in, or was given as a copy."""
+    """Data, gradients, optimizers' states, and what the user has handed in, or was given as a copy.
+
+    Results that are views, and gradients inside the graph, may share what they have; but then they are read-only.
+    """
     for name, pair in session.pairs.items():
         value: Value = session.space[name]
         if value.data.flags.writeable:
             yield pair.value_name, value.data
-        if pair.tensor.is_leaf and value.has_grad:
+        if value.has_grad and (pair.tensor.is_leaf or value.grad.flags.writeable):
             yield pair.gradient_name, value.grad
     for name in session.optimizers:
         for i, state in enumerate(session.space[name].state):
@@ -172,7 +175,7 @@ def _owned_arrays(session: State) -> Iterator[tuple[str, Any]]:
 
 
 def _other_arrays(session: State) -> Iterator[tuple[str, Any]]:
-    """Gradients that the user keeps, and those inside the graph. These may share with each other."""
+    """Gradients that the user keeps, and those inside the graph."""
     for name, handed in session.arrays.items():
         if handed.kept:
             yield name, session.space[name]
@@ -192,9 +195,8 @@ def _all_seen(session: State) -> Iterator[_Seen]:
             continue
         value: Value = session.space[name]
         yield _Seen(pair.value_name, Kind.FORWARD, value.data, pair.tensor)
-        if pair.tensor.requires_grad:
-            gradient = value.grad if value.has_grad else None
-            yield _Seen(pair.gradient_name, Kind.GRADIENT, gradient, pair.gradient)
+        gradient = value.grad if value.has_grad else None
+        yield _Seen(pair.gradient_name, Kind.GRADIENT, gradient, pair.gradient)
     for name, pair_of_two in session.optimizers.items():
         yield from _states(name, session.space[name], pair_of_two)
 

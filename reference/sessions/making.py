@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -40,14 +43,15 @@ def constant(session: Session, source: Source) -> None:
 
 
 def _new(session: Session, source: Source, *, wanted: bool) -> None:
-    array = numbers(source, pick(source, SHAPES), pick(source, DTYPES))
+    array = numbers(source, pick(source, SHAPES), pick(source, (*DTYPES, "int64")))
     handed = array.dtype == np.float32 or chance(source, 60)
     given = session.hand(array) if handed else repr(array.tolist())
     name = session.letter()
     session.do(f"{name} = Value({given}{'' if wanted else ', requires_grad=False'})")
-    session.pair(name, torch.tensor(array, requires_grad=wanted))
+    tensor = torch.tensor(array if array.dtype == np.float32 else array.astype(float))  # whole numbers become floats
+    session.pair(name, tensor.requires_grad_(wanted))
     if handed and chance(source, 50):
-        write_into(session, given, 9.0)
+        write_into(session, given, 9)
 
 
 def op(session: Session, source: Source) -> None:
@@ -92,6 +96,16 @@ def index_array(session: Session, source: Source) -> None:
         write_into(session, given, 0)
 
 
+def viewed(session: Session, source: Source) -> None:
+    """A view of a view, whose numbers change with those of what it was made of; and an op on it."""
+    base = any_usable(session, source)
+    way = pick(source, ["[None][0]", ".T.T", f".reshape(-1).reshape({tuple(base.tensor.shape)})", "[...][...]"])
+    view = _derived(session, f"{{0}} = {base.name}{way}", base, lambda x: x.clone())
+    session.check()
+    with suppress(Unsuited):  # the view has been made
+        made(session, source, view)
+
+
 def added_up(session: Session, source: Source) -> None:
     """One Value used again and again, by Python's own sum."""
     base = any_usable(session, source)
@@ -105,6 +119,13 @@ def added_up(session: Session, source: Source) -> None:
         return total
 
     _derived(session, f"{{0}} = sum([{base.name}] * {times})", base, added)
+
+
+def rows(session: Session, source: Source) -> None:
+    """Python's sum of a Value, row by row."""
+    base = pick(source, at_least_one(p for p in usable(session) if p.tensor.ndim))
+    only_small(base.tensor.detach() * base.tensor.shape[0])
+    _derived(session, f"{{0}} = sum({base.name})", base, lambda x: functools.reduce(operator.add, x))
 
 
 def augmented(session: Session, source: Source) -> None:

@@ -30,7 +30,7 @@ def backward(session: Session, source: Source) -> None:
     session.pass_back(root, cotangent, form.format(f"{root.name}.backward({given})"))
     if given in session.arrays and chance(source, 50):
         session.check()
-        write_into(session, given, 9.0)
+        write_into(session, given, 9)
 
 
 def draw_cotangent(session: Session, source: Source, root: Pair) -> tuple[str, Tensor]:
@@ -124,7 +124,7 @@ def grad_assigned(session: Session, source: Source) -> None:
     pair.tensor.grad = torch.tensor(array).to(pair.tensor.dtype)
     if manner == "array" and chance(source, 50):
         session.check()
-        write_into(session, given, 9.0)
+        write_into(session, given, 9)
 
 
 # fmt: off

@@ -36,11 +36,12 @@ def data_written(session: Session, source: Source) -> None:
 
 def wrong_moment(session: Session, source: Source) -> None:
     """Numbers change that a graph was made of, and then it is passed back: it must be right, or refused."""
-    root = pick(source, roots(session))
+    root = pick(source, roots(session)[:4])  # of the latest
     inside = at_least_one(p for p in root.made_of() if p.name in session.pairs and not p.stale)
-    _write(session, source, pick(source, inside))
+    likely = [p for p in inside if p.is_leaf]  # parameters are what users change
+    _write(session, source, pick(source, likely if likely and chance(source, 70) else inside))
     session.check()
-    session.pass_back(root, torch.ones_like(root.tensor), f"{root.name}.backward()")
+    _pass_ones_back(session, root)
 
 
 def _write(session: Session, source: Source, pair: Pair) -> None:
@@ -51,7 +52,8 @@ def _write(session: Session, source: Source, pair: Pair) -> None:
     if not session.space[pair.name].data.flags.writeable:
         raise Unsuited
     unneeded = pair.tensor.grad_fn is None and not session.is_used(pair)
-    form, change = pick(source, WRITES + SUBSCRIPT_WRITES * (session.careful or unneeded))
+    often = 4 if session.careful else int(unneeded)
+    form, change = pick(source, WRITES + SUBSCRIPT_WRITES * often)
     gradient = pair.gradient if pair.gradient is not None else torch.zeros_like(pair.tensor)
     new = change(pair.tensor.detach(), gradient)
     only_small(new)
@@ -67,7 +69,7 @@ def data_assigned(session: Session, source: Source) -> None:
     _overwritten(session, pair, f"{pair.name}.data = {given}", torch.tensor(array))
     if handed and chance(source, 50):
         session.check()
-        write_into(session, given, 9.0)
+        write_into(session, given, 9)
 
 
 def _overwritten(session: Session, pair: Pair, line: str, new: Tensor) -> None:
@@ -78,13 +80,24 @@ def _overwritten(session: Session, pair: Pair, line: str, new: Tensor) -> None:
 
 
 def array_written(session: Session, source: Source) -> None:
-    """A user writes into an array handed in before. Where it is an operand, only under `check_writes()`."""
+    """A user writes into an array handed in before, an index perhaps; and a graph is passed back.
+
+    Where the array is an operand, only under `check_writes()`.
+    """
     own = [name for name, handed in session.arrays.items() if name[0] == "n"
            and (handed.tensor is None or session.careful)]  # fmt: skip
-    write_into(session, pick(source, at_least_one(own)), pick(source, [9.0, -1.0]))
+    write_into(session, pick(source, at_least_one(own)), pick(source, [9, -1]))
+    wanting = [p for p in session.pairs.values() if p.tensor.requires_grad]
+    if wanting:
+        session.check()
+        _pass_ones_back(session, pick(source, wanting[::-1]))
 
 
-def write_into(session: Session, name: str, number: float) -> None:
+def _pass_ones_back(session: Session, root: Pair) -> None:
+    session.pass_back(root, torch.ones_like(root.tensor), f"{root.name}.backward()")
+
+
+def write_into(session: Session, name: str, number: int) -> None:
     """Write a number all over an array of the user's."""
     session.do(f"{name}[...] = {session.space[name].dtype.type(number).item()!r}")
     tensor = session.arrays[name].tensor

@@ -15,7 +15,7 @@ from reference.program import Program
 from reference.verdict.exactness import Exactness
 from reference.verdict.findings import Finding, Kind, Part, Result, Verdict, parts
 from reference.verdict.laws import broken_laws, refusals, repeated
-from reference.verdict.rounding import Comparison, Unexplained, examine, is_single
+from reference.verdict.rounding import MORE_RUNS, RUNS, Comparison, Unexplained, examine, is_single
 
 _WITNESS = ExactEngine()
 
@@ -123,12 +123,13 @@ class _Case:
         followed = self._reference.run(self._program, path=path)
         if followed.error is not None:  # a value has a shape from which nothing goes on
             return list(unexplained)
-        again = self._examined(followed, path)
+        again = self._examined(followed, path, runs=MORE_RUNS)
         if again.misfits or any(_is_value(u.finding) for u in again.unexplained):
             return list(unexplained)
-        wrong = {u.finding.part: u.wrong for u in again.unexplained}
-        both = [u._replace(wrong=u.wrong & wrong.get(u.finding.part, np.False_)) for u in unexplained]
-        return [u for u in both if u.wrong.any()]
+        still = {u.finding.part: u for u in again.unexplained}
+        both = [(u, still[u.finding.part]) for u in unexplained if u.finding.part in still]
+        left = [u._replace(wrong=u.wrong & v.wrong, rounding=np.maximum(u.rounding, v.rounding)) for u, v in both]
+        return [u for u in left if u.wrong.any()]
 
     def _is_a_matter_of_convention(self) -> bool:
         """Whether both sides met kinks with the same numbers, so that rounding chose no slope for them.
@@ -144,14 +145,14 @@ class _Case:
         )
         return all(row.settled for row in rows) and all(met_alike)
 
-    def _examined(self, wanted: Outcome, path: Sequence[Any] | None) -> Comparison:
+    def _examined(self, wanted: Outcome, path: Sequence[Any] | None, runs: int = RUNS) -> Comparison:
         def of(outcome: Outcome) -> list[Part]:
             return parts(self._program, outcome, second_order=self._engine.second_order, steps=path is not None)
 
         def rerun(noise: Noise | None, wide: bool | None) -> list[Part]:  # noqa: FBT001
             return of(self._reference.run(self._program, noise, wide, path))
 
-        return examine(of(self._got), of(wanted), rerun, single=self._single(), seed=self._seed)
+        return examine(of(self._got), of(wanted), rerun, single=self._single(), seed=self._seed, runs=runs)
 
     def _single(self) -> bool:
         return is_single([o.data for o in self._program.operands] + list(self._wanted.values))

@@ -109,6 +109,7 @@ def examine(
     single: bool = False,
     seed: int = 0,
     again: float | None = None,
+    runs: int = RUNS,
 ) -> Comparison:
     """Compare two outcomes part by part, and say where rounding does not explain a difference.
 
@@ -119,6 +120,7 @@ def examine(
         single: whether some of the computation is in single precision, whose rounding then counts.
         seed: of the disturbances.
         again: whether to look again at what is off by little, and the largest number met; None to look but once.
+        runs: how often the reference is disturbed at first.
     """
     findings, worst, numbers = [], 0.0, 0
     for mine, theirs in zip(got, wanted, strict=True):
@@ -129,7 +131,7 @@ def examine(
     if not findings:
         return Comparison(numbers, worst, at_once=True)
     numeric = [f for f in findings if f.kind in (Kind.FORWARD, Kind.GRADIENT)]
-    rounding = _Rounding(wanted, rerun, single=single, seed=seed, scale=again)
+    rounding = _Rounding(wanted, rerun, single=single, seed=seed, scale=again, runs=runs)
     unexplained = tuple(_unexplained(numeric, {part.name: part.array for part in got}, rounding))
     misfits = tuple(f for f in findings if f not in numeric)
     return Comparison(numbers, worst, at_once=False, misfits=misfits, unexplained=unexplained)
@@ -208,10 +210,14 @@ class _Rounding:
         single: whether single precision's rounding counts. Then double precision shows what is right.
         seed: of the disturbances.
         scale: the largest number that the computation meets; None to look but once.
+        runs: how often the reference is disturbed at first.
     """
 
-    def __init__(self, wanted: Sequence[Part], rerun: Rerun, *, single: bool, seed: int, scale: float | None) -> None:
+    def __init__(
+        self, wanted: Sequence[Part], rerun: Rerun, *, single: bool, seed: int, scale: float | None, runs: int
+    ) -> None:
         self.single = single
+        self._first = runs
         self._scale = scale
         self._seed = seed
         self._wanted = {part.name: part.array for part in wanted}
@@ -227,7 +233,7 @@ class _Rounding:
         self._own_scale = 1.0 if self.single else 2.0**-29  # from single precision's error to double's
         for name, array in self._wanted.items():
             self._own[name] = _finite(apart(array, other[name])) * self._own_scale
-        self._disturb(RUNS)
+        self._disturb(self._first)
 
     def _disturb(self, runs: int) -> None:
         with np.errstate(all="ignore"):
