@@ -1,7 +1,7 @@
 """What the checkers are given: the same cases for all, such as a careful user would write.
 
 Their documentation checks functions of normally distributed numbers, in arrays of moderate size, away from kinks. That
-is what is drawn here, and more of it than anyone writes by hand: up to sixty cases for each row, of the shapes and
+is what is drawn here, and more of it than anyone writes by hand: up to 72 cases for each row, of the shapes and
 options that the row's own plan draws. Nothing here knows a fault.
 """
 
@@ -23,11 +23,11 @@ from reference.plans import Options, Shape
 from reference.program import LEAF, NUMBER, Operand, Program, text
 from reference.source import Seeded, Source, Unsuited
 
-CASES_PER_SHAPE = 10
+CASES_PER_SHAPE = 12
 SCALES = (1e-3, 1e3, 1e6)
 _ALIKE = 2  # cases of the same shapes and options: where there are no options, more would show nothing new
 _SHAPES: tuple[Shape, ...] = ((3, 4), (3,), (2, 3, 4), (), (3, 1), (3, 3))
-_TRIES = 40  # how often a row's plan is asked; splits, for one, often come out empty
+_TRIES = 120  # how often a row's plan is asked: enough to tell what it draws often from what it draws rarely
 _MARGIN = 0.1  # from a domain's end, which no example in the checkers' documentation touches
 _MOVE = 0.01  # less than the eighths that drawn numbers lie apart, and more than any checker's step
 _FUNCTIONS = NdgradEngine().functions
@@ -39,8 +39,11 @@ _FUNCTIONS = NdgradEngine().functions
 @cache
 def of_row(op: str) -> tuple[Case, ...]:
     """The cases for an op. They are tried out on the engine as it is: ask before a fault is planted."""
-    drawn = (filter(_is_regular, _drawn_for(CATALOG[op], shape)) for shape in _SHAPES)
-    return tuple(case for cases in drawn for case in _common_first(cases)[:CASES_PER_SHAPE])
+    return tuple(
+        case
+        for shape in _SHAPES
+        for case in islice(filter(_is_regular, _common_first(_drawn_for(CATALOG[op], shape))), CASES_PER_SHAPE)
+    )
 
 
 def _common_first(drawn: Iterable[Case]) -> list[Case]:
