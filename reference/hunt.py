@@ -14,16 +14,17 @@ from typing import Any
 
 from reference.campaign import EXPRESSIONS
 from reference.catalog import CATALOG
+from reference.checks import CHECKS, look
 from reference.engines import NdgradEngine, Noise, Outcome, TorchEngine
 from reference.faults import Fault
 from reference.generator import draw_program
 from reference.program import Program
 from reference.source import Seeded, Unsuited, shuffled
-from reference.verdict import judge
+from reference.verdict import Finding, judge
 
 # How often a kind of case comes in a round, beside each op once: about as in the profiles of a campaign.
-EXPRESSIONS_A_ROUND = 7
-ROUNDS = {"quick": 30, "standard": 130, "deep": 3_000}
+A_ROUND = {EXPRESSIONS: 7, "sessions": 5, "training": 5, "library": 3}
+ROUNDS = {"quick": 60, "standard": 130, "deep": 3_000}
 
 Case = Callable[[], str]  # runs a case beside the reference, and says what is wrong; nothing if nothing is
 
@@ -75,12 +76,14 @@ class Cases:
         return len(self._drawn) // self._rounds
 
     def _draw_round(self, number: int) -> None:
-        checks = [*CATALOG, *[EXPRESSIONS] * EXPRESSIONS_A_ROUND]
+        checks = [*CATALOG, *(check for check, times in A_ROUND.items() for _ in range(times))]
         for check in shuffled(Seeded(self._seed, "round", number), checks):
             self._drawn.append((check, self._case(check, len(self._drawn))))
         self._rounds += 1
 
     def _case(self, check: str, number: int) -> Case:
+        if check in CHECKS:
+            return lambda: _told(look(check, self._seed, number).findings)
         try:
             source = Seeded(self._seed, check, number)
             program = draw_program(source, None if check == EXPRESSIONS else check)
@@ -91,7 +94,11 @@ class Cases:
 
     def _judged(self, program: Program) -> str:
         verdict = judge(program, self._engine, self._reference)
-        return f"{verdict.findings[0].kind} {verdict.findings[0].part}" if verdict.result.blames else ""
+        return _told(verdict.findings) if verdict.result.blames else ""
+
+
+def _told(findings: Sequence[Finding]) -> str:
+    return f"{findings[0].kind} {findings[0].part}" if findings else ""
 
 
 class _Remembering(TorchEngine):

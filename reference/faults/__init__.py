@@ -3,7 +3,8 @@
 It knows the tables. How a fault is planted, `planting` knows; what catches it, the harness must find out by itself.
 """
 
-from reference.faults import elementwise, products, reductions, shaping
+from reference.faults import elementwise, library, machine, products, reductions, shaping
+from reference.faults.absent import ABSENT
 from reference.faults.planting import Fault
 
 FAULTS: tuple[Fault, ...] = (
@@ -11,6 +12,8 @@ FAULTS: tuple[Fault, ...] = (
     *products.FAULTS,
     *reductions.FAULTS,
     *shaping.FAULTS,
+    *machine.FAULTS,
+    *library.FAULTS,
 )
 
-__all__ = ["FAULTS", "Fault"]
+__all__ = ["ABSENT", "FAULTS", "Fault"]
