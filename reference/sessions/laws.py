@@ -219,9 +219,11 @@ def _states(name: str, mine: Any, theirs: OptimizerPair) -> Iterator[_Seen]:
 
 
 def _bits(x: Any) -> Any:
-    """An array or a tensor to the last bit, with its dtype and shape."""
+    """An array or a tensor to the last bit, with its dtype and shape; of what is neither, what it shows."""
     array = x.detach().numpy() if isinstance(x, Tensor) else x
-    return (array.dtype, array.shape, array.tobytes()) if isinstance(array, np.ndarray) else array
+    if isinstance(array, np.ndarray):
+        return array.dtype, array.shape, array.tobytes()
+    return None if array is None else repr(array)
 
 
 def _less_moved(part: Part, disturbed: np.ndarray, factor: float) -> Part:

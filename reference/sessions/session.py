@@ -158,16 +158,18 @@ class Session(State):
         """Whether a graph that is still there was made of it."""
         return any(pair in other.operands and other.value() is not None for other in self.every)
 
-    def overwrite(self, pair: Pair) -> None:
-        """Tell PyTorch's graph that a Value's numbers are about to change, and with them those of all its views."""
+    def overwrite(self, pair: Pair, *, in_place: bool = False) -> None:
+        """Tell PyTorch's graph that a Value's numbers are about to change; in place, those of all its views as well."""
         self.graph.overwrite(pair.tensor)
         pair.rewritten = not pair.tensor.is_leaf
+        for view in self._views_of(pair) if in_place else ():
+            view.stale = True
+            self.graph.overwrite(view.tensor)
+
+    def _views_of(self, pair: Pair) -> list[Pair]:
         data = self.space[pair.name].data
-        for other in self.every:
-            value = other.value()
-            if other is not pair and value is not None and np.shares_memory(value.data, data):
-                other.stale = True
-                self.graph.overwrite(other.tensor)
+        others = [(other, other.value()) for other in self.every if other is not pair]
+        return [other for other, value in others if value is not None and np.shares_memory(value.data, data)]
 
     # The pass back.
 

@@ -14,17 +14,17 @@ from reference.source import Source, Unsuited, chance, pick
 Change = Callable[[Tensor, Tensor], Tensor]
 
 # fmt: off
-WRITES: tuple[tuple[str, Change], ...] = (
-    # a line                          the same of numbers and gradient
-    ("{0}.data -= 0.125 * {0}.grad",  lambda x, g: x - 0.125 * g),
-    ("{0}.data += -0.5 * {0}.grad",   lambda x, g: x + -0.5 * g),
-    ("{0}.data += 0.25",              lambda x, g: x + 0.25),                 # noqa: ARG005
-    ("{0}.data *= 0.5",               lambda x, g: x * 0.5),                  # noqa: ARG005
-    ("{0}.data = {0}.data - 0.125",   lambda x, g: x - 0.125),                # noqa: ARG005
+WRITES: tuple[tuple[str, bool, Change], ...] = (
+    # a line                          in place  the same of numbers and gradient
+    ("{0}.data -= 0.125 * {0}.grad",  True,     lambda x, g: x - 0.125 * g),
+    ("{0}.data += -0.5 * {0}.grad",   True,     lambda x, g: x + -0.5 * g),
+    ("{0}.data += 0.25",              True,     lambda x, g: x + 0.25),                 # noqa: ARG005
+    ("{0}.data *= 0.5",               True,     lambda x, g: x * 0.5),                  # noqa: ARG005
+    ("{0}.data = {0}.data - 0.125",   False,    lambda x, g: x - 0.125),                # noqa: ARG005
 )
-SUBSCRIPT_WRITES: tuple[tuple[str, Change], ...] = (
-    ("{0}.data[...] = 0.5",           lambda x, g: torch.full_like(x, 0.5)),  # noqa: ARG005
-    ("{0}.data[...] += 0.25",         lambda x, g: x + 0.25),                 # noqa: ARG005
+SUBSCRIPT_WRITES: tuple[tuple[str, bool, Change], ...] = (
+    ("{0}.data[...] = 0.5",           True,     lambda x, g: torch.full_like(x, 0.5)),  # noqa: ARG005
+    ("{0}.data[...] += 0.25",         True,     lambda x, g: x + 0.25),                 # noqa: ARG005
 )
 # fmt: on
 
@@ -53,11 +53,11 @@ def _write(session: Session, source: Source, pair: Pair) -> None:
         raise Unsuited
     unneeded = pair.tensor.grad_fn is None and not session.is_used(pair)
     often = 4 if session.careful else int(unneeded)
-    form, change = pick(source, WRITES + SUBSCRIPT_WRITES * often)
+    form, in_place, change = pick(source, WRITES + SUBSCRIPT_WRITES * often)
     gradient = pair.gradient if pair.gradient is not None else torch.zeros_like(pair.tensor)
     new = change(pair.tensor.detach(), gradient)
     only_small(new)
-    _overwritten(session, pair, form.format(pair.name), new)
+    _overwrite(session, pair, form.format(pair.name), new, in_place=in_place)
 
 
 def data_assigned(session: Session, source: Source) -> None:
@@ -66,14 +66,14 @@ def data_assigned(session: Session, source: Source) -> None:
     array = numbers(source, tuple(pair.tensor.shape), pick(source, DTYPES))
     handed = chance(source, 70)
     given = session.hand(array) if handed else repr(array.tolist())
-    _overwritten(session, pair, f"{pair.name}.data = {given}", torch.tensor(array))
+    _overwrite(session, pair, f"{pair.name}.data = {given}", torch.tensor(array), in_place=False)
     if handed and chance(source, 50):
         session.check()
         write_into(session, given, 9)
 
 
-def _overwritten(session: Session, pair: Pair, line: str, new: Tensor) -> None:
-    session.overwrite(pair)
+def _overwrite(session: Session, pair: Pair, line: str, new: Tensor, *, in_place: bool) -> None:
+    session.overwrite(pair, in_place=in_place)
     session.do(line)
     with torch.no_grad():
         pair.tensor.copy_(new)

@@ -1,0 +1,200 @@
+"""Sessions from seeds: they repeat themselves, run as they are printed, reach every call, and leave nothing behind."""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections import Counter
+from functools import cache
+from typing import Any
+
+import pytest
+
+from ndgrad import Value, engine
+from reference.catalog import CATALOG
+from reference.faults.planting import attribute, edited
+from reference.sessions import CALLS, SessionRecord, replayed, run_session, shortened
+from reference.sessions.making import MODES
+from reference.sessions.optimizing import OPTIMIZERS
+from reference.sessions.session import HEADER
+from reference.sessions.spelling import SPELLINGS, Spelling
+from reference.source import Seeded
+from reference.verdict import Kind
+
+# A gradient that replaces what a leaf has, instead of adding to it. This is wrong, on purpose.
+REPLACED = edited(Value, "_accumulated", ("total = self._grad + grad", "total = grad"))
+
+
+@cache
+def session(number: int) -> SessionRecord:
+    """Run a session of this file's seed."""
+    return run_session(Seeded("tests", number))
+
+
+@cache
+def many() -> tuple[SessionRecord, ...]:
+    """Some hundred sessions, the same in each run."""
+    return tuple(session(number) for number in range(300))
+
+
+@cache
+def lines() -> str:
+    """All that these sessions have printed."""
+    return "\n".join(record.text for record in many())
+
+
+def first_wrong(seed: str = "wrong") -> SessionRecord:
+    """The first session of a seed that goes wrong."""
+    records = (run_session(Seeded(seed, number)) for number in range(300))
+    return next(record for record in records if record.findings)
+
+
+def test_a_right_engine_agrees() -> None:
+    """Nothing is found in 300 sessions, each of twenty calls, and tens of thousands of numbers are compared."""
+    assert [record.text for record in many() if record.findings] == []
+    assert {record.calls for record in many()} == {20}
+    assert sum(record.numbers for record in many()) > 20_000
+    assert 0 < max(record.worst for record in many()) <= 8
+
+
+def test_a_session_depends_on_its_seed_alone() -> None:
+    """In any order of runs, and whatever was run before."""
+    again = {number: run_session(Seeded("tests", number)) for number in (7, 3, 12, 5)}
+    assert all(record == session(number) for number, record in again.items())
+    assert len({record.text for record in many()}) == len(many())
+
+
+def test_it_has_as_many_calls_as_are_asked_for() -> None:
+    """Fewer than usual, or more."""
+    assert [run_session(Seeded(0), calls).calls for calls in (3, 40)] == [3, 40]
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_the_text_runs_by_itself(number: int) -> None:
+    """As a person would run it: it begins with its imports, and makes Values."""
+    space: dict[str, Any] = {}
+    assert session(number).text.startswith(HEADER)
+    exec(session(number).text, space)  # noqa: S102 - that it runs is the point
+    assert any(isinstance(made, Value) for made in space.values())
+    if session(number).careful:
+        space["checking"].__exit__(None, None, None)
+
+
+# What is reached.
+
+
+def test_every_call_is_made() -> None:
+    """The rarest about once in ten sessions."""
+    made = Counter(name for record in many() for name, _ in record.script)
+    assert made.keys() == CALLS.keys()
+    assert min(made.values()) >= len(many()) / 20
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS, ids=lambda spelling: spelling.op)
+def test_every_op_is_met_in_each_of_its_spellings(spelling: Spelling) -> None:
+    """They are ops of the catalogue, as methods, operators, and functions of NumPy and of ndgrad."""
+    assert spelling.op in CATALOG
+    for way in set(spelling.ways):
+        assert re.search("= " + re.sub(r"\\{\w+\\}", ".*", re.escape(way)) + "$", lines(), re.MULTILINE), way
+
+
+@pytest.mark.parametrize("form", [form for form, _ in MODES])
+def test_every_mode_is_met(form: str) -> None:
+    """Nested, entered again, left by an exception, as a decorator."""
+    assert re.search(re.sub(r"\\{\w+\\}", ".*", re.escape(form)), lines()), form
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(f"{name}=" for _, always, sometimes in OPTIMIZERS for name in {**always, **sometimes}),
+        "lr=np.float64(", "weight_decay=", "maximize=True", "(p for p in [", ".load_state_dict(saved", ".zero_grad()",
+        "requires_grad=False", "np.float32)", " += ", "copy.deepcopy(", "pickle.loads(", ".detach()", "del ",
+        "= np.float64(", "check_writes()", ".data[...] = 0.5", "with suppress(RuntimeError):", "for _ in range(30):",
+        ".backward()", ".backward(n", ".backward([", ".grad = 0.0", ".grad = n", ".grad[...] = ", "= [", ".T.T",
+    ],
+)  # fmt: skip
+def test_every_manner_is_met(piece: str) -> None:
+    """What calls may draw, they do draw."""
+    assert piece in lines()
+
+
+# Sessions that go wrong.
+
+
+def test_it_stops_at_the_first_call_that_goes_wrong() -> None:
+    """The record has what was found; the text ends with the line that shows it, and what was found in words."""
+    with REPLACED():
+        record = first_wrong()
+    assert record.calls == len(record.script) < 20
+    assert record.findings[0].kind is Kind.GRADIENT
+    *_, call, found = [line for line in record.text.splitlines() if "#" not in line[1:]]
+    assert ".backward(" in call
+    assert re.fullmatch(r"# GRADIENT: grad\[\w\].* is .*, but PyTorch says .*", found)
+
+
+def test_a_script_is_replayed() -> None:
+    """Calls with their choices give the same session again, right or wrong."""
+    for number in range(20):
+        assert replayed(session(number).script, careful=session(number).careful) == session(number)
+    with REPLACED():
+        record = first_wrong()
+        assert replayed(record.script, careful=record.careful).text == record.text
+
+
+def test_sessions_are_made_short() -> None:
+    """Calls that do not matter are left out, and choices become the simplest: the same bug, in a few lines."""
+    with REPLACED():
+        wrong = [record for number in range(15) if (record := run_session(Seeded("wrong", number))).findings][:5]
+        short = [shortened(record) for record in wrong]
+    assert [record.findings[0].kind for record in short] == [record.findings[0].kind for record in wrong]
+    assert max(len(record.script) for record in short) <= 4
+    shortest = "a = Value(1.0)\na.backward()\na.backward()\n# GRADIENT: grad[a] is 1.0, but PyTorch says 2.0"
+    assert shortest in {record.text.removeprefix(HEADER).strip() for record in short}
+
+
+# What is left behind.
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_is_left_as_it_was(*, enabled: bool) -> None:
+    """It is off while a session runs, and on again only if it was on before."""
+    was = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        run_session(Seeded("collector"))
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if was else gc.disable)()
+
+
+def test_sessions_leave_no_objects_behind() -> None:
+    """With the collector off, two hundred sessions leave as many objects as there were before them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        for number in range(60):
+            run_session(Seeded("leak", number))
+        gc.collect()
+        before = len(gc.get_objects())
+        for number in range(200):
+            run_session(Seeded("leak", number))
+        assert len(gc.get_objects()) - before < 200
+    finally:
+        if was:
+            gc.enable()
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        edited(engine._Context, "__exit__", ("_modes.recording, _modes.remembering = _modes.entered.pop()", "pass")),
+        attribute(engine.no_grad, "__exit__", lambda *_: None),
+    ],
+)
+def test_a_wrong_engine_does_no_harm_to_the_sessions_after_it(plant: Any) -> None:
+    """A mode that is never left ends with the session that shows it."""
+    with plant():
+        assert first_wrong().findings[0].kind is Kind.MISSING
+    assert [record.text for number in range(10) if (record := run_session(Seeded("after", number))).findings] == []
+    assert (Value(1.0) * 2.0).requires_grad

@@ -1,0 +1,206 @@
+"""The laws: whichever is broken, some session finds it, and its shortest form shows how."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ndgrad import Value, engine, optim
+from ndgrad.rules import indexing
+from reference.faults.planting import Plant, attribute, edited, forward, scaled, setter
+from reference.sessions import SessionRecord, run_session, shortened
+from reference.source import Seeded
+from reference.verdict import Kind
+
+
+def found(plant: Plant, within: int = 300) -> SessionRecord:
+    """The first session that finds a planted fault, in its shortest form."""
+    with plant():
+        for number in range(within):
+            record = run_session(Seeded("laws", number))
+            if record.findings:
+                return shortened(record)
+    pytest.fail(f"nothing is found in {within} sessions")
+
+
+# The faults. Each is wrong, on purpose.
+
+_result, _pass_back, _adapted = engine._result, engine.pass_back, optim.Adam._adapted
+
+
+def _in_a_circle(*args: Any) -> Value:
+    """A result that holds on to itself: only the cyclic collector can free it."""
+    y = _result(*args)
+    if y._operands:
+        y._shown = (y,)
+    return y
+
+
+def _with_operands(*args: Any) -> Value:
+    """Under no_grad, a result that remembers its operands all the same."""
+    y = _result(*args)
+    y._operands = args[1]
+    return y
+
+
+def _along_every_path(root: Value, *args: Any, **options: Any) -> Any:
+    """A pass back that walks along every path before it begins."""
+
+    def walk(node: Value) -> None:
+        for operand in node._operands:
+            if isinstance(operand, Value):
+                walk(operand)
+
+    if root._op == "+":  # of chains, which end in a subtraction, recursion would not reach the end
+        walk(root)
+    return _pass_back(root, *args, **options)
+
+
+def _all_steps(self: optim.Adam, p: Any, g: Any, state: Any) -> Any:
+    """Adam whose parameters share one count of steps."""
+    steps = max(int(other.get("step", 0)) for other in self.state)
+    return _adapted(self, p, g, {**state, "step": steps})
+
+
+FAULTS: list[tuple[str, Plant, Kind, str]] = [
+    # what is planted, how, what it is found as, and in what words
+    (
+        "a buffer handed out",
+        edited(Value, "_accumulated", ("np.array(grad)", "np.asarray(grad)")),
+        Kind.ALIASED,
+        r"grad\[\w\] shares its memory with grad",
+    ),
+    (
+        "an assignment for an addition",
+        edited(Value, "_accumulated", ("total = self._grad + grad", "total = grad")),
+        Kind.GRADIENT,
+        r"grad\[\w\].* is .*, but PyTorch says",
+    ),
+    (
+        "an addition in place",
+        edited(Value, "_accumulated", ("total = self._grad + grad", "self._grad += grad; total = self._grad")),
+        Kind.ALIASED,
+        r"kept1 was written into by the engine",
+    ),
+    (
+        "a cotangent that is not copied",
+        edited(Value, "_cotangent", ("gradient.astype(self.dtype)", "np.asarray(gradient, self.dtype)")),
+        Kind.ALIASED,
+        r"n\d shares its memory with grad",
+    ),
+    (
+        "no_grad kept by an exception",
+        edited(
+            engine._Context,
+            "__exit__",
+            (
+                "_modes.recording, _modes.remembering = _modes.entered.pop()",
+                "was = _modes.entered.pop(); _modes.recording = was[0] if kind is None else _modes.recording",
+            ),
+        ),
+        Kind.MISSING,
+        r"no longer recorded, though no mode is entered",
+    ),
+    (
+        "operands kept under no_grad",
+        attribute(engine, "_result", _with_operands),
+        Kind.ALIASED,
+        r"holds on to its operands|still held",
+    ),
+    (
+        "a circle",
+        attribute(engine, "_result", _in_a_circle),
+        Kind.ALIASED,
+        r"still held, though no name and no graph leads",
+    ),
+    (
+        "every path walked",
+        attribute(engine, "pass_back", _along_every_path),
+        Kind.TOO_SLOW,
+        r"took more than [\d,]+ calls",
+    ),
+    (
+        "steps counted for all",
+        attribute(optim.Adam, "_adapted", _all_steps),
+        Kind.FORWARD,
+        r"state\[\d\]\['step'\] is \d, but must be \d",
+    ),
+    (
+        "a write that goes unnoticed",
+        setter(Value, "data", ("self._written = _latest_write = now", "pass")),
+        Kind.GRADIENT,
+        r"grad\[\w\].* is .*, but PyTorch says",
+    ),
+    (
+        "an array of data not copied",
+        edited(engine, "_copied", ("np.array(array, dtype=dtype,", "np.array(array, copy=None, dtype=dtype,")),
+        Kind.ALIASED,
+        r"shares its memory with",
+    ),
+    (
+        "an index that is not copied",
+        edited(
+            indexing,
+            "_entry",
+            ("array = np.array(entry) if", "array = np.asarray(entry) if"),
+            ("    array.flags.writeable = False\n", ""),
+        ),
+        Kind.GRADIENT,
+        r"grad\[\w\].* is .*, but PyTorch says",
+    ),
+    (
+        "half a pass, and then an error",
+        edited(Value, "backward", ("gradients = pass_back(", "self._grad = cotangent\n    gradients = pass_back(")),
+        Kind.GRADIENT,
+        r"grad\[\w\].* is .*, but PyTorch says",
+    ),
+    (
+        "a gradient that depends on the past",
+        edited(Value, "_accumulated", ("np.array(grad)", "np.asarray(grad * (1 + self._id % 7 * 2e-16))")),
+        Kind.NON_DETERMINISTIC,
+        r"differs from one run of these lines to the next",
+    ),
+    ("1e-7 of a gradient", scaled("multiply", 0, 1 + 1e-7), Kind.GRADIENT, r"is 1.0000001, but PyTorch says 1.0"),
+    (
+        "1e-14 of a gradient",
+        scaled("multiply", 0, 1 + 1e-14),
+        Kind.GRADIENT,
+        r"is 1.00000000000001, but PyTorch says 1.0",
+    ),
+]
+
+
+@pytest.mark.parametrize(("plant", "kind", "words"), [fault[1:] for fault in FAULTS], ids=[f[0] for f in FAULTS])
+def test_a_planted_fault_is_found(plant: Plant, kind: Kind, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its kind, in words, and in a session of few calls."""
+    monkeypatch.setattr(engine, "_modes", engine._Modes())  # some faults leave a mode entered
+    monkeypatch.setattr(engine, "_guarded", 0)
+    record = found(plant)
+    assert record.findings[0].kind is kind
+    assert re.search(words, record.text)
+    assert len(record.script) <= 7
+
+
+def _writing(x: np.ndarray) -> Any:
+    """An op that writes into its operand, where it may."""
+    y = np.exp(x)
+    if x.flags.writeable:
+        x += 1
+    return y
+
+
+@pytest.mark.parametrize(
+    ("plant", "words"),
+    [
+        (forward("exp", _writing), r"INPUT-MUTATED: value of \w changed, and no call has changed it"),
+        (edited(Value, "detach", ("return", "self._grad = None; return")), r"MISSING: grad\[\w\] is missing"),
+        (edited(Value, "detach", ("return", "self._grad = 0 * self._data; return")), r"grad\[\w\] (changed|is there)"),
+    ],
+    ids=["numbers", "a gradient lost", "a gradient won"],
+)
+def test_what_no_call_has_changed_is_named(plant: Plant, words: str) -> None:
+    """Numbers and gradients that change behind the user's back."""
+    assert re.search(words, found(plant).text)
