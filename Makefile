@@ -11,11 +11,12 @@ BIN := $(VENV)/bin
 MADE := $(VENV)/made
 HAS_VERIFY := $(VENV)/has-verify
 HAS_DEV := $(VENV)/has-dev
+HAS_COMPARE := $(VENV)/has-compare
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # two installs into one .venv would tread on each other; pytest has its own workers
-.PHONY: help verify test deep lint types imports check clean
+.PHONY: help verify test faults deep lint types imports check clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +29,10 @@ verify: $(HAS_VERIFY)  ## every op and training run beside PyTorch's, and the ve
 # Two workers: torch alone takes 200 MB in each, and CI machines have two cores.
 test: $(HAS_DEV)  ## the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses=2 $(ARGS)
+
+# COMPARE=1: the checkers of today are given the faults, too.
+faults: $(if $(COMPARE),$(HAS_COMPARE),$(HAS_VERIFY))  ## plant every known bug, one at a time, and see it caught
+	$(BIN)/python -m reference faults $(if $(COMPARE),--compare) $(ARGS)
 
 deep: $(HAS_DEV)  ## the tests and the verdict with many more examples: before a release
 	$(BIN)/python -m pytest -n auto --maxprocesses=2 --hypothesis-profile=deep
@@ -67,6 +72,11 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c c
 $(HAS_VERIFY): $(MADE) pyproject.toml constraints.txt
 	@echo "installing PyTorch and what else the verdict needs (once; the first time takes minutes)"
 	@$(PIP_INSTALL) -e '.[reference,viz]'
+	@touch $@
+
+$(HAS_COMPARE): $(HAS_VERIFY)
+	@echo "installing JAX and autograd, whose checkers the faults are given to (once)"
+	@$(PIP_INSTALL) -e '.[compare]'
 	@touch $@
 
 # Who has dev has all that verify needs.

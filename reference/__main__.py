@@ -1,4 +1,4 @@
-"""The command line: `python -m reference verify` and `python -m reference repro '...'`.
+"""The command line: `python -m reference verify`, `... faults` and `... repro '...'`.
 
 Exit status: 0 agrees, 1 disagrees, 2 usage, 3 environment, 5 nothing compared. Nothing heavy is imported before it is
 known what is asked for, so that help and wrong usage answer at once.
@@ -11,12 +11,15 @@ import argparse
 import difflib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ndgrad.graph import Picture
+    from reference.faults import Fault
+    from reference.hunt import Catch
     from reference.program import Program
 
 AGREES, DISAGREES, USAGE, ENVIRONMENT, NOTHING = 0, 1, 2, 3, 5
@@ -27,7 +30,7 @@ PICTURES = (".svg", ".png", ".pdf", ".dot")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and give the exit status."""
     options = _parser().parse_args(arguments)
-    missing = [name for name in ("torch", "hypothesis", "sklearn") if not _is_there(name)]
+    missing = [name for name in ("torch", "hypothesis", "sklearn", "gmpy2") if not _is_there(name)]
     if missing:
         print(
             f"error: {' and '.join(missing)} not found. The reference needs: pip install 'ndgrad[reference]'",
@@ -56,14 +59,26 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--profile", choices=PROFILES, default="standard", help="how many programs (default: standard)")
     verify.add_argument("--seed", type=int, default=0, help="what the programs are drawn from (default: 0)")
     verify.add_argument("--json", type=Path, metavar="FILE", help="write all that was found to this file, too")
+    verify.add_argument("--kept", type=Path, metavar="FILE", default=Path(".failures"), help=_KEPT)
     verify.set_defaults(run=_verify)
-    repro = commands.add_parser("repro", help="run one program again, from the line that a failure prints")
+    faults = commands.add_parser("faults", help="plant bugs, one at a time, and see that the checks find each")
+    faults.add_argument("names", nargs="*", metavar="FAULT", help="only these; by default all")
+    faults.add_argument("--profile", choices=PROFILES, default="quick", help="how many cases (default: quick)")
+    faults.add_argument("--seed", type=int, default=0, help="what the cases are drawn from (default: 0)")
+    faults.add_argument("--seeds", type=int, default=1, metavar="N", help="go through so many seeds (default: 1)")
+    faults.add_argument("--workers", type=int, default=2, metavar="N", help="so many processes (default: 2)")
+    faults.add_argument("--compare", action="store_true", help="give the faults to the checkers of today, too")
+    faults.set_defaults(run=_faults)
+    repro = commands.add_parser("repro", help="run one case again, from the line that a failure prints")
     repro.add_argument("program", help="the line")
     manner = repro.add_mutually_exclusive_group()
     manner.add_argument("--python", action="store_true", help="print it as a script for both sides instead")
     manner.add_argument("--picture", type=_picture, metavar="FILE", help=f"draw it, too: {', '.join(PICTURES)}")
     repro.set_defaults(run=_repro)
     return parser
+
+
+_KEPT = "programs that fail are kept here, and tried first the next time (default: .failures)"
 
 
 def _picture(name: str) -> Path:
@@ -86,7 +101,10 @@ def _verify(options: argparse.Namespace) -> int:
         return USAGE
     print(text.heading(engine.name, reference.name, options.profile, options.seed), flush=True)
     records = []
-    for record in Campaign(engine, reference, ops, options.seed).run(SIZES[options.profile]):
+    size = SIZES[options.profile]
+    if options.ops is not None:
+        size = replace(size, checks={})
+    for record in Campaign(engine, reference, ops, options.seed, options.kept).run(size):
         records.append(record)
         print(text.row(record), flush=True)
     runs = []
@@ -111,14 +129,60 @@ def _verify(options: argparse.Namespace) -> int:
     return AGREES if found["agrees"] else DISAGREES
 
 
+def _faults(options: argparse.Namespace) -> int:
+    from reference.faults import FAULTS
+    from reference.hunt import ROUNDS, hunt_all
+    from reference.report import faults as words
+
+    known = {fault.name: fault for fault in FAULTS}
+    names = _known(options.names, list(known), "fault") if options.names else list(known)
+    if names is None or options.seeds < 1 or options.workers < 1 or (options.compare and not _comparable()):
+        return USAGE
+    seeds = range(options.seed, options.seed + options.seeds)
+    print(words.heading(seeds, options.profile), flush=True)
+    catches: dict[str, list[Catch]] = {name: [] for name in names}
+    for catch in hunt_all(names, seeds, ROUNDS[options.profile], options.workers):
+        catches[catch.fault].append(catch)
+        if len(catches[catch.fault]) == len(seeds):
+            print(words.row(known[catch.fault], catches[catch.fault]), flush=True)
+    if options.compare:
+        _compared([known[name] for name in names], {n: all(c.check for c in some) for n, some in catches.items()})
+    print(f"\n{words.last_lines(catches)}")
+    return AGREES if all(catch.check for some in catches.values() for catch in some) else DISAGREES
+
+
+def _comparable() -> bool:
+    """Whether the other checkers are there."""
+    from reference.checkers import CHECKERS, available
+
+    missing = sorted({checker.package for name, checker in CHECKERS.items() if not available(name)})
+    if missing:
+        print(f"error: {' and '.join(missing)} not found: pip install 'ndgrad[compare]'", file=sys.stderr)
+    return not missing
+
+
+def _compared(faults: Sequence[Fault], caught: Mapping[str, bool]) -> None:
+    """Give the faults to the other checkers, and print the comparison."""
+    from reference.checkers import CHECKERS, compare, false_alarms
+    from reference.report.faults import comparison
+
+    names = {name: f"{name} ({checker.package} {checker.version})" for name, checker in CHECKERS.items()}
+    print(f"\n{comparison(list(compare(faults)), caught, list(false_alarms()), names)}", flush=True)
+
+
 def _ops(asked: str | None, known: Sequence[str]) -> Sequence[str] | None:
     """The ops asked for; None, with a word on standard error, if one is not known."""
     wanted = [name.strip() for name in asked.split(",") if name.strip()] if asked is not None else list(known)
+    return _known(wanted, known, "op")
+
+
+def _known(wanted: Sequence[str], known: Sequence[str], what: str) -> Sequence[str] | None:
+    """What was asked for; None, with a word on standard error, if one is not known."""
     for name in wanted:
         if name not in known:
             near = difflib.get_close_matches(name, known)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
-            print(f"error: there is no op {name!r}; {hint}", file=sys.stderr)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known[:60])}"
+            print(f"error: there is no {what} {name!r}; {hint}", file=sys.stderr)
             return None
     return wanted
 
@@ -134,10 +198,33 @@ def _writable(path: Path) -> bool:
         return False
 
 
+def _case(line: str) -> int | None:
+    """Run a case of another check again, if that is what the line names: its name, a seed and a number."""
+    from reference.campaign import CheckFailure
+    from reference.checks import CHECKS, look
+    from reference.engines import NdgradEngine, TorchEngine
+    from reference.report import text
+
+    match line.split():
+        case [check, seed, number] if check in CHECKS and seed.isdigit() and number.isdigit():
+            looked = look(check, int(seed), int(number), short=True)
+        case _:
+            return None
+    engine, reference = NdgradEngine().name, TorchEngine().name
+    if looked.findings:
+        print(text.failure(CheckFailure(check, looked, (int(seed), check, int(number))), engine, reference))
+        return DISAGREES
+    print(f"{engine} and {reference}: agrees ({looked.numbers:,} numbers)")
+    return AGREES
+
+
 def _repro(options: argparse.Namespace) -> int:
     from reference.engines import TorchEngine
     from reference.program import NotAProgram, parse
 
+    status = _case(options.program)
+    if status is not None:
+        return status
     try:
         program = parse(options.program)
     except NotAProgram as error:

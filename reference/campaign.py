@@ -6,16 +6,19 @@ Hypothesis; the choices of a program that fails are handed to Hypothesis as an e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
 from hypothesis.errors import HypothesisException
 
+from reference.checks import Looked, look
 from reference.engines import Engine, TorchEngine
 from reference.generator import draw_program
+from reference.kept import Kept
 from reference.program import Program
 from reference.source import Seeded, Unsuited
 from reference.strategies import programs
@@ -23,20 +26,22 @@ from reference.verdict import Kind, Result, Verdict, judge
 from reference.verdict.localise import Origin, localise, steps_alone
 
 EXPRESSIONS = "expressions"  # where an op's name stands for programs of any ops
+KEPT = "kept"  # and for those that failed the last time
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How many programs a campaign runs: for each op, and of any ops."""
+    """How many programs a campaign runs, for each op and of any ops, and how many cases of the other checks."""
 
     for_each_op: int
     expressions: int
+    checks: Mapping[str, int] = field(default_factory=dict)
 
 
 PROFILES = {
-    "quick": Profile(for_each_op=30, expressions=200),
-    "standard": Profile(for_each_op=130, expressions=2_500),
-    "deep": Profile(for_each_op=3_000, expressions=60_000),
+    "quick": Profile(60, 400, {"sessions": 300, "training": 300, "library": 180}),
+    "standard": Profile(130, 2_500, {"sessions": 650, "training": 650, "library": 390}),
+    "deep": Profile(3_000, 60_000, {"sessions": 15_000, "training": 15_000, "library": 9_000}),
 }
 
 
@@ -59,9 +64,39 @@ class Failure:
     found: tuple[int, str, int] | None = None
 
 
+@dataclass(frozen=True)
+class CheckFailure:
+    """A case of another check that went wrong.
+
+    Args:
+        op: the check's name.
+        looked: what came of it.
+        found: the seed, the check and the number of the case.
+    """
+
+    op: str
+    looked: Looked
+    found: tuple[int, str, int]
+
+
 @dataclass
 class Record:
-    """What came of the programs drawn for one op."""
+    """What came of the programs drawn for one op, or of the cases of another check.
+
+    Args:
+        op: the op's name or the check's.
+        programs: how many were judged.
+        numbers: how many were compared.
+        worst: the largest distance that agreed at once, in ULP.
+        conditioned: programs that agree within conditioning.
+        inconclusive: those that nobody could decide.
+        reference_wrong: those in which the reference is wrong.
+        witnessed: those in which the exact witness was asked.
+        refused: those that both sides refused, as they should.
+        unsuited: choices that no program came of.
+        repeats: whether a program failed for an op that a record before has a failure for.
+        failures: what is wrong.
+    """
 
     op: str
     programs: int = 0
@@ -73,7 +108,8 @@ class Record:
     witnessed: int = 0
     refused: int = 0
     unsuited: int = 0
-    failures: list[Failure] = field(default_factory=list)
+    repeats: bool = False
+    failures: list[Failure | CheckFailure] = field(default_factory=list)
 
     def add(self, verdict: Verdict) -> None:
         """Count a verdict."""
@@ -95,20 +131,67 @@ class Campaign:
         reference: what is believed.
         ops: what programs are made of; by default all that the engine knows and the catalogue has.
         seed: what they are drawn from.
+        kept: the file of programs that failed before; they are tried first.
     """
 
-    def __init__(self, engine: Engine, reference: TorchEngine, ops: Sequence[str] | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        reference: TorchEngine,
+        ops: Sequence[str] | None = None,
+        seed: int = 0,
+        kept: Path | None = None,
+    ) -> None:
         self.engine = engine
         self.reference = reference
         self.ops = tuple(ops if ops is not None else (op for op in reference.ops if op in engine.ops))
         self.seed = seed
+        self._kept = Kept(kept)
+        self._failed: dict[str, Program] = {}  # the ops that have a failure, and what it is
 
     def run(self, profile: Profile) -> Iterator[Record]:
-        """Run programs for each op and then expressions; give the record of each as it is complete."""
+        """Run what failed before, programs for each op, expressions and the other checks; give each record in turn."""
+        before = self._kept.programs()
+        if before:
+            yield self._again(before)
         for op in self.ops:
             yield self.drawn_for(op, profile.for_each_op)
         if self.ops:
             yield self.drawn_for(EXPRESSIONS, profile.expressions)
+        self._kept.keep(self._failed.values())
+        for check, number in profile.checks.items():
+            yield self.checked(check, number)
+
+    def _again(self, programs: Sequence[Program]) -> Record:
+        """Run programs that failed the last time: those that are of ops that are asked for."""
+        record = Record(KEPT)
+        for program in programs:
+            if all(step.op in self.ops for step in program.steps):
+                verdict = judge(program, self.engine, self.reference)
+                record.add(verdict)
+                if verdict.result.blames:
+                    self._note(record, self.explained(program))
+            else:
+                self._failed.setdefault(str(program), program)  # it waits for its turn
+        return record
+
+    def _note(self, record: Record, failure: Failure) -> None:
+        self._failed[failure.op] = failure.program
+        record.failures.append(failure)
+
+    def checked(self, check: str, number: int) -> Record:
+        """Run cases of another check. They end with the first that goes wrong."""
+        record = Record(check)
+        for i in range(number):
+            looked = look(check, self.seed, i)
+            record.programs += 1
+            record.numbers += looked.numbers
+            record.worst = max(record.worst, looked.worst)
+            if looked.findings:
+                found = look(check, self.seed, i, short=True)
+                record.failures.append(CheckFailure(check, found, (self.seed, check, i)))
+                break
+        return record
 
     def drawn_for(self, op: str, number: int) -> Record:
         """Run programs for one op. They end with the first that fails, for the next would fail in the same way."""
@@ -123,14 +206,26 @@ class Campaign:
             verdict = judge(program, self.engine, self.reference)
             record.add(verdict)
             if verdict.result.blames:
-                small = self._smallest(program, source.choices, verdict, op)
-                record.failures.append(self.explained(small, (self.seed, op, i)))
+                self._failing(record, program, source.choices, verdict, (self.seed, op, i))
                 break
         return record
 
-    def explained(self, program: Program, found: tuple[int, str, int] | None = None) -> Failure:
-        """Judge a failing program once more, and say where it goes wrong."""
+    def _failing(
+        self, record: Record, program: Program, choices: Sequence[int], verdict: Verdict, found: tuple[int, str, int]
+    ) -> None:
+        """Make a failing program small, unless its op has failed before: then it has nothing new to say."""
+        if self.explained(program, found, verdict).op in self._failed:
+            record.repeats = True
+            return
+        small = self._smallest(program, choices, verdict, found[1])
+        self._note(record, self.explained(small, found, verdict))
+
+    def explained(
+        self, program: Program, found: tuple[int, str, int] | None = None, before: Verdict | None = None
+    ) -> Failure:
+        """Judge a failing program once more, and say where it goes wrong. What is seen but once is told by `before`."""
         verdict = judge(program, self.engine, self.reference)
+        verdict = verdict if verdict.result.blames or before is None else before
         origin = localise(program, self.engine, self.reference)
         step = program.steps[-1 if origin.step is None else origin.step]
         return Failure(step.op, program, verdict, origin, found)

@@ -1,22 +1,26 @@
 """The hunt: the ordinary checks are run against each planted fault, and must catch it.
 
-The cases of a seed stand in one order, drawn in rounds: each op once, and some expressions, sessions, training tasks and
-network checks, shuffled. The order knows no fault, and the cases know none: they are those that `verify` is made of. How
-many of them it takes until one fails is how well the harness detects a fault.
+The cases of a seed stand in one order, drawn in rounds: each op once, and some expressions, sessions, training runs and
+checks of the library, shuffled. The order knows no fault, and the cases know none: they are those that `verify` is made
+of. How many of them it takes until one fails is how well the harness detects a fault.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
 from typing import Any
 
 from reference.campaign import EXPRESSIONS
 from reference.catalog import CATALOG
 from reference.checks import CHECKS, look
 from reference.engines import NdgradEngine, Noise, Outcome, TorchEngine
-from reference.faults import Fault
+from reference.engines.torch import one_thread
+from reference.faults import FAULTS, Fault
 from reference.generator import draw_program
 from reference.program import Program
 from reference.source import Seeded, Unsuited, shuffled
@@ -137,3 +141,34 @@ def hunt(fault: Fault, cases: Cases, seed: int, rounds: int) -> Catch:
             if says:
                 return Catch(fault.name, seed, check, says, number, time.perf_counter() - start)
     return Catch(fault.name, seed, "", "", number, time.perf_counter() - start)
+
+
+# Several processes: each keeps the cases of the seed that it is at.
+
+_CHUNK = 12  # faults that a process is given at a time
+
+
+@lru_cache(maxsize=1)
+def _cases(seed: int) -> Cases:
+    return Cases(seed)
+
+
+def _chunk(names: Sequence[str], seed: int, rounds: int) -> list[Catch]:
+    one_thread()
+    faults = {fault.name: fault for fault in FAULTS}
+    return [hunt(faults[name], _cases(seed), seed, rounds) for name in names]
+
+
+def hunt_all(names: Sequence[str], seeds: Sequence[int], rounds: int, workers: int) -> Iterator[Catch]:
+    """Hunt for faults by name, in several processes; give each catch as it is there, seed after seed.
+
+    Args:
+        names: of faults.
+        seeds: of the cases.
+        rounds: how many rounds of cases each is given at the most.
+        workers: how many processes.
+    """
+    chunks = [(names[i : i + _CHUNK], seed) for seed in seeds for i in range(0, len(names), _CHUNK)]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for catches in pool.map(_chunk, *zip(*((some, seed, rounds) for some, seed in chunks), strict=True)):
+            yield from catches

@@ -258,7 +258,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b127-reshape-copy",         "the gradient is lost where the operand does not lie in C order",                       "TorchProteinLibrary#21",        ("reshape",),
           pullback("reshape", 0, _lost_in_a_copy)),
     Fault("reshape-fortran",           "from three axes on, the gradient is laid out in Fortran order",                        "ours",                          ("reshape",),
-          pullback("reshape", 0, lambda g, y, x, *, shape: g.T.reshape(x.shape[::-1]).T if x.ndim > 2 else g.reshape(x.shape))),  # noqa: PLR2004
+          pullback("reshape", 0, lambda g, y, x, *, shape: g.T.reshape(x.shape[::-1]).T if x.ndim > 2 else g.reshape(x.shape))),
     Fault("reshape-unrecorded",        "second order: the pullback leaves the graph",                                          "ours",                          ("reshape",),
           unrecorded("reshape", 0)),
 
@@ -270,7 +270,7 @@ FAULTS: tuple[Fault, ...] = (
           around("transpose", 0, lambda right: lambda g, y, x, *, axes:
               np.swapaxes(g, -1, -2) if axes is None and x.ndim > 1 else right(g, y, x, axes=axes))),
     Fault("transpose-four",            "from four axes on, the permutation is applied again",                                  "ours",                          ("transpose",),
-          around("transpose", 0, lambda right: lambda g, y, x, *, axes: np.transpose(g, axes) if x.ndim > 3 else right(g, y, x, axes=axes))),  # noqa: PLR2004
+          around("transpose", 0, lambda right: lambda g, y, x, *, axes: np.transpose(g, axes) if x.ndim > 3 else right(g, y, x, axes=axes))),
 
     Fault("swapaxes-last-two",         "the last two axes are exchanged on the way back, whichever were named",                "ours",                          ("swapaxes",),
           pullback("swapaxes", 0, _swapped_last)),

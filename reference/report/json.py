@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from reference.campaign import Failure, Record
+from reference.campaign import CheckFailure, Failure, Record
+from reference.catalog import CATALOG
 from reference.training import TrainingRecord
 from reference.verdict import Finding
 
@@ -43,7 +44,7 @@ def document(
         "seed": seed,
         "agrees": not failures and all(run.agrees for run in runs),
         "counts": {
-            "ops": sum(record.op != "expressions" for record in records),
+            "ops": sum(record.op in CATALOG for record in records),
             "programs": sum(record.programs for record in records),
             "numbers": sum(r.numbers for r in records) + sum(r.numbers for r in runs),
             "conditioned": sum(record.conditioned for record in records),
@@ -72,16 +73,26 @@ def _op(record: Record) -> dict[str, Any]:
     return {**{name: getattr(record, name) for name in names}, "failures": len(record.failures)}
 
 
-def _failure(failure: Failure) -> dict[str, Any]:
-    seed, op, number = failure.found or (None, None, None)
+def _failure(failure: Failure | CheckFailure) -> dict[str, Any]:
+    if isinstance(failure, CheckFailure):
+        return {
+            "op": failure.op,
+            "text": failure.looked.text,
+            "findings": [_finding(finding) for finding in failure.looked.findings],
+            "found": _found(failure.found),
+        }
     return {
         "op": failure.op,
         "program": str(failure.program),
         "result": str(failure.verdict.result),
         "origin": {"step": failure.origin.step, "says": failure.origin.says},
         "findings": [_finding(finding) for finding in failure.verdict.findings],
-        "found": {"seed": seed, "for": op, "number": number},
+        "found": failure.found and _found(failure.found),
     }
+
+
+def _found(found: tuple[int, str, int]) -> dict[str, Any]:
+    return dict(zip(("seed", "for", "number"), found, strict=True))
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

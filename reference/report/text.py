@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.campaign import Failure, Record
+from reference.campaign import CheckFailure, Failure, Record
 from reference.catalog import CATALOG
 from reference.causes import likely_cause
 from reference.program import NUMBER, Program
@@ -38,7 +38,8 @@ def row(record: Record) -> str:
         f"{record.op:<14}{record.programs:>9,}{record.numbers:>12,}{_ulp(record.worst):>8}"
         f"{record.conditioned:>13,}{record.inconclusive:>14,}"
     )
-    return counts + ("  WRONG" if record.failures else "")
+    wrong = "  WRONG" if record.failures else "  wrong for an op above" if record.repeats else ""
+    return counts + wrong
 
 
 def training_heading() -> str:
@@ -63,8 +64,10 @@ def _ulp(distance: float) -> str:
     return f"{distance:.0f} ULP" if distance < 1e5 else f"{distance:.1e} ULP"  # noqa: PLR2004 - for reading
 
 
-def failure(failing: Failure, engine: str, reference: str) -> str:
-    """A failing program: what part of what, the numbers, the program, and how to run it again."""
+def failure(failing: Failure | CheckFailure, engine: str, reference: str) -> str:
+    """A failing case: what part of what, the numbers, the case, and how to run it again."""
+    if isinstance(failing, CheckFailure):
+        return _check_failure(failing, engine, reference)
     finding = failing.verdict.findings[0]
     lines = [
         f"{failing.op}: {_headline(finding, engine, reference)}",
@@ -74,6 +77,18 @@ def failure(failing: Failure, engine: str, reference: str) -> str:
         *_distance(finding, _known(failing.program)),
         *(f"  also: {_headline(other, engine, reference)}" for other in failing.verdict.findings[1:3]),
         f"  again: python -m reference repro {shlex.quote(str(failing.program))}",
+    ]
+    return "\n".join(lines)
+
+
+def _check_failure(failing: CheckFailure, engine: str, reference: str) -> str:
+    """A session, a training run or a check of the library: what is wrong, what was done, and how to do it again."""
+    finding = failing.looked.findings[0]
+    lines = [
+        f"{failing.op}: {_headline(finding, engine, reference)}",
+        *(f"  {line}" for line in failing.looked.text.splitlines()),
+        *_distance(finding),
+        f"  again: python -m reference repro '{failing.op} {failing.found[0]} {failing.found[2]}'",
     ]
     return "\n".join(lines)
 

@@ -145,7 +145,7 @@ def is_single(arrays: Sequence[Any]) -> bool:
 def _at_once(mine: Part, theirs: Part, *, single: bool) -> tuple[Finding | None, float, int]:
     """Tier 1 for one part: what is wrong, the largest distance in ULP, and how many numbers were compared."""
     if mine.array is None:
-        # A gradient of zeros is one as well: an optimizer goes on by its momentum. A second one is asked for its numbers.
+        # A gradient of zeros is one as well: by it an optimizer's momentum goes on. Of a second one, numbers are asked.
         least = np.any(theirs.array) if mine.name.startswith(SECOND_ORDER) else theirs.array is not None
         missing = Finding(Kind.MISSING, mine.name, "is missing: no gradient arrived") if least else None
         return missing, 0.0, 0 if theirs.array is None else theirs.array.size

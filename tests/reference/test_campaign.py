@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,7 @@ def test_the_smallest_case_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     distance = said(failure).splitlines()[3]
     assert re.fullmatch(r"  4\.5e\+15 ULP, allowed \d+; ratio 2 everywhere: a contribution counted twice\?", distance)
     assert said(failure).splitlines() == [
-        "exp: grad[x] is 5.43656365691809, but PyTorch 0 says 2.718281828459045 (exact: 2.718281828459045). ndgrad is wrong.",
+        f"exp: grad[x] is 5.43656365691809, but PyTorch 0 says {np.e} (exact: {np.e}). ndgrad is wrong.",
         "  a=exp(x)",
         "  x: float64 ()   cotangent: ()",
         distance,
@@ -214,3 +215,39 @@ def test_the_profiles_grow() -> None:
     sizes = [(p.for_each_op, p.expressions) for p in (PROFILES["quick"], PROFILES["standard"], PROFILES["deep"])]
     assert sizes == sorted(sizes)
     assert len(set(sizes)) == 3
+
+
+def test_what_failed_is_tried_first_the_next_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A failing program is kept; the next campaign begins with it, and lets it go when it agrees."""
+    path, profile = tmp_path / "failures", Profile(20, 0)
+    with monkeypatch.context() as planting:
+        plant_pullback(planting, "exp", 0, lambda g, y, x: 2 * g * y)
+        list(AsFound(NdgradEngine(), TorchEngine(), ["exp"], kept=path).run(profile))
+        first, second, *_ = AsFound(NdgradEngine(), TorchEngine(), ["exp"], seed=1, kept=path).run(profile)
+        assert (first.op, len(first.failures)) == ("kept", 1)
+        assert (second.op, second.failures, second.repeats) == ("exp", [], True)
+    again = list(AsFound(NdgradEngine(), TorchEngine(), ["exp"], kept=path).run(profile))
+    assert (again[0].op, again[0].programs, again[0].failures) == ("kept", 1, [])
+    assert not path.exists()
+
+
+def test_an_op_fails_but_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that fails for an op which has failed before is not made small once more: it has nothing new to say."""
+    plant_pullback(monkeypatch, "exp", 0, lambda g, y, x: 2 * g * y)
+    records = list(AsFound(NdgradEngine(), TorchEngine(), ["exp", "sin"]).run(Profile(40, 40)))
+    assert sum(len(record.failures) for record in records) == 1
+    assert any(record.repeats for record in records)
+
+
+def test_the_other_checks_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions, training runs and the library's checks are counted; one that goes wrong is told, to be run again."""
+    profile = Profile(0, 0, {"sessions": 3, "training": 3, "library": 3})
+    *_, sessions, training, library = Campaign(NdgradEngine(), TorchEngine(), ["exp"]).run(profile)
+    assert [(r.op, r.programs, bool(r.numbers), r.failures) for r in (sessions, training, library)] == [
+        (check, 3, True, []) for check in ("sessions", "training", "library")
+    ]
+    monkeypatch.setattr(Value, "_accumulated", changed(Value._accumulated, ("self._grad + grad", "grad")))
+    (failure,) = Campaign(NdgradEngine(), TorchEngine(), ["exp"]).checked("sessions", 40).failures
+    words = text.failure(failure, "ndgrad 0", "PyTorch 0")
+    assert words.startswith("sessions: ")
+    assert re.search(r"\n  again: python -m reference repro 'sessions 0 \d+'$", words)

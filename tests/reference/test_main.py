@@ -99,6 +99,9 @@ WRONG_USE = [
     (["repro", AGREES, "--picture", "/dev/null/x.svg"],  "cannot write /dev/null/x.svg"),
     (["repro", AGREES, "--picture", "x.svg", "--python"], "not allowed with argument --picture"),
     (["repro", "x=f8(1.0)", "--python"],      "the program has no step"),
+    (["faults", "b04-sum"],                   "there is no fault 'b04-sum'; did you mean "),
+    (["faults", "--seeds", "x"],              "invalid int value: 'x'"),
+    (["repro", "sessions 0"],                 "not a program"),
     ([],                                      "the following arguments are required: command"),
 ]
 # fmt: on
@@ -228,3 +231,17 @@ def test_a_new_op_is_one_row_in_each_table(tmp_path: Path) -> None:
     )  # fmt: skip
     assert wrong.returncode == 1
     assert "\nreciprocal: grad[x]" in wrong.stdout
+
+
+def test_faults_are_planted_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each fault has a row that says what caught it, after how many cases; the last line counts what was caught."""
+    assert command_line.main(["faults", "b040-sum", "b101-divide", "--workers", "1", "--seed", "5"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[3:5]] == ["b040-sum", "b101-divide"]
+    assert lines[-1] == "2 / 2 caught"
+
+
+def test_a_case_of_another_check_is_run_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """A session, a training run or a check of the library is named by its check, its seed and its number."""
+    assert command_line.main(["repro", "sessions 0 3"]) == 0
+    assert re.fullmatch(r"ndgrad 0.1.0 and PyTorch [\d.]+: agrees \([\d,]+ numbers\)\n", capsys.readouterr().out)

@@ -1,0 +1,83 @@
+"""Words for the hunt: a row for each fault, what it took over several seeds, and the checkers of today beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from reference.checkers import Alarms, Row
+from reference.faults import Fault
+from reference.hunt import Catch
+
+_WIDTH = 32
+
+
+def heading(seeds: Sequence[int], profile: str) -> str:
+    """What is done, and the head of the table."""
+    several = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+    return (
+        f"one fault at a time, planted in ndgrad; the ordinary checks, profile {profile}, {several}\n\n"
+        f"{'fault':<{_WIDTH}}{'caught by':<14}{'cases':>8}{'worst':>8}{'seconds':>9}  in what"
+    )
+
+
+def row(fault: Fault, catches: Sequence[Catch]) -> str:
+    """One fault: the check that caught it first, the median and the worst of the cases that it took, over the seeds."""
+    caught = [catch for catch in catches if catch.check]
+    first = min(caught, key=lambda c: c.cases, default=None)
+    cases = [catch.cases for catch in catches]
+    seconds = float(np.median([catch.seconds for catch in catches]))
+    words = first.says if first else fault.what
+    missed = "" if len(caught) == len(catches) else f"  NOT CAUGHT in {len(catches) - len(caught)} of {len(catches)}"
+    return (
+        f"{fault.name:<{_WIDTH}}{first.check if first else '-':<14}{np.median(cases):>8,.0f}{max(cases):>8,}"
+        f"{seconds:>9.2f}  {words}{missed}"
+    )
+
+
+def last_lines(catches: Mapping[str, Sequence[Catch]]) -> str:
+    """How many cases it took, over all faults and seeds; and what was caught of what was planted, in each seed."""
+    every = [catch for some in catches.values() for catch in some]
+    cases = [catch.cases for catch in every if catch.check]
+    median, most = (np.percentile(cases, p) if cases else float("nan") for p in (50, 95))
+    caught = sum(all(catch.check for catch in some) for some in catches.values())
+    return (
+        f"cases to catch a fault: median {median:,.0f}, 95th percentile {most:,.0f}, most {max(cases, default=0):,}\n"
+        f"{caught} / {len(catches)} caught"
+    )
+
+
+def comparison(
+    rows: Sequence[Row], caught: Mapping[str, bool], alarms: Sequence[Alarms], names: Mapping[str, str]
+) -> str:
+    """The checkers side by side: what each caught of the faults that are theirs to see, and its false alarms.
+
+    Args:
+        rows: what the checkers made of the faults.
+        caught: which faults this harness caught.
+        alarms: how often each checker complained about the right engine.
+        names: what each checker is called, with its version.
+    """
+    theirs = [row for row in rows if row.theirs]
+    groups = list(dict.fromkeys(alarm.group for alarm in alarms))
+    head = "".join(f"{group:>14}" for group in groups)
+    lines = [
+        f"{'':<58}  false alarms / cases, the engine being right:",
+        f"{'checker':<40}{'caught / planted':>18}{head}",
+    ]
+    for name, shown in names.items():
+        found = sum(row.caught[name] is not None for row in theirs)
+        lines.append(f"{shown:<40}{f'{found} / {len(theirs)}':>18}{_alarms(alarms, name, groups)}")
+    own = sum(caught[row.fault.name] for row in theirs)
+    lines.append(f"{'this harness':<40}{f'{own} / {len(theirs)}':>18}")
+    more = [caught[row.fault.name] for row in rows if not row.theirs]
+    lines.append(
+        f"{len(more)} faults more are of what no checker is handed, states and optimizers: {sum(more)} caught here."
+    )
+    return "\n".join(lines)
+
+
+def _alarms(alarms: Sequence[Alarms], name: str, groups: Sequence[str]) -> str:
+    cells = {alarm.group: f"{len(alarm.false)} / {alarm.cases}" for alarm in alarms if alarm.checker == name}
+    return "".join(f"{cells.get(group, '-'):>14}" for group in groups)
