@@ -246,13 +246,15 @@ def _again(program: Program, path: Path | None) -> int:
     from reference.engines import NdgradEngine, TorchEngine
     from reference.report import text
     from reference.report.picture import draw
-    from reference.verdict import judge
+    from reference.verdict import Result, judge
 
     engine, reference = NdgradEngine(), TorchEngine()
     verdict = judge(program, engine, reference)
     failure = Campaign(engine, reference).explained(program) if verdict.result.blames else None
     if failure:
         print(text.failure(failure, engine.name, reference.name))
+    elif verdict.result is Result.REFERENCE_WRONG:
+        print(text.better(program, verdict, engine.name, reference.name))
     elif verdict.numbers or verdict.refused:
         print(f"{engine.name} and {reference.name}: {verdict.result} ({verdict.numbers:,} numbers)")
     else:

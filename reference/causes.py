@@ -14,6 +14,7 @@ _TELLING = {
     -1.0: "ratio -1 everywhere: a sign?",
 }
 _SAME = 1e-9  # how near a ratio must be to its neighbours and to a telling one
+_NEAR_1 = 1e-3  # what is nearer is told by how far it is from 1
 _FEW = 2  # numbers, and two arrays may be alike by chance
 
 
@@ -64,7 +65,9 @@ def _by_ratio(got: np.ndarray, wanted: np.ndarray) -> str:
     whole = round(float(ratio[0]))
     if whole > 1 and abs(ratio[0] - whole) < _SAME:
         return f"ratio {whole} everywhere: a mean not taken, or a sum taken too often?"
-    return f"ratio {ratio[0]:.10g} everywhere: a factor lost, or one too many?"
+    near_1 = f"1 {'-' if ratio[0] < 1 else '+'} {abs(ratio[0] - 1):.2g}"
+    shown = near_1 if abs(ratio[0] - 1) < _NEAR_1 else f"{ratio[0]:.10g}"
+    return f"ratio {shown} everywhere: a factor lost, or one too many?"
 
 
 def _by_arrangement(got: np.ndarray, wanted: np.ndarray) -> str:

@@ -14,16 +14,20 @@ from reference.catalog import CATALOG
 from reference.causes import likely_cause
 from reference.program import NUMBER, Program
 from reference.training import TrainingRecord
-from reference.verdict import Finding, Kind, Result
+from reference.verdict import Finding, Kind, Result, Verdict
 
-_HEAD = f"{'op':<14}{'programs':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}{'inconclusive':>14}"
+_HEAD = (
+    f"{'op':<14}{'programs':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}{'inconclusive':>14}"
+    f"{'reference wrong':>17}"
+)
 _TRAINING_HEAD = (
     f"{'training':<14}{'steps':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}"
     f"{'drift':>14}  accuracy (ndgrad, PyTorch)"
 )
 _MEANING = (
     "worst: the largest distance that agreed at once, in units in the last place (ULP). conditioned: programs that\n"
-    "lie further apart, by no more than rounding explains. drift: of parameters, when both run freely for all steps."
+    "lie further apart, by no more than rounding explains. reference wrong: programs in which PyTorch is off, and the\n"
+    "exact witness says that ndgrad is not. drift: of parameters, when both run freely for all steps."
 )
 
 
@@ -36,7 +40,7 @@ def row(record: Record) -> str:
     """One line of the table."""
     counts = (
         f"{record.op:<14}{record.programs:>9,}{record.numbers:>12,}{_ulp(record.worst):>8}"
-        f"{record.conditioned:>13,}{record.inconclusive:>14,}"
+        f"{record.conditioned:>13,}{record.inconclusive:>14,}{record.reference_wrong:>17,}"
     )
     wrong = "  WRONG" if record.failures else "  wrong for an op above" if record.repeats else ""
     return counts + wrong
@@ -77,6 +81,20 @@ def failure(failing: Failure | CheckFailure, engine: str, reference: str) -> str
         *_distance(finding, _known(failing.program)),
         *(f"  also: {_headline(other, engine, reference)}" for other in failing.verdict.findings[1:3]),
         f"  again: python -m reference repro {shlex.quote(str(failing.program))}",
+    ]
+    return "\n".join(lines)
+
+
+def better(program: Program, verdict: Verdict, engine: str, reference: str) -> str:
+    """A program in which the reference is the one that is wrong, and what the catalogue knows of that."""
+    finding = verdict.findings[0]
+    known = [f"  the catalogue says of {op}: {CATALOG[op].deviates}" for op in {s.op for s in program.steps}]
+    lines = [
+        f"{program.steps[-1].op}: {_headline(finding, engine, reference)}",
+        *(f"  {line}" for line in _steps(program)),
+        f"  {_operands(program)}",
+        f"  {_apart(finding)}",
+        *(line for line in known if not line.endswith(": ")),
     ]
     return "\n".join(lines)
 
@@ -148,8 +166,12 @@ def _distance(finding: Finding, known: Mapping[str, np.ndarray] | None = None) -
     cause = likely_cause(*finding.arrays, known)
     if finding.kind not in (Kind.FORWARD, Kind.GRADIENT):
         return [f"  {cause}"] if cause and finding.kind is Kind.SHAPE else []
+    return [f"  {_apart(finding)}{'; ' if cause else ''}{cause}"]
+
+
+def _apart(finding: Finding) -> str:
     apart = "infinitely many" if math.isinf(finding.ulp) else f"{finding.ulp:.2g}"
-    return [f"  {apart} ULP, allowed {finding.allowed:.2g}{'; ' if cause else ''}{cause}"]
+    return f"{apart} ULP, allowed {finding.allowed:.2g}"
 
 
 def _steps(program: Program) -> list[str]:
@@ -187,9 +209,11 @@ def last_line(records: Sequence[Record], runs: Sequence[TrainingRecord], ops: in
             f"{counted}: {name} disagrees with {reference} in {wrong} {'case' if wrong == 1 else 'cases'}, shown above."
         )
     worst = max([r.worst for r in records] + [r.worst for r in runs], default=0.0)
-    inconclusive = sum(r.inconclusive for r in records)
-    left_open = f"; {inconclusive} inconclusive" if inconclusive else ""
-    return f"{counted}: {name} agrees with {reference} (worst {_ulp(worst)}{left_open})."
+    counts = [(sum(r.inconclusive for r in records), "inconclusive")]
+    counts += [(sum(r.reference_wrong for r in records), f"in which {reference.partition(' ')[0]} is wrong")]
+    counts += [(sum(r.witnessed for r in records), "settled by the witness")]
+    noted = "".join(f"; {count} {what}" for count, what in counts if count)
+    return f"{counted}: {name} agrees with {reference} (worst {_ulp(worst)}{noted})."
 
 
 def _millions(number: int) -> str:

@@ -108,21 +108,22 @@ def record(**counts: int) -> Record:
 def test_a_row_lines_up_with_its_head() -> None:
     """Numbers stand under the names of their columns."""
     head = text.heading("ndgrad", "PyTorch", "quick", 0).splitlines()[-1]
-    row = text.row(record(programs=1234, numbers=5678901, worst=4, conditioned=56, inconclusive=7))
+    row = text.row(record(programs=1234, numbers=5678901, worst=4, conditioned=56, inconclusive=7, reference_wrong=89))
     for name, shown in [("programs", "1,234"), ("numbers", "5,678,901"), ("worst", "4 ULP"), ("conditioned", "56"),
-                        ("inconclusive", "7")]:  # fmt: skip
+                        ("inconclusive", "7"), ("reference wrong", "89")]:  # fmt: skip
         assert head.index(name) + len(name) == row.rindex(shown) + len(shown)
 
 
 def test_the_last_line_of_agreement() -> None:
     """The last line counts everything, and names the verdict, the worst distance and what was left open."""
     records, runs = (
-        [record(programs=9000, numbers=2_000_000, worst=4, inconclusive=3)],
+        [record(programs=9000, numbers=2_000_000, worst=4, inconclusive=3, reference_wrong=2, witnessed=5)],
         [TrainingRecord("a", steps=1, numbers=100_000)],
     )
     assert text.last_line(records, runs, 71, "ndgrad 0.1", "PyTorch 2.13.0") == (
         "71 ops, 9,000 programs, 2.1 M numbers, 1 training run: "
-        "ndgrad agrees with PyTorch 2.13.0 (worst 4 ULP; 3 inconclusive)."
+        "ndgrad agrees with PyTorch 2.13.0 (worst 4 ULP; 3 inconclusive; 2 in which PyTorch is wrong; "
+        "5 settled by the witness)."
     )
 
 
@@ -173,4 +174,21 @@ def test_a_convention_quotes_the_row() -> None:
     assert origin(0, "what it passes back to x", Result.CONVENTION) == [
         "  first wrong in a=abs(x): what it passes back to x",
         "  the catalogue says of abs: slope 0 at 0",
+    ]
+
+
+def test_a_better_engine_is_told_with_what_is_known() -> None:
+    """Where the reference is wrong it is named, with the exact number, and what the catalogue says of the op."""
+    finding = Finding(
+        Kind.FORWARD, "value", "", (), np.float64(20.5), np.float64(20.0), 9e9, 8.0, np.float64(20.5),
+        Result.REFERENCE_WRONG,
+    )  # fmt: skip
+    program = parse("x=f8(20.5); a=softplus(x); back(a,f8(1.0))")
+    told = text.better(program, Verdict(Result.REFERENCE_WRONG, (finding,)), "ndgrad 0.1", "PyTorch 2").splitlines()
+    assert told == [
+        "softplus: value is 20.5, but PyTorch 2 says 20.0 (exact: 20.5). PyTorch is wrong.",
+        "  a=softplus(x)",
+        "  x: float64 ()   cotangent: ()",
+        "  9e+09 ULP, allowed 8",
+        "  the catalogue says of softplus: PyTorch leaves out log1p(exp(-x)) above 20, which is up to 2e-9",
     ]
