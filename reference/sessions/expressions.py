@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,14 +22,20 @@ MOST = 48  # numbers of a result: a session stays short enough to read
 _TRIES = 8  # how often an op is drawn anew until one is suited to what there is
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Operand:
-    """What an op is applied to: a Value, an array that is given a name, or what is written as it is."""
+    """What an op is applied to: a Value, an array that is given a name, or what is written as it is.
 
-    pair: Pair | None = None
-    array: np.ndarray | None = None
+    Args:
+        tensor: PyTorch's.
+        text: how it is written; an array has no text until it has a name.
+        pair: the Value, if it is one.
+        weak: whether it is a Python number, which takes the dtype of what it meets.
+    """
+
+    tensor: Tensor
     text: str = ""
-    tensor: Tensor = field(default_factory=lambda: torch.zeros(()))
+    pair: Pair | None = None
     weak: bool = False
 
 
@@ -85,15 +91,10 @@ class Expression:
 
     def written(self, session: Session) -> str:
         """Give arrays among operands and options to the user, and write the op with their names."""
-        texts = [self._named(session, operand) for operand in self.operands]
+        texts = [o.text or session.hand(o.tensor.numpy(), o.tensor) for o in self.operands]
         options = {name: _option(session, name, x) for name, x in self.options.items()}
         by_name = ", ".join(f"{name}={text}" for name, text in options.items())
         return self.way.format(*texts, operands=", ".join(texts), **{"options": by_name, **options})
-
-    def _named(self, session: Session, operand: _Operand) -> str:
-        if operand.array is None:
-            return operand.text
-        return session.hand(operand.array, operand.tensor)
 
 
 def _option(session: Session, name: str, x: Any) -> str:
@@ -125,7 +126,7 @@ def _ways(spelling: Spelling, operands: Sequence[_Operand]) -> Sequence[str]:
 
 
 def _of(pair: Pair) -> _Operand:
-    return _Operand(pair, None, pair.name, pair.tensor)
+    return _Operand(pair.tensor, pair.name, pair)
 
 
 def _only_in(domain: Domain, pair: Pair) -> None:
@@ -143,13 +144,8 @@ def _other(session: Session, source: Source, shape: Shape, domain: Domain) -> _O
     array = numbers(source, shape, "float32" if manner == "float32" else "float64", domain)
     if manner in ("whole", "int"):
         array = np.where(array == 0, 1, np.sign(array) * np.ceil(np.abs(array))).astype(np.int64)
-    if manner in ("number", "int"):
-        return _Operand(text=repr(array.item()), tensor=torch.tensor(array), weak=True)
-    if manner == "np.float64":
-        return _Operand(text=f"np.float64({array.item()!r})", tensor=torch.tensor(array))
-    if manner == "list":
-        return _Operand(text=repr(array.tolist()), tensor=torch.tensor(array))
-    return _Operand(array=array, tensor=torch.tensor(array))
+    text = {"array": "", "whole": "", "float32": "", "np.float64": f"np.float64({array.tolist()!r})"}
+    return _Operand(torch.tensor(array), text.get(manner, repr(array.tolist())), weak=manner in ("number", "int"))
 
 
 def made(

@@ -21,7 +21,7 @@ from ndgrad.engine import Value
 from reference.engines import Noise
 
 Tensor = torch.Tensor
-State = dict[str, Any]
+Entries = dict[str, Any]  # of the state of one parameter, by name
 
 
 @dataclass(eq=False)
@@ -183,22 +183,22 @@ class OptimizerPair:
         kind = getattr(torch.optim, self.kind)
         self.theirs = kind([p.tensor for p in self.params], foreach=False, **self.options)
 
-    def states(self) -> Iterator[State]:
+    def states(self) -> Iterator[Entries]:
         """PyTorch's state of each parameter, without what is None there."""
         for p in self.params:
             yield {name: x for name, x in self.theirs.state.get(p.tensor, {}).items() if x is not None}
 
-    def held(self) -> list[tuple[Tensor, Tensor | None, State]]:
+    def held(self) -> list[tuple[Tensor, Tensor | None, Entries]]:
         """A copy of all that a step reads and writes: each parameter's numbers, gradient and state."""
         return [
             (p.tensor.detach().clone(), p.tensor.grad, {name: x.clone() for name, x in state.items()})
             for p, state in self._each()
         ]
 
-    def _each(self) -> Iterator[tuple[Pair, State]]:
+    def _each(self) -> Iterator[tuple[Pair, Entries]]:
         return zip(self.params, self.states(), strict=True)
 
-    def _put(self, held: Sequence[tuple[Tensor, Tensor | None, State]], on: Callable[[Tensor], Tensor]) -> None:
+    def _put(self, held: Sequence[tuple[Tensor, Tensor | None, Entries]], on: Callable[[Tensor], Tensor]) -> None:
         for p, (numbers, gradient, state) in zip(self.params, held, strict=True):
             p.tensor.data.copy_(on(numbers))
             p.tensor.grad = None if gradient is None else on(gradient)
@@ -207,7 +207,7 @@ class OptimizerPair:
             else:
                 self.theirs.state.pop(p.tensor, None)
 
-    def stepped_from(self, before: Sequence[tuple[Tensor, Tensor | None, State]], noise: Noise) -> dict[str, Any]:
+    def stepped_from(self, before: Sequence[tuple[Tensor, Tensor | None, Entries]], noise: Noise) -> dict[str, Any]:
         """What a step gives, by the names of the parts, from disturbed numbers. Nothing is changed by it."""
         after = [(p.tensor.detach().clone(), p.tensor.grad, state) for p, state in self._each()]
         self._put(before, noise.on)

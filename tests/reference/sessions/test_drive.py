@@ -13,12 +13,12 @@ import pytest
 from ndgrad import Value, engine
 from reference.catalog import CATALOG
 from reference.faults.planting import attribute, edited
-from reference.sessions import CALLS, SessionRecord, replayed, run_session, shortened
+from reference.sessions import CALLS, Running, SessionRecord, replayed, run_session, shortened
 from reference.sessions.making import MODES
 from reference.sessions.optimizing import OPTIMIZERS
 from reference.sessions.session import HEADER
 from reference.sessions.spelling import SPELLINGS, Spelling
-from reference.source import Seeded
+from reference.source import Seeded, pick
 from reference.verdict import Kind
 
 # A gradient that replaces what a leaf has, instead of adding to it. This is wrong, on purpose.
@@ -119,6 +119,25 @@ def test_every_manner_is_met(piece: str) -> None:
     assert piece in lines()
 
 
+def test_an_unsuited_call_does_nothing() -> None:
+    """Where a session does not have what a call takes, no line is run."""
+    unsuited = 0
+    for number in range(40):
+        running, source = Running(careful=False), Seeded("unsuited", number)
+        for name in ["leaf", *(pick(source, list(CALLS)) for _ in range(12))]:
+            before = running._session.text
+            if not running.make(name, source):
+                unsuited += 1
+                assert running._session.text == before
+        assert not running.end().findings
+    assert unsuited > 40
+
+
+def test_a_session_begins_with_a_value() -> None:
+    """All other calls are unsuited to a session that has none."""
+    assert [name for name in CALLS if Running(careful=False).make(name, Seeded(name))] == ["leaf", "constant"]
+
+
 # Sessions that go wrong.
 
 
@@ -192,8 +211,10 @@ def test_sessions_leave_no_objects_behind() -> None:
         attribute(engine.no_grad, "__exit__", lambda *_: None),
     ],
 )
-def test_a_wrong_engine_does_no_harm_to_the_sessions_after_it(plant: Any) -> None:
+def test_a_wrong_engine_does_no_harm_to_the_sessions_after_it(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mode that is never left ends with the session that shows it."""
+    monkeypatch.setattr(engine, "_modes", engine._Modes())  # and with this test at the latest
+    monkeypatch.setattr(engine, "_guarded", 0)
     with plant():
         assert first_wrong().findings[0].kind is Kind.MISSING
     assert [record.text for number in range(10) if (record := run_session(Seeded("after", number))).findings] == []
