@@ -1,7 +1,8 @@
 """Each op's forward on arrays of numbers with 120 digits: what the witness computes with. No gradient rule is in here.
 
 The numbers are MPFR's, by way of gmpy2: they round correctly, know infinities, NaN and the sign of a zero as IEEE's do,
-and do not overflow. So each op is its definition, with no care for rounding: softmax is `exp(x) / sum(exp(x))`.
+and overflow only at exp(7e8). So each op is its definition, with no care for rounding; and with care for what goes through
+an exponential and back, as softmax does, that it comes back from there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 Exact: TypeAlias = Any  # an array of mpfr, or one mpfr where NumPy makes a number of an array without axes
 
 PRECISION = 400  # bits: 120 digits, so that a difference quotient of a difference quotient still has 60 of them
+ALONE = 400  # x from which on exp(-x), 1e-173, is lost beside x, also in 120 digits
 
 
 @contextmanager
@@ -53,7 +55,7 @@ exp, log, log1p, expm1, sqrt = map(_each, (gmpy2.exp, gmpy2.log, gmpy2.log1p, gm
 sin, cos, tan, tanh, square = map(_each, (gmpy2.sin, gmpy2.cos, gmpy2.tan, gmpy2.tanh, gmpy2.square))
 relu = _each(lambda x: gmpy2.mpfr(0) if x < 0 else x)
 sigmoid = _each(lambda x: 1 / (1 + gmpy2.exp(-x)))
-softplus = _each(lambda x: gmpy2.log1p(gmpy2.exp(x)))
+softplus = _each(lambda x: x if x > ALONE else gmpy2.log1p(gmpy2.exp(x)))
 # The identity says that the order of axes does not matter, and that there is no number to start from.
 maximum = np.frompyfunc(_larger, 2, 1, identity=None)
 minimum = np.frompyfunc(_smaller, 2, 1, identity=None)
@@ -113,14 +115,22 @@ def _extreme(function: Any) -> Callable[..., Exact]:
 amax, amin = _extreme(maximum), _extreme(minimum)
 
 
+def _offset(x: Exact, axis: Any) -> Exact:
+    """The largest numbers, which exponentials are taken without; 0 where that is no number to subtract."""
+    largest = np.asarray(maximum.reduce(x, axis=axis, keepdims=True, initial=-gmpy2.inf()))
+    return np.where(np.asarray(_each(gmpy2.is_finite)(largest), bool), largest, gmpy2.mpfr(0))
+
+
 def logsumexp(x: Exact, *, axis: Any = None, keepdims: bool = False) -> Exact:
-    """The logarithm of the sum of exponentials; none of them overflows here."""
-    return log(np.sum(exp(x), axis=axis, keepdims=keepdims) + gmpy2.mpfr(0))
+    """The logarithm of the sum of exponentials."""
+    offset = _offset(x, axis)
+    total = np.sum(exp(x - offset), axis=axis, keepdims=keepdims) + gmpy2.mpfr(0)
+    return log(total) + np.reshape(offset, np.shape(total))
 
 
 def softmax(x: Exact, *, axis: int = -1) -> Exact:
     """Each exponential's part in their sum."""
-    e = np.asarray(exp(x))
+    e = np.asarray(exp(x - _offset(x, axis)))
     return e / np.sum(e, axis=axis, keepdims=True)
 
 
