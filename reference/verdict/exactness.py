@@ -200,7 +200,8 @@ def _off(number: Any, exact: Any) -> float:
 def _spacing(exact: Any, *, single: bool) -> float:
     """One unit in the last place, in the precision that counts."""
     number = np.float32 if single else np.float64
-    return float(np.spacing(number(min(abs(float(exact)), float(np.finfo(number).max)))))
+    with np.errstate(all="ignore"):  # beside the largest number stands infinity
+        return float(np.spacing(number(min(abs(float(exact)), float(np.finfo(number).max)))))
 
 
 def _nearest(exact: Any, like: Any) -> Any:

@@ -58,8 +58,12 @@ def _shared(program: Program, got: Outcome) -> Iterator[Finding]:
 
 def _not_doubled(program: Program, got: Outcome) -> Iterator[Finding]:
     for leaf, once, twice in zip(program.leaves, got.gradients, got.twice, strict=False):
-        if _is_array(once) and not np.array_equal(once + once, np.asarray(twice), equal_nan=True):
-            place, a, b = worst_place(np.asarray(twice), np.asarray(once + once))
+        if not _is_array(once):
+            continue
+        with np.errstate(all="ignore"):  # twice a large number may be infinite
+            doubled = np.asarray(once + once)
+        if not np.array_equal(doubled, np.asarray(twice), equal_nan=True):
+            place, a, b = worst_place(np.asarray(twice), doubled)
             yield Finding(Kind.ACCUMULATION, f"grad[{leaf.name}] after a second backward", "", place, a, b)
 
 

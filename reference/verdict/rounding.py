@@ -263,7 +263,8 @@ class _Rounding:
     def error(self, name: str) -> np.ndarray:
         """How far the numbers of a part are off, as estimated."""
         unit, number = (2.0**-24, np.float32) if self.single else (2.0**-53, np.float64)
-        condition = self._moved[name] / DISTURBANCE
+        with np.errstate(all="ignore"):
+            condition = self._moved[name] / DISTURBANCE
         return np.maximum(condition * unit, self._own[name]) + float(np.finfo(number).tiny) / MARGIN
 
     def unexplained(self, name: str, array: np.ndarray) -> np.ndarray:
