@@ -363,7 +363,6 @@ def promoted(operands: Sequence[Any]) -> np.dtype[Any]:
 def forward(row: Row, operands: Sequence[Any], options: dict[str, Any]) -> np.ndarray:
     """Compute an op on plain arrays, by its mirror: what the generator needs to know of a value it goes on from."""
     dtype = promoted(operands)
-    with torch.no_grad():
-        tensors = [torch.tensor(np.array(o, dtype)) for o in operands]
-        result: np.ndarray = row.mirror(*tensors, **options).numpy()
+    tensors = [torch.from_numpy(np.array(o, dtype, order="C")) for o in operands]
+    result: np.ndarray = row.mirror(*tensors, **options).numpy()
     return result

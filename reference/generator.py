@@ -7,8 +7,10 @@ it is not defined for, and numbers do not run away. What the result does not dep
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,10 @@ _MANNERS = [ORDINARY] * 10 + [EDGES] * 6 + [NONFINITE] * 3 + [REFUSED]
 # What leaves numbers lying in another order, or one number in several places: leaves are copied, and only so does an op
 # meet other layouts than C's.
 _LAYING = ("transpose", "swapaxes", "flip", "broadcast_to")
+_DTYPES = [np.dtype("float64")] * 7 + [np.dtype("float32")] * 3
+_LAYOUTS = ["C"] * 12 + ["F", "F", "reversed", "reversed", "repeated"]
+_OTHERS = ["leaf"] * 10 + ["constant"] * 4 + ["again"] * 6  # what a step's other operands are
+_OTHERS_OF_NO_AXES = [*_OTHERS, *["number"] * 12]
 _LARGEST = 1e4  # of an ordinary value: beyond, exponentials overflow and differences lose all digits
 _TRIES = 6  # how often a step is drawn anew before the program goes on without it
 
@@ -59,6 +65,12 @@ def draw_program(source: Source, focus: str | None = None, ops: Sequence[str] | 
     return growing.around(CATALOG[focus]) if focus else growing.expression()
 
 
+@cache
+def _weighted(ops: tuple[str, ...]) -> list[str]:
+    """Each op as often as it has ways to be met."""
+    return [op for op in ops for _ in range(CATALOG[op].plan.ways)]
+
+
 class _Growing:
     """A program while it is drawn."""
 
@@ -66,8 +78,8 @@ class _Growing:
         self.source = source
         self.manner = manner
         self.ops = ops
-        self.weighted = [op for op in ops for _ in range(CATALOG[op].plan.ways)]
-        self.dtype = pick(source, [np.dtype("float64")] * 7 + [np.dtype("float32")] * 3)
+        self.weighted = _weighted(ops)
+        self.dtype = pick(source, _DTYPES)
         self.nodes: list[_Node] = []
 
     def around(self, row: Row) -> Program:
@@ -84,20 +96,20 @@ class _Growing:
             raise Unsuited
         for _ in range(pick(self.source, [0, 1, 2, 1])):
             node = self._grow(self._any_row, node) or node
-        return self._finished(self._with_more_beside(node, row))
+        return self._finished(self._with_more_beside(node, lambda: row))
 
-    def _with_more_beside(self, node: _Node, row: Row | None = None) -> _Node:
+    def _with_more_beside(self, node: _Node, same: Callable[[], Row] | None = None) -> _Node:
         """Up to six steps more on fresh operands, of one op or of any: a program meets many ops, and stays shallow."""
         for _ in range(pick(self.source, [0, 2, 4, 6]) if "concatenate" in self.ops else 0):
-            same = row is not None and chance(self.source, 35)
-            node = self._beside(node, self._grow((lambda: row) if same else self._any_row, fresh=True))
+            choose = same if same and chance(self.source, 35) else self._any_row
+            node = self._beside(node, self._grow(choose, fresh=True))
         return node
 
     def _beside(self, node: _Node, other: _Node | None) -> _Node:
         """Two values as one result, end to end: nothing is computed of both."""
         if other is None or node.value.size + other.value.size > MOST_NUMBERS:
             return node
-        value = forward(CATALOG["concatenate"], [node.given, other.given], {"axis": None})
+        value = np.concatenate((node.value, other.value), axis=None)
         return _Node(value, op="concatenate", inputs=(node, other), options={"axis": None})
 
     def expression(self) -> Program:
@@ -132,8 +144,7 @@ class _Growing:
             self._only(chance(self.source, 15))
         shapes, options = row.plan.draw(self.source, base.value.shape, slot)
         inputs = [base if i == slot else self._other(row, i, shape, base) for i, shape in enumerate(shapes)]
-        with np.errstate(all="ignore"):
-            value = forward(row, [n.given for n in inputs], options)
+        value = forward(row, [n.given for n in inputs], options)
         try:
             self._only(self._ordinary(value))
         except Unsuited:
@@ -163,18 +174,21 @@ class _Growing:
 
     def _other(self, row: Row, position: int, shape: Shape, base: _Node) -> _Node:
         """Another operand of a step: the same one again, an earlier value of this shape, or a fresh one."""
-        manner = pick(self.source, ["leaf"] * 10 + ["constant"] * 4 + ["again"] * 6 + ["number"] * (0 if shape else 12))
+        manner = pick(self.source, _OTHERS if shape else _OTHERS_OF_NO_AXES)
         domain = row.domain(position)
         if domain.as_numbers and chance(self.source, 40):
             return self._number(domain)
-        fitting = [n for n in (base, *self.nodes[::-1]) if n.value.shape == shape and n.value.dtype.kind == "f"]
-        if manner == "again" and fitting:
-            node = pick(self.source, fitting)
-            if self.manner != ORDINARY or domain.holds(node.value):
-                return node
+        if manner == "again" and (node := self._again(shape, domain, base)):
+            return node
         if manner == "number":
             return self._number(domain)
         return self._constant(shape, domain) if manner == "constant" else self._leaf(shape, domain)
+
+    def _again(self, shape: Shape, domain: Domain, base: _Node) -> _Node | None:
+        """A value of this shape that is there already, if its numbers lie where an ordinary operand's should."""
+        fitting = [n for n in (base, *self.nodes[::-1]) if n.value.shape == shape and n.value.dtype.kind == "f"]
+        node = pick(self.source, fitting) if fitting else None
+        return node if node and (self.manner != ORDINARY or domain.holds(node.value)) else None
 
     # Operands.
 
@@ -210,14 +224,17 @@ class _Growing:
         return node
 
     def _layout(self) -> str:
-        return pick(self.source, ["C"] * 12 + ["F", "F", "reversed", "reversed", "repeated"])
+        return pick(self.source, _LAYOUTS)
 
     def _data(self, shape: Shape, domain: Domain, dtype: np.dtype[Any]) -> np.ndarray:
-        if self.manner != ORDINARY and chance(self.source, 25):  # ties: two different numbers in all
+        size = math.prod(shape)
+        if self.manner == ORDINARY:
+            numbers = [pick(self.source, domain.numbers) for _ in range(size)]
+        elif chance(self.source, 25):  # ties: two different numbers in all
             some = [self._choice(domain), self._choice(domain)]
-            numbers = [pick(self.source, some) for _ in range(int(np.prod(shape)))]
+            numbers = [pick(self.source, some) for _ in range(size)]
         else:
-            numbers = [self._choice(domain) for _ in range(int(np.prod(shape)))]
+            numbers = [self._choice(domain) for _ in range(size)]
         return np.array(numbers, dtype).reshape(shape)
 
     def _choice(self, domain: Domain) -> float:
@@ -242,20 +259,19 @@ class _Growing:
     def _finished(self, node: _Node | None) -> Program:
         if node is None or node.operand is not None:
             raise Unsuited
-        node = self._reusing(node)
-        if not any(n.operand is not None and n.operand.kind == LEAF for n in _reached(node)):
+        leaves = [n for n in _reached(node) if n.operand is not None and n.operand.kind == LEAF]
+        if not leaves:
             raise Unsuited
+        node = self._reusing(node, leaves)
         cotangent = self._cotangent(node.value)
         directions: tuple[np.ndarray, ...] = ()
         if self.manner == ORDINARY and chance(self.source, 45):
-            leaves = [n for n in _reached(node) if n.operand is not None and n.operand.kind == LEAF]
             directions = tuple(self._data(n.value.shape, REAL, n.value.dtype) for n in leaves)
         return _numbered(node, cotangent, directions)
 
-    def _reusing(self, node: _Node) -> _Node:
+    def _reusing(self, node: _Node, leaves: list[_Node]) -> _Node:
         """Sometimes a leaf is used again and again, up to eleven times more."""
-        leaves = [n for n in _reached(node) if n.operand is not None and n.operand.kind == LEAF]
-        if not leaves or not chance(self.source, 12):
+        if not chance(self.source, 12):
             return node
         leaf = pick(self.source, leaves)
         for _ in range(self.source.integer(1, 11)):
@@ -264,8 +280,7 @@ class _Growing:
                 return node
             op = pick(self.source, known)
             try:
-                with np.errstate(all="ignore"):
-                    value = forward(CATALOG[op], [node.value, leaf.value], {})
+                value = forward(CATALOG[op], [node.value, leaf.value], {})
             except RuntimeError:  # their shapes do not broadcast
                 return node
             if not self._ordinary(value):
@@ -282,27 +297,24 @@ class _Growing:
 
 def _reached(root: _Node) -> list[_Node]:
     """The nodes that a result depends on, operands first, each step after its inputs."""
-    found: dict[int, _Node] = {}
+    found: dict[_Node, None] = {}  # in order
     stack = [root]
     while stack:
-        node = stack.pop()
-        if id(node) in found and node.operand is None:
-            continue
-        if node.operand is not None or all(id(i) in found for i in node.inputs):
-            found[id(node)] = node
+        missing = [node for node in stack[-1].inputs if node not in found]
+        if missing:
+            stack += missing[::-1]
         else:
-            stack += [node, *node.inputs[::-1]]
-    order = list(found.values())
-    return [n for n in order if n.operand is not None] + [n for n in order if n.operand is None]
+            found[stack.pop()] = None
+    return [n for n in found if n.operand is not None] + [n for n in found if n.operand is None]
 
 
 def _numbered(root: _Node, cotangent: np.ndarray | None, directions: tuple[np.ndarray, ...]) -> Program:
     """The program that ends in a node, its operands named in the order in which it needs them."""
     nodes = _reached(root)
-    places = {id(node): place for place, node in enumerate(nodes)}
+    places = {node: place for place, node in enumerate(nodes)}
     names = operand_names()
     operands = tuple(
         Operand(next(names), n.operand.data, n.operand.kind, n.operand.layout) for n in nodes if n.operand is not None
     )
-    steps = tuple(Step(n.op, tuple(places[id(i)] for i in n.inputs), n.options) for n in nodes if n.operand is None)
+    steps = tuple(Step(n.op, tuple(places[i] for i in n.inputs), n.options) for n in nodes if n.operand is None)
     return Program(operands, steps, cotangent, directions)

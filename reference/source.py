@@ -29,13 +29,21 @@ class Seeded:
     """Choices from a seed. The same seed gives the same choices, on any machine and in any order of runs."""
 
     def __init__(self, *seed: object) -> None:
-        self._random = random.Random(":".join(map(str, seed)))  # noqa: S311 - to be repeated, not to be secret
+        self._bits = random.Random(":".join(map(str, seed))).getrandbits  # noqa: S311 - to be repeated, not to be secret
         self.choices: list[int] = []
 
     def integer(self, low: int, high: int) -> int:
         """Give a number from `low` to `high`, both included, and note it for a replay."""
-        self.choices.append(self._random.randint(low, high))
-        return self.choices[-1]
+        count = high - low + 1  # from here on as `randint` does, in half its time: a program takes some 200 choices
+        if count < 1:
+            raise ValueError(f"no whole number lies from {low} to {high}")
+        bits = count.bit_length()
+        number = self._bits(bits)
+        while number >= count:
+            number = self._bits(bits)
+        number += low
+        self.choices.append(number)
+        return number
 
 
 def pick(source: Source, options: Sequence[T]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections import Counter
 from collections.abc import Sequence
 
@@ -52,6 +53,21 @@ def test_numbers_lie_in_the_range(seed: int, ranges: list[tuple[int, int]]) -> N
     numbers = [source.integer(low, high) for low, high in ranges]
     assert all(low <= number <= high for number, (low, high) in zip(numbers, ranges, strict=True))
     assert source.choices == numbers
+
+
+@given(st.integers(), RANGES)
+def test_numbers_are_those_of_randint(seed: int, ranges: list[tuple[int, int]]) -> None:
+    """What is chosen is what Python's own generator gives for the seed's text."""
+    pythons = random.Random(str(seed))  # noqa: S311
+    assert chosen([seed], ranges) == [pythons.randint(low, high) for low, high in ranges]
+
+
+def test_an_empty_range_is_refused() -> None:
+    """Nothing can be picked of nothing: the error says so, and no choice is noted."""
+    source = Seeded(0)
+    with pytest.raises(ValueError, match="no whole number lies from 0 to -1"):
+        pick(source, [])
+    assert not source.choices
 
 
 def test_both_ends_are_reached() -> None:
