@@ -68,7 +68,7 @@ CALLS: dict[str, Call] = {call.name: call for call in (
     Call("data_assigned",     3, writing.data_assigned),
     Call("wrong_moment",      9, writing.wrong_moment),
     Call("array_written",     4, writing.array_written),
-    Call("constant",          2, making.constant),
+    Call("constant",          4, making.constant),
     Call("in_a_mode",         6, making.in_a_mode),
     Call("index_array",       3, making.index_array),
     Call("viewed",            3, making.viewed),

@@ -11,7 +11,7 @@ import torch
 
 from reference.catalog import CATALOG, Domain, Row
 from reference.engines import Noise
-from reference.sessions.drawing import Shape, any_usable, numbers, only_small
+from reference.sessions.drawing import Shape, any_usable, numbers, only_small, usable
 from reference.sessions.mirror import Pair, Tensor
 from reference.sessions.session import Session
 from reference.sessions.spelling import SPELLINGS, Spelling, written_index
@@ -137,7 +137,7 @@ def _only_in(domain: Domain, pair: Pair) -> None:
 def _other(session: Session, source: Source, shape: Shape, domain: Domain) -> _Operand:
     """Another operand: a Value of this shape, an array, a list, a Python number or one of NumPy's."""
     if chance(source, 60):  # of any shape: whether it fits the others, applying the op will tell
-        pair = any_usable(session, source)
+        pair = pick(source, usable(session))
         _only_in(domain, pair)
         return _of(pair)
     manner = pick(source, ["array", "list", "whole", "float32"] if shape else ["number", "np.float64", "int", "array"])

@@ -26,7 +26,7 @@ from reference.sessions.mirror import Pair, Tensor
 from reference.sessions.passing import pass_back_in_few_calls
 from reference.sessions.session import Session
 from reference.sessions.state import Computed
-from reference.sessions.writing import write_into
+from reference.sessions.writing import pass_ones_back, write_into
 from reference.source import Source, Unsuited, chance, pick
 
 _DOUBLINGS = 30
@@ -55,8 +55,14 @@ def _new(session: Session, source: Source, *, wanted: bool) -> None:
 
 
 def op(session: Session, source: Source) -> None:
-    """An op on what is there."""
-    made(session, source)
+    """An op on what is there. An index or a condition may change before it is passed back, for they are copied."""
+    before = set(session.arrays)
+    pair = made(session, source)
+    new = [name for name, handed in session.arrays.items() if name not in before and handed.tensor is None]
+    if new and pair.tensor.requires_grad and chance(source, 50):
+        session.check()
+        write_into(session, new[0], 0)
+        pass_ones_back(session, pair)
 
 
 # fmt: off
@@ -91,7 +97,7 @@ def index_array(session: Session, source: Source) -> None:
     rows = base.tensor.shape[0]
     index = np.array([source.integer(-rows, rows - 1) for _ in range(source.integer(2, 4))])
     given, places = session.hand(index), torch.tensor(index)
-    _derived(session, f"{{0}} = {base.name}[{given}]", base, lambda x: x[places])
+    _derived(session, f"{{0}} = {base.name}[{given}]", lambda x: x[places], base)
     if chance(source, 50):
         write_into(session, given, 0)
 
@@ -100,7 +106,7 @@ def viewed(session: Session, source: Source) -> None:
     """A view of a view, whose numbers change with those of what it was made of; and an op on it."""
     base = any_usable(session, source)
     way = pick(source, ["[None][0]", ".T.T", f".reshape(-1).reshape({tuple(base.tensor.shape)})", "[...][...]"])
-    view = _derived(session, f"{{0}} = {base.name}{way}", base, lambda x: x.clone())
+    view = _derived(session, f"{{0}} = {base.name}{way}", lambda x: x.clone(), base)
     session.check()
     with suppress(Unsuited):  # the view has been made
         made(session, source, view)
@@ -118,14 +124,14 @@ def added_up(session: Session, source: Source) -> None:
             total = total + x
         return total
 
-    _derived(session, f"{{0}} = sum([{base.name}] * {times})", base, added)
+    _derived(session, f"{{0}} = sum([{base.name}] * {times})", added, base)
 
 
 def rows(session: Session, source: Source) -> None:
     """Python's sum of a Value, row by row."""
     base = pick(source, at_least_one(p for p in usable(session) if p.tensor.ndim))
     only_small(base.tensor.detach() * base.tensor.shape[0])
-    _derived(session, f"{{0}} = sum({base.name})", base, lambda x: functools.reduce(operator.add, x))
+    _derived(session, f"{{0}} = sum({base.name})", lambda x: functools.reduce(operator.add, x), base)
 
 
 def augmented(session: Session, source: Source) -> None:
@@ -134,7 +140,7 @@ def augmented(session: Session, source: Source) -> None:
     number = pick(source, [1.0, 0.5, -2.0])
     sign, change = pick(source, [("+=", lambda x: x + number), ("*=", lambda x: x * number)])
     only_small(base.tensor.detach() * 3)
-    _derived(session, f"{{0}} = {base.name}\n{{0}} {sign} {number}", base, change)
+    _derived(session, f"{{0}} = {base.name}\n{{0}} {sign} {number}", change, base)
 
 
 def chain(session: Session, source: Source) -> None:
@@ -148,7 +154,7 @@ def chain(session: Session, source: Source) -> None:
         return x
 
     line = f"{{0}} = {base.name}\nfor _ in range({rounds}):\n    {{0}} = {{0}} + 1.0 - 1.0"
-    _derived(session, line, base, chained).nodes = 2 * rounds
+    _derived(session, line, chained, base).nodes = 2 * rounds
 
 
 def diamond(session: Session, source: Source) -> None:
@@ -165,22 +171,22 @@ def diamond(session: Session, source: Source) -> None:
         return x
 
     line = f"{{0}} = {base.name}\nfor _ in range({_DOUBLINGS}):\n    {{0}} = 0.5 * {{0}}\n    {{0}} = {{0}} + {{0}}"
-    pair = _derived(session, line, base, doubled)
+    pair = _derived(session, line, doubled, base)
     pair.nodes = 2 * _DOUBLINGS
     session.check()
     pass_back_in_few_calls(session, pair)
 
 
-def _derived(session: Session, line: str, base: Pair, function: Callable[[Tensor], Tensor]) -> Pair:
-    """Make a Value of another by lines that are no single op of the catalogue."""
+def _derived(session: Session, line: str, function: Callable[..., Tensor], *bases: Pair) -> Pair:
+    """Make a Value of others by lines that are no op drawn from the catalogue."""
     name = session.letter()
-    y = session.graph.record(function, [base.tensor], {})
+    y = session.graph.record(function, [base.tensor for base in bases], {})
     session.do(line.format(name))
-    pair = session.pair(name, y, [base])
+    pair = session.pair(name, y, bases)
 
     def again(noise: Noise) -> dict[str, np.ndarray]:
         with torch.no_grad():
-            return {pair.value_name: function(noise.on(base.tensor.detach())).numpy()}
+            return {pair.value_name: function(*(noise.on(base.tensor.detach()) for base in bases)).numpy()}
 
     session.computed = Computed(again, frozenset({pair.value_name}), pair.single)
     return pair
@@ -195,13 +201,16 @@ def detached(session: Session, source: Source) -> None:
 
 
 def copied(session: Session, source: Source) -> None:
-    """A copy, or a pickle that is read again: a leaf of its own."""
-    base = pick(source, usable(session))
+    """A copy, or a pickle that is read again: a leaf of its own. And an op on both, which have the same numbers."""
+    base = any_usable(session, source)
     way = pick(source, ["copy.copy({})", "copy.deepcopy({})", "pickle.loads(pickle.dumps({}))"])
     name = session.letter()
     session.do(f"{name} = {way.format(base.name)}")
     twin = base.tensor.detach().clone().requires_grad_(base.tensor.requires_grad)
-    session.pair(name, twin, single=base.single)
+    pair = session.pair(name, twin, single=base.single)
+    if chance(source, 50):
+        session.check()
+        _derived(session, f"{{0}} = 0.5 * {base.name} - {name}", lambda x, y: 0.5 * x - y, base, pair)
 
 
 def dropped(session: Session, source: Source) -> None:

@@ -41,7 +41,7 @@ def wrong_moment(session: Session, source: Source) -> None:
     likely = [p for p in inside if p.is_leaf]  # parameters are what users change
     _write(session, source, pick(source, likely if likely and chance(source, 70) else inside))
     session.check()
-    _pass_ones_back(session, root)
+    pass_ones_back(session, root)
 
 
 def _write(session: Session, source: Source, pair: Pair) -> None:
@@ -90,10 +90,11 @@ def array_written(session: Session, source: Source) -> None:
     wanting = [p for p in session.pairs.values() if p.tensor.requires_grad]
     if wanting:
         session.check()
-        _pass_ones_back(session, pick(source, wanting[::-1]))
+        pass_ones_back(session, pick(source, wanting[::-1]))
 
 
-def _pass_ones_back(session: Session, root: Pair) -> None:
+def pass_ones_back(session: Session, root: Pair) -> None:
+    """Pass back without a cotangent."""
     session.pass_back(root, torch.ones_like(root.tensor), f"{root.name}.backward()")
 
 
