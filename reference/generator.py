@@ -138,7 +138,7 @@ class _Growing:
 
     def _step(self, row: Row, onto: _Node | None, *, fresh: bool) -> _Node:
         count = len(self.nodes)
-        slot = self.source.integer(0, row.plan.slots - 1)
+        slot = pick(self.source, [0, *range(row.plan.slots)])  # in the first place most often
         base = onto or self._base(row, slot, fresh=fresh)
         if base.operand is None and self.manner == ORDINARY and not row.domain(slot).holds(base.value):
             self._only(chance(self.source, 15))
@@ -176,7 +176,7 @@ class _Growing:
         """Another operand of a step: the same one again, an earlier value of this shape, or a fresh one."""
         manner = pick(self.source, _OTHERS if shape else _OTHERS_OF_NO_AXES)
         domain = row.domain(position)
-        if domain.as_numbers and chance(self.source, 40):
+        if domain.as_numbers and chance(self.source, 50):
             return self._number(domain)
         if manner == "again" and (node := self._again(shape, domain, base)):
             return node
