@@ -86,17 +86,19 @@ class _Growing:
         """One op in mid-program: up to two steps before it, up to two after; and up to six times more beside it."""
         for _ in range(pick(self.source, [0, 1, 0, 2])):
             self._grow(self._any_row)
-        laying = [op for op in _LAYING if op in self.ops]
-        if laying and chance(self.source, 15):
-            self._grow(lambda: CATALOG[pick(self.source, laying)])
         if self.manner == REFUSED and row.spoilt is not None:
             return self._refused(row)
-        node = self._grow(lambda: row)
+        node = self._grow(lambda: row, self._laid()) or self._grow(lambda: row)
         if node is None:
             raise Unsuited
         for _ in range(pick(self.source, [0, 1, 2, 1])):
             node = self._grow(self._any_row, node) or node
-        return self._finished(self._with_more_beside(node, lambda: row))
+        return self._finished(self._with_more_beside(self._reusing(node), lambda: row))
+
+    def _laid(self) -> _Node | None:
+        """Sometimes a value that lies in memory otherwise than leaves do."""
+        laying = [op for op in _LAYING if op in self.ops]
+        return self._grow(lambda: CATALOG[pick(self.source, laying)]) if laying and chance(self.source, 15) else None
 
     def _with_more_beside(self, node: _Node, same: Callable[[], Row] | None = None) -> _Node:
         """Up to six steps more on fresh operands, of one op or of any: a program meets many ops, and stays shallow."""
@@ -120,7 +122,21 @@ class _Growing:
         if self.manner == REFUSED:
             row = self._any_row()
             return self._refused(row) if row.spoilt else self._finished(node)
-        return self._finished(node and self._with_more_beside(node))
+        return self._finished(node and self._with_more_beside(self._reusing(node)))
+
+    def _reusing(self, node: _Node) -> _Node:
+        """Sometimes a leaf that broadcasts with the result is used again and again, up to eleven times more."""
+        known = [op for op in ("add", "subtract", "multiply") if op in self.ops]
+        leaves = [leaf for leaf in _leaves(node) if _broadcasts(leaf.value.shape, node.value.shape)]
+        if not known or not leaves or not chance(self.source, 12):
+            return node
+        leaf = pick(self.source, leaves)
+        for _ in range(self.source.integer(1, 11)):
+            op = pick(self.source, known)
+            value = forward(CATALOG[op], [node.value, leaf.value], {})
+            if self._ordinary(value):
+                node = _Node(value, op=op, inputs=(node, leaf))
+        return node
 
     def _any_row(self) -> Row:
         return CATALOG[pick(self.source, self.weighted)]
@@ -257,36 +273,14 @@ class _Growing:
         return _numbered(_Node(np.zeros(0), op=row.op, inputs=tuple(inputs), options=options), None, ())
 
     def _finished(self, node: _Node | None) -> Program:
-        if node is None or node.operand is not None:
+        leaves = _leaves(node) if node else []
+        if node is None or not leaves:
             raise Unsuited
-        leaves = [n for n in _reached(node) if n.operand is not None and n.operand.kind == LEAF]
-        if not leaves:
-            raise Unsuited
-        node = self._reusing(node, leaves)
         cotangent = self._cotangent(node.value)
         directions: tuple[np.ndarray, ...] = ()
         if self.manner == ORDINARY and chance(self.source, 45):
             directions = tuple(self._data(n.value.shape, REAL, n.value.dtype) for n in leaves)
         return _numbered(node, cotangent, directions)
-
-    def _reusing(self, node: _Node, leaves: list[_Node]) -> _Node:
-        """Sometimes a leaf is used again and again, up to eleven times more."""
-        if not chance(self.source, 12):
-            return node
-        leaf = pick(self.source, leaves)
-        for _ in range(self.source.integer(1, 11)):
-            known = [op for op in ("add", "subtract", "multiply") if op in self.ops]
-            if not known:
-                return node
-            op = pick(self.source, known)
-            try:
-                value = forward(CATALOG[op], [node.value, leaf.value], {})
-            except RuntimeError:  # their shapes do not broadcast
-                return node
-            if not self._ordinary(value):
-                return node
-            node = _Node(value, op=op, inputs=(node, leaf))
-        return node
 
     def _cotangent(self, value: np.ndarray) -> np.ndarray:
         """Never ones all over; sometimes tiny, sometimes huge."""
@@ -306,6 +300,15 @@ def _reached(root: _Node) -> list[_Node]:
         else:
             found[stack.pop()] = None
     return [n for n in found if n.operand is not None] + [n for n in found if n.operand is None]
+
+
+def _leaves(root: _Node) -> list[_Node]:
+    """The leaves that a result depends on."""
+    return [n for n in _reached(root) if n.operand is not None and n.operand.kind == LEAF]
+
+
+def _broadcasts(a: Shape, b: Shape) -> bool:
+    return all(m == n or 1 in (m, n) for m, n in zip(a[::-1], b[::-1], strict=False))
 
 
 def _numbered(root: _Node, cotangent: np.ndarray | None, directions: tuple[np.ndarray, ...]) -> Program:
