@@ -17,7 +17,7 @@ import numpy as np
 from reference.checkers import cases
 from reference.checkers.composed import composed
 from reference.checkers.handed import Case
-from reference.faults.planting import Fault
+from reference.faults import Fault
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,13 @@ def compare(faults: Sequence[Fault], names: Sequence[str] | None = None) -> Iter
 
 
 def _caught(name: str, fault: Fault) -> Case | None:
-    trusted = [case for group in (*fault.rows, None) for case in _trusted(name, group)]
-    with fault.plant():
-        return next((case for case in trusted if not passes(name, case)), None)
+    for op in (*fault.rows, None):
+        trusted = _trusted(name, op)
+        with fault.plant():
+            found = next((case for case in trusted if not passes(name, case)), None)
+        if found:
+            return found
+    return None
 
 
 @cache

@@ -1,13 +1,15 @@
-"""gradcheck: what it sees of ndgrad, and what its tolerances let through."""
+"""gradcheck and gradgradcheck: what they see of ndgrad, and what their tolerances let through."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from reference.checkers import Case
 from reference.checkers.composed import composed
 from reference.checkers.torch import check
+from reference.faults.planting import unrecorded
 
 X = np.random.default_rng(0).standard_normal((3, 4))
 
@@ -34,6 +36,22 @@ def test_gradcheck_sees_one_part_in_a_hundred(fast: bool) -> None:  # noqa: FBT0
 def test_gradcheck_lets_a_thousandth_through() -> None:
     """Its relative tolerance is a thousandth: half of that goes unnoticed."""
     check(off_by(1.0005), fast=False)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_wrong_second_derivative_is_seen(fast: bool) -> None:  # noqa: FBT001 - a parameter
+    """A pullback that is right and leaves the graph has no derivative of its own: gradgradcheck notices."""
+    with unrecorded("multiply", 1)(), pytest.raises(RuntimeError, match="Jacobian mismatch"):
+        check(Case("x * y", lambda x, y: x * y, (X, X[0])), fast=fast)
+
+
+def test_pytorchs_generator_is_left_as_it_was() -> None:
+    """The cotangents come from PyTorch's global generator, which nobody else should notice."""
+    torch.manual_seed(7)
+    wanted = torch.rand(())
+    torch.manual_seed(7)
+    check(Case("square", lambda x: x * x, (X,)), fast=True)
+    assert torch.rand(()) == wanted
 
 
 def test_the_engines_own_errors_come_through() -> None:
