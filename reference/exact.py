@@ -1,8 +1,8 @@
 """Each op's forward on arrays of numbers with 120 digits: what the witness computes with. No gradient rule is in here.
 
 The numbers are MPFR's, by way of gmpy2: they round correctly, know infinities, NaN and the sign of a zero as IEEE's do,
-and overflow only at exp(7e8). So each op is its definition, with no care for rounding; and with care for what goes through
-an exponential and back, as softmax does, that it comes back from there.
+and overflow only at exp(7e8). So each op is its definition, with no care for rounding. Care is taken of one thing: what
+goes through an exponential and back, as softmax does, comes back from there.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from reference.program import LEAF, NUMBER, Program
 
 STEP = gmpy2.mpfr(2) ** -84  # of a difference quotient, relative; its square, 1e-51, is the error that it leaves
 NEAR_0 = gmpy2.mpfr(2) ** -100  # below this an operand is stepped by an absolute 2**-184, which 120 digits resolve
+FINER = gmpy2.mpfr(2) ** -20  # part of a step, to see whether slopes that differ over it are a kink's
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ class Slopes:
     @property
     def middle(self) -> Any:
         """The mean of both, which is exact to the square of the step where there is one slope; None if unknown."""
-        return None if self.left is None or self.right is None else (self.left + self.right) / 2
+        if self.left is None or self.right is None:
+            return None
+        with precisely():
+            return (self.left + self.right) / 2
 
     @property
     def exact(self) -> Any:
@@ -65,7 +69,16 @@ class Slopes:
         if middle is None:
             return None
         # Apart by no more than curvature makes them over a step: some 1e-25.
-        return middle if abs(self.left - self.right) <= gmpy2.mpfr(1e-15) * abs(middle) + gmpy2.mpfr(1e-40) else None
+        return middle if _alike(self.left, self.right, middle) else None
+
+    def is_like(self, other: Slopes) -> bool:
+        """Whether the means are the same."""
+        return other.middle is not None and _alike(self.middle, other.middle, self.middle)
+
+
+def _alike(a: Any, b: Any, size: Any) -> bool:
+    """Whether two slopes of this size are one, but for what steps make of it."""
+    return bool(abs(a - b) <= gmpy2.mpfr(1e-15) * abs(size) + gmpy2.mpfr(1e-40))
 
 
 class ExactEngine:
@@ -121,38 +134,64 @@ class ExactEngine:
 
     def second_slopes(self, program: Program, leaf: int, place: tuple[int, ...]) -> Slopes:
         """Give one number of a second-order gradient: the slope of the slope along the program's directions."""
+        slopes, finer = (self._second_slopes(program, leaf, place, step) for step in (STEP, STEP * FINER))
+        return slopes if slopes.exact is None or slopes.is_like(finer) else Slopes(None, None)  # it grows: at a kink
+
+    def _second_slopes(self, program: Program, leaf: int, place: tuple[int, ...], step: Any) -> Slopes:
         along = {i: exactly(d) for i, d in zip(_leaf_places(program), program.directions, strict=True)}
 
         def slope_along(leaves: dict[int, Exact]) -> Any:
             start = {i: leaves.get(i, exactly(program.operands[i].data)) for i in along}
             ahead, behind = (
-                self._result(program, {i: x + side * STEP * along[i] for i, x in start.items()}, None)
+                self._result(program, {i: x + side * step * along[i] for i, x in start.items()}, None)
                 for side in (1, -1)
             )
-            return _difference(ahead, behind, program, 2 * STEP)
+            return _difference(ahead, behind, program, 2 * step)
 
-        return self._slopes(program, leaf, place, slope_along)
+        return self._slopes(program, leaf, place, slope_along, step)
 
     def _result(self, program: Program, leaves: dict[int, Exact], jitter: Jitter | None) -> Exact:
         return self.values(program, leaves, jitter)[-1]
 
     def _slopes(
-        self, program: Program, leaf: int, place: tuple[int, ...], function: Callable[[dict[int, Exact]], Any]
+        self,
+        program: Program,
+        leaf: int,
+        place: tuple[int, ...],
+        function: Callable[[dict[int, Exact]], Any],
+        relative: Any = STEP,
     ) -> Slopes:
         operand = _leaf_places(program)[leaf]
         with precisely():
             x = exactly(program.operands[operand].data)
-            step = STEP * max(abs(x[place]), NEAR_0) if x[place] else STEP
+            step = relative * max(abs(x[place]), NEAR_0) if x[place] else relative
 
             def at(by: Any) -> Any:
                 nudged = x.copy()
                 nudged[place] = nudged[place] + by
                 return function({operand: nudged})
 
-            here = at(0)
-            left = _difference(here, at(-step), program, step)
-            right = _difference(at(step), here, program, step)
-        return Slopes(left, right)
+            return _sides(at, step, program)
+
+
+def _sides(at: Callable[[Any], Any], step: Any, program: Program) -> Slopes:
+    """The slopes of a function at 0, on either side: one and the same where they differ by its bend alone."""
+    here = at(0)
+
+    def over(step: Any) -> Slopes:
+        return Slopes(_difference(here, at(-step), program, step), _difference(at(step), here, program, step))
+
+    slopes = over(step)
+    if slopes.middle is None or slopes.exact is not None or not _is_a_bend(slopes, over(step * FINER)):
+        return slopes
+    return Slopes(slopes.middle, slopes.middle)
+
+
+def _is_a_bend(slopes: Slopes, finer: Slopes) -> bool:
+    """Whether slopes on the two sides differ by less over a finer step, as where a function turns; a kink's do not."""
+    if finer.middle is None:
+        return False
+    return bool(abs(finer.left - finer.right) * 2**10 <= abs(slopes.left - slopes.right))
 
 
 def _leaf_places(program: Program) -> list[int]:

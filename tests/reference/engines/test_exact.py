@@ -1,0 +1,405 @@
+"""The witness: its slopes are PyTorch's where PyTorch is right, and those of known functions right to forty digits.
+
+And it says where it cannot tell: at a kink, where the slopes on the two sides differ, and where there is no number.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import gmpy2
+import numpy as np
+import pytest
+
+from reference.catalog import CATALOG
+from reference.engines import NdgradEngine, Noise, Outcome, TorchEngine, exact
+from reference.engines.exact import ExactEngine, Jitter, Slopes
+from reference.exact import exactly, precisely
+from reference.faults import planting
+from reference.program import NUMBER, Operand, Program, parse
+from reference.verdict import Result, judge
+from reference.verdict.rounding import MARGIN, is_single
+from tests.reference.drawing import EXPRESSIONS, first, sample
+
+WITNESS, TORCH = ExactEngine(), TorchEngine()
+SIZE = 2.0**-30  # of the disturbances that show what rounding does to PyTorch
+RUNS = 6
+OWN = 1e-48  # the witness's error, from the square of its step, where a slope is of ordinary size
+
+Place = tuple[int, ...]
+
+
+def exact_slope(line: str, place: Place = (), leaf: int = 0) -> Any:
+    """The one slope of a leaf's number, if there is one."""
+    return WITNESS.slopes(parse(line), leaf, place).exact
+
+
+# Beside PyTorch.
+
+
+def smooth(op: str, number: int) -> list[Program]:
+    """Programs with an op, drawn, and then moved a little, so that no number ties with another: most kinks are left."""
+
+    def holds(program: Program) -> bool:
+        return program.cotangent is not None and finite(irregular(program)) and not bounded_twice(program)
+
+    return list(map(irregular, first(op, number, holds)))
+
+
+def irregular(program: Program) -> Program:
+    """The program with the numbers of its operands moved by up to a thousandth, a 0 as well."""
+    rng = np.random.default_rng(0)
+
+    def moved(operand: Operand) -> Operand:
+        if operand.kind == NUMBER or operand.data.dtype.kind != "f":
+            return operand
+        by, plus = rng.uniform(-1, 1, (2, *operand.data.shape)) / 2**10
+        return replace(operand, data=np.asarray(operand.data * (1 + by) + plus, operand.data.dtype), layout="C")
+
+    return replace(program, operands=tuple(map(moved, program.operands)))
+
+
+def twice(program: Program) -> Program:
+    """The program to be differentiated twice, in some direction."""
+    rng = np.random.default_rng(1)
+    leaves = [o.data for o in program.leaves]
+    return replace(program, directions=tuple(rng.integers(-8, 8, x.shape).astype(x.dtype) / 8 for x in leaves))
+
+
+def finite(program: Program) -> bool:
+    """Whether PyTorch has a number everywhere."""
+    outcome = TORCH.run(program)
+    arrays = [*outcome.values, *outcome.gradients, *outcome.second]
+    return outcome.error is None and all(np.isfinite(x).all() for x in arrays if x is not None)
+
+
+def bounded_twice(program: Program) -> bool:
+    """Whether clip has one operand for both bounds, of which PyTorch gives it nothing, though the result is that."""
+    return any(step.op == "clip" and step.inputs[1] == step.inputs[2] for step in program.steps)
+
+
+class Rounding:
+    """What rounding may do to PyTorch's numbers of one program, in the precision of its operands.
+
+    Args:
+        program: the case.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self._plain = TORCH.run(program, wide=True)
+        self._disturbed = [TORCH.run(program, Noise(SIZE, seed), wide=True) for seed in range(RUNS)]
+        arrays = [*(o.data for o in program.operands), *TORCH.run(program).values]
+        self._unit = 2.0 ** (-24 if is_single(arrays) else -53)
+
+    def allowed(self, part: str, leaf: int, place: Place) -> float:
+        """How far one number of the gradients, or of the second-order ones, may be off."""
+        here = number_at(self._plain, part, leaf, place)
+        moved = [abs(number_at(o, part, leaf, place) - here) / SIZE for o in self._disturbed]
+        # A number below 0 has no power when the exponent is disturbed: what is not finite says nothing.
+        return MARGIN * self._unit * (max(filter(np.isfinite, moved), default=0.0) + abs(here)) + OWN
+
+
+def number_at(outcome: Outcome, part: str, leaf: int, place: Place) -> float:
+    """A number of a gradient; 0 where none arrived."""
+    gradient = getattr(outcome, part)[leaf]
+    return 0.0 if gradient is None else float(gradient[place])
+
+
+def beside_pytorch(program: Program, part: str, ask: Callable[..., Slopes]) -> Iterator[tuple[bool, str]]:
+    """For the first and last number of each leaf: whether both agree, and what each says."""
+    outcome, rounding = TORCH.run(program), Rounding(program)
+    for leaf, operand in enumerate(program.leaves):
+        places = list(np.ndindex(operand.data.shape))
+        for place in {*places[:1], *places[-1:]}:
+            wanted, slopes = number_at(outcome, part, leaf, place), ask(program, leaf, place)
+            near = slopes.exact is not None and abs(slopes.exact - wanted) <= rounding.allowed(part, leaf, place)
+            yield bool(near), f"{operand.name}{place} {wanted} {slopes}: {program}"
+
+
+@pytest.mark.parametrize("op", [*CATALOG, EXPRESSIONS])
+def test_slopes_are_pytorchs_gradients(op: str) -> None:
+    """Of smooth programs in both precisions, in mid-program: they differ by what rounding does to PyTorch's."""
+    found = [pair for program in smooth(op, 2) for pair in beside_pytorch(program, "gradients", WITNESS.slopes)]
+    assert not [says for near, says in found if not near]
+    assert len(found) >= 2
+
+
+@pytest.mark.parametrize("op", [*CATALOG, EXPRESSIONS])
+def test_second_slopes_are_pytorchs_second_gradients(op: str) -> None:
+    """A Hessian times some directions."""
+    programs = [program for program in map(twice, smooth(op, 2)) if finite(program)][:1]
+    found = [pair for program in programs for pair in beside_pytorch(program, "second", WITNESS.second_slopes)]
+    assert not [says for near, says in found if not near]
+    assert found
+
+
+@pytest.mark.parametrize("op", [*CATALOG, EXPRESSIONS])
+def test_values_are_pytorchs(op: str) -> None:
+    """Each step of a program has PyTorch's shape, and the result is what PyTorch's would be without rounding."""
+    for program in smooth(op, 2):
+        outcome, rounding, values = TORCH.run(program), Rounding(program), WITNESS.values(program)
+        assert [y.shape for y in values] == [y.shape for y in outcome.values]
+        for place, number in np.ndenumerate(values[-1]):
+            off = abs(number - number_at(outcome, "values", -1, place))
+            assert off <= rounding.allowed("values", -1, place), program
+
+
+@pytest.mark.parametrize("op", CATALOG)
+def test_values_are_numbers_whatever_a_program_does(op: str) -> None:
+    """At edges, and of infinities and NaN: each step has PyTorch's shape, and holds exact numbers alone."""
+    for program in [p for p in sample(op, 8) if p.cotangent is not None]:
+        values = WITNESS.values(program)
+        assert [y.shape for y in values] == [y.shape for y in TORCH.run(program).values]
+        assert all(isinstance(number, type(gmpy2.mpfr(0))) for y in values for number in y.flat)
+
+
+# Known functions.
+
+
+def precise(function: Callable[[], Any]) -> Any:
+    """A number worked out with as many digits as the witness has."""
+    with precisely():
+        return function()
+
+
+TENTH: Any = gmpy2.mpfr(0.1)  # a double, which is no tenth ...
+TINY: Any = gmpy2.mpfr(1e-12)  # ... and another
+
+# fmt: off
+KNOWN: list[tuple[str, Callable[[], Any]]] = [
+    # a function at a point                                                     its slope there
+    ("x=f8(1.0); a=exp(x); back(a,f8(1.0))",                                    lambda: gmpy2.exp(1)),
+    ("x=f8(20.0); a=tanh(x); back(a,f8(1.0))",                                  lambda: 1 / gmpy2.cosh(20) ** 2),
+    ("x=f8(1e-12); a=log(x); back(a,f8(3.0))",                                  lambda: 3 / TINY),
+    ("x=f8(1000.0); a=sin(x); back(a,f8(1.0))",                                 lambda: gmpy2.cos(1000)),
+    ("x=f8(0.1); a=sqrt(x); back(a,f8(3.0))",                                   lambda: 3 / (2 * gmpy2.sqrt(TENTH))),
+    ("x=f8(-700.0); a=sigmoid(x); back(a,f8(1.0))",                             lambda: 1 / (2 * gmpy2.cosh(350)) ** 2),
+    ("x=f8(1e9); a=softplus(x); back(a,f8(3.0))",                               lambda: gmpy2.mpfr(3)),
+    ("x=f8(3.0); y=0.1; a=power(x,y); back(a,f8(1.0))",                         lambda: TENTH * 3 ** (TENTH - 1)),
+    ("x=f8([2.0,5.0]); a=prod(x,axis=0,keepdims=False); back(a,f8(0.1))",       lambda: TENTH * 5),
+    ("x=f8([2.0,5.0]); a=logsumexp(x,axis=0,keepdims=False); back(a,f8(1.0))",  lambda: 1 / (1 + gmpy2.exp(3))),
+]
+AGAIN: list[tuple[str, Callable[[], Any]]] = [
+    # a function at a point                                                     its second slope there
+    ("x=f8(1.0); a=exp(x); back(a,f8(1.0),along=(f8(2.0),))",                   lambda: 2 * gmpy2.exp(1)),
+    ("x=f8(20.0); a=sin(x); back(a,f8(1.0),along=(f8(1.0),))",                  lambda: -gmpy2.sin(20)),
+    ("x=f8(2.0); y=f8(7.0); a=multiply(x,y); back(a,f8(3.0),along=(f8(5.0),f8(0.1)))", lambda: TENTH * 3),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("line", "wanted"), KNOWN)
+def test_a_known_slope_is_right_to_forty_digits(line: str, wanted: Callable[[], Any]) -> None:
+    """Of the first number, beside its formula: far beyond what rounding leaves of it in doubles."""
+    program = parse(line)
+    slope = WITNESS.slopes(program, 0, (0,) * program.operands[0].data.ndim).exact
+    with precisely():
+        assert abs(slope - wanted()) <= abs(wanted()) * gmpy2.mpfr("1e-40")
+
+
+@pytest.mark.parametrize(("line", "wanted"), AGAIN)
+def test_a_known_second_slope_is_right_to_forty_digits(line: str, wanted: Callable[[], Any]) -> None:
+    """A quotient of quotients still has them."""
+    slope = WITNESS.second_slopes(parse(line), 0, ()).exact
+    with precisely():
+        assert abs(slope - wanted()) <= abs(wanted()) * gmpy2.mpfr("1e-40")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x=f8(0.0); a=square(x); back(a,f8(3.0))",
+        "x=f8(0.0); a=cos(x); back(a,f8(1.0))",
+        "x=f8(1000.0); y=1000.0; a=subtract(x,y); b=square(a); back(b,f8(1.0))",
+        "x=f8(3.0); a=negative(x); b=add(a,x); c=exp(b); back(c,f8(1.0))",
+    ],
+)
+def test_where_a_function_turns_its_slope_is_0(line: str) -> None:
+    """Its slopes over a step differ there, by its bend, though neither is large: that makes no kink."""
+    assert abs(exact_slope(line)) < OWN
+
+
+def test_second_slopes_are_0_where_the_slope_turns() -> None:
+    """As they are of the sine at 0."""
+    line = "x=f8(0.0); a=sin(x); back(a,f8(1.0),along=(f8(1.0),))"
+    assert abs(WITNESS.second_slopes(parse(line), 0, ()).exact) < OWN
+
+
+# What has no slope.
+
+# fmt: off
+KINKS: list[tuple[str, Place, float, float]] = [
+    # a program                                                                       where   the slopes on both sides
+    ("x=f8([0.0,-0.0]); a=abs(x); back(a,f8([2.0,3.0]))",                             (1,),   -3.0, 3.0),
+    ("x=f8([0.0,1.0]); a=relu(x); back(a,f8([2.0,3.0]))",                             (0,),   0.0,  2.0),
+    ("x=f8(0.0); a=leaky_relu(x,negative_slope=0.5); back(a,f8(2.0))",                (),     1.0,  2.0),
+    ("x=f8([1.0,2.0]); y=f8([1.0,3.0]); a=maximum(x,y); back(a,f8([2.0,5.0]))",       (0,),   0.0,  2.0),
+    ("x=f8([1.0,2.0]); y=f8([1.0,3.0]); a=minimum(x,y); back(a,f8([2.0,5.0]))",       (0,),   2.0,  0.0),
+    ("x=f8(1.0); y=1.0; z=2.0; a=clip(x,y,z); back(a,f8(2.0))",                       (),     0.0,  2.0),
+    ("x=f8([3.0,3.0,1.0]); a=max(x,axis=0,keepdims=False); back(a,f8(-1.0))",         (1,),   0.0,  -1.0),
+    ("x=f8([3.0,1.0,1.0]); a=min(x,axis=0,keepdims=False); back(a,f8(2.0))",          (2,),   2.0,  0.0),
+    ("x=f8([3.0,3.0]); a=std(x,axis=0,keepdims=False,ddof=0); back(a,f8(2.0))",       (0,),   -1.0, 1.0),
+    ("x=f8(0.0); a=abs(x); b=square(x); c=add(a,b); back(c,f8(1.0))",                 (),     -1.0, 1.0),
+]
+POLES: list[str] = [
+    "x=f8(0.0); a=log(x); back(a,f8(1.0))",
+    "x=f8(0.0); a=sqrt(x); back(a,f8(1.0))",
+    "x=f8(-1.0); a=log1p(x); back(a,f8(1.0))",
+    "x=f8(0.0); y=1.0; a=divide(y,x); back(a,f8(1.0))",
+    "x=f8(0.0); y=-1.0; a=power(x,y); back(a,f8(1.0))",
+    "x=f8(2.0); y=-2.0; a=power(y,x); back(a,f8(1.0))",
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("line", "place", "left", "right"), KINKS)
+def test_a_kink_has_unlike_slopes(line: str, place: Place, left: float, right: float) -> None:
+    """Each side's is known, and there is no one slope."""
+    slopes = WITNESS.slopes(parse(line), 0, place)
+    assert abs(slopes.left - left) < 1e-20
+    assert abs(slopes.right - right) < 1e-20
+    assert slopes.exact is None
+    assert abs(slopes.middle - (left + right) / 2) < 1e-20
+
+
+@pytest.mark.parametrize("line", POLES)
+def test_a_pole_and_nan_have_no_slope(line: str) -> None:
+    """Where a side has no number, there is neither a mean of both nor one slope."""
+    slopes = WITNESS.slopes(parse(line), 0, (0,) * parse(line).operands[0].data.ndim)
+    assert None in (slopes.left, slopes.right)
+    assert slopes.middle is None
+    assert slopes.exact is None
+
+
+def test_what_stays_the_same_does_not_count() -> None:
+    """An infinity or NaN beside a number leaves that one its slope."""
+    line = "x=f8([0.0,nan,-inf,2.0]); a=log(x); back(a,f8([1.0,2.0,3.0,4.0]))"
+    assert abs(exact_slope(line, (3,)) - 2) < OWN
+
+
+TIED = (
+    "x=f8([1.0,4.0]); y=f8([1.0,5.0]); a=maximum(x,y); b=square(a); "
+    "back(b,f8([1.0,1.0]),along=(f8([1.0,3.0]),f8([0.5,2.0])))"
+)
+
+
+def test_a_kink_has_no_second_slope() -> None:
+    """Where the directions cross it, slopes of slopes grow as the step shrinks; its neighbours have theirs."""
+    at_the_tie, beside = (WITNESS.second_slopes(parse(TIED), 1, (place,)) for place in (0, 1))
+    assert at_the_tie.exact is None
+    assert abs(beside.exact - 4) < OWN
+
+
+# Values.
+
+
+def test_one_number_of_the_result_is_given() -> None:
+    """The last step's, at a place; with all its digits."""
+    program = parse("x=f8([0.1,2.0]); y=f8(3.0); a=multiply(x,y); b=exp(a); back(b,f8([1.0,1.0]))")
+    assert WITNESS.value(program, (0,)) == precise(lambda: gmpy2.exp(gmpy2.mpfr(0.1) * 3))
+
+
+def test_other_numbers_may_stand_for_leaves() -> None:
+    """By their place among the operands; the program itself is as it was."""
+    program = parse("x=const(f8(2.0)); y=f8(3.0); a=multiply(x,y); back(a,f8(1.0))")
+    assert WITNESS.values(program, {1: exactly(5.0)})[0] == 10
+    assert WITNESS.values(program)[0] == 6
+
+
+# fmt: off
+SINGLE = float(np.float32(0.1))
+ROUNDED: list[tuple[str, float]] = [
+    # a tenth beside other precisions                                                           what it is there
+    ("x=f4([3.0]); y=0.1; a=multiply(x,y); back(a,f4([1.0]))",                                  SINGLE),
+    ("x=f8([3.0]); y=0.1; a=multiply(x,y); back(a,f8([1.0]))",                                  0.1),
+    ("x=f4([3.0]); y=const(f8(0.1)); a=multiply(x,y); back(a,f8([1.0]))",                       0.1),
+    ("x=f4([3.0]); y=const(f4(0.1)); a=multiply(x,y); back(a,f4([1.0]))",                       SINGLE),
+    ("x=f8([3.0]); y=0.1; a=astype(x,dtype='float32'); b=multiply(a,y); back(b,f4([1.0]))",     SINGLE),
+    ("x=f4([3.0]); y=0.1; a=astype(x,dtype='float64'); b=multiply(a,y); back(b,f8([1.0]))",     0.1),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("line", "slope"), ROUNDED)
+def test_a_python_number_has_the_precision_of_the_floats_beside_it(line: str, slope: float) -> None:
+    """0.1 beside single precision is the single-precision number, for every engine; an array of doubles is not cut."""
+    assert exact_slope(line, (0,)) == slope
+
+
+def test_to_cast_is_not_to_round() -> None:
+    """What single precision loses of a value on the way is an engine's error, not the program's meaning."""
+    program = parse("x=f8(0.1); a=astype(x,dtype='float32'); back(a,f4(1.0))")
+    assert WITNESS.value(program, ()) == 0.1
+
+
+# Moved by a hair.
+
+SUM = parse("x=f8([0.0,3.0]); y=f8([-2.0,0.0]); a=add(x,y); back(a,f8([1.0,1.0]))")
+
+
+def moved(jitter: Jitter | None) -> list[float]:
+    """What becomes of the sums."""
+    return [float(number) for number in WITNESS.values(SUM, jitter=jitter)[0]]
+
+
+def test_the_same_seed_moves_alike() -> None:
+    """Whatever was moved before; another seed moves otherwise."""
+    first = moved(Jitter(3, 1e-3, 1e-3))
+    assert moved(Jitter(4, 1e-3, 1e-3)) != first
+    assert moved(Jitter(3, 1e-3, 1e-3)) == first
+
+
+def test_a_number_moves_by_a_part_of_itself_and_by_an_amount() -> None:
+    """By no more than the two sizes, and no size moves nothing; a part of 0 is 0, so that only an amount moves it."""
+    still = moved(None)
+    assert moved(Jitter(3, 0.0)) == still
+    for seed in range(20):
+        assert all(0 < abs(x - y) <= 1e-3 * abs(y) for x, y in zip(moved(Jitter(seed, 1e-3)), still, strict=True))
+        assert all(0 < abs(x - y) <= 2e-3 for x, y in zip(moved(Jitter(seed, 0.0, 1e-3)), still, strict=True))
+
+
+def test_slopes_around_a_kink_are_those_of_its_sides() -> None:
+    """A hair away, relu's slope at 0 is 0 or what it is above: both are met, and nothing else."""
+    program = parse("x=f8(0.0); a=relu(x); back(a,f8(2.0))")
+    assert {float(WITNESS.slopes(program, 0, (), Jitter(seed, 0.0, 2.0**-60)).middle) for seed in range(20)} == {
+        0.0,
+        2.0,
+    }
+
+
+# A rule of its own it has none.
+
+
+def test_no_gradient_rule_is_in_reach() -> None:
+    """It imports neither PyTorch nor ndgrad, and of the catalogue's rows it never asks for the mirror."""
+    nodes = list(ast.walk(ast.parse(inspect.getsource(exact))))
+    modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    numbers, ours = {"gmpy2", "numpy"}, {"reference.catalog", "reference.exact", "reference.program"}
+    assert modules == {"__future__", "collections.abc", "dataclasses", "typing"} | numbers | ours
+    assert "mirror" not in {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
+def test_it_works_without_pytorchs_mirrors() -> None:
+    """Rows whose mirrors cannot be asked give the same slopes, to second order."""
+
+    def refuses(*tensors: Any, **options: Any) -> Any:
+        raise AssertionError
+
+    alone = ExactEngine({op: replace(row, mirror=refuses) for op, row in CATALOG.items()})
+    line = "x=f8([0.3,0.7]); y=f8(2.0); a=power(x,y); b=softmax(a,axis=0); "
+    program = parse(line + "back(b,f8([1.0,3.0]),along=(f8([1.0,2.0]),f8(0.5)))")
+    for place in [(0,), (1,)]:
+        assert alone.slopes(program, 0, place) == WITNESS.slopes(program, 0, place)
+        assert alone.second_slopes(program, 0, place) == WITNESS.second_slopes(program, 0, place)
+
+
+def test_it_knows_a_wrong_engine_where_numbers_are_extreme() -> None:
+    """A gradient of softplus off by 1e-4 is found at 1e9, where exp(x) is beyond any number that the witness has."""
+    line = "x=f8([1e9]); a=softplus(x); back(a,f8([3.0]))"
+    with planting.scaled("softplus", 0, 1.0001)():
+        assert judge(parse(line), NdgradEngine(), TORCH).result is Result.ENGINE_WRONG
