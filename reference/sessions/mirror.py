@@ -116,11 +116,12 @@ class Graph:
         self._kept: dict[int, list[_Kept]] = {}  # by the memory that the numbers are in
 
     def record(self, function: Callable[..., Tensor], operands: Sequence[Tensor], options: Mapping[str, Any]) -> Tensor:
-        """Apply a function. The result has memory of its own, as not every function's has in PyTorch."""
+        """Apply a function. The result is no view, for writes would reach what it is a view of; nor an operand."""
         with saved_tensors_hooks(self._keep, self._give):
             y = function(*operands, **options)
             memory = _memory(y)
-            return y.clone() if any(_memory(operand) == memory for operand in operands) else y
+            shares = y._is_view() or any(_memory(operand) == memory for operand in operands)  # noqa: SLF001 - PyTorch has no public name for it
+            return y.clone() if shares else y
 
     def _keep(self, tensor: Tensor) -> _Kept:
         kept = _Kept(tensor.detach())

@@ -22,7 +22,7 @@ from reference.source import Seeded, pick
 from reference.verdict import Kind
 
 # A gradient that replaces what a leaf has, instead of adding to it. This is wrong, on purpose.
-REPLACED = edited(Value, "_accumulated", ("total = self._grad + grad", "total = grad"))
+REPLACED = edited(Value, "_accumulated", ("total = self._grad + grad", "total = np.array(grad)"))
 
 
 @cache

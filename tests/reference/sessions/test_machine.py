@@ -81,7 +81,7 @@ def test_what_fails_is_shrunk_and_printed() -> None:
         suppress_health_check=list(HealthCheck), report_multiple_bugs=False, print_blob=False,
     )  # fmt: skip
     with (
-        edited(Value, "_accumulated", ("total = self._grad + grad", "total = grad"))(),
+        edited(Value, "_accumulated", ("total = self._grad + grad", "total = np.array(grad)"))(),
         pytest.raises(AssertionError) as caught,
     ):
         run_state_machine_as_test(Machine, settings=quick)

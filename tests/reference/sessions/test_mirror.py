@@ -76,6 +76,19 @@ def test_results_have_memory_of_their_own(op: str) -> None:
     assert gradient.tolist() == [1.0, 1.0]
 
 
+def test_a_result_that_is_written_into_still_has_its_gradient() -> None:
+    """Also where PyTorch made it as a view, as it does of some products; it forgets whose gradient a view's is."""
+    graph, a = Graph(), torch.ones(2, 3, dtype=torch.float64, requires_grad=True)
+    y = graph.record(torch.matmul, [a, torch.ones(2, 3, 1, dtype=torch.float64)], {})
+    z = graph.record(torch.negative, [y], {})
+    graph.overwrite(y)
+    with torch.no_grad():
+        y.mul_(2.0)
+    (gradient,) = graph.pass_back(z, torch.ones_like(z), [y])
+    assert gradient is not None
+    assert gradient.unique().tolist() == [-1.0]
+
+
 def test_a_disturbed_pass_moves_by_its_condition() -> None:
     """By about the disturbance, in each number; and the next pass is undisturbed."""
     graph, a, b = Graph(), tensor(0.5, -0.25), tensor(1.0, 2.0)
