@@ -119,9 +119,8 @@ class Graph:
         """Apply a function. The result is no view, for writes would reach what it is a view of; nor an operand."""
         with saved_tensors_hooks(self._keep, self._give):
             y = function(*operands, **options)
-            memory = _memory(y)
-            shares = y._is_view() or any(_memory(operand) == memory for operand in operands)  # noqa: SLF001 - PyTorch has no public name for it
-            return y.clone() if shares else y
+            is_view = y._is_view()  # noqa: SLF001 - it has no public name
+            return y.clone() if is_view or _memory(y) in map(_memory, operands) else y
 
     def _keep(self, tensor: Tensor) -> _Kept:
         kept = _Kept(tensor.detach())
