@@ -1,29 +1,24 @@
 """Many programs: each op in turn, then expressions of all of them. What fails is shrunk, and named for the op at fault.
 
 Program `i` of a campaign depends on the seed, the op and `i` alone. It comes from a plain source, which is faster than
-Hypothesis; the choices of a program that fails are handed to Hypothesis as an example to start from, to be shrunk.
+Hypothesis; what fails is made small by `shrinking`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
-from hypothesis import HealthCheck, Phase, find, settings
-from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
-from hypothesis.errors import HypothesisException
 
 from reference.checks import Looked, look
 from reference.engines import Engine, TorchEngine
 from reference.generator import draw_program
 from reference.kept import Kept
 from reference.program import Program
+from reference.shrinking import shrink
 from reference.source import Seeded, Unsuited
-from reference.strategies import programs
 from reference.verdict import Kind, Result, Verdict, judge
-from reference.verdict.localise import Origin, localise, steps_alone
+from reference.verdict.localise import Origin, localise
 
 EXPRESSIONS = "expressions"  # where an op's name stands for programs of any ops
 KEPT = "kept"  # and for those that failed the last time
@@ -197,28 +192,24 @@ class Campaign:
         """Run programs for one op. They end with the first that fails, for the next would fail in the same way."""
         record = Record(op)
         for i in range(number):
-            source = Seeded(self.seed, op, i)
             try:
-                program = draw_program(source, _focus(op), self.ops)
+                program = draw_program(Seeded(self.seed, op, i), _focus(op), self.ops)
             except Unsuited:
                 record.unsuited += 1
                 continue
             verdict = judge(program, self.engine, self.reference)
             record.add(verdict)
             if verdict.result.blames:
-                self._failing(record, program, source.choices, verdict, (self.seed, op, i))
+                self._failing(record, program, verdict, (self.seed, op, i))
                 break
         return record
 
-    def _failing(
-        self, record: Record, program: Program, choices: Sequence[int], verdict: Verdict, found: tuple[int, str, int]
-    ) -> None:
+    def _failing(self, record: Record, program: Program, verdict: Verdict, found: tuple[int, str, int]) -> None:
         """Make a failing program small, unless its op has failed before: then it has nothing new to say."""
         if self.explained(program, found, verdict).op in self._failed:
             record.repeats = True
             return
-        small = self._smallest(program, choices, verdict, found[1])
-        self._note(record, self.explained(small, found, verdict))
+        self._note(record, self.explained(self._smallest(program, verdict), found, verdict))
 
     def explained(
         self, program: Program, found: tuple[int, str, int] | None = None, before: Verdict | None = None
@@ -230,46 +221,22 @@ class Campaign:
         step = program.steps[-1 if origin.step is None else origin.step]
         return Failure(step.op, program, verdict, origin, found)
 
-    def _smallest(self, program: Program, choices: Sequence[int], verdict: Verdict, op: str) -> Program:
-        """Hand the choices behind a failing program to Hypothesis, as an example of its own, to be shrunk."""
+    def _smallest(self, program: Program, verdict: Verdict) -> Program:
+        """The smallest program that is wrong in the same way: first by a quick look, and then by all tiers."""
         kinds = {finding.kind for finding in verdict.findings}
         if Kind.CONVENTION in kinds:  # which only the witness tells from a wrong gradient
             kinds |= {Kind.GRADIENT}
 
-        def fails(candidate: Program, *, patient: bool = False) -> bool:
+        def looks_wrong(candidate: Program, *, patient: bool) -> bool:
             repeat = Kind.NON_DETERMINISTIC in kinds
             again = judge(candidate, self.engine, self.reference, repeat=repeat, patient=patient)
             return again.result.blames and bool(kinds & {f.kind for f in again.findings})
 
-        database, key = InMemoryExampleDatabase(), b"failing"
-        # One choice too many: an example that is replayed to the letter counts as shrunk, and would be left as it is.
-        database.save(key, choices_to_bytes([*choices, 0]))
-        try:
-            drawn = programs(_focus(op), self.ops)
-            shrunk: Program = find(drawn, fails, settings=_shrinking(database), database_key=key)
-        except HypothesisException:  # it does not fail a second time: then it is reported as it was
-            return program
-        smaller = sorted([shrunk, *filter(fails, self._simpler(shrunk))], key=lambda p: len(str(p)))
-        return next((p for p in smaller if fails(p, patient=True)), program)
+        def fails(candidate: Program) -> bool:
+            return looks_wrong(candidate, patient=False) and looks_wrong(candidate, patient=True)
 
-    def _simpler(self, program: Program) -> Iterator[Program]:
-        """Each of several steps by itself: what Hypothesis cannot come to, for it would have to draw other choices."""
-        if len(program.steps) > 1 and program.cotangent is not None:
-            for _, alone in steps_alone(program, self.reference.run(program)):
-                yield alone
-                yield replace(alone, cotangent=np.ones_like(alone.cotangent))
+        return shrink(program, fails, self.reference)
 
 
 def _focus(op: str) -> str | None:
     return None if op == EXPRESSIONS else op
-
-
-def _shrinking(database: InMemoryExampleDatabase) -> settings:
-    return settings(
-        database=database,
-        phases=(Phase.reuse, Phase.shrink),
-        max_examples=10_000,  # the programs tried on the way down count, too
-        deadline=None,
-        derandomize=False,
-        suppress_health_check=tuple(HealthCheck),
-    )

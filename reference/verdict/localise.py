@@ -71,11 +71,18 @@ def _first_wrong_value(program: Program, got: Outcome, reference: Reference) -> 
 def _backwards(program: Program, got: Outcome, reference: Reference) -> Iterator[tuple[int, Program]]:
     """Each step by itself, the last first, with the cotangent that reaches it; then with one of unlike numbers."""
     inner = reference.run(program, path=got.values, inner=True).inner
-    alone = list(steps_alone(program, got))
-    for step, single in alone[::-1]:
+    alone = list(steps_alone(program, got))[::-1]
+    for step, single in alone:
         if inner and inner[step] is not None:
             yield step, replace(single, cotangent=inner[step])
-    yield from alone[::-1]
+    yield from alone
+    if program.directions:  # what is linear has second derivatives only where something bends after it
+        yield from ((step, _bent(single)) for step, single in alone)
+
+
+def _bent(program: Program) -> Program:
+    """The program with its result squared."""
+    return replace(program, steps=(*program.steps, Step("square", (program.result,))))
 
 
 def steps_alone(program: Program, outcome: Outcome) -> Iterator[tuple[int, Program]]:
@@ -93,7 +100,7 @@ def steps_alone(program: Program, outcome: Outcome) -> Iterator[tuple[int, Progr
 
 def _varied(like: np.ndarray) -> np.ndarray:
     """Numbers of which no two are equal."""
-    return np.arange(1, like.size + 1, dtype=like.dtype).reshape(like.shape) / 2
+    return np.asarray(np.arange(1, like.size + 1, dtype=like.dtype).reshape(like.shape) / 2)
 
 
 def _operand(program: Program, i: int, name: str, value: np.ndarray) -> Operand:

@@ -27,8 +27,8 @@ SMALL = Profile(for_each_op=40, expressions=0)
 class AsFound(Campaign):
     """A campaign that reports what failed as it was found: shrinking has tests of its own."""
 
-    def _smallest(self, program: Program, choices: Sequence[int], verdict: Verdict, op: str) -> Program:
-        del choices, verdict, op
+    def _smallest(self, program: Program, verdict: Verdict) -> Program:
+        del verdict
         return program
 
 

@@ -1,0 +1,201 @@
+"""Makes a failing program small: fewer steps, then fewer operands, then fewer and simpler numbers.
+
+Hypothesis would make it small by how it was drawn, in thousands of tries. Here it is made small by what it is, which
+takes hundreds and reaches further: a value that was computed becomes an operand, an axis loses some of its numbers, a
+number becomes 1. It knows programs alone; whether one still fails, it asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from reference.engines import TorchEngine
+from reference.program import LEAF, NUMBER, Operand, Program, Step, operand_names, text
+
+TRIES = 600  # of smaller programs, some milliseconds each
+_SIMPLE = (1.0, 0.0, 2.0)
+
+
+def shrink(program: Program, fails: Callable[[Program], bool], reference: TorchEngine) -> Program:
+    """Give the smallest program found that still fails: with each that does, begin anew."""
+    tries, looking = TRIES, True
+    while looking:
+        looking = False
+        for candidate in _smaller(program, reference):
+            if _size(candidate) >= _size(program):
+                continue
+            tries -= 1
+            if tries < 0:
+                return program
+            if fails(candidate):
+                program, looking = candidate, True
+                break
+    return program
+
+
+def _size(program: Program) -> tuple[Any, ...]:
+    """What is to become less, the most important first."""
+    arrays = [o.data for o in program.operands] + ([] if program.cotangent is None else [program.cotangent])
+    numbers = np.concatenate([np.ravel(a).astype(float) for a in arrays])
+    ranks = sum(a.ndim for a in arrays)
+    kinds = sum((o.layout != "C") + (o.data.dtype != np.float64) for o in program.operands if o.kind != NUMBER)
+    options = sum(len(text(option)) for step in program.steps for option in step.options.values())
+    unlike_1 = int(np.sum(numbers != 1) + np.sum(~np.isin(numbers, _SIMPLE)))
+    counts = len(program.steps), len(program.operands), numbers.size, len(program.directions)
+    return *counts, ranks, options, kinds, unlike_1
+
+
+def _smaller(program: Program, reference: TorchEngine) -> Iterator[Program]:
+    """Programs that are simpler in one respect, the largest cuts first."""
+    if program.directions:
+        yield replace(program, directions=())
+    if program.cotangent is not None:
+        yield from _fewer_steps(program, reference)
+        for fewer in (_fewer_numbers, _simpler_options, _doubles):
+            yield from filter(None, (_fitted(p, reference) for p in fewer(program)))
+        yield from (replace(program, cotangent=c) for c in _simpler(program.cotangent))
+    yield from _simpler_operands(program)
+
+
+def _fewer_steps(program: Program, reference: TorchEngine) -> Iterator[Program]:
+    """One step alone; all up to a step; all but those that a value was made by: it becomes an operand."""
+    values = reference.run(program).values
+    for last in range(len(program.steps)):
+        for cut in range(last, -1, -1):  # operands of these steps that earlier ones made are given
+            yield from filter(None, [_fitted(_part(program, values, cut, last), reference)])
+
+
+def _part(program: Program, values: Sequence[np.ndarray], first: int, last: int) -> Program:
+    """The steps from one to another, as far as the last needs them; what came before as operands."""
+    start = len(program.operands)
+    needed, stack = set(), [start + last]
+    while stack:
+        i = stack.pop()
+        if i not in needed:
+            needed.add(i)
+            stack += program.steps[i - start].inputs if i >= start + first else []
+    given = [i for i in sorted(needed) if i < start + first]
+    kept = [i for i in sorted(needed) if i >= start + first]
+    places = {i: place for place, i in enumerate([*given, *kept])}
+    names = operand_names()
+    operands = [
+        replace(program.operands[i], name=next(names)) if i < start else Operand(next(names), values[i - start].copy())
+        for i in given
+    ]
+    steps = [
+        Step(s.op, tuple(places[j] for j in s.inputs), s.options) for s in (program.steps[i - start] for i in kept)
+    ]
+    return Program(tuple(operands), tuple(steps), program.cotangent, _directions(program, given))
+
+
+def _directions(program: Program, given: Sequence[int]) -> tuple[np.ndarray, ...]:
+    """The directions of the operands that are still there; of the others `_fitted` makes some."""
+    if not program.directions:
+        return ()
+    leaves = [i for i, o in enumerate(program.operands) if o.kind == LEAF]
+    known = dict(zip(leaves, program.directions, strict=True))
+    wanted = [i for i in given if i in known or i >= len(program.operands)]
+    return tuple(known.get(i, np.zeros(0)) for i in wanted)
+
+
+def _fewer_numbers(program: Program) -> Iterator[Program]:
+    """One axis of an operand, or of all that have it as long, is halved or loses a number; or an axis goes."""
+    for i, operand in enumerate(program.operands):
+        for axis in range(operand.data.ndim):
+            if operand.data.shape[axis] == 1:
+                yield _with_data(program, {i: operand.data.squeeze(axis)})
+            from_end = operand.data.ndim - axis
+            for kept in _halves(operand.data.shape[axis]):
+                alike = _alike(program, from_end, operand.data.shape[axis])
+                yield _with_data(program, {j: _cut(program.operands[j].data, from_end, kept) for j in alike})
+                yield _with_data(program, {i: _cut(operand.data, from_end, kept)})
+
+
+def _halves(n: int) -> Iterator[list[int]]:
+    """Places to keep: either half, and all but one."""
+    if n > 1:
+        yield list(range(n // 2))
+        yield list(range(n // 2, n))
+        yield from ([*range(i), *range(i + 1, n)] for i in range(n))
+
+
+def _alike(program: Program, from_end: int, length: int) -> list[int]:
+    """The operands that have this length at an axis counted from the end, as broadcasting counts them."""
+    shapes = [o.data.shape for o in program.operands]
+    return [i for i, shape in enumerate(shapes) if len(shape) >= from_end and shape[-from_end] == length]
+
+
+def _cut(data: np.ndarray, from_end: int, kept: list[int]) -> np.ndarray:
+    return np.take(data, kept, axis=data.ndim - from_end)
+
+
+def _with_data(program: Program, data: dict[int, np.ndarray]) -> Program:
+    operands = tuple(replace(o, data=data[i], layout="C") if i in data else o for i, o in enumerate(program.operands))
+    return replace(program, operands=operands)
+
+
+def _fitted(program: Program, reference: TorchEngine) -> Program | None:
+    """Give the program with a cotangent and directions that fit, no two numbers of it alike; None if it is refused."""
+    if not any(o.kind == LEAF for o in program.operands):
+        return None
+    outcome = reference.run(replace(program, cotangent=None, directions=()))
+    if outcome.error is not None:
+        return None
+    value = outcome.values[-1]
+    fitting = program.cotangent is not None and program.cotangent.shape == value.shape
+    unlike = np.asarray(np.arange(2, value.size + 2, dtype=value.dtype).reshape(value.shape) / 2)
+    leaves = [o.data for o in program.leaves]
+    both = zip(program.directions, leaves, strict=bool(program.directions))
+    directions = tuple(d if d.shape == x.shape else np.ones_like(x) for d, x in both)
+    return replace(program, cotangent=program.cotangent if fitting else unlike, directions=directions)
+
+
+def _simpler_options(program: Program) -> Iterator[Program]:
+    """An index without one of its entries; a reduction that keeps no axes."""
+    for i, step in enumerate(program.steps):
+        index = step.options.get("index", ())
+        for j in range(len(index)):
+            yield _with_options(program, i, index=(*index[:j], *index[j + 1 :]))
+        if step.options.get("keepdims"):
+            yield _with_options(program, i, keepdims=False)
+
+
+def _with_options(program: Program, i: int, **options: Any) -> Program:
+    step = replace(program.steps[i], options={**program.steps[i].options, **options})
+    return replace(program, steps=(*program.steps[:i], step, *program.steps[i + 1 :]))
+
+
+def _doubles(program: Program) -> Iterator[Program]:
+    """All operands in double precision."""
+    wide = {i: o.data.astype(float) for i, o in enumerate(program.operands) if o.kind != NUMBER}
+    directions = tuple(d.astype(float) for d in program.directions)
+    yield replace(_with_data(program, wide), cotangent=None, directions=directions)
+
+
+def _simpler_operands(program: Program) -> Iterator[Program]:
+    for i, operand in enumerate(program.operands):
+        if operand.layout != "C":
+            yield _replaced(program, i, replace(operand, layout="C"))
+        if operand.kind != NUMBER and operand.layout != "repeated":
+            yield from (_replaced(program, i, replace(operand, data=data)) for data in _simpler(operand.data))
+
+
+def _replaced(program: Program, i: int, operand: Operand) -> Program:
+    return replace(program, operands=(*program.operands[:i], operand, *program.operands[i + 1 :]))
+
+
+def _simpler(array: np.ndarray) -> Iterator[np.ndarray]:
+    """All numbers 1, or one of them something simple."""
+    if array.dtype.kind != "f":
+        return
+    yield np.ones_like(array)
+    for place in np.ndindex(array.shape):
+        for simple in _SIMPLE:
+            if array[place] != simple:
+                changed = np.array(array)
+                changed[place] = simple
+                yield changed

@@ -1,0 +1,85 @@
+"""Failing programs are made small: to the fewest steps, operands and numbers that still fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from reference.engines import TorchEngine
+from reference.program import Program, parse
+from reference.shrinking import shrink
+
+TORCH = TorchEngine()
+LONG = (
+    'x=f4([[2.5,-1.0,3.0],[0.5,1.5,2.0]],layout="F"); y=f8([[1.0],[4.0]]); z=f8([2.0,3.0]); a=multiply(x,y); '
+    "b=tanh(a); c=sum(b,axis=(1,),keepdims=True); d=exp(z); e=concatenate(c,d,axis=None); "
+    "back(e,f8([1.0,2.0,-1.0,3.0]),along=(f4([[1.0,2.0,1.0],[0.5,1.0,1.0]]),f8([[1.0],[2.0]]),f8([1.0,1.0])))"
+)
+
+
+def small(line: str, fails: Callable[[Program], bool]) -> str:
+    """The smallest program, as its line."""
+    return str(shrink(parse(line), fails, TORCH))
+
+
+def has(op: str) -> Callable[[Program], bool]:
+    """Whether a program has this op in it: what would fail if it were broken."""
+    return lambda program: any(step.op == op for step in program.steps)
+
+
+@pytest.mark.parametrize(
+    ("op", "line"),
+    [
+        ("multiply", "x=f8(1.0); y=f8(1.0); a=multiply(x,y); back(a,f8(1.0))"),
+        ("tanh", "x=f8(1.0); a=tanh(x); back(a,f8(1.0))"),
+        ("sum", "x=f8([[1.0]]); a=sum(x,axis=(1,),keepdims=False); back(a,f8([1.0]))"),
+        ("exp", "x=f8(1.0); a=exp(x); back(a,f8(1.0))"),
+    ],
+)
+def test_one_step_is_left_where_one_fails(op: str, line: str) -> None:
+    """The other steps go, each axis becomes as short as it can, numbers become 1 and double, and no direction is left."""
+    assert small(LONG, has(op)) == line
+
+
+def test_what_needs_two_steps_keeps_two() -> None:
+    """Steps that fail only together stay together, and what is between them."""
+    together = small(LONG, lambda p: has("multiply")(p) and has("sum")(p))
+    assert [step.op for step in parse(together).steps] == ["multiply", "tanh", "sum"]
+
+
+def test_what_fails_twice_differentiated_keeps_its_directions() -> None:
+    """A program that fails only at second order is still of second order, and small."""
+    line = small(LONG, lambda p: bool(p.directions) and has("tanh")(p))
+    assert line == "x=f8(1.0); a=tanh(x); back(a,f8(1.0),along=(f8(1.0),))"
+
+
+def test_numbers_that_matter_stay() -> None:
+    """A number that the failure needs is kept, and its neighbours go."""
+    line = small(
+        "x=f8([1.5,-3.0,2.0]); a=relu(x); back(a,f8([2.0,4.0,8.0]))", lambda p: bool((p.operands[0].data < 0).any())
+    )
+    assert line == "x=f8(-3.0); a=relu(x); back(a,f8(1.0))"
+
+
+def test_an_index_loses_what_does_not_matter() -> None:
+    """Entries of an index go, one by one."""
+    index = "(slice(None,None,1),None,i8([0,0]))"
+    line = f"x=f8([[1.0,2.0],[3.0,4.0]]); a=getitem(x,index={index}); back(a,f8([[[1.0,2.0]],[[3.0,4.0]]]))"
+
+    def repeats(program: Program) -> bool:
+        return any(isinstance(entry, np.ndarray) for entry in program.steps[0].options["index"])
+
+    assert small(line, repeats) == "x=f8([1.0]); a=getitem(x,index=(i8([0,0]),)); back(a,f8([1.0,1.0]))"
+
+
+def test_what_does_not_fail_again_is_left_as_it_is() -> None:
+    """Where nothing smaller fails the program is given back."""
+    assert small(LONG, lambda _: False) == str(parse(LONG))
+
+
+def test_a_program_that_must_be_refused_is_left_whole() -> None:
+    """Without a cotangent, only its operands can be simpler."""
+    line = "x=f8([2.0,3.0]); y=f8([1.0,2.0,3.0]); a=add(x,y)"
+    assert small(line, lambda p: p.cotangent is None) == "x=f8([1.0,1.0]); y=f8([1.0,1.0,1.0]); a=add(x,y)"
