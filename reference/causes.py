@@ -39,14 +39,14 @@ def _by_shape(got: np.ndarray, wanted: np.ndarray) -> str:
     """A gradient that kept the result's shape was not summed; others have their axes in another order."""
     if got.ndim == wanted.ndim and got.shape == wanted.shape[::-1]:
         return "the axes are reversed: transposed once too often, or too seldom?"
-    if got.size == wanted.size:
-        return "the right number of numbers in another shape: axes of length 1 added or lost?"
     try:
         whole = np.broadcast_shapes(got.shape, wanted.shape)
     except ValueError:
-        return ""
-    if whole == got.shape:
+        whole = ()
+    if whole and whole == got.shape:
         return "the shape after broadcasting: a sum over the broadcast axes missing?"
+    if got.size == wanted.size:
+        return "the right number of numbers in another shape: axes of length 1 added or lost?"
     return "summed over more than was broadcast?" if whole == wanted.shape else ""
 
 

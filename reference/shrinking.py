@@ -30,11 +30,28 @@ def shrink(program: Program, fails: Callable[[Program], bool], reference: TorchE
                 continue
             tries -= 1
             if tries < 0:
-                return program
+                return _in_order(program)
             if fails(candidate):
                 program, looking = candidate, True
                 break
-    return program
+    return _in_order(program)
+
+
+def _in_order(program: Program) -> Program:
+    """The operands in the order in which they are used, and named so."""
+    start = len(program.operands)
+    used = dict.fromkeys(i for step in program.steps for i in step.inputs if i < start)
+    order = [*used, *(i for i in range(start) if i not in used)]
+    places = {i: place for place, i in enumerate(order)}
+    names = operand_names()
+    leaves = [i for i, o in enumerate(program.operands) if o.kind == LEAF]
+    directions = dict(zip(leaves, program.directions, strict=False))
+    return Program(
+        tuple(replace(program.operands[i], name=next(names)) for i in order),
+        tuple(Step(s.op, tuple(places.get(j, j) for j in s.inputs), s.options) for s in program.steps),
+        program.cotangent,
+        tuple(directions[i] for i in order if i in directions),
+    )
 
 
 def _size(program: Program) -> tuple[Any, ...]:

@@ -126,7 +126,9 @@ def changed(function: Callable[..., Any], *changes: tuple[str, str]) -> Callable
     source = textwrap.dedent(inspect.getsource(function))
     for old, new in changes:
         if source.count(old) != 1:
-            raise ValueError(f"{old!r} stands {source.count(old)} times in {function.__qualname__}, but must stand once")
+            raise ValueError(
+                f"{old!r} stands {source.count(old)} times in {function.__qualname__}, but must stand once"
+            )
         source = source.replace(old, new)
     names: dict[str, Any] = {}
     exec("from __future__ import annotations\n" + source, function.__globals__, names)  # noqa: S102 - our own source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from itertools import islice
@@ -40,3 +41,14 @@ def everything() -> tuple[Program, ...]:
     """Draw some four thousand programs: sixty for each op, and a thousand of any ops."""
     focused = [program for op in CATALOG for program in sample(op, 60)]
     return (*focused, *sample(EXPRESSIONS, 1_000))
+
+
+def as_measured(found: int, of: int, percent: float) -> bool:
+    """Whether a share is what was measured of many more: three quarters of it to four thirds.
+
+    So much may change before a promise, and the figure that says how often it is kept, are looked at again: a figure
+    that is out of date fails, too. Three standard deviations more are for chance, for whatever changes in a generator,
+    all that it draws is drawn anew. What was measured is met once at least.
+    """
+    least, most = of * percent / 100 * 3 / 4, of * percent / 100 * 4 / 3
+    return max(1.0, least - 3 * math.sqrt(least)) <= found <= most + 3 * math.sqrt(most)

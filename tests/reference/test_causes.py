@@ -26,6 +26,7 @@ SEEN = [
     (RIGHT + 1,                  ""),
     (RIGHT[:2],                  ""),
     (np.ones((2, *RIGHT.shape)), "the shape after broadcasting: a sum over the broadcast axes missing?"),
+    (RIGHT[None],                "the shape after broadcasting: a sum over the broadcast axes missing?"),
     (RIGHT.sum(),                "summed over more than was broadcast?"),
     (RIGHT.reshape(-1),          "the right number of numbers in another shape: axes of length 1 added or lost?"),
     (None,                       ""),

@@ -39,7 +39,7 @@ def has(op: str) -> Callable[[Program], bool]:
     ],
 )
 def test_one_step_is_left_where_one_fails(op: str, line: str) -> None:
-    """The other steps go, each axis becomes as short as it can, numbers become 1 and double, and no direction is left."""
+    """The other steps go, each axis becomes as short as it can, numbers become 1, and no direction is left."""
     assert small(LONG, has(op)) == line
 
 
@@ -83,3 +83,10 @@ def test_a_program_that_must_be_refused_is_left_whole() -> None:
     """Without a cotangent, only its operands can be simpler."""
     line = "x=f8([2.0,3.0]); y=f8([1.0,2.0,3.0]); a=add(x,y)"
     assert small(line, lambda p: p.cotangent is None) == "x=f8([1.0,1.0]); y=f8([1.0,1.0,1.0]); a=add(x,y)"
+
+
+def test_operands_are_named_in_the_order_of_their_use() -> None:
+    """The first that is used is x, whatever it was called before; its direction goes with it."""
+    line = "x=f8(2.0); y=f8(1.0); a=multiply(y,x); back(a,f8(1.0),along=(f8(3.0),f8(4.0)))"
+    ordered = "x=f8(1.0); y=f8(2.0); a=multiply(x,y); back(a,f8(1.0),along=(f8(4.0),f8(3.0)))"
+    assert small(line, lambda _: False) == ordered
