@@ -36,7 +36,7 @@ class Profile:
 PROFILES = {
     "quick": Profile(60, 400, {"sessions": 300, "training": 300, "library": 180}),
     "standard": Profile(130, 2_500, {"sessions": 650, "training": 650, "library": 390}),
-    "deep": Profile(3_000, 60_000, {"sessions": 15_000, "training": 15_000, "library": 9_000}),
+    "deep": Profile(3_000, 60_000, {"sessions": 5_000, "training": 5_000, "library": 3_000}),
 }
 
 
