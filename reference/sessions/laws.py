@@ -6,8 +6,8 @@ once within a few ULP, or else within what rounding explains, which is measured 
 with all that it read disturbed. What agreed, PyTorch's side takes over to the bit. So each call starts from the same
 numbers on both sides and is judged by itself, sharply: rounding has no time to add up.
 
-How near a right engine comes to that bound: in 20,000 sessions with 2 million numbers some 2,200 arrays were off by more
-than 8 ULP, and none by more than 4 times the error that rounding was estimated to cause. 16 times are let pass.
+How near a right engine comes to that bound: in 20,000 sessions with 2 million numbers some 2,200 arrays were off by
+more than 8 ULP, and none by more than 4 times the error that rounding was estimated to cause. 16 times are let pass.
 """
 
 from __future__ import annotations
