@@ -132,14 +132,11 @@ def has_twins(program: Program) -> bool:
     return any(a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in combinations(several, 2))
 
 
-def is_edge(x: Array) -> Array:
-    """Which numbers are zeros, tiny or large."""
-    return (x == 0) | np.isclose(abs(x), 1e-12, atol=0) | (abs(x) == 1000)
-
-
 def nonfinite_beside_edges(program: Program) -> bool:
-    """Whether one operand has an infinity or NaN and a number that is met on purpose, too."""
-    return any(not np.isfinite(o.data).all() and is_edge(o.data).any() for o in arrays(program))
+    """Whether one operand has an infinity or NaN, and a zero, a tiny or a large number as well."""
+    edges = np.array([0, 1e-12, 1000])
+    kinds = [(o.data, np.isclose(abs(o.data[..., None]), edges, rtol=1e-6, atol=0)) for o in arrays(program)]
+    return any(not np.isfinite(x).all() and is_edge.any() for x, is_edge in kinds)
 
 
 def is_join(step: Step) -> bool:
@@ -204,23 +201,29 @@ def test_programs_of_each_kind_are_drawn(kind: str, is_such: Callable[[Program],
 
 
 def test_a_leaf_is_used_once_to_twelve_times() -> None:
-    """Each number of uses is met in at least 14 programs of some 4,100 (29, for four uses)."""
+    """Each number of uses is met in at least 15 programs of some 4,100 (32, for six uses and for ten)."""
     counts = Counter(max(uses(program)) for program in finished())
-    assert all(counts[number] >= 14 for number in range(1, 13)), counts
+    assert all(counts[number] >= 15 for number in range(1, 13)), counts
+
+
+def test_operands_are_often_empty() -> None:
+    """Of all operands that are arrays 2 in 100 at least (2.7) have no numbers."""
+    sizes = [o.data.size for program in finished() for o in arrays(program)]
+    assert sizes.count(0) >= 0.02 * len(sizes)
 
 
 def test_cotangents_are_not_ones() -> None:
-    """Of a thousand with several numbers at most 2 are ones all over (0 or 1), and at most 10 uniform (3)."""
+    """Of a thousand with several numbers at most 1 is ones all over (none), and at most 3 are uniform (1)."""
     several = [program for program in finished() if cotangent(program).size > 1]
     assert len(several) > 2_000
-    assert percent(lambda p: np.unique(cotangent(p)).size == 1, several) < 1
-    assert percent(lambda p: (cotangent(p) == 1).all(), several) <= 0.2
+    assert percent(lambda p: np.unique(cotangent(p)).size == 1, several) <= 0.3
+    assert percent(lambda p: (cotangent(p) == 1).all(), several) <= 0.1
 
 
 def test_a_cotangent_of_one_number_is_seldom_1() -> None:
-    """At most 5 of 100 (2.1), that is, as often as any other simple number."""
+    """At most 5 of 100 (1.8), that is, as often as any other simple number."""
     single = [program for program in finished() if cotangent(program).size == 1]
-    assert len(single) > 600
+    assert len(single) > 130  # (270)
     assert percent(lambda p: cotangent(p).item() == 1, single) < 5
 
 
@@ -247,15 +250,17 @@ def test_every_value_is_used() -> None:
 # Where an op stands.
 
 
-def places(program: Program, op: str) -> tuple[bool, bool]:
-    """Whether an op is met after other steps, and whether after them and before others at once."""
+def in_the_middle(program: Program, op: str) -> bool:
+    """Whether an op is met after other steps and before others. To be put beside others does not count."""
     count = len(program.operands)
-    after = mid = False
-    for i, step in enumerate(program.steps, count):
-        if step.op == op and any(j >= count for j in step.inputs):
-            after = True
-            mid |= any(i in later.inputs for later in program.steps)
-    return after, mid
+    after = {i for i, step in enumerate(program.steps, count) if step.op == op and max(step.inputs) >= count}
+    goes_on = {i for step in program.steps if not is_join(step) for i in step.inputs}
+    return bool(after & goes_on)
+
+
+def times(program: Program, op: str) -> int:
+    """How often a program meets an op. To put others beside one another does not count."""
+    return sum(step.op == op and not is_join(step) for step in program.steps)
 
 
 def around(op: str, number: int = 60) -> list[Program]:
@@ -265,15 +270,56 @@ def around(op: str, number: int = 60) -> list[Program]:
 
 @pytest.mark.parametrize("op", CATALOG)
 def test_an_op_stands_in_its_programs(op: str) -> None:
-    """In each that was drawn for it; and in two at least of those there are steps before it and after it."""
+    """In each that was drawn for it; and in two of 60 (15 in 100, for log) steps come before it and after it."""
     assert all(any(step.op == op for step in program.steps) for program in around(op))
-    assert len(first(op, 2, lambda program: places(program, op)[1])) == 2
+    assert len(first(op, 2, lambda program: in_the_middle(program, op), within=60)) == 2
 
 
-def test_ops_stand_in_mid_program() -> None:
-    """Of all programs 6 in 100 (13) have steps before and after the op that they were drawn for."""
-    inside = [places(program, op)[1] for op in CATALOG for program in around(op)]
-    assert 100 * sum(inside) / len(inside) >= 6
+# fmt: off
+PLACES_OF_AN_OP: list[tuple[str, Callable[[Program, str], Any], float]] = [
+    # programs for an op in which it         such that                               of a hundred
+    ("stands between other steps",           in_the_middle,                                   23),
+    ("is met twice or more",                 lambda p, op: times(p, op) >= 2,                 61),
+    ("is met three times or more",           lambda p, op: times(p, op) >= 3,                 34),
+    ("is met four times or more",            lambda p, op: times(p, op) >= 4,                 15),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("kind", "holds", "measured"), PLACES_OF_AN_OP, ids=[kind for kind, *_ in PLACES_OF_AN_OP])
+def test_an_op_is_met_in_each_place(kind: str, holds: Callable[[Program, str], Any], measured: float) -> None:
+    """In mid-program; and several times, on operands of its own each time."""
+    answers = [bool(holds(program, op)) for op in CATALOG for program in around(op)]
+    assert as_measured(sum(answers), len(answers), measured), f"{kind}: {sum(answers)} of {len(answers)}"
+
+
+@pytest.mark.parametrize("op", CATALOG)
+def test_each_op_is_met_several_times_beside_itself(op: str) -> None:
+    """Of a hundred programs for it 35 at least meet it twice (55, for tan, to 70)."""
+    assert percent(lambda program: times(program, op) >= 2, around(op)) >= 35
+
+
+def meets_what_lies_otherwise(program: Program, op: str) -> bool:
+    """Whether in ndgrad an op goes on from a step's value that does not lie in C order. Leaves are copied, and do."""
+    count, values = len(program.operands), NDGRAD.run(program).values
+    inputs = [values[i - count] for step in steps_of(op, [program]) for i in step.inputs if i >= count]
+    return any(x.size > 1 and not x.flags.c_contiguous for x in inputs)
+
+
+@pytest.mark.parametrize("op", CATALOG)
+def test_an_op_meets_operands_that_do_not_lie_in_c_order(op: str) -> None:
+    """As after `x.T` and `x[::-1]`: two at least of 200 programs for it (4 in 100, for sqrt, to 10)."""
+    meets = [p for p in around(op, 200) if meets_what_lies_otherwise(p, op)]
+    assert len(meets) >= 2
+
+
+def test_ops_are_met_as_often_as_there_are_ways() -> None:
+    """Of an op that has n ways there are at least 0.6 n times as many steps (0.7 n to 0.8 n) as of one that has one."""
+    steps = Counter(step.op for p in sample(EXPRESSIONS, 1_000) for step in p.steps if not is_join(step))
+    ways = {op: row.plan.ways for op, row in CATALOG.items()}
+    each = {n: float(np.mean([steps[op] for op in ways if ways[op] == n])) for n in {*ways.values()}}
+    assert {*each} == {1, 2, 3, 4}
+    assert all(each[n] >= 0.6 * n * each[1] for n in each), each
 
 
 @pytest.mark.parametrize("op", CATALOG)
@@ -291,16 +337,15 @@ def test_every_kind_of_operand_stands_in_every_slot(op: str) -> None:
 
 @pytest.mark.parametrize("op", BINARY)
 def test_an_op_meets_the_same_operand_twice(op: str) -> None:
-    """As in `x * x` and `x @ x`: two at least of 500 programs for it (1.7 in 100, for `dot`, to 33, for `stack`)."""
-    assert (
-        len(first(op, 2, lambda program: any(len({*s.inputs}) < len(s.inputs) for s in steps_of(op, [program])))) == 2
-    )
+    """As in `x * x` and `x @ x`: two at least of 200 programs for it (3.8 in 100, for dot, to 48, for stack)."""
+    twice = first(op, 2, lambda p: any(len({*s.inputs}) < len(s.inputs) for s in steps_of(op, [p])), within=200)
+    assert len(twice) == 2
 
 
 @pytest.mark.parametrize("op", [op for op in BINARY if op != "matmul"])
 def test_an_op_meets_python_numbers(op: str) -> None:
-    """As in `2 * x` and `x ** 3`: two at least of 500 programs for it (5 to 12 in 100)."""
-    assert len(first(op, 2, lambda program: NUMBER in kinds_met(program, op))) == 2
+    """As in `2 * x` and `x ** 3`: two at least of 100 programs for it (7, for concatenate, to 66, for power)."""
+    assert len(first(op, 2, lambda program: NUMBER in kinds_met(program, op), within=100)) == 2
 
 
 def kinds_met(program: Program, op: str) -> set[str]:
@@ -330,9 +375,9 @@ def test_reductions_meet_every_kind_of_axis(op: str) -> None:
 
 
 def test_transposes_meet_cycles() -> None:
-    """Of some sixty 4 at least permute their axes so that doing it twice does not undo it (9)."""
+    """Of some hundred 9 at least permute their axes so that doing it twice does not undo it (19)."""
     given = [[a % len(axes) for a in axes] for axes in options_of("transpose", "axes") if axes]
-    assert sum([axes[a] for a in axes] != sorted(axes) for axes in given) >= 4
+    assert sum([axes[a] for a in axes] != sorted(axes) for axes in given) >= 9
 
 
 def test_indices_meet_everything() -> None:
@@ -344,8 +389,8 @@ def test_indices_meet_everything() -> None:
     assert any(entry.dtype.kind == "i" and np.unique(entry).size < entry.size for entry in whole)
     assert any(entry.dtype == bool for entry in whole)
     assert any(isinstance(entry, int) and entry < 0 for entry in entries)
-    assert None in entries
-    assert Ellipsis in entries
+    assert any(entry is None for entry in entries)
+    assert any(entry is Ellipsis for entry in entries)
 
 
 # Kinks and ties.
@@ -374,10 +419,10 @@ KINKS: dict[str, Callable[..., Any]] = {
 # fmt: on
 
 
-def inputs_of(op: str, number: int) -> Iterator[tuple[Step, list[Array]]]:
-    """The steps of an op in the programs drawn for it, with the values that they meet."""
+def inputs_of(op: str, number: int) -> Iterator[tuple[Step, list[Any]]]:
+    """The steps of an op in the programs drawn for it, with the arrays and Python numbers that they meet."""
     for program in around(op, number):
-        values = [*(np.asarray(o.array) for o in program.operands), *TORCH.run(program).values]
+        values = [*(o.array for o in program.operands), *TORCH.run(program).values]
         yield from ((step, [values[i] for i in step.inputs]) for step in program.steps if step.op == op)
 
 
@@ -388,19 +433,74 @@ def test_each_op_with_a_kink_is_asked_for_it() -> None:
 
 @pytest.mark.parametrize("op", KINKS)
 def test_kinks_and_ties_are_met(op: str) -> None:
-    """Of 100 steps 3 at least lie at the op's kink (5, for leaky_relu, to 41, for clip)."""
-    steps = [(step, values) for step, values in inputs_of(op, 200) if all(x.size for x in values)]
+    """Of 100 steps 7 at least lie at the op's kink (15, for abs, to 51, for clip)."""
+    steps = [(step, values) for step, values in inputs_of(op, 200) if all(map(np.size, values))]
     with np.errstate(all="ignore"):
         kinks = [bool(np.any(KINKS[op](*values, **step.options))) for step, values in steps]
-    assert 100 * sum(kinks) / len(kinks) >= 3
+    assert 100 * sum(kinks) / len(kinks) >= 7
 
 
 @pytest.mark.parametrize("op", ["max", "min"])
 def test_ties_differ_from_row_to_row(op: str) -> None:
-    """Of 200 programs 4 at least have groups in which different numbers of numbers share the extreme (21 and 11)."""
+    """Of some 400 steps 18 at least have groups whose extremes are shared by different numbers of numbers (41, 36)."""
     best = getattr(np, op)
     groups = [ties(x[0], best, step.options["axis"]) for step, x in inputs_of(op, 200) if x[0].size]
-    assert sum(np.unique(counts).size > 1 for counts in groups) >= 4
+    assert sum(np.unique(counts).size > 1 for counts in groups) >= 18
+
+
+# What steps meet.
+
+
+def kept_apart(index: tuple[Any, ...], by: type) -> bool:
+    """Whether arrays, or an array and a number, have such an entry between them: NumPy puts their axes in front."""
+    places = [i for i, entry in enumerate(index) if isinstance(entry, int | np.ndarray)]
+    arrays_are_there = any(isinstance(index[i], np.ndarray) for i in places)
+    return arrays_are_there and any(isinstance(entry, by) for entry in index[places[0] : places[-1]])
+
+
+def is_cycle(order: Any, length: int) -> bool:
+    """Whether whole numbers name each place once, in an order that is not its own inverse."""
+    order = np.asarray(order)
+    if not length or order.dtype.kind != "i" or order.shape != (length,):
+        return False
+    order = order % length
+    return sorted(order) == [*range(length)] and bool((order[order] != np.arange(length)).any())
+
+
+def reorders(x: Array, index: tuple[Any, ...]) -> bool:
+    """Whether an index is one array, which brings the numbers in such an order."""
+    return len(index) == x.ndim == 1 and is_cycle(index[0], len(x))
+
+
+def left_alone(x: Array, axis: Any) -> bool:
+    """Whether a reduction puts no two numbers together."""
+    return x.size == np.size(np.any(x == 0, axis=axis))
+
+
+# fmt: off
+STEPS: list[tuple[str, str, Callable[..., Any], float]] = [
+    # steps of    that meet                        such that                                              of a hundred
+    ("getitem",   "arrays with a slice between",   lambda x, index: kept_apart(index, slice),                      9.6),
+    ("getitem",   "arrays with None between",      lambda x, index: kept_apart(index, type(None)),                 7.1),
+    ("getitem",   "orders unlike their inverses",  reorders,                                                      0.96),
+    ("transpose", "orders unlike their inverses",  lambda x, axes: is_cycle(axes, x.ndim),                          20),
+    ("squeeze",   "several axes of length 1",      lambda x, axis: x.shape.count(1) > 1,                            50),
+    ("squeeze",   "several, and one goes",         lambda x, axis: x.shape.count(1) > 1 and isinstance(axis, int),  17),
+    ("power",     "a Python float as exponent",    lambda x, y: isinstance(y, float),                               25),
+    ("power",     "a Python int as exponent",      lambda x, y: isinstance(y, int),                                 13),
+    ("prod",      "a zero",                        lambda x, axis, keepdims: 0 in x,                                16),
+    ("prod",      "a zero, multiplied by nothing", lambda x, axis, keepdims: 0 in x and left_alone(x, axis),       3.5),
+    ("dot",       "a number and an array",         lambda x, y: (np.ndim(x) == 0) != (np.ndim(y) == 0),             18),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("op", "kind", "holds", "measured"), STEPS, ids=[f"{op}: {kind}" for op, kind, *_ in STEPS])
+def test_steps_meet_what_is_rare(op: str, kind: str, holds: Callable[..., Any], measured: float) -> None:
+    """What only some ops can meet, they meet: axes that go to the front, axes of length 1, exponents, zeros."""
+    answers = [bool(holds(*values, **step.options)) for step, values in inputs_of(op, 300)]
+    found, of = sum(answers), len(answers)
+    assert as_measured(found, of, measured), f"{kind}: {found} of {of}, not {measured} %"
 
 
 # What must be refused.
@@ -408,7 +508,7 @@ def test_ties_differ_from_row_to_row(op: str) -> None:
 
 @pytest.mark.parametrize("op", REFUSING)
 def test_programs_that_must_be_refused_are_refused(op: str) -> None:
-    """Three at least of 500 (3 to 7 in 100); and both engines refuse each of them at its last step."""
+    """Three at least of 500 (1 in 100, for broadcast_to, to 8); both engines refuse each of them at its last step."""
     refused = first(op, 3, lambda program: program.cotangent is None)
     assert len(refused) == 3
     for program in refused:
@@ -421,43 +521,56 @@ def test_programs_that_must_be_refused_are_refused(op: str) -> None:
 
 def test_all_other_programs_are_accepted() -> None:
     """PyTorch and ndgrad run each program that is not meant to be refused."""
-    for program in sample(EXPRESSIONS, 200):
-        if program.cotangent is not None:
-            assert TORCH.run(program).error is None, str(program)
-            assert NDGRAD.run(program).error is None, str(program)
+    for program in finished()[::5]:
+        assert TORCH.run(program).error is None, str(program)
+        assert NDGRAD.run(program).error is None, str(program)
 
 
 # What would be wasted.
 
 
-@pytest.mark.parametrize("op", [*CATALOG, EXPRESSIONS])
-def test_choices_seldom_come_to_nothing(op: str) -> None:
-    """Of 60 at most 5 (3, for squeeze); of a thousand expressions none."""
+@pytest.mark.parametrize("op", CATALOG)
+def test_choices_for_an_op_seldom_come_to_nothing(op: str) -> None:
+    """Of 60 at most 5 (2, for subtract)."""
     assert 60 - len(sample(op, 60)) <= 5
 
 
+def test_choices_for_any_ops_seldom_come_to_nothing() -> None:
+    """Of a thousand at most 6 (3)."""
+    assert 1_000 - len(sample(EXPRESSIONS, 1_000)) <= 6
+
+
 def test_results_are_seldom_nan() -> None:
-    """Of 100 results at most 3 are NaN all over (1.1): then nothing would be compared."""
+    """Of 100 results at most 3 are NaN all over (1.2): then nothing would be compared."""
     results = [TORCH.run(program).values[-1] for program in finished()[::5]]
     assert 100 * sum(bool(np.isnan(y).all()) and y.size > 0 for y in results) / len(results) <= 3
 
 
 def test_numbers_are_short() -> None:
-    """All ordinary numbers have six characters or fewer; of all that are drawn, 98 in 100 (99.3), the longest seven."""
-    lengths = Counter(len(str(x)) for program in finished() for o in program.operands for x in o.data.ravel())
-    assert max(lengths) <= 7
-    assert sum(count for length, count in lengths.items() if length <= 6) >= 0.98 * lengths.total()
+    """All have six characters or fewer but -1000.0, so that a case can be redone by hand."""
+    written = {str(x) for program in finished() for o in program.operands for x in o.data.ravel()}
+    assert {text for text in written if len(text) > 6} == {"-1000.0"}
 
 
 def test_programs_are_short() -> None:
-    """Half of them are lines of 450 characters or fewer (223)."""
-    assert float(np.median([len(str(program)) for program in finished()])) <= 450
+    """Half of them are lines of 1,400 characters or fewer (940)."""
+    assert float(np.median([len(str(program)) for program in finished()])) <= 1_400
 
 
 @pytest.mark.parametrize("op", CATALOG)
 def test_most_programs_compare_something(op: str) -> None:
-    """Of 100 results 60 at least have numbers in them (75, for split; all others above 90)."""
-    assert percent(lambda p: cotangent(p).size, around(op)) >= 60
+    """Of 100 results 85 at least have numbers in them (95, for split, to 100)."""
+    assert percent(lambda p: cotangent(p).size, around(op)) >= 85
+
+
+# What is measured.
+
+
+@pytest.mark.parametrize(("found", "percent", "is_near"), [(300, 30, True), (190, 30, True), (450, 30, True),
+    (170, 30, False), (470, 30, False), (1, 0.1, True), (0, 0.1, False)])  # fmt: skip
+def test_a_share_that_moves_is_noticed(found: int, percent: float, is_near: bool) -> None:  # noqa: FBT001
+    """Of a thousand: a common one that falls or rises by half, a rare one when it is gone."""
+    assert as_measured(found, 1_000, percent) is is_near
 
 
 # Program i depends on the seed and i alone.

@@ -15,6 +15,7 @@ from reference import plans
 from reference.catalog import CATALOG
 from reference.plans import MOST_AXES, MOST_NUMBERS, Options, Plan, Shape, any_shape, mate
 from reference.source import Seeded, Source, Unsuited
+from tests.reference.drawing import as_measured
 from tests.reference.plain import PLAIN
 
 DRAWS = 150  # for each op: enough to meet what one draw in fifty is wrong in, with a chance of 95 %
@@ -89,29 +90,38 @@ def _shapes() -> list[Shape]:
 
 # fmt: off
 SHAPES: list[tuple[str, Callable[[Shape], bool], float]] = [
-    # kind                     shapes of that kind                                       at least; measured
-    ("rank 0",                 lambda s: s == (),                                              5),  # 10
-    ("rank 1",                 lambda s: len(s) == 1,                                         10),  # 20
-    ("rank 2",                 lambda s: len(s) == 2,                                         15),  # 30
-    ("rank 3",                 lambda s: len(s) == 3,                                         15),  # 30
-    ("rank 4",                 lambda s: len(s) == 4,                                          5),  # 10
-    ("square",                 lambda s: len(s) > 1 and len({*s}) == 1 and s[0] > 1,           7),  # 15
-    ("all different",          lambda s: len(s) > 1 and len({*s}) == len(s) and 0 not in s,   17),  # 34
-    ("axes of length 1",       lambda s: 1 in s,                                              17),  # 34
-    ("nothing but such axes",  lambda s: {*s} == {1},                                          3),  # 6
-    ("empty",                  lambda s: 0 in s,                                             0.6),  # 1.3
-    ("empty, and of rank > 1", lambda s: 0 in s and len(s) > 1,                              0.5),  # 1.1
+    # kind                     shapes of that kind                                     of a hundred
+    ("rank 0",                 lambda s: s == (),                                            10),
+    ("rank 1",                 lambda s: len(s) == 1,                                        20),
+    ("rank 2",                 lambda s: len(s) == 2,                                        30),
+    ("rank 3",                 lambda s: len(s) == 3,                                        30),
+    ("rank 4",                 lambda s: len(s) == 4,                                        10),
+    ("square",                 lambda s: len(s) > 1 and len({*s}) == 1 and s[0] > 1,         15),
+    ("all different",          lambda s: len(s) > 1 and len({*s}) == len(s) and 0 not in s,  33),
+    ("axes of length 1",       lambda s: 1 in s,                                             33),
+    ("nothing but such axes",  lambda s: {*s} == {1},                                       6.6),
+    ("empty",                  lambda s: 0 in s,                                            2.5),
+    ("empty, and of rank > 1", lambda s: 0 in s and len(s) > 1,                             2.1),
 ]
 # fmt: on
 
 
-@pytest.mark.parametrize(("kind", "is_such", "percent"), SHAPES, ids=[kind for kind, *_ in SHAPES])
+@pytest.mark.parametrize(("kind", "is_such", "measured"), SHAPES, ids=[kind for kind, *_ in SHAPES])
 def test_shapes_of_each_kind_are_met(
-    kind: str, is_such: Callable[[Shape], bool], percent: float, shapes: list[Shape]
+    kind: str, is_such: Callable[[Shape], bool], measured: float, shapes: list[Shape]
 ) -> None:
     """Ranks 0 to 4; square, and with lengths that are all different; with axes of length 1, and of length 0."""
-    share = 100 * sum(map(is_such, shapes)) / len(shapes)
-    assert share >= percent, f"{kind}: {share:.2g} %"
+    found = sum(map(is_such, shapes))
+    assert as_measured(found, len(shapes), measured), f"{kind}: {found} of {len(shapes)}, not {measured} %"
+
+
+@pytest.mark.parametrize(("number", "measured"), [(0, 17), (1, 23), (2, 24), (3, 25)])
+def test_shapes_to_be_squeezed_have_several_axes_of_length_1(number: int, measured: float) -> None:
+    """None, one, two, three: each in about a quarter of all; and squeeze starts from these."""
+    shapes = [plans.with_ones(Seeded("ones", i)) for i in range(3_000)]
+    assert as_measured(sum(shape.count(1) == number for shape in shapes), len(shapes), measured)
+    assert max(map(math.prod, shapes)) <= MOST_NUMBERS
+    assert CATALOG["squeeze"].plan.start is plans.with_ones
 
 
 def test_shapes_are_small(shapes: list[Shape]) -> None:
@@ -136,10 +146,8 @@ def kinds_of_mate(shape: Shape, other: Shape) -> set[str]:
     return {kind for kind, holds in kinds.items() if holds}
 
 
-# Of 3,000 mates at least so many; in brackets the number measured. Both ways are shapes such as (3, 1) and (1, 4).
-MATES = {
-    "same": 600, "ones": 180, "longer": 130, "fewer": 400, "more": 280, "scalar": 350, "both ways": 10
-}  # fmt: skip  # (1,212, 373, 275, 815, 577, 704, 20)
+# Of a hundred mates so many. Both ways are shapes such as (3, 1) and (1, 4).
+MATES = {"same": 41, "ones": 12, "longer": 9.4, "fewer": 27, "more": 20, "scalar": 23, "both ways": 0.88}
 
 
 def test_mates_broadcast_in_each_way() -> None:
@@ -154,7 +162,7 @@ def test_mates_broadcast_in_each_way() -> None:
             continue
         assert len(np.broadcast_shapes(shape, other)) <= MOST_AXES
         counts.update(kinds_of_mate(shape, other))
-    assert not {kind: counts[kind] for kind, at_least in MATES.items() if counts[kind] < at_least}
+    assert not {kind: counts[kind] for kind, share in MATES.items() if not as_measured(counts[kind], 3_000, share)}
 
 
 @pytest.mark.parametrize("slot", [0, 1, 2])
@@ -298,43 +306,71 @@ def _entries() -> list[Any]:
 
 
 # fmt: off
-ENTRIES: list[tuple[str, Callable[[Any], bool], int]] = [
-    # kind                          an entry of an index of (4, 2)                                    at least; measured
-    ("a number",                    lambda e: isinstance(e, int) and e >= 0,                             280),  # 565
-    ("a number from the end",       lambda e: isinstance(e, int) and e < 0,                              250),  # 512
-    ("a slice",                     lambda e: isinstance(e, slice) and (e.step or 1) > 0,                990),  # 1,991
-    ("a slice backwards",           lambda e: isinstance(e, slice) and (e.step or 1) < 0,                340),  # 689
-    ("a slice with steps",          lambda e: isinstance(e, slice) and abs(e.step or 1) > 1,             470),  # 940
-    ("a slice with ends",           lambda e: isinstance(e, slice) and None not in (e.start, e.stop),    270),  # 553
-    ("an empty slice",              lambda e: isinstance(e, slice) and not range(4)[e],                   81),  # 162
-    ("a new axis",                  lambda e: e is None,                                                 340),  # 699
-    ("...",                         lambda e: e is Ellipsis,                                             270),  # 556
-    ("an array",                    lambda e: is_array(e, "i"),                                          400),  # 819
-    ("an array of two axes",        lambda e: is_array(e, "i") and e.ndim > 1,                            60),  # 121
-    ("an array with repeats",       lambda e: is_array(e, "i") and np.unique(e).size < e.size,           120),  # 257
-    ("an array with aliases",       lambda e: is_array(e, "i") and has_aliases(e),                        54),  # 109
-    ("a mask",                      lambda e: is_array(e, "b"),                                          120),  # 254
-    ("a mask of all axes",          lambda e: is_array(e, "b") and e.ndim > 1,                            59),  # 119
-    ("a mask that lets nothing by", lambda e: is_array(e, "b") and not e.any(),                            4),  # 8
+ENTRIES: list[tuple[str, Callable[[Any], bool], float]] = [
+    # kind                          an entry of an index of (4, 2)                                   of a hundred
+    ("a number",                    lambda e: isinstance(e, int) and e >= 0,                             9.3),
+    ("a number from the end",       lambda e: isinstance(e, int) and e < 0,                              9.5),
+    ("a slice",                     lambda e: isinstance(e, slice) and (e.step or 1) > 0,                 23),
+    ("a slice backwards",           lambda e: isinstance(e, slice) and (e.step or 1) < 0,                8.2),
+    ("a slice with steps",          lambda e: isinstance(e, slice) and abs(e.step or 1) > 1,              11),
+    ("a slice with ends",           lambda e: isinstance(e, slice) and None not in (e.start, e.stop),    6.7),
+    ("an empty slice",              lambda e: isinstance(e, slice) and not range(4)[e],                  2.1),
+    ("a new axis",                  lambda e: e is None,                                                  18),
+    ("...",                         lambda e: e is Ellipsis,                                             6.0),
+    ("an array",                    lambda e: is_array(e, "i"),                                           23),
+    ("an array of two axes",        lambda e: is_array(e, "i") and e.ndim > 1,                           1.5),
+    ("an array with repeats",       lambda e: is_array(e, "i") and np.unique(e).size < e.size,           5.8),
+    ("an array with aliases",       lambda e: is_array(e, "i") and has_aliases(e),                       2.3),
+    ("a mask",                      lambda e: is_array(e, "b"),                                          3.5),
+    ("a mask of all axes",          lambda e: is_array(e, "b") and e.ndim > 1,                           1.7),
+    ("a mask that lets nothing by", lambda e: is_array(e, "b") and not e.any(),                         0.04),
 ]
 # fmt: on
 
 
-@pytest.mark.parametrize(("kind", "is_such", "at_least"), ENTRIES, ids=[kind for kind, *_ in ENTRIES])
+@pytest.mark.parametrize(("kind", "is_such", "measured"), ENTRIES, ids=[kind for kind, *_ in ENTRIES])
 def test_everything_that_an_index_may_hold_is_met(
-    kind: str, is_such: Callable[[Any], bool], at_least: int, entries: list[Any]
+    kind: str, is_such: Callable[[Any], bool], measured: float, entries: list[Any]
 ) -> None:
     """Numbers and slices of both signs, None, `...`, arrays with repeats and with aliases such as 1 and -3, masks."""
-    count = sum(map(is_such, entries))
-    assert count >= at_least, f"{kind}: {count} times"
+    found = sum(map(is_such, entries))
+    assert as_measured(found, len(entries), measured), f"{kind}: {found} of {len(entries)}, not {measured} %"
 
 
-def test_several_arrays_meet_in_one_index() -> None:
-    """Side by side (of 3,000 for three axes 144 times), and apart (62), where NumPy moves their axes to the front."""
-    drawn = [o["index"] for o in options_of(plans.index, (2, 3, 4))]
-    arrays = [[isinstance(e, np.ndarray) for e in index] for index in drawn]
-    assert sum(kinds[:2] == [True, True] for kinds in arrays) > 70
-    assert sum(kinds == [True, False, True] for kinds in arrays) > 30
+def spelled(index: tuple[Any, ...]) -> str:
+    """Write an index, each entry as one sign: an array, a mask, a number, a slice, `...` or None."""
+    signs = {slice: ":", int: "n", type(None): "+", type(Ellipsis): "."}
+    return "".join(entry.dtype.kind if isinstance(entry, np.ndarray) else signs[type(entry)] for entry in index)
+
+
+# fmt: off
+TOGETHER: list[tuple[str, Shape, tuple[str, ...], float]] = [
+    # an index holds             of a shape  spelled                     of a hundred
+    ("arrays side by side",      (2, 3, 4),  ("ii:", "iii", "iin"),               3.7),
+    ("arrays about a slice",     (2, 3, 4),  ("i:i",),                            8.3),
+    ("one, a number and it",     (2, 3, 4),  ("i:n", "n:i"),                       16),
+    ("arrays about None",        (4, 2),     ("i+i",),                            7.8),
+    ("one, a number and None",   (4, 2),     ("i+n", "n+i"),                       16),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("kind", "shape", "spellings", "measured"), TOGETHER, ids=[kind for kind, *_ in TOGETHER])
+def test_arrays_and_numbers_meet_in_one_index(
+    kind: str, shape: Shape, spellings: tuple[str, ...], measured: float
+) -> None:
+    """Side by side; and apart, by a slice or None, where NumPy moves their axes to the front."""
+    found = sum(spelled(o["index"]) in spellings for o in options_of(plans.index, shape))
+    assert as_measured(found, 3_000, measured), f"{kind}: {found} of 3,000, not {measured} %"
+
+
+def test_one_axis_is_put_in_each_order() -> None:
+    """All 24 orders of four numbers are met: the 14 that are not their own inverses in 14 of a hundred indices."""
+    indices = [o["index"] for o in options_of(plans.index, (4,))]
+    orders = [tuple(index[0] % 4) for index in indices if spelled(index) == "i" and index[0].shape == (4,)]
+    assert {order for order in orders if sorted(order) == [0, 1, 2, 3]} == {*itertools.permutations(range(4))}
+    cycles = [order for order in orders if sorted(order) == [0, 1, 2, 3] != [order[i] for i in order]]
+    assert as_measured(len(cycles), len(indices), 14)
 
 
 def test_numbers_are_scattered_to_one_place_twice() -> None:
