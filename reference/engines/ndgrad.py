@@ -93,7 +93,8 @@ class NdgradEngine(TapeEngine):
         """Differentiate the sum of gradients times directions."""
         for leaf in leaves:
             leaf.zero_grad()
-        result.backward(cotangent, create_graph=True)
+        with ndgrad.no_grad():  # a pass that is to record does so in any mode
+            result.backward(cotangent, create_graph=True)
         along = sum((leaf.grad * d).sum() for leaf, d in zip(leaves, program.directions, strict=True) if leaf.has_grad)
         for leaf in leaves:
             leaf.zero_grad()

@@ -28,7 +28,6 @@ from reference.verdict import Finding, Kind, Part, compare
 # has moved is taken to be as much smaller.
 SINGLE = 2.0**22
 
-HELD = Kind.ALIASED  # by something that no name and no graph leads to: a leak
 
 _PROBE = Value(1.0)
 
@@ -140,7 +139,7 @@ def _check_graphs(session: State) -> None:
             says = f"has requires_grad={value.requires_grad}, but must have {pair.tensor.requires_grad}"
             raise Wrong(Finding(Kind.MISSING, name, says))
         if not pair.operands and value._prev:  # noqa: SLF001 - what learners and draw_dot read
-            raise Wrong(Finding(HELD, name, "is no part of a graph, but holds on to its operands"))
+            raise Wrong(Finding(Kind.LEAK, name, "is no part of a graph, but holds on to its operands"))
 
 
 def _check_users_arrays(session: State) -> None:
@@ -273,5 +272,5 @@ def check_freed(session: State, reachable: Sequence[Pair]) -> None:
     held = {id(pair) for root in reachable for pair in root.made_of()}
     for pair in session.every:
         if id(pair) not in held and pair.value() is not None:
-            raise Wrong(Finding(HELD, pair.name, "is still held, though no name and no graph leads to it any more"))
+            raise Wrong(Finding(Kind.LEAK, pair.name, "is still held, though no name and no graph leads to it any more"))
     session.every = [pair for pair in session.every if id(pair) in held]

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     NON_DETERMINISTIC = "NON-DETERMINISTIC"
     CONVENTION = "CONVENTION"
     TOO_SLOW = "TOO-SLOW"
+    LEAK = "LEAK"
 
 
 class Result(StrEnum):

@@ -107,13 +107,13 @@ FAULTS: list[tuple[str, Plant, Kind, str]] = [
     (
         "operands kept under no_grad",
         attribute(engine, "_result", _with_operands),
-        Kind.ALIASED,
+        Kind.LEAK,
         r"holds on to its operands|still held",
     ),
     (
         "a circle",
         attribute(engine, "_result", _in_a_circle),
-        Kind.ALIASED,
+        Kind.LEAK,
         r"still held, though no name and no graph leads",
     ),
     (
