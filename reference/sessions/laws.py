@@ -272,5 +272,5 @@ def check_freed(session: State, reachable: Sequence[Pair]) -> None:
     held = {id(pair) for root in reachable for pair in root.made_of()}
     for pair in session.every:
         if id(pair) not in held and pair.value() is not None:
-            raise Wrong(Finding(Kind.LEAK, pair.name, "is still held, though no name and no graph leads to it any more"))
+            raise Wrong(Finding(Kind.LEAK, pair.name, "is still held, though no name and no graph leads to it"))
     session.every = [pair for pair in session.every if id(pair) in held]

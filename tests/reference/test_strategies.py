@@ -17,10 +17,12 @@ from reference.program import Program
 from reference.source import Seeded, Source, Unsuited
 from reference.strategies import programs
 
-# The same examples in each run: where shrinking ends depends on where it begins.
+# The same examples in each run: where shrinking ends depends on where it begins. Nothing is explained: to do so,
+# Hypothesis varies what it has shrunk, and keeps what it happens to meet that takes fewer choices, as it stands.
 SAME = settings(
-    max_examples=2_000, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
-)
+    max_examples=2_000, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate, Phase.shrink],
+)  # fmt: skip
 
 
 def smallest(op: str, holds: Callable[[Program], bool]) -> Program:
@@ -36,7 +38,7 @@ def test_what_fails_for_an_op_shrinks_to_the_op(op: str) -> None:
     """To one step, with no more operands than the op needs, and at most one number in each."""
     program = smallest(op, lambda program: any(step.op == op for step in program.steps))
     assert [step.op for step in program.steps] == [op]
-    assert len(program.operands) == (1 if op == "concatenate" else CATALOG[op].plan.slots)
+    assert len(program.operands) <= (1 if op == "concatenate" else CATALOG[op].plan.slots)
     assert all(operand.data.size <= 1 for operand in program.operands)
 
 
@@ -137,13 +139,13 @@ def _drawn() -> list[Program]:
 REACHED: list[tuple[str, Callable[[Program], bool], int]] = [
     # programs that                  such that                                                            at least
     ("must be refused",              lambda p: p.cotangent is None,                                              1),
-    ("are of second order",          lambda p: bool(p.directions),                                              15),
-    ("are in single precision",      lambda p: any(o.data.dtype == np.float32 for o in p.operands),             40),
-    ("have unusual layouts",         lambda p: any(o.layout != "C" for o in p.operands),                        40),
-    ("have zeros",                   lambda p: any((o.data == 0).any() for o in p.operands),                     4),
-    ("have infinities or NaN",       lambda p: any(not np.isfinite(o.data).all() for o in p.operands),           1),
-    ("have no uniform cotangent",    lambda p: p.cotangent is not None and np.unique(p.cotangent).size > 1,    120),
-    ("have four steps or more",      lambda p: len(p.steps) >= 4,                                               40),
+    ("are of second order",          lambda p: bool(p.directions),                                              27),
+    ("are in single precision",      lambda p: any(o.data.dtype == np.float32 for o in p.operands),             55),
+    ("have unusual layouts",         lambda p: any(o.layout != "C" for o in p.operands),                       105),
+    ("have zeros",                   lambda p: any((o.data == 0).any() for o in p.operands),                    39),
+    ("have infinities or NaN",       lambda p: any(not np.isfinite(o.data).all() for o in p.operands),          21),
+    ("have no uniform cotangent",    lambda p: p.cotangent is not None and np.unique(p.cotangent).size > 1,    134),
+    ("have four steps or more",      lambda p: len(p.steps) >= 4,                                              115),
 ]
 # fmt: on
 
@@ -154,18 +156,18 @@ def test_hypothesis_reaches_what_the_generator_does(
 ) -> None:
     """Hypothesis has its own way of choosing, and repeats itself; of 400 programs some are of each kind all the same.
 
-    Thresholds are low: shares differ by a factor of four from one run of 400 to the next.
+    At least half as many as in the poorest of six runs of 400. Only what must be refused is met 0 to 18 times.
     """
     assert sum(map(is_such, drawn)) >= at_least, kind
 
 
 def test_cotangents_that_hypothesis_draws_are_seldom_ones(drawn: list[Program]) -> None:
-    """Of cotangents of several numbers at most 3 in 100 are ones all over: ones are where shrinking ends."""
+    """Of cotangents of several numbers at most 3 in 100 (0 to 1.6) are ones all over: there shrinking ends."""
     several = [p.cotangent for p in drawn if p.cotangent is not None and p.cotangent.size > 1]
-    assert len(several) > 120
+    assert len(several) > 130
     assert sum(bool((cotangent == 1).all()) for cotangent in several) <= 0.03 * len(several)
 
 
 def test_hypothesis_seldom_draws_a_program_twice(drawn: list[Program]) -> None:
-    """Of 400 programs 160 at least are different (210 to 230): most ways to choose lead to where others lead."""
-    assert len({str(program) for program in drawn}) >= 160
+    """Of 400 programs 180 at least are different (236 to 255): most ways to choose lead to where others lead."""
+    assert len({str(program) for program in drawn}) >= 180
