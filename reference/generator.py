@@ -101,8 +101,11 @@ class _Growing:
         return self._grow(lambda: CATALOG[pick(self.source, laying)]) if laying and chance(self.source, 15) else None
 
     def _with_more_beside(self, node: _Node, same: Callable[[], Row] | None = None) -> _Node:
-        """Up to six steps more on fresh operands, of one op or of any: a program meets many ops, and stays shallow."""
-        for _ in range(pick(self.source, [0, 2, 4, 6]) if "concatenate" in self.ops else 0):
+        """Up to six steps more on fresh operands, of one op or of any: a program meets many ops, and stays shallow.
+
+        None, many, or just one: what fails beside others can be shrunk to that.
+        """
+        for _ in range(pick(self.source, [0, 1, 5, 6]) if "concatenate" in self.ops else 0):
             choose = same if same and chance(self.source, 35) else self._any_row
             node = self._beside(node, self._grow(choose, fresh=True))
         return node

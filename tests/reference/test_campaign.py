@@ -36,7 +36,9 @@ def first_failure(*ops: str, profile: Profile = SMALL, kind: type[Campaign] = As
     """The first failure of a campaign over some ops."""
     for record in kind(NdgradEngine(), TorchEngine(), ops).run(profile):
         if record.failures:
-            return record.failures[0]
+            (failure,) = record.failures
+            assert isinstance(failure, Failure)
+            return failure
     pytest.fail(f"a fault in {', '.join(ops)} went unnoticed")
 
 

@@ -18,7 +18,7 @@ from hypothesis import event, given, settings
 
 from ndgrad.rules import RULES
 from reference import catalog
-from reference.campaign import Failure
+from reference.campaign import Campaign
 from reference.catalog import ABOVE_M1, CATALOG, NONZERO, POSITIVE, POWERS, REAL, Domain, forward, promoted
 from reference.engines import NdgradEngine, TorchEngine
 from reference.plans import Options, Shape, any_shape
@@ -345,8 +345,9 @@ def test_operands_take_the_dtype_of_the_floats(operands: list[Any], dtype: str) 
 def check(op: str, program: Program) -> Result:
     """Judge ndgrad by a program; print a failure as the report does."""
     verdict = judge(program, NDGRAD, TORCH)
-    if verdict.result is Result.ENGINE_WRONG:
-        pytest.fail(text.failure(Failure(op, program, verdict, (0, op, 0)), NDGRAD.name, TORCH.name), pytrace=False)
+    if verdict.result.blames:
+        failure = Campaign(NDGRAD, TORCH).explained(program, before=verdict)
+        pytest.fail(f"{op}: {text.failure(failure, NDGRAD.name, TORCH.name)}", pytrace=False)
     return verdict.result
 
 

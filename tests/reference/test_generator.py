@@ -147,48 +147,48 @@ def is_join(step: Step) -> bool:
 # fmt: off
 PROMISED: list[tuple[str, Callable[[Program], Any], float]] = [
     # programs with                             such that                                                 of a hundred
-    ("a tiny cotangent",                        lambda p: 0 < largest(p) < 1e-6,                          4.7),
+    ("a tiny cotangent",                        lambda p: 0 < largest(p) < 1e-6,                          4.5),
     ("a huge cotangent",                        lambda p: largest(p) > 1e5,                               4.8),
     ("an operand twice in a step",              repeats,                                                   11),
     ("a leaf used twice or more",               lambda p: max(uses(p)) >= 2,                               20),
     ("a leaf used twelve times",                lambda p: max(uses(p)) >= 12,                            0.94),
     ("two leaves with the same numbers",        has_twins,                                                2.8),
     ("a constant array",                        is_constant("f"),                                          20),
-    ("a constant array of integers",            is_constant("i"),                                         1.8),
+    ("a constant array of integers",            is_constant("i"),                                         1.9),
     ("a constant array of booleans",            is_constant("b"),                                         1.7),
     ("a Python float",                          is_number(float),                                          12),
-    ("a Python int",                            is_number(int),                                           3.5),
-    ("an operand of no axes",                   has_shape(lambda s: s == ()),                              38),
-    ("an operand of one axis",                  has_shape(lambda s: len(s) == 1),                          59),
-    ("an operand of two axes",                  has_shape(lambda s: len(s) == 2),                          72),
-    ("an operand of three axes",                has_shape(lambda s: len(s) == 3),                          70),
+    ("a Python int",                            is_number(int),                                           3.4),
+    ("an operand of no axes",                   has_shape(lambda s: s == ()),                              37),
+    ("an operand of one axis",                  has_shape(lambda s: len(s) == 1),                          57),
+    ("an operand of two axes",                  has_shape(lambda s: len(s) == 2),                          70),
+    ("an operand of three axes",                has_shape(lambda s: len(s) == 3),                          68),
     ("an operand of four axes",                 has_shape(lambda s: len(s) == 4),                          37),
     ("an empty operand",                        has_shape(lambda s: 0 in s),                               11),
-    ("a square operand",                        has_shape(lambda s: len(s) > 1 and len({*s}) == 1 < s[0]), 48),
-    ("an operand whose lengths all differ",     has_shape(lambda s: len(s) > 1 and len({*s}) == len(s)),   75),
-    ("an axis of length 1",                     has_shape(lambda s: 1 in s),                               76),
+    ("a square operand",                        has_shape(lambda s: len(s) > 1 and len({*s}) == 1 < s[0]), 47),
+    ("an operand whose lengths all differ",     has_shape(lambda s: len(s) > 1 and len({*s}) == len(s)),   72),
+    ("an axis of length 1",                     has_shape(lambda s: 1 in s),                               73),
     ("an axis of length 1 that is stretched",   stretched,                                                 19),
-    ("0",                                       lambda p: met(p, lambda x: (x == 0) & ~np.signbit(x)),     29),
-    ("-0",                                      lambda p: met(p, lambda x: (x == 0) & np.signbit(x)),      29),
-    ("1",                                       lambda p: met(p, lambda x: x == 1),                        65),
-    ("1e-12",                                   lambda p: met(p, lambda x: abs(abs(x) - 1e-12) < 1e-18),   35),
-    ("1000",                                    lambda p: met(p, lambda x: x == 1000),                     29),
-    ("-1000",                                   lambda p: met(p, lambda x: x == -1000),                    29),
+    ("0",                                       lambda p: met(p, lambda x: (x == 0) & ~np.signbit(x)),     28),
+    ("-0",                                      lambda p: met(p, lambda x: (x == 0) & np.signbit(x)),      28),
+    ("1",                                       lambda p: met(p, lambda x: x == 1),                        62),
+    ("1e-12",                                   lambda p: met(p, lambda x: abs(abs(x) - 1e-12) < 1e-18),   34),
+    ("1000",                                    lambda p: met(p, lambda x: x == 1000),                     28),
+    ("-1000",                                   lambda p: met(p, lambda x: x == -1000),                    28),
     ("infinity",                                lambda p: met(p, np.isposinf),                             12),
     ("-infinity",                               lambda p: met(p, np.isneginf),                             12),
     ("NaN",                                     lambda p: met(p, np.isnan),                                12),
-    ("infinity or NaN beside edges",            nonfinite_beside_edges,                                    12),
+    ("infinity or NaN beside edges",            nonfinite_beside_edges,                                    11),
     ("many ties",                               tied,                                                      27),
     ("Fortran's layout",                        has_layout("F"),                                           33),
     ("strides below 0",                         has_layout("reversed"),                                    32),
-    ("a stride of 0",                           has_layout("repeated"),                                    19),
+    ("a stride of 0",                           has_layout("repeated"),                                    18),
     ("double precision alone",                  lambda p: dtypes(p) == {"float64"},                        58),
     ("single precision alone",                  lambda p: dtypes(p) == {"float32"},                        25),
     ("both precisions",                         lambda p: len(dtypes(p)) == 2,                             16),
     ("directions, to be differentiated twice",  lambda p: p.directions,                                    23),
     ("steps beside one another",                lambda p: any(map(is_join, p.steps)),                      75),
     ("one step",                                lambda p: len(p.steps) == 1,                              4.3),
-    ("eight steps or more",                     lambda p: len(p.steps) >= 8,                               56),
+    ("eight steps or more",                     lambda p: len(p.steps) >= 8,                               53),
 ]
 # fmt: on
 
@@ -201,7 +201,7 @@ def test_programs_of_each_kind_are_drawn(kind: str, is_such: Callable[[Program],
 
 
 def test_a_leaf_is_used_once_to_twelve_times() -> None:
-    """Each number of uses is met in at least 15 programs of some 4,100 (32, for six uses and for ten)."""
+    """Each number of uses is met in at least 15 programs of some 4,100 (33, for seven uses)."""
     counts = Counter(max(uses(program)) for program in finished())
     assert all(counts[number] >= 15 for number in range(1, 13)), counts
 
@@ -279,9 +279,9 @@ def test_an_op_stands_in_its_programs(op: str) -> None:
 PLACES_OF_AN_OP: list[tuple[str, Callable[[Program, str], Any], float]] = [
     # programs for an op in which it         such that                               of a hundred
     ("stands between other steps",           in_the_middle,                                   23),
-    ("is met twice or more",                 lambda p, op: times(p, op) >= 2,                 61),
+    ("is met twice or more",                 lambda p, op: times(p, op) >= 2,                 57),
     ("is met three times or more",           lambda p, op: times(p, op) >= 3,                 34),
-    ("is met four times or more",            lambda p, op: times(p, op) >= 4,                 15),
+    ("is met four times or more",            lambda p, op: times(p, op) >= 4,                 17),
 ]
 # fmt: on
 
@@ -295,8 +295,8 @@ def test_an_op_is_met_in_each_place(kind: str, holds: Callable[[Program, str], A
 
 @pytest.mark.parametrize("op", CATALOG)
 def test_each_op_is_met_several_times_beside_itself(op: str) -> None:
-    """Of a hundred programs for it 35 at least meet it twice (55, for tan, to 70)."""
-    assert percent(lambda program: times(program, op) >= 2, around(op)) >= 35
+    """Of a hundred programs for it 30 at least meet it twice (50, for tan, to 65)."""
+    assert percent(lambda program: times(program, op) >= 2, around(op)) >= 30
 
 
 def meets_what_lies_otherwise(program: Program, op: str) -> bool:
@@ -344,7 +344,7 @@ def test_an_op_meets_the_same_operand_twice(op: str) -> None:
 
 @pytest.mark.parametrize("op", [op for op in BINARY if op != "matmul"])
 def test_an_op_meets_python_numbers(op: str) -> None:
-    """As in `2 * x` and `x ** 3`: two at least of 100 programs for it (7, for concatenate, to 66, for power)."""
+    """As in `2 * x` and `x ** 3`: two at least of 100 programs for it (7, for concatenate, to 65, for power)."""
     assert len(first(op, 2, lambda program: NUMBER in kinds_met(program, op), within=100)) == 2
 
 
@@ -480,14 +480,14 @@ def left_alone(x: Array, axis: Any) -> bool:
 # fmt: off
 STEPS: list[tuple[str, str, Callable[..., Any], float]] = [
     # steps of    that meet                        such that                                              of a hundred
-    ("getitem",   "arrays with a slice between",   lambda x, index: kept_apart(index, slice),                      9.6),
-    ("getitem",   "arrays with None between",      lambda x, index: kept_apart(index, type(None)),                 7.1),
-    ("getitem",   "orders unlike their inverses",  reorders,                                                      0.96),
+    ("getitem",   "arrays with a slice between",   lambda x, index: kept_apart(index, slice),                      9.4),
+    ("getitem",   "arrays with None between",      lambda x, index: kept_apart(index, type(None)),                   7),
+    ("getitem",   "orders unlike their inverses",  reorders,                                                       1.1),
     ("transpose", "orders unlike their inverses",  lambda x, axes: is_cycle(axes, x.ndim),                          20),
     ("squeeze",   "several axes of length 1",      lambda x, axis: x.shape.count(1) > 1,                            50),
     ("squeeze",   "several, and one goes",         lambda x, axis: x.shape.count(1) > 1 and isinstance(axis, int),  17),
     ("power",     "a Python float as exponent",    lambda x, y: isinstance(y, float),                               25),
-    ("power",     "a Python int as exponent",      lambda x, y: isinstance(y, int),                                 13),
+    ("power",     "a Python int as exponent",      lambda x, y: isinstance(y, int),                                 12),
     ("prod",      "a zero",                        lambda x, axis, keepdims: 0 in x,                                16),
     ("prod",      "a zero, multiplied by nothing", lambda x, axis, keepdims: 0 in x and left_alone(x, axis),       3.5),
     ("dot",       "a number and an array",         lambda x, y: (np.ndim(x) == 0) != (np.ndim(y) == 0),             18),

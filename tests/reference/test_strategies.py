@@ -139,11 +139,11 @@ def _drawn() -> list[Program]:
 REACHED: list[tuple[str, Callable[[Program], bool], int]] = [
     # programs that                  such that                                                            at least
     ("must be refused",              lambda p: p.cotangent is None,                                              1),
-    ("are of second order",          lambda p: bool(p.directions),                                              27),
+    ("are of second order",          lambda p: bool(p.directions),                                              22),
     ("are in single precision",      lambda p: any(o.data.dtype == np.float32 for o in p.operands),             55),
-    ("have unusual layouts",         lambda p: any(o.layout != "C" for o in p.operands),                       105),
+    ("have unusual layouts",         lambda p: any(o.layout != "C" for o in p.operands),                       100),
     ("have zeros",                   lambda p: any((o.data == 0).any() for o in p.operands),                    39),
-    ("have infinities or NaN",       lambda p: any(not np.isfinite(o.data).all() for o in p.operands),          21),
+    ("have infinities or NaN",       lambda p: any(not np.isfinite(o.data).all() for o in p.operands),          19),
     ("have no uniform cotangent",    lambda p: p.cotangent is not None and np.unique(p.cotangent).size > 1,    134),
     ("have four steps or more",      lambda p: len(p.steps) >= 4,                                              115),
 ]
@@ -156,18 +156,18 @@ def test_hypothesis_reaches_what_the_generator_does(
 ) -> None:
     """Hypothesis has its own way of choosing, and repeats itself; of 400 programs some are of each kind all the same.
 
-    At least half as many as in the poorest of six runs of 400. Only what must be refused is met 0 to 18 times.
+    At least half as many as in the poorest of twelve runs of 400. Only what must be refused is met 0 to 20 times.
     """
     assert sum(map(is_such, drawn)) >= at_least, kind
 
 
 def test_cotangents_that_hypothesis_draws_are_seldom_ones(drawn: list[Program]) -> None:
-    """Of cotangents of several numbers at most 3 in 100 (0 to 1.6) are ones all over: there shrinking ends."""
+    """Of cotangents of several numbers at most 3 in 100 (0 to 2) are ones all over: there shrinking ends."""
     several = [p.cotangent for p in drawn if p.cotangent is not None and p.cotangent.size > 1]
     assert len(several) > 130
     assert sum(bool((cotangent == 1).all()) for cotangent in several) <= 0.03 * len(several)
 
 
 def test_hypothesis_seldom_draws_a_program_twice(drawn: list[Program]) -> None:
-    """Of 400 programs 180 at least are different (236 to 255): most ways to choose lead to where others lead."""
+    """Of 400 programs 180 at least are different (225 to 255): most ways to choose lead to where others lead."""
     assert len({str(program) for program in drawn}) >= 180
