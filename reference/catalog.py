@@ -76,6 +76,8 @@ class Row:
         kinks: which slope is taken at its kinks and ties, where several could be defended.
         settled: whether releases of PyTorch agree on that. Where they do not, any of these slopes will do.
         selects: whether it only chooses among its operands' numbers, and so never rounds.
+        finite: whether it is met with finite numbers alone. BLAS may leave out a product by 0, so that 0 times infinity
+            is 0 in one library, and NaN in the other.
         logarithmic: whether it takes exponentials of its operand, or of what it keeps for the way back. Those round as if
             something had been added to the logarithm, near 0 as much as far from it.
         deviates: where PyTorch itself is poor, so that an engine may be better than its reference.
@@ -90,6 +92,7 @@ class Row:
     kinks: str = ""
     settled: bool = True
     selects: bool = False
+    finite: bool = False
     logarithmic: bool = False
     deviates: str = ""
 
@@ -344,8 +347,10 @@ CATALOG: dict[str, Row] = {row.op: row for row in (
     Row("getitem",         _getitem,                         exact.getitem,     (REAL,),              alone(plans.index, ways=4),                                   alone(plans.index_outside)),
     Row("scatter",         _scatter,                         exact.scatter,     (REAL,),              alone(plans.scattered, ways=2),                               alone(plans.scattered_outside)),
 
-    Row("matmul",          torch.matmul,                     np.matmul,         (REAL,),              plans.matrices,                                               plans.mismatched),
-    Row("dot",             _dot,                             np.dot,            (REAL,),              plans.dotted,                                                 plans.mismatched),
+    Row("matmul",          torch.matmul,                     np.matmul,         (REAL,),              plans.matrices,                                               plans.mismatched,
+        finite=True),
+    Row("dot",             _dot,                             np.dot,            (REAL,),              plans.dotted,                                                 plans.mismatched,
+        finite=True),
     Row("outer",           _outer,                           np.outer,          (REAL,),              plans.outers),
 )}
 # fmt: on

@@ -165,6 +165,7 @@ class _Growing:
         inputs = [base if i == slot else self._other(row, i, shape, base) for i, shape in enumerate(shapes)]
         value = forward(row, [n.given for n in inputs], options)
         try:
+            self._only(not row.finite or all(np.isfinite(n.value).all() for n in inputs))
             self._only(self._ordinary(value))
         except Unsuited:
             del self.nodes[count:]

@@ -176,7 +176,7 @@ class _Instead(torch.autograd.Function):
 
 
 def _instead(tensor: Tensor, value: Any) -> Tensor:
-    replaced: Tensor = _Instead.apply(tensor, torch.tensor(value))  # type: ignore[no-untyped-call]
+    replaced: Tensor = _Instead.apply(tensor, torch.tensor(np.array(value)))  # type: ignore[no-untyped-call]
     return replaced
 
 

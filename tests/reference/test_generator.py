@@ -375,7 +375,7 @@ def test_reductions_meet_every_kind_of_axis(op: str) -> None:
 
 
 def test_transposes_meet_cycles() -> None:
-    """Of some hundred 9 at least permute their axes so that doing it twice does not undo it (19)."""
+    """Of some hundred 9 at least permute their axes so that doing it twice does not undo it (17)."""
     given = [[a % len(axes) for a in axes] for axes in options_of("transpose", "axes") if axes]
     assert sum([axes[a] for a in axes] != sorted(axes) for axes in given) >= 9
 
@@ -442,7 +442,7 @@ def test_kinks_and_ties_are_met(op: str) -> None:
 
 @pytest.mark.parametrize("op", ["max", "min"])
 def test_ties_differ_from_row_to_row(op: str) -> None:
-    """Of some 400 steps 18 at least have groups whose extremes are shared by different numbers of numbers (41, 36)."""
+    """Of some 400 steps 18 at least have groups whose extremes are shared by different numbers of numbers (45, 37)."""
     best = getattr(np, op)
     groups = [ties(x[0], best, step.options["axis"]) for step, x in inputs_of(op, 200) if x[0].size]
     assert sum(np.unique(counts).size > 1 for counts in groups) >= 18
@@ -508,7 +508,7 @@ def test_steps_meet_what_is_rare(op: str, kind: str, holds: Callable[..., Any], 
 
 @pytest.mark.parametrize("op", REFUSING)
 def test_programs_that_must_be_refused_are_refused(op: str) -> None:
-    """Three at least of 500 (1 in 100, for broadcast_to, to 8); both engines refuse each of them at its last step."""
+    """Three at least of 500 (2 in 100, for broadcast_to, to 6); both engines refuse each of them at its last step."""
     refused = first(op, 3, lambda program: program.cotangent is None)
     assert len(refused) == 3
     for program in refused:
@@ -541,7 +541,7 @@ def test_choices_for_any_ops_seldom_come_to_nothing() -> None:
 
 
 def test_results_are_seldom_nan() -> None:
-    """Of 100 results at most 3 are NaN all over (1.2): then nothing would be compared."""
+    """Of 100 results at most 3 are NaN all over (1.3): then nothing would be compared."""
     results = [TORCH.run(program).values[-1] for program in finished()[::5]]
     assert 100 * sum(bool(np.isnan(y).all()) and y.size > 0 for y in results) / len(results) <= 3
 
@@ -559,7 +559,7 @@ def test_programs_are_short() -> None:
 
 @pytest.mark.parametrize("op", CATALOG)
 def test_most_programs_compare_something(op: str) -> None:
-    """Of 100 results 85 at least have numbers in them (95, for split, to 100)."""
+    """Of 100 results 85 at least have numbers in them (94, for split, to 100)."""
     assert percent(lambda p: cotangent(p).size, around(op)) >= 85
 
 

@@ -259,3 +259,12 @@ def test_precision_and_disturbance_go_together() -> None:
     outcomes = [run(line, noise=Noise(SIZE, seed), wide=True) for seed in range(10)]
     assert all(o.values[0].dtype == o.gradients[0].dtype == np.float64 for o in outcomes)
     assert SIZE < max(abs(o.values[0] / 4.5 - 1) for o in outcomes) < 2.1 * SIZE
+
+
+def test_another_engines_way_is_gone_whatever_its_arrays_are_like() -> None:
+    """Values that lie the other way round in memory, as those of a flip do, are gone on from as others are."""
+    program = parse("x=f8([1.0,2.0]); a=flip(x,axis=0); b=square(a); back(b,f8([1.0,1.0]))")
+    way = (np.flip(np.array([3.0, 5.0])), np.array([1.0, 1.0]))
+    outcome = TORCH.run(program, path=way)
+    assert [v.tolist() for v in outcome.values] == [[2.0, 1.0], [25.0, 9.0]]
+    assert outcome.gradients[0].tolist() == [6.0, 10.0]
