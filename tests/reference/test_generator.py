@@ -309,8 +309,7 @@ def meets_what_lies_otherwise(program: Program, op: str) -> bool:
 @pytest.mark.parametrize("op", CATALOG)
 def test_an_op_meets_operands_that_do_not_lie_in_c_order(op: str) -> None:
     """As after `x.T` and `x[::-1]`: two at least of 200 programs for it (4 in 100, for sqrt, to 10)."""
-    meets = [p for p in around(op, 200) if meets_what_lies_otherwise(p, op)]
-    assert len(meets) >= 2
+    assert len(first(op, 2, lambda program: meets_what_lies_otherwise(program, op), within=200)) == 2
 
 
 def test_ops_are_met_as_often_as_there_are_ways() -> None:
@@ -501,6 +500,13 @@ def test_steps_meet_what_is_rare(op: str, kind: str, holds: Callable[..., Any], 
     answers = [bool(holds(*values, **step.options)) for step, values in inputs_of(op, 300)]
     found, of = sum(answers), len(answers)
     assert as_measured(found, of, measured), f"{kind}: {found} of {of}, not {measured} %"
+
+
+@pytest.mark.parametrize("op", [op for op, row in CATALOG.items() if row.finite])
+def test_what_is_finite_meets_no_other_numbers(op: str) -> None:
+    """Not in any of 300 programs for it, some of which have infinities elsewhere."""
+    assert all(np.isfinite(x).all() for _, values in inputs_of(op, 300) for x in values)
+    assert any(met(program, np.isinf) for program in around(op, 300))
 
 
 # What must be refused.
