@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import reference.__main__ as command_line
 from ndgrad import draw_dot
 from ndgrad.rules import RULES
 from reference.campaign import EXPRESSIONS, PROFILES, Campaign
@@ -55,6 +57,15 @@ def test_every_example_has_its_output() -> None:
 def test_an_example_prints_what_is_shown(code: str, shown: str) -> None:
     """Run as it stands, an example prints the text that follows it."""
     assert loosened(printed(code)[0]) == loosened(shown)
+
+
+def test_pytorchs_own_error_is_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line that shows PyTorch to be wrong, typed as it stands, prints what is shown."""
+    (place,) = [
+        i for i, (kind, block) in enumerate(BLOCKS) if kind == "sh" and block.startswith("python -m reference ")
+    ]
+    assert command_line.main(shlex.split(BLOCKS[place][1])[3:]) == 0
+    assert loosened(capsys.readouterr().out) == loosened(BLOCKS[place + 1][1])
 
 
 def test_the_picture_is_what_the_first_example_draws() -> None:
