@@ -71,9 +71,9 @@ def twice(program: Program) -> Program:
 
 
 def finite(program: Program) -> bool:
-    """Whether PyTorch has a number everywhere."""
+    """Whether PyTorch starts from numbers, and has one everywhere."""
     outcome = TORCH.run(program)
-    arrays = [*outcome.values, *outcome.gradients, *outcome.second]
+    arrays = [*(o.data for o in program.operands), *outcome.values, *outcome.gradients, *outcome.second]
     return outcome.error is None and all(np.isfinite(x).all() for x in arrays if x is not None)
 
 
@@ -135,17 +135,6 @@ def test_second_slopes_are_pytorchs_second_gradients(op: str) -> None:
     found = [pair for program in programs for pair in beside_pytorch(program, "second", WITNESS.second_slopes)]
     assert not [says for near, says in found if not near]
     assert found
-
-
-@pytest.mark.parametrize("op", [*CATALOG, EXPRESSIONS])
-def test_values_are_pytorchs(op: str) -> None:
-    """Each step of a program has PyTorch's shape, and the result is what PyTorch's would be without rounding."""
-    for program in smooth(op, 2):
-        outcome, rounding, values = TORCH.run(program), Rounding(program), WITNESS.values(program)
-        assert [y.shape for y in values] == [y.shape for y in outcome.values]
-        for place, number in np.ndenumerate(values[-1]):
-            off = abs(number - number_at(outcome, "values", -1, place))
-            assert off <= rounding.allowed("values", -1, place), program
 
 
 @pytest.mark.parametrize("op", CATALOG)

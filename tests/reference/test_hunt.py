@@ -1,0 +1,144 @@
+"""The hunt: cases that a seed alone decides, on which a right engine passes, and which catch what is planted."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import cache
+from itertools import islice
+
+import pytest
+
+from reference.campaign import EXPRESSIONS
+from reference.catalog import CATALOG
+from reference.checks import CHECKS
+from reference.faults import FAULTS, Fault, elementwise, library, machine, products, reductions, shaping
+from reference.hunt import A_ROUND, ROUNDS, Case, Cases, Catch, hunt, hunt_all
+from reference.source import Seeded, shuffled
+
+LENGTH = len(CATALOG) + sum(A_ROUND.values())  # of a round
+NOTHING = Fault("nothing", "nothing is wrong", "ours", (), nullcontext)
+BY_NAME = {fault.name: fault for fault in FAULTS}
+
+SEED = 0
+FAMILIES = (elementwise, products, reductions, shaping, machine, library)
+SAMPLE = [fault for family in FAMILIES for fault in shuffled(Seeded("hunted", family.__name__), family.FAULTS)[:2]]
+SOON = [BY_NAME[name] for name in ("unbroadcast-mean", "grad-thrice", "exp-1e-7")]  # are caught in a round or two
+
+
+@cache
+def cases() -> Cases:
+    """The cases of the seed, drawn once for all tests."""
+    return Cases(SEED)
+
+
+# The stream of cases.
+
+
+def about(check: str, case: Case) -> tuple[str, str]:
+    """The check that a case belongs to, and its program or number."""
+    held = inspect.getclosurevars(case).nonlocals
+    return check, str(held.get("program", held.get("number")))
+
+
+def stream(given: Cases, rounds: int) -> list[tuple[str, str]]:
+    """What the cases are about, in their order."""
+    return [about(check, case) for check, case in given.up_to(rounds)]
+
+
+def test_a_seed_decides_the_cases() -> None:
+    """Whoever draws them, and however many at a time: the same programs and numbers in the same order."""
+    at_once, little_by_little = Cases(7), Cases(7)
+    list(islice(little_by_little.up_to(1), 5))
+    list(little_by_little.up_to(2))
+    assert stream(at_once, 3) == stream(little_by_little, 3)
+    assert stream(at_once, 2) == stream(at_once, 3)[: 2 * LENGTH]
+    assert stream(at_once, 1) != stream(Cases(8), 1)
+
+
+def test_a_fault_does_not_change_the_cases() -> None:
+    """Drawn while one is planted, they are what they would be without."""
+    with BY_NAME["unbroadcast-mean"].plant():
+        planted = stream(Cases(7), 1)
+    assert planted == stream(Cases(7), 1)
+
+
+def test_each_op_comes_once_a_round() -> None:
+    """And of the other checks as many as are said, in an order that is another in each round."""
+    checks = [check for check, _ in cases().up_to(3)]
+    rounds = [checks[i * LENGTH : (i + 1) * LENGTH] for i in range(3)]
+    assert [Counter(names) for names in rounds] == [Counter(dict.fromkeys(CATALOG, 1) | A_ROUND)] * 3
+    assert len({tuple(names) for names in rounds}) == 3
+
+
+def test_all_checks_are_among_them() -> None:
+    """What `verify` looks at, the hunt looks at."""
+    assert set(A_ROUND) == {EXPRESSIONS, *CHECKS}
+    assert ROUNDS["quick"] < ROUNDS["standard"] < ROUNDS["deep"]
+
+
+def test_no_two_cases_are_one() -> None:
+    """Each round draws others; but for what cannot be drawn, which comes to nothing."""
+    drawn = [what for check, what in stream(cases(), 3) if check in CATALOG and what != "None"]
+    assert len(set(drawn)) == len(drawn) > 2.5 * len(CATALOG)
+
+
+def test_the_right_engine_passes() -> None:
+    """No case of two rounds says that anything is wrong."""
+    said = [(check, case()) for check, case in cases().up_to(2)]
+    assert [(check, says) for check, says in said if says] == []
+    assert len(said) == 2 * LENGTH
+
+
+# What is caught.
+
+
+@pytest.mark.parametrize("fault", SAMPLE, ids=lambda fault: fault.name)
+def test_a_fault_is_caught(fault: Fault) -> None:
+    """Two of each family, chosen by lot, within the cases of the quick profile."""
+    catch = hunt(fault, cases(), SEED, ROUNDS["quick"])
+    assert (catch.fault, catch.seed) == (fault.name, SEED)
+    assert catch.check in {*CATALOG, *A_ROUND}
+    assert catch.says
+    assert 1 <= catch.cases <= ROUNDS["quick"] * LENGTH
+    assert catch.seconds > 0
+
+
+def test_nothing_is_caught_where_nothing_is_wrong() -> None:
+    """A fault that changes nothing goes through all rounds, and no check is said to have caught it."""
+    catch = hunt(NOTHING, cases(), SEED, 1)
+    assert (catch.fault, catch.check, catch.says, catch.cases) == ("nothing", "", "", LENGTH)
+
+
+def test_the_first_case_that_fails_is_counted() -> None:
+    """The number of cases is its place in the order, and those before it say nothing."""
+    (fault,) = [fault for fault in SOON if fault.name == "exp-1e-7"]
+    catch = hunt(fault, cases(), SEED, ROUNDS["quick"])
+    with fault.plant():
+        said = [(check, case()) for check, case in islice(cases().up_to(ROUNDS["quick"]), catch.cases)]
+    assert said[-1] == (catch.check, catch.says)
+    assert not any(says for _, says in said[:-1])
+
+
+def told(catches: Iterator[Catch]) -> list[Catch]:
+    """Catches without the time that they took."""
+    return [replace(catch, seconds=0.0) for catch in catches]
+
+
+def test_who_was_hunted_before_does_not_matter() -> None:
+    """Each fault is caught by the same case in the same words, on fresh cases and on used ones, in any order."""
+    fresh = Cases(SEED)
+    used = told(hunt(fault, cases(), SEED, ROUNDS["quick"]) for fault in SOON)
+    backwards = told(hunt(fault, fresh, SEED, ROUNDS["quick"]) for fault in reversed(SOON))
+    assert used == backwards[::-1]
+
+
+def test_another_process_catches_what_this_one_does() -> None:
+    """Seed after seed, in the order of the names."""
+    names = [fault.name for fault in SOON[:2]]
+    found = told(hunt_all(names, [SEED, 1], ROUNDS["quick"], workers=1))
+    assert [(catch.fault, catch.seed) for catch in found] == [(name, seed) for seed in (SEED, 1) for name in names]
+    assert found[:2] == told(hunt(fault, cases(), SEED, ROUNDS["quick"]) for fault in SOON[:2])
