@@ -133,7 +133,7 @@ def test_power_of_a_number(beside: Beside, exponent: float, dtype: type) -> None
 
     For a number, PyTorch takes the root for the slope of the power 1.5, which is NaN at -inf; for a tensor it does not.
     """
-    points = POINTS[POINTS != -np.inf] if exponent == 1.5 else POINTS
+    points = POINTS[~np.isneginf(POINTS)] if exponent == 1.5 else POINTS
     beside(lambda x: x**exponent, lambda x: x**exponent, points.astype(dtype))
 
 
@@ -318,7 +318,7 @@ def test_what_does_not_broadcast_is_an_error(operation: Callable[..., Any]) -> N
 
 
 def test_powers_of_minus_infinity_have_slopes() -> None:
-    """The slope of x to the power 1.5 is that of 1.5 times its root, which is infinite at -inf, as IEEE's power says."""
+    """The slope of x to the power 1.5 is 1.5 times the power a half, which is infinite at -inf, as IEEE's power is."""
     x = Value([-np.inf])
     with np.errstate(all="ignore"):
         (x**1.5).backward()
