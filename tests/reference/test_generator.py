@@ -537,8 +537,8 @@ def test_all_other_programs_are_accepted() -> None:
 
 @pytest.mark.parametrize("op", CATALOG)
 def test_choices_for_an_op_seldom_come_to_nothing(op: str) -> None:
-    """Of 60 at most 5 (2, for subtract)."""
-    assert 60 - len(sample(op, 60)) <= 5
+    """Of 60 at most 8 (4, for matmul, and 2, for dot, which leave out infinities; else 1)."""
+    assert 60 - len(sample(op, 60)) <= 8
 
 
 def test_choices_for_any_ops_seldom_come_to_nothing() -> None:
