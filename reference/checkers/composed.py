@@ -109,7 +109,7 @@ _COMPOSED: tuple[Entry, ...] = (
     ("slope of a cube",        ((3,),),           grad(lambda x: (x ** 3).sum())),
     ("diamond",                ((3, 4),),         _diamond),
     ("fan",                    ((3, 4),),         _fan),
-    ("chain",                  ((3,),),           _chain),
+    ("chain",                  ((),),             _chain),
     ("perceptron",             _TO_ONE,           _perceptron),
     ("network, squares",       _TO_ONE,           _network(_to_signs(mean_squared_error), 4, 1)),
     ("network, hinge",         _TO_ONE,           _network(_to_signs(hinge), 4, 1, activation="linear")),

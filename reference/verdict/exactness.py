@@ -100,10 +100,16 @@ class Exactness:
         mine, theirs = _off(finding.got, exact), _off(finding.wanted, exact)
         if mine <= MARGIN * rounding:
             return Result.CONDITIONED if theirs <= MARGIN * rounding else self._reference(finding, rounding)
+        if theirs > MARGIN * rounding and self._sees_a_part():
+            return Result.ENGINE_WRONG  # slopes through NaN and infinities are a convention, which is the reference's
         worst_mine, worst_theirs = self._errors_nearby(finding.part, finding.place)
         if theirs > MARGIN * max(mine, worst_mine, rounding):
             return Result.REFERENCE_WRONG
         return Result.CONDITIONED if mine <= MARGIN * max(theirs, worst_theirs) else Result.ENGINE_WRONG
+
+    def _sees_a_part(self) -> bool:
+        """Whether some of the result is no number, so that the witness's slope is that of the rest alone."""
+        return not all(map(gmpy2.is_finite, self._witness.values(self._program)[-1].reshape(-1)))
 
     def _reference(self, finding: Finding, rounding: float) -> Result:
         """The reference is off, and the engine is not: unless that one errs as much nearby, its fault."""

@@ -117,3 +117,9 @@ def test_second_order_alone_may_be_wrong() -> None:
     line = "x=f8([3.0]); a=square(x); back(a,f8([1.0]),along=(f8([1.0]),))"
     finding = first(line, planting.pullback("square", 0, detached))
     assert (finding.part, finding.got, finding.exact) == ("second-order grad[x]", 1.0, 2.0)
+
+
+def test_a_slope_where_there_is_no_value_is_the_references() -> None:
+    """The logarithm of -1 is no number, its slope -1 by convention: another is wrong, though nothing exact says so."""
+    finding = first("x=f8([-1.0]); a=log(x); back(a,f8([1.0]))", planting.scaled("log", 0, 2.0))
+    assert (finding.result, finding.got, finding.wanted) == (Result.ENGINE_WRONG, -2.0, -1.0)
