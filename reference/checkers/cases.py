@@ -128,7 +128,7 @@ def drawn(number: int = 300) -> tuple[Case, ...]:
 
 
 def _ties(program: Program) -> bool:
-    """Whether an op with kinks compares a value with itself, as clip(x, y, y) does: no number is far from a kink then."""
+    """Whether an op with kinks compares a value with itself, as clip(x, y, y) does: that is a kink wherever it lies."""
     return any(CATALOG[step.op].kinks and len(set(step.inputs)) < len(step.inputs) for step in program.steps)
 
 
