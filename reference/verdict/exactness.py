@@ -101,7 +101,7 @@ class Exactness:
         if mine <= MARGIN * rounding:
             return Result.CONDITIONED if theirs <= MARGIN * rounding else self._reference(finding, rounding)
         if theirs > MARGIN * rounding and self._sees_a_part():
-            return Result.ENGINE_WRONG  # slopes through NaN and infinities are a convention, which is the reference's
+            return _by_convention(finding)
         worst_mine, worst_theirs = self._errors_nearby(finding.part, finding.place)
         if theirs > MARGIN * max(mine, worst_mine, rounding):
             return Result.REFERENCE_WRONG
@@ -142,8 +142,7 @@ class Exactness:
     def _at_a_kink(self, finding: Finding, slopes: Slopes) -> Finding:
         """Where no number is the right one. What the witness cannot tell, the reference's convention settles."""
         if slopes.left is None or slopes.right is None or finding.part.startswith(SECOND_ORDER):
-            open_still = finding.part.startswith(SECOND_ORDER) and not np.isfinite(finding.wanted)
-            return replace(finding, result=Result.INCONCLUSIVE if open_still else Result.ENGINE_WRONG)
+            return replace(finding, result=_by_convention(finding))
         with precisely():
             legal = self._is_subgradient(finding)
         if not legal:
@@ -186,6 +185,12 @@ class Exactness:
             return gmpy2.mpfr(0)
         number = float(gradient[at[1]]) if np.shape(gradient) == self._program.leaves[at[0]].data.shape else math.nan
         return gmpy2.mpfr(number) if math.isfinite(number) else None
+
+
+def _by_convention(finding: Finding) -> Result:
+    """Where no exact number tells, slopes are a convention, which is the reference's; but NaN twice over is none."""
+    left_open = finding.part.startswith(SECOND_ORDER) and not np.isfinite(finding.wanted)
+    return Result.INCONCLUSIVE if left_open else Result.ENGINE_WRONG
 
 
 def _lies_among(number: Any, samples: Sequence[Any]) -> bool:
