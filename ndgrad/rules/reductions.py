@@ -86,15 +86,19 @@ def _deviation(x: Any, axis: Axis) -> Any:
 
 
 def _var(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
-    """Two passes, as is right for data far from 0; from the first number on, so that equal ones have no spread at all.
+    """Two passes, as is right for data far from 0, and what rounding left of the mean is taken out as well.
+
+    Equal numbers have no spread at all, though their mean be rounded.
 
     With `ddof` numbers or fewer it divides by 0.
     """
     if x.dtype == np.float16:
         wide = _var(x.astype(np.float32), axis=axis, ddof=ddof, keepdims=keepdims)
         return wide[0].astype(np.float16), wide[1].astype(np.float16)
-    first = x[tuple(slice(1) if reduced else slice(None) for reduced in _reduced(x.shape, axis))]
-    d = _deviation(x - np.where(np.isfinite(first), first, 0.0), axis)
+    d = _deviation(_deviation(x, axis), axis)
+    least = np.minimum.reduce(x, axis=axis, keepdims=True, initial=np.inf)
+    most = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+    d = np.where((least == most) & np.isfinite(d), 0.0, d)
     n = count(x.shape, axis)
     return _sum(d * d, axis=axis, keepdims=keepdims) / (n - ddof if n > ddof else 0), d
 

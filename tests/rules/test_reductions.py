@@ -382,3 +382,12 @@ def test_one_after_the_other(beside: Beside, first: str, second: str) -> None:
         lambda t: mirror(second, (0, -1))(mirror(first, 1, keepdims=True)(t) * t),
         (3, 3, 3),
     )
+
+
+def test_a_large_first_number_costs_no_digits() -> None:
+    """The spread of small numbers beside two large ones that cancel is right to the last digits."""
+    x = np.array([1000.0, 0.3, 0.7, -1000.0])
+    small = Value(x)
+    small.var().backward()
+    exact = [float(2 * (Fraction(v) - sum(map(Fraction, x)) / 4) / 4) for v in x]
+    np.testing.assert_allclose(small.grad, exact, rtol=1e-14)
