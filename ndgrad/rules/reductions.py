@@ -95,7 +95,9 @@ def _var(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
     if x.dtype == np.float16:
         wide = _var(x.astype(np.float32), axis=axis, ddof=ddof, keepdims=keepdims)
         return wide[0].astype(np.float16), wide[1].astype(np.float16)
-    d = _deviation(_deviation(x, axis), axis)
+    d = _deviation(x, axis)
+    left = np.add.reduce(d, axis=axis, keepdims=True) / count(x.shape, axis)
+    d = d - np.where(np.isfinite(left), left, 0.0)
     least = np.minimum.reduce(x, axis=axis, keepdims=True, initial=np.inf)
     most = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
     d = np.where((least == most) & np.isfinite(d), 0.0, d)
