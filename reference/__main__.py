@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.set_defaults(run=_verify)
     faults = commands.add_parser("faults", help="plant bugs, one at a time, and see that the checks find each")
     faults.add_argument("names", nargs="*", metavar="FAULT", help="only these; by default all")
-    faults.add_argument("--profile", choices=PROFILES, default="quick", help="how many cases (default: quick)")
+    faults.add_argument("--profile", choices=PROFILES, default="standard", help="how many cases (default: standard)")
     faults.add_argument("--seed", type=int, default=0, help="what the cases are drawn from (default: 0)")
     faults.add_argument("--seeds", type=int, default=1, metavar="N", help="go through so many seeds (default: 1)")
     faults.add_argument("--workers", type=int, default=2, metavar="N", help="so many processes (default: 2)")
