@@ -20,23 +20,8 @@ from reference.verdict.rounding import MORE_RUNS, RUNS, Comparison, Unexplained,
 _WITNESS = ExactEngine()
 
 
-class Reference(Protocol):
+class Reference(Engine, Protocol):
     """An engine that is believed, and can be run in another precision, disturbed, and on another engine's way."""
-
-    @property
-    def name(self) -> str:
-        """What reports call it."""
-        ...
-
-    @property
-    def ops(self) -> Sequence[str]:
-        """The ops that it knows."""
-        ...
-
-    @property
-    def second_order(self) -> bool:
-        """Whether it differentiates its own gradients."""
-        ...
 
     def run(
         self,
