@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -96,6 +97,11 @@ class _Case:
         exactness = Exactness(self._program, sides, _WITNESS, self._got, single=self._single(), convention=convention)
         return [exactness.settle(unexplained) for unexplained in remaining]
 
+    @cached_property
+    def _followed(self) -> Outcome:
+        """What the reference makes of the engine's own values."""
+        return self._reference.run(self._program, path=self._got.values)
+
     def _on_its_own_way(self, unexplained: Sequence[Unexplained]) -> list[Unexplained]:
         """What is left when the reference goes on, at each step, from the engine's value in place of its own.
 
@@ -105,7 +111,7 @@ class _Case:
         if not unexplained:
             return []
         path = self._got.values
-        followed = self._reference.run(self._program, path=path)
+        followed = self._followed
         if followed.error is not None:  # a value has a shape from which nothing goes on
             return list(unexplained)
         again = self._examined(followed, path, runs=MORE_RUNS)
@@ -121,11 +127,10 @@ class _Case:
 
         Nor is it one where PyTorch's own releases differ.
         """
-        followed = self._reference.run(self._program, path=self._got.values)
         rows = [CATALOG[step.op] for step in self._program.steps]
         met_alike = (
             np.array_equal(a, b, equal_nan=True)
-            for row, a, b in zip(rows, self._got.values, followed.values, strict=False)
+            for row, a, b in zip(rows, self._got.values, self._followed.values, strict=False)
             if row.kinks
         )
         return all(row.settled for row in rows) and all(met_alike)
