@@ -138,10 +138,10 @@ def _prod(x: Tensor, *, dim: tuple[int, ...], keepdim: bool) -> Tensor:
 
 
 def _spread(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """PyTorch warns where too few numbers are left; that they are met is meant."""
+    """PyTorch warns where too few numbers are left, or none at all; that they are met is meant."""
 
     def mirror(x: Tensor, *, dim: tuple[int, ...], keepdim: bool, ddof: int = 0) -> Tensor:
-        if math.prod(x.shape[d] for d in dim) > ddof:
+        if x.numel() and math.prod(x.shape[d] for d in dim) > ddof:
             return function(x, dim=dim, keepdim=keepdim, correction=ddof)
         with warnings.catch_warnings(action="ignore", category=UserWarning):
             return function(x, dim=dim, keepdim=keepdim, correction=ddof)
@@ -315,17 +315,17 @@ CATALOG: dict[str, Row] = {row.op: row for row in (
     Row("where",           _where,                           exact.where,       (REAL,),              broadcast(2, plans.condition),                                unmated(2, plans.condition)),
     Row("astype",          _astype,                          exact.astype,      (REAL,),              alone(plans.fixed("dtype", ["float64", "float32"]))),
 
-    Row("sum",             _over(torch.sum, lenient=True),   np.sum,            (REAL,),              alone(plans.reduced, ways=2),                                 alone(plans.axis_outside_reduced)),
-    Row("mean",            _over(torch.mean),                exact.mean,        (REAL,),              alone(plans.reduced_full, ways=2),                            alone(plans.axis_outside_reduced)),
-    Row("prod",            _over(_prod, lenient=True),       np.prod,           (REAL,),              alone(plans.reduced, ways=2),                                 alone(plans.axis_outside_reduced)),
-    Row("var",             _over(_spread(torch.var)),        exact.var,         (REAL,),              alone(plans.spread, ways=2),                                  alone(plans.axis_outside_spread)),
-    Row("std",             _over(_spread(torch.std)),        exact.std,         (REAL,),              alone(plans.spread, ways=2),                                  alone(plans.axis_outside_spread),
+    Row("sum",             _over(torch.sum, lenient=True),   np.sum,            (REAL,),              alone(plans.reduced, plans.many_axes, ways=2),                alone(plans.axis_outside_reduced)),
+    Row("mean",            _over(torch.mean),                exact.mean,        (REAL,),              alone(plans.reduced_full, plans.many_axes, ways=2),           alone(plans.axis_outside_reduced)),
+    Row("prod",            _over(_prod, lenient=True),       np.prod,           (REAL,),              alone(plans.reduced, plans.many_axes, ways=2),                alone(plans.axis_outside_reduced)),
+    Row("var",             _over(_spread(torch.var)),        exact.var,         (REAL,),              alone(plans.spread, plans.many_axes, ways=2),                 alone(plans.axis_outside_spread)),
+    Row("std",             _over(_spread(torch.std)),        exact.std,         (REAL,),              alone(plans.spread, plans.many_axes, ways=2),                 alone(plans.axis_outside_spread),
         kinks="slope 0 where the spread is 0"),
-    Row("max",             _over(torch.amax, lenient=True),  exact.amax,        (REAL,),              alone(plans.reduced_full, ways=2),                            alone(plans.axis_outside_reduced),
+    Row("max",             _over(torch.amax, lenient=True),  exact.amax,        (REAL,),              alone(plans.reduced_full, plans.many_axes, ways=2),           alone(plans.axis_outside_reduced),
         kinks="numbers that tie share equally", selects=True),
-    Row("min",             _over(torch.amin, lenient=True),  exact.amin,        (REAL,),              alone(plans.reduced_full, ways=2),                            alone(plans.axis_outside_reduced),
+    Row("min",             _over(torch.amin, lenient=True),  exact.amin,        (REAL,),              alone(plans.reduced_full, plans.many_axes, ways=2),           alone(plans.axis_outside_reduced),
         kinks="numbers that tie share equally", selects=True),
-    Row("logsumexp",       _over(torch.logsumexp, lenient=True), exact.logsumexp,   (REAL,),              alone(plans.reduced_full, ways=2),                            alone(plans.axis_outside_reduced),
+    Row("logsumexp",       _over(torch.logsumexp, lenient=True), exact.logsumexp,   (REAL,),              alone(plans.reduced_full, plans.many_axes, ways=2),           alone(plans.axis_outside_reduced),
         logarithmic=True, deviates=_LOGSUMEXP),
     Row("softmax",         _along(torch.softmax),            exact.softmax,     (REAL,),              alone(plans.one_axis),                                        alone(plans.axis_outside)),
     Row("log_softmax",     _along(torch.log_softmax),        exact.log_softmax, (REAL,),              alone(plans.one_axis),                                        alone(plans.axis_outside),

@@ -55,6 +55,13 @@ def any_shape(source: Source) -> Shape:
         pick(source, [2, 1, 3]) for _ in range(rank))  # fmt: skip
 
 
+def many_axes(source: Source) -> Shape:
+    """Oftener a rank of 3 or 4, where the order of several axes tells."""
+    rank = pick(source, [0, 1, 2, 3, 3, 3, 3, 4, 2, 3])
+    lengths = [0, 2, 3] if chance(source, 10) else [2, 3, 1, 4]
+    return tuple(pick(source, lengths) for _ in range(rank))
+
+
 def mate(source: Source, shape: Shape) -> Shape:
     """A shape that broadcasts against another: the same, axes of 1, axes missing, 1 made longer, an axis more."""
     manner = pick(source, ["same", "same", "ones", "fewer", "longer", "more", "scalar", "mixed", "scalar"])
@@ -128,10 +135,10 @@ def _axis(source: Source, rank: int) -> int:
     return pick(source, axes)
 
 
-def _axes(source: Source, rank: int, most: int | None = None) -> tuple[int, ...]:
-    """Several axes in any order, some counted from the end."""
-    chosen = shuffled(source, range(rank))[: source.integer(0, rank if most is None else most)]
-    return tuple(a - rank if chance(source, 40) else a for a in chosen)
+def _axes(source: Source, rank: int) -> tuple[int, ...]:
+    """Several axes in any order, some counted from the end; of three and more oftener two, so that order tells."""
+    count = 2 if rank > 2 and chance(source, 60) else source.integer(0, rank)  # noqa: PLR2004
+    return tuple(a - rank if chance(source, 40) else a for a in shuffled(source, range(rank))[:count])
 
 
 def one_axis(source: Source, shape: Shape) -> Options:
@@ -146,7 +153,7 @@ def axis_or_none(source: Source, shape: Shape) -> Options:
 
 def axes(source: Source, shape: Shape) -> Options:
     """None, one axis, or several in any order, `()` among them."""
-    manner = pick(source, ["one", "none", "several", "one", "several"])
+    manner = pick(source, ["one", "several", "none", "several", "one", "several"])
     if manner == "none" or not shape:
         return {"axis": pick(source, [None, ()])} if not shape else {"axis": None}
     return one_axis(source, shape) if manner == "one" else {"axis": _axes(source, len(shape))}
@@ -159,9 +166,12 @@ def reduced(source: Source, shape: Shape) -> Options:
 
 def reduced_full(source: Source, shape: Shape) -> Options:
     """The options of a reduction that needs a number to start from."""
-    if 0 in shape:
+    options = reduced(source, shape)
+    axis = options["axis"]
+    lost = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if 0 in [shape[a] for a in lost]:
         raise Unsuited
-    return reduced(source, shape)
+    return options
 
 
 def spread(source: Source, shape: Shape) -> Options:

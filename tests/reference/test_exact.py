@@ -158,9 +158,9 @@ def test_a_forward_that_is_off_would_be_seen(op: str) -> None:
 
 
 def test_empty_operands_and_single_numbers_are_among_the_drawn() -> None:
-    """Every op meets an operand of no numbers and one of no axes, but for those whose row has none such."""
+    """Every op meets an operand of no numbers, and one of no axes but for those whose row has none such."""
     shapes = {op: {x.shape for manner in MANNERS for xs, _ in drawn(op, manner) for x in xs} for op in CATALOG}
-    assert {op for op, met in shapes.items() if not any(0 in shape for shape in met)} == STARTED
+    assert not [op for op, met in shapes.items() if not any(0 in shape for shape in met)]
     assert {op for op, met in shapes.items() if () not in met} == {
         "softmax", "log_softmax", "swapaxes", "split", "matmul",
     }  # fmt: skip

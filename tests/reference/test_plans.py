@@ -228,9 +228,17 @@ def test_a_variance_may_run_out_of_numbers() -> None:
 
 
 def test_what_needs_numbers_gets_some() -> None:
-    """No extreme, mean or variance of nothing."""
-    assert not options_of(plans.reduced_full, (2, 0))
-    assert not options_of(plans.spread, (0,))
+    """No extreme, mean or variance of nothing; several of them, or none, where another axis is empty."""
+    for draw in plans.reduced_full, plans.spread:
+        assert {o["axis"] for o in options_of(draw, (2, 0))} == {(), 0, -2, (0,), (-2,)}
+        assert {o["axis"] for o in options_of(draw, (0,))} == {()}
+
+
+def test_several_axes_are_often_out_of_order() -> None:
+    """Of three axes two in each order, from either end."""
+    drawn = [o["axis"] for o in options_of(plans.axes, (2, 3, 4)) if isinstance(o["axis"], tuple)]
+    pairs = {tuple(a % 3 for a in axis) for axis in drawn if len(axis) == 2}
+    assert pairs == {(a, b) for a in range(3) for b in range(3) if a != b}
 
 
 def test_permutations_are_met_that_are_not_their_own_inverse() -> None:
