@@ -58,7 +58,7 @@ def test_only_what_matters_is_left(holds: Callable[[Program], bool], line: str) 
 
 @pytest.mark.parametrize("number", [-1.0, 2.0, -2.0, 0.5])
 def test_a_number_that_matters_is_left(number: float) -> None:
-    """It stays, in a program of two or three steps at most, wherever it stands. (A rarer one, 3.0, is left in five.)"""
+    """It stays, in a program of two or three steps at most, wherever it stands. A rarer one, 3.0, is left in five."""
     program = smallest("tanh", lambda p: any((o.data == number).any() for o in p.operands))
     assert len(program.steps) <= 3
     assert {x for o in program.operands for x in o.data.ravel()} <= {1.0, number}
