@@ -42,12 +42,13 @@ class Noise:
         """Disturb a tensor, and what comes back to it; logarithms by adding to them as well."""
         if not x.is_floating_point():
             return x
-        moved = x * (1 + self._signed(x))
-        return moved + self._signed(x) if logarithms else moved
+        moved = x * self._signed(x, 1.0)
+        return moved + self._signed(x, 0.0) if logarithms else moved
 
-    def _signed(self, x: Tensor) -> Tensor:
-        signs = torch.randint(0, 2, x.shape, generator=self._signs) * 2 - 1
-        return self.size * signs.to(x.dtype)
+    def _signed(self, x: Tensor, around: float) -> Tensor:
+        """A number, more or less the disturbance: either, by chance. With powers of 2 no digit of it is lost."""
+        either = torch.randint(0, 2, x.shape, generator=self._signs, dtype=x.dtype)
+        return either.mul_(2 * self.size).add_(around - self.size)
 
     @contextmanager
     def kept(self, *, logarithms: bool = False) -> Iterator[None]:

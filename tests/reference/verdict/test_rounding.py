@@ -1,0 +1,52 @@
+"""Rounding is estimated as long as it does not explain a difference, and no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from reference.engines import Noise
+from reference.verdict import Kind, Part, Result, compare
+from reference.verdict.rounding import DISTURBANCE, RUNS, examine
+
+WANTED = 1.0
+OFF = 1e-13  # some 450 ULP: not at once
+
+
+def part(value: float) -> list[Part]:
+    """An outcome of one number."""
+    return [Part("value", Kind.FORWARD, np.array(value))]
+
+
+def reruns(asked: list[Noise | None], *, alone: float, disturbed: Callable[[int], float]) -> Callable[..., list[Part]]:
+    """A reference that is off by `alone` in the other precision, and moved by `disturbed` in its runs one by one."""
+
+    def rerun(noise: Noise | None, wide: bool | None) -> list[Part]:  # noqa: FBT001 - as the verdict asks
+        asked.append(noise)
+        return part(WANTED + (alone if noise is None else disturbed(len(asked) - 2)))
+
+    return rerun
+
+
+@pytest.mark.parametrize(
+    ("alone", "explains_in", "runs"),
+    [(1e-3, None, 0), (0.0, 0, 1), (0.0, 3, 4), (0.0, RUNS - 1, RUNS), (0.0, RUNS, RUNS), (0.0, None, RUNS)],
+)
+def test_nobody_looks_further_than_to_what_explains(alone: float, explains_in: int | None, runs: int) -> None:
+    """The reference is disturbed until a run explains the difference; if none does, as often as it may be."""
+    asked: list[Noise | None] = []
+    moved = OFF * DISTURBANCE * 2.0**53  # as far as what rounding alone moves by so much
+    rerun = reruns(asked, alone=alone, disturbed=lambda run: moved if run == explains_in else 0.0)
+    found = examine(part(WANTED + OFF), part(WANTED), rerun)
+    assert found.agrees == (runs < RUNS or explains_in == RUNS - 1)
+    assert len(asked) == 1 + runs
+
+
+def test_what_agrees_at_once_asks_for_no_run() -> None:
+    """Where all numbers agree at once the reference runs no second time."""
+    asked: list[Noise | None] = []
+    verdict = compare(part(WANTED), part(WANTED), reruns(asked, alone=0.0, disturbed=lambda _: 0.0))
+    assert verdict.result is Result.AGREES
+    assert not asked
