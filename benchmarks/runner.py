@@ -1,0 +1,151 @@
+"""Runs a line: every peer in a process of its own, checked against the first one, then timed in turn, round by round."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from benchmarks.agreement import difference
+from benchmarks.cells import Cell, Result
+from benchmarks.workloads import Workload
+
+ROOT = Path(__file__).parent.parent
+LIMIT = 180.0  # seconds for one answer: JAX compiles its longest line in a third of it
+ROUNDS = 9
+SLOW_ROUNDS = 3  # of a line that takes a second a step
+
+
+def environment(threads: int) -> dict[str, str]:
+    """The environment of a process that computes with so many threads, read by each library as it is imported."""
+    pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    xla = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'} intra_op_parallelism_threads={threads}"
+    return {**os.environ, **dict.fromkeys(pools, str(threads)), "XLA_FLAGS": xla, "JAX_PLATFORMS": "cpu"}
+
+
+class Process:
+    """A worker that can be asked. One that dies or is silent for too long gives that for an answer."""
+
+    def __init__(self, peer: str, line: Workload, threads: int, *, small: bool = False) -> None:
+        arguments = [sys.executable, "-m", "benchmarks.worker", peer, line.name, *(["--small"] if small else [])]
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
+        self._process = subprocess.Popen(  # noqa: S603 - this very package
+            arguments, cwd=ROOT, env=environment(threads), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+    def ready(self) -> dict[str, Any]:
+        """What it says when the peer is imported."""
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        if not select.select([self._process.stdout], [], [], LIMIT)[0]:
+            self._process.kill()
+            return {"reason": f"fails: no answer within {LIMIT:.0f} s"}
+        words = self._process.stdout.readline()
+        if words:
+            answer: dict[str, Any] = json.loads(words)
+            return answer
+        return {"reason": f"fails: its process ended with status {self._process.wait()}: {self._last_words()}"}
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        return (self._errors.read().splitlines() or [""])[-1]
+
+    def ask(self, do: str, **options: Any) -> dict[str, Any]:
+        """Tell it what to do, and wait for the answer."""
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        try:
+            self._process.stdin.write(json.dumps({"do": do, **options}) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has died, and `ready` says so
+        return self.ready()
+
+
+class Contest:
+    """The peers on one line, each in its process. A peer that fails on the way has a reason, and is asked no more."""
+
+    def __init__(self, processes: Mapping[str, Process]) -> None:
+        self._processes = processes
+        self.cells = {name: Cell(name) for name in processes}
+
+    def _ask(self, name: str, do: str, **options: Any) -> dict[str, Any]:
+        """Ask a peer that is still there. What it says in place of an answer is why it is not any more."""
+        if self.cells[name].reason:
+            return {}
+        process = self._processes[name]
+        answer = process.ready() if do == "ready" else process.ask(do, **options)
+        self.cells[name].reason = answer.get("reason", "")
+        return answer
+
+    def prepare(self) -> None:
+        """Import all, and then build the line's job in each."""
+        for do in ("ready", "prepare"):
+            for name in self._processes:
+                self._ask(name, do)
+
+    def check(self) -> None:
+        """Stop those whose numbers, after one step, are not those of the first peer that has any."""
+        base: list[np.ndarray] | None = None
+        for name, cell in self.cells.items():
+            numbers = self._numbers(name)
+            if numbers is None:
+                continue
+            base = numbers if base is None else base
+            wrong = difference(numbers, base)
+            cell.reason = f"WRONG NUMBERS: {wrong}" if wrong else ""
+
+    def _numbers(self, name: str) -> list[np.ndarray] | None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "numbers.npz"
+            self._ask(name, "numbers", file=str(file))
+            if self.cells[name].reason:
+                return None
+            with np.load(file) as arrays:
+                return list(arrays.values())
+
+    def time(self, rounds: int) -> None:
+        """Give each its burst, once a round. Another one begins each time."""
+        steps = {name: self._ask(name, "warm_up").get("steps", 0) for name in self.cells}
+        names = list(self.cells)
+        for i in range(rounds):
+            for name in names[i % len(names) :] + names[: i % len(names)]:
+                burst = self._ask(name, "time", steps=steps[name])
+                if "seconds" in burst:
+                    self.cells[name].rounds.append(burst["seconds"])
+                    self.cells[name].faults.append(burst["faults"])
+
+
+def run(line: Workload, names: Sequence[str], threads: int = 1, rounds: int = ROUNDS, *, small: bool = False) -> Result:
+    """Measure a line.
+
+    Args:
+        line: what is measured.
+        names: the peers. The first that runs the line is the one whose numbers the others must have.
+        threads: how many threads each may use.
+        rounds: how often each peer has its turn.
+        small: whether to take the small size.
+    """
+    with ExitStack() as stack:
+        contest = Contest({name: stack.enter_context(Process(name, line, threads, small=small)) for name in names})
+        contest.prepare()
+        contest.check()
+        contest.time(min(rounds, SLOW_ROUNDS) if line.slow else rounds)
+    return Result(line.name, threads, list(contest.cells.values()))

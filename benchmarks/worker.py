@@ -1,0 +1,160 @@
+"""One peer and one line in a fresh interpreter: told what to do, a line of JSON at a time, and answering the same way.
+
+    python -m benchmarks.worker PEER LINE [--small]
+
+A process runs one line only, for what a line leaves behind in the allocator moves the figures of the next one. How
+often it runs, and what the figures are worth, it does not know.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any, TextIO
+
+import numpy as np
+
+from benchmarks import peers
+from benchmarks.job import Job
+from benchmarks.workloads import WORKLOADS
+
+WARM_UP = 10  # steps before any is timed ...
+PATIENCE = 3.0  # ... or those that begin within so many seconds, where a step takes that long
+BURST = 0.05  # seconds that are timed at a stretch: far above the clock's resolution and a switch of processes
+
+
+class Absence(Exception):  # noqa: N818 - it is an answer, and not an error
+    """A peer does not run a line, and says why."""
+
+
+class Worker:
+    """What can be asked of a peer and a line."""
+
+    def __init__(self, peer: str, line: str, *, small: bool) -> None:
+        self._peer = peers.load(peer)
+        self._line = WORKLOADS[line]
+        self._small = small
+        self._job: Job | None = None
+
+    def prepare(self) -> dict[str, Any]:
+        """Draw the numbers and build the job."""
+        build = self._peer.BUILDERS.get(self._line.program)
+        if build is None:
+            raise Absence(self._peer.ABSENT.get(self._line.program, self._peer.ABSENT.get("", "")))
+        self._job = build(self._line.numbers(small=self._small))
+        return {}
+
+    @property
+    def job(self) -> Job:
+        """The job, which must have been prepared."""
+        if self._job is None:
+            raise RuntimeError("prepare() comes first")
+        return self._job
+
+    def numbers(self, file: str) -> dict[str, Any]:
+        """Run a step, and write its numbers to a file."""
+        arrays = self.job.numbers(self.job.step())
+        np.savez(file, *map(np.asarray, arrays))
+        return {}
+
+    def warm_up(self) -> dict[str, Any]:
+        """Run the steps that nobody times, and say how many make a burst."""
+        if not self._line.collector:
+            gc.disable()
+        start, seconds = perf_counter(), list[float]()
+        while len(seconds) < WARM_UP and (not seconds or perf_counter() - start < PATIENCE):
+            seconds += timed(self.job.step, 1)
+        return {"steps": max(1, round(BURST / max(median(seconds[-5:]), 1e-9)))}
+
+    def time(self, steps: int) -> dict[str, Any]:
+        """Time a burst of steps: the median one, and the page faults of each on average."""
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        seconds = timed(self.job.step, steps)
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+        return {"seconds": median(seconds), "faults": faults / steps}
+
+    def memory(self, steps: int) -> dict[str, Any]:
+        """Prepare the job and run some steps: how far memory rose above what it was before, in bytes."""
+        gc.collect()
+        peak = peak_memory()
+        self.prepare()
+        for _ in range(steps):
+            self.job.step()
+        return {"bytes": peak()}
+
+
+def timed(step: Callable[[], Any], times: int) -> list[float]:
+    """Seconds of each of some steps. What a step gives is dropped within its time, for a graph's end costs as well."""
+    seconds = []
+    for _ in range(times):
+        start = perf_counter()
+        step()
+        seconds.append(perf_counter() - start)
+    return seconds
+
+
+def peak_memory() -> Callable[[], int]:
+    """Begin to watch: what this gives tells by how many bytes resident memory has been above that of now."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark back
+        start = _status("VmRSS")
+    except OSError:  # not Linux: the mark is that of the process's whole life
+        scale = 1 if sys.platform == "darwin" else 1024
+        start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+        return lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale - start
+    return lambda: _status("VmHWM") - start
+
+
+def _status(entry: str) -> int:
+    """An entry of /proc/self/status, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(entry))
+
+
+def _commands(source: TextIO) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for line in source:
+        command = json.loads(line)
+        yield command.pop("do"), command
+
+
+def answer(worker: Worker, do: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what is asked. What goes wrong is the answer."""
+    try:
+        result: dict[str, Any] = getattr(worker, do)(**options)
+    except Absence as absence:
+        return {"reason": str(absence)}
+    except Exception as error:  # noqa: BLE001 - whatever a peer raises is said in its cell
+        words = str(error).partition("\n")[0]
+        return {"reason": f"fails: {type(error).__name__}: {words[:200]}"}
+    return result
+
+
+def main() -> None:
+    """Answer until nobody asks any more."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("peer", choices=peers.TITLES)
+    parser.add_argument("line", choices=WORKLOADS)
+    parser.add_argument("--small", action="store_true")
+    options = parser.parse_args()
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what an engine prints goes elsewhere
+    try:
+        worker = Worker(options.peer, options.line, small=options.small)
+    except Exception as error:  # noqa: BLE001 - an engine that cannot be imported says so in its cells
+        print(json.dumps({"reason": f"does not run here: {error}"}), file=out)
+        return
+    print("{}", file=out)
+    for do, given in _commands(sys.stdin):
+        print(json.dumps(answer(worker, do, given)), file=out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The lines of the benchmark: what each computes, how large it is, and what is aimed at. One row a line.
+
+It draws the numbers, as plain arrays; each peer's file says how that peer computes with them. What is measured, and
+how, it does not know.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+Rng = np.random.Generator
+
+
+class Numbers(SimpleNamespace):
+    """What a line computes with.
+
+    A line that is differentiated has its operands in `leaves` and the `cotangent` of its result; a line that trains
+    has `params`, a batch `x`, what is `wanted` of it, and the learning rate `lr`. The rest goes by its own name.
+    """
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One line.
+
+    Attributes:
+        name: what the line is called.
+        program: what it computes, under the name that the peers know it by.
+        what: the same in words.
+        draw: `draw(rng, **size)` gives its numbers, all floats as float64.
+        size: how large it is, and ...
+        small: ... how large when only its working is tested.
+        dtype: what its floats are cast to.
+        ops: how many ops a step records, where a figure for one op is of interest.
+        aim: how many times as long PyTorch is to take.
+        collector: whether Python's cyclic garbage collector is at work.
+        slow: whether a step takes so long that fewer are measured.
+        again: whether it is measured with two threads as well.
+    """
+
+    name: str
+    program: str
+    what: str
+    draw: Callable[..., Numbers]
+    size: Mapping[str, Any]
+    small: Mapping[str, Any]
+    dtype: str = "float64"
+    aim: float | None = None
+    ops: int | None = None
+    collector: bool = True
+    slow: bool = False
+    again: bool = False
+
+    def numbers(self, *, small: bool = False) -> Numbers:
+        """Draw the numbers: the same ones at each call, in every process."""
+        rng = np.random.default_rng(zlib.crc32(self.program.encode()))
+        drawn = self.draw(rng, **(self.small if small else self.size))
+        return Numbers(**{name: _cast(x, self.dtype) for name, x in vars(drawn).items()})
+
+
+def _cast(x: Any, dtype: str) -> Any:
+    """Arrays of floats in the line's dtype, also those in a tuple; all else as it is."""
+    if isinstance(x, tuple):
+        return tuple(_cast(inner, dtype) for inner in x)
+    return x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+
+
+# How the numbers are drawn. Cotangents are never ones: some engines have a shorter way for those.
+
+
+def _chain(rng: Rng, n: int, times: int) -> Numbers:
+    return Numbers(leaves=(rng.normal(size=n),), times=times, cotangent=rng.normal(size=n))
+
+
+def _tanh(rng: Rng, n: int) -> Numbers:
+    return Numbers(leaves=tuple(rng.normal(size=n) for _ in range(3)), cotangent=np.array(1.25))
+
+
+def _picked(rng: Rng, shape: tuple[int, ...], picks: int) -> Numbers:
+    index = rng.integers(0, shape[0], picks)
+    return Numbers(leaves=(rng.normal(size=shape),), index=index, cotangent=rng.normal(size=(picks, *shape[1:])))
+
+
+def _classified(rng: Rng, batch: int, classes: int) -> Numbers:
+    scores = 3 * rng.normal(size=(batch, classes))
+    return Numbers(leaves=(scores,), labels=rng.integers(0, classes, batch), cotangent=np.array(1.25))
+
+
+def _mapped(rng: Rng, *shapes: tuple[int, ...], result: tuple[int, ...], **others: Any) -> Numbers:
+    leaves = tuple(rng.normal(size=shape) for shape in shapes)
+    return Numbers(leaves=leaves, cotangent=rng.normal(size=result), **others)
+
+
+def _added(rng: Rng, rows: int, columns: int) -> Numbers:
+    return _mapped(rng, (rows, columns), (columns,), result=(rows, columns))
+
+
+def _products(rng: Rng, batch: int, n: int) -> Numbers:
+    return _mapped(rng, (batch, n, n), (batch, n, n), result=(batch, n, n))
+
+
+def _columns(rng: Rng, rows: int, columns: int) -> Numbers:
+    return _mapped(rng, (rows, columns), result=(columns,))
+
+
+def _rows(rng: Rng, rows: int, columns: int) -> Numbers:
+    return _mapped(rng, (rows, columns), result=(rows,))
+
+
+def _windows(rng: Rng, n: int, times: int) -> Numbers:
+    return _mapped(rng, (n + times,), result=(n,), n=n, times=times)
+
+
+def _normalised(rng: Rng, rows: int, columns: int) -> Numbers:
+    return _mapped(rng, (rows, columns), (columns,), (columns,), result=(rows, columns))
+
+
+def _attended(rng: Rng, batch: int, length: int, width: int) -> Numbers:
+    return _mapped(rng, *[(batch, length, width)] * 3, result=(batch, length, width))
+
+
+def _layers(rng: Rng, sizes: Sequence[int]) -> tuple[np.ndarray, ...]:
+    """Weights of shape (nin, nout) and biases, in turn."""
+    shapes = [shape for nin, nout in pairwise(sizes) for shape in ((nin, nout), (nout,))]
+    return tuple(rng.normal(size=shape) / shape[0] ** 0.5 for shape in shapes)
+
+
+def _article(rng: Rng) -> Numbers:
+    """Four points of three numbers, and the network 3-4-4-1."""
+    x = np.array([[2.0, 3.0, -1.0], [3.0, -1.0, 0.5], [0.5, 1.0, 1.0], [1.0, 1.0, -1.0]])
+    wanted = np.array([[1.0], [-1.0], [-1.0], [1.0]])
+    params = _layers(rng, (3, 4, 4, 1))
+    directions = tuple(rng.normal(size=p.shape) for p in params)
+    return Numbers(x=x, wanted=wanted, params=params, directions=directions, lr=0.05)
+
+
+def _images(rng: Rng, batch: int, sizes: tuple[int, ...], lr: float) -> Numbers:
+    x, wanted = rng.uniform(size=(batch, sizes[0])), rng.integers(0, sizes[-1], batch)
+    return Numbers(x=x, wanted=wanted, params=_layers(rng, sizes), lr=lr)
+
+
+# Sizes: how large a line is, and how large when only its working is tested.
+_CHAIN, _PIXELS = {"n": 3, "times": 4}, {"batch": 5, "sizes": (7, 6, 5, 3)}
+_MATRIX, _SMALL_MATRIX = {"rows": 1000, "columns": 1000}, {"rows": 5, "columns": 4}
+_IMAGES = {"batch": 64, "sizes": (784, 128, 64, 10)}
+
+_LINK = "y = y * 0.999 + x"
+
+# fmt: off
+WORKLOADS: Mapping[str, Workload] = {w.name: w for w in [
+    #        name               program            what                                                draw         size                                   small
+    Workload("chain-4",         "chain",           f"chain of 200 ops {_LINK} on 4 numbers",           _chain,      {"n": 4,       "times": 100},          _CHAIN, ops=200, aim=2.2),
+    Workload("chain-1k",        "chain",           f"chain of 200 ops {_LINK} on 1,000",               _chain,      {"n": 1_000,   "times": 100},          _CHAIN, ops=200, aim=1.8),
+    Workload("chain-100k",      "chain",           f"chain of 200 ops {_LINK} on 100,000",             _chain,      {"n": 100_000, "times": 100},          _CHAIN, ops=200, aim=1.0),
+    Workload("chain-100k-lean", "chain-lean",      "the same, asked to keep nothing for the user",     _chain,      {"n": 100_000, "times": 100},          _CHAIN, ops=200, aim=1.5),
+    Workload("article",         "article",         "the article's MLP step, 4×3-4-4-1",                _article,    {},                                    {}, aim=3.5),
+    Workload("article-program", "article-program", "the article's program: four calls, sum of squares", _article,   {},                                    {}, aim=2.2),
+    Workload("mlp-784-f32",     "mlp",             "MLP step 64×784-128-64-10, float32",               _images,     {**_IMAGES, "lr": 0.01},               {**_PIXELS, "lr": 0.01}, "float32", aim=1.5, again=True),
+    Workload("mlp-784",         "mlp",             "MLP step 64×784-128-64-10",                        _images,     {**_IMAGES, "lr": 0.01},               {**_PIXELS, "lr": 0.01}, aim=1.5, again=True),
+    Workload("cross-entropy",   "cross-entropy",   "softmax cross-entropy on 256×1000, float32",       _classified, {"batch": 256, "classes": 1000},       {"batch": 4, "classes": 5}, "float32", aim=0.95, again=True),
+    Workload("tanh-1m",         "tanh",            "tanh(x * y + z).sum() on a million",               _tanh,       {"n": 1_000_000},                      {"n": 7}, aim=1.7, again=True),
+    Workload("tanh-1m-f32",     "tanh",            "tanh(x * y + z).sum() on a million, float32",      _tanh,       {"n": 1_000_000},                      {"n": 7}, "float32", aim=1.7, again=True),
+    Workload("pick",            "pick",            "x[index], 100,000 out of 10,000, with repeats",    _picked,     {"shape": (10_000,), "picks": 100_000}, {"shape": (5,), "picks": 9}, aim=2.0),
+    Workload("embedding",       "embedding",       "rows by index, 4,096 out of 1000×64, float32",     _picked,     {"shape": (1000, 64), "picks": 4096},  {"shape": (5, 3), "picks": 9}, "float32", aim=1.0),
+    Workload("nodes-100k",      "chain",           "chain of 100,000 ops on 4 numbers",                _chain,      {"n": 4, "times": 50_000},             _CHAIN, ops=100_000, aim=1.8, slow=True),
+    Workload("nodes-100k-nogc", "chain",           "the same, Python's garbage collector off",         _chain,      {"n": 4, "times": 50_000},             _CHAIN, ops=100_000, collector=False, slow=True),
+    Workload("leaf-10k",        "leaf",            "one leaf of 4 numbers used 10,000 times",          _chain,      {"n": 4, "times": 10_000},             _CHAIN, ops=10_000, aim=2.0),
+    Workload("hvp-article",     "hvp",             "Hessian-vector product of the article's MLP",      _article,    {},                                    {}, aim=1.3),
+    # What a user would ask for as well.
+    Workload("adam-784",        "adam",            "the MLP step 64×784-128-64-10, Adam, float32",     _images,     {**_IMAGES, "lr": 0.001},              {**_PIXELS, "lr": 0.001}, "float32", again=True),
+    Workload("layer-norm",      "layer-norm",      "layer norm written out, 256×512, float32",         _normalised, {"rows": 256, "columns": 512},         _SMALL_MATRIX, "float32"),
+    Workload("attention",       "attention",       "attention written out, 8×64×32, float32",          _attended,   {"batch": 8, "length": 64, "width": 32}, {"batch": 2, "length": 4, "width": 3}, "float32"),
+    Workload("logsumexp",       "logsumexp",       "logsumexp of each row, 1000×1000",                 _rows,       _MATRIX,                               _SMALL_MATRIX),
+    Workload("bias",            "bias",            "x + b, 1000×1000 and 1000",                        _added,      _MATRIX,                               _SMALL_MATRIX),
+    Workload("matmuls",         "matmuls",         "64 products of 16×16 at once",                     _products,   {"batch": 64, "n": 16},                {"batch": 2, "n": 3}),
+    Workload("column-sums",     "column-sums",     "x.sum(axis=0), 1000×1000",                         _columns,    _MATRIX,                               _SMALL_MATRIX),
+    Workload("windows",         "windows",         "sum of 100 slices x[i : i + 1000]",                _windows,    {"n": 1000, "times": 100},             {"n": 3, "times": 4}, ops=200),
+]}
+# fmt: on
