@@ -12,7 +12,7 @@ from benchmarks.formulas import Formula
 from benchmarks.job import Builder, Job
 from benchmarks.workloads import Numbers
 from ndgrad import MLP, Value, cross_entropy, mean_squared_error
-from ndgrad.optim import Adam
+from ndgrad.optim import SGD, Adam
 
 
 def _normalised(_: Numbers, x: Any, gain: Any, bias: Any) -> Any:
@@ -80,11 +80,30 @@ def _trained(loss_of: Callable[..., Any], n: Numbers) -> Job:
     return Job(step, lambda loss: [loss.data, *(p.data for p in params)])
 
 
-def _article_program(n: Numbers) -> Job:
+def _network(n: Numbers) -> MLP:
+    """The article's network, of the library's layers."""
     model = MLP(3, [4, 4, 1])
-    params = model.parameters()
-    for p, numbers in zip(params, n.params, strict=True):
+    for p, numbers in zip(model.parameters(), n.params, strict=True):
         p.data = numbers
+    return model
+
+
+def _article_library(n: Numbers) -> Job:
+    model, wanted = _network(n), n.wanted[:, 0]
+    optimizer = SGD(model.parameters(), lr=n.lr)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = mean_squared_error(model(n.x), wanted, reduction="sum")
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return Job(step, lambda loss: [loss.data, *(p.data for p in model.parameters())])
+
+
+def _article_program(n: Numbers) -> Job:
+    model = _network(n)
     points, wanted = n.x.tolist(), n.wanted[:, 0].tolist()
 
     def step() -> Any:
@@ -92,11 +111,11 @@ def _article_program(n: Numbers) -> Job:
         loss = sum((p - w) ** 2 for p, w in zip(predicted, wanted, strict=True))
         model.zero_grad()
         loss.backward()
-        for p in params:
+        for p in model.parameters():
             p.data -= n.lr * p.grad
         return loss
 
-    return Job(step, lambda loss: [loss.data, *(p.data for p in params)])
+    return Job(step, lambda loss: [loss.data, *(p.data for p in model.parameters())])
 
 
 def _adam(n: Numbers) -> Job:
@@ -132,6 +151,7 @@ def _hessian_vector(n: Numbers) -> Job:
 BUILDERS: Mapping[str, Builder] = {
     **{name: partial(_differentiated, formula) for name, formula in FORMULAS.items() if name != "chain-lean"},
     "article": partial(_trained, _article_loss),
+    "article-library": _article_library,
     "article-program": _article_program,
     "mlp": partial(_trained, _mlp_loss),
     "adam": _adam,

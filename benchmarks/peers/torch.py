@@ -102,14 +102,38 @@ def _trained(loss_of: Callable[..., Any], n: Numbers) -> Job:
     return Job(step, lambda loss: [_array(loss), *map(_array, params)])
 
 
-def _article_program(n: Numbers) -> Job:
-    n = _tensors(n)
+def _network(n: Numbers) -> torch.nn.Module:
+    """The article's network, of modules. A Linear keeps its weight the other way round."""
     linears = [torch.nn.Linear(*shape, dtype=n.x.dtype) for shape in pairwise((3, 4, 4, 1))]
     model = torch.nn.Sequential(*(module for linear in linears for module in (linear, torch.nn.Tanh())))
-    params = list(model.parameters())
     with torch.no_grad():
-        for p, numbers in zip(params, n.params, strict=True):
+        for p, numbers in zip(model.parameters(), n.params, strict=True):
             p.copy_(numbers.T if numbers.ndim > 1 else numbers)
+    return model
+
+
+def _parameters(model: torch.nn.Module) -> list[Any]:
+    return [_array(p.T if p.ndim > 1 else p) for p in model.parameters()]
+
+
+def _article_library(n: Numbers) -> Job:
+    n = _tensors(n)
+    model = _network(n)
+    optimizer = torch.optim.SGD(model.parameters(), lr=n.lr)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = functional.mse_loss(model(n.x), n.wanted, reduction="sum")
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return Job(step, lambda loss: [_array(loss), *_parameters(model)])
+
+
+def _article_program(n: Numbers) -> Job:
+    n = _tensors(n)
+    model = _network(n)
 
     def step() -> Any:
         predicted = [model(x) for x in n.x]
@@ -117,11 +141,11 @@ def _article_program(n: Numbers) -> Job:
         model.zero_grad()
         loss.backward()
         with torch.no_grad():
-            for p in params:
+            for p in model.parameters():
                 p.sub_(p.grad, alpha=n.lr)
         return loss
 
-    return Job(step, lambda loss: [_array(loss)[0], *(_array(p.T if p.ndim > 1 else p) for p in params)])
+    return Job(step, lambda loss: [_array(loss)[0], *_parameters(model)])
 
 
 def _adam(n: Numbers) -> Job:
@@ -153,6 +177,7 @@ def _hessian_vector(n: Numbers) -> Job:
 BUILDERS: Mapping[str, Builder] = {
     **{name: partial(_differentiated, formula) for name, formula in FORMULAS.items()},
     "article": partial(_trained, _article_loss),
+    "article-library": _article_library,
     "article-program": _article_program,
     "mlp": partial(_trained, _mlp_loss),
     "adam": _adam,

@@ -1,0 +1,274 @@
+"""The limit: forward and backward written out in NumPy, for each line anew, with no graph and no engine.
+
+Arrays are written to in place where a person would do so. Nobody writes programs like this; what an engine takes more
+than this is the price of not having to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.job import Builder, Job
+from benchmarks.workloads import Numbers
+
+Arrays = Sequence[Any]
+
+
+def _chain(n: Numbers) -> Arrays:
+    (x,), g = n.leaves, n.cotangent
+    y, grad = x.copy(), np.zeros_like(x)
+    for _ in range(n.times):
+        y *= 0.999
+        y += x
+    g = g.copy()
+    for _ in range(n.times):
+        grad += g
+        g *= 0.999
+    grad += g
+    return y, grad
+
+
+def _leaf(n: Numbers) -> Arrays:
+    (x,), g = n.leaves, n.cotangent
+    y, grad = x.copy(), g.copy()
+    for _ in range(n.times):
+        y += x
+    for _ in range(n.times):
+        grad += g
+    return y, grad
+
+
+def _windows(n: Numbers) -> Arrays:
+    (x,), g = n.leaves, n.cotangent
+    y, grad = np.zeros(n.n, x.dtype), np.zeros_like(x)
+    for i in range(n.times):
+        y += x[i : i + n.n]
+    for i in range(n.times):
+        grad[i : i + n.n] += g
+    return y, grad
+
+
+def _picked(n: Numbers) -> Arrays:
+    (x,), g = n.leaves, n.cotangent
+    return x[n.index], np.bincount(n.index, g, len(x))
+
+
+def _rows(n: Numbers) -> Arrays:
+    """Rows that are added to the same place lie side by side once they are sorted, and `reduceat` adds them up."""
+    (x,), g = n.leaves, n.cotangent
+    order = np.argsort(n.index, kind="stable")
+    index = n.index[order]
+    starts = np.flatnonzero(np.diff(index, prepend=-1))
+    grad = np.zeros_like(x)
+    grad[index[starts]] = np.add.reduceat(g[order], starts)
+    return x[n.index], grad
+
+
+def _bias(n: Numbers) -> Arrays:
+    x, b = n.leaves
+    return x + b, n.cotangent.copy(), np.add.reduce(n.cotangent, axis=0)
+
+
+def _products(n: Numbers) -> Arrays:
+    (a, b), g = n.leaves, n.cotangent
+    return a @ b, g @ b.mT, a.mT @ g
+
+
+def _column_sums(n: Numbers) -> Arrays:
+    (x,), g = n.leaves, n.cotangent
+    grad = np.empty_like(x)
+    grad[...] = g
+    return np.add.reduce(x, axis=0), grad
+
+
+def _tanh(n: Numbers) -> Arrays:
+    (x, y, z), g = n.leaves, n.cotangent
+    t = x * y
+    t += z
+    np.tanh(t, out=t)
+    total = np.add.reduce(t)
+    t *= t
+    np.subtract(1, t, out=t)
+    t *= g
+    return total, t * y, t * x, t
+
+
+def _softmax(scores: Any) -> tuple[Any, Any, Any]:
+    """Probabilities along the last axis, and what they were made with: each row's largest score, and its sum."""
+    largest = np.maximum.reduce(scores, axis=-1, keepdims=True)
+    e = scores - largest
+    np.exp(e, out=e)
+    total = np.add.reduce(e, axis=-1, keepdims=True)
+    e /= total
+    return e, largest, total
+
+
+def _entropy(scores: Any, labels: Any) -> tuple[Any, Any]:
+    """Softmax cross-entropy, the mean over the batch, and its gradient."""
+    rows = np.arange(len(labels))
+    p, largest, total = _softmax(scores)
+    loss = (np.log(total) + largest)[:, 0] - scores[rows, labels]
+    p[rows, labels] -= 1
+    p /= len(labels)
+    return np.add.reduce(loss) / scores.dtype.type(len(labels)), p
+
+
+def _cross_entropy(n: Numbers) -> Arrays:
+    (scores,) = n.leaves
+    loss, grad = _entropy(scores, n.labels)
+    grad *= n.cotangent
+    return loss, grad
+
+
+def _logsumexp(n: Numbers) -> Arrays:
+    (x,), g = n.leaves, n.cotangent
+    p, largest, total = _softmax(x)
+    p *= g[:, None]
+    return (np.log(total) + largest)[:, 0], p
+
+
+def _normalised(n: Numbers) -> Arrays:
+    (x, gain, bias), g = n.leaves, n.cotangent
+    width = x.dtype.type(x.shape[1])
+    z = x - np.add.reduce(x, axis=1, keepdims=True) / width
+    scale = 1 / np.sqrt(np.einsum("ij,ij->i", z, z)[:, None] / width + x.dtype.type(1e-5))
+    z *= scale
+    y = z * gain
+    y += bias
+    t = g * gain
+    along = np.einsum("ij,ij->i", t, z)[:, None] / width
+    t -= np.add.reduce(t, axis=1, keepdims=True) / width
+    t -= z * along
+    t *= scale
+    return y, t, np.einsum("ij,ij->j", g, z), np.add.reduce(g, axis=0)
+
+
+def _attended(n: Numbers) -> Arrays:
+    (q, k, v), g = n.leaves, n.cotangent
+    scale = q.shape[-1] ** -0.5
+    scores = q @ k.mT
+    scores *= scale
+    p, _, _ = _softmax(scores)
+    t = g @ v.mT
+    t -= np.einsum("bij,bij->bi", t, p)[..., None]
+    t *= p
+    t *= scale
+    return p @ v, t @ k, t.mT @ q, p.mT @ g
+
+
+# What trains: the forward, the gradients, and the update.
+
+
+def _tanh_layers(params: Arrays, x: Any, wanted: Any) -> tuple[Any, Arrays]:
+    """The article's network: its loss, a sum of squares, and the gradient of each parameter."""
+    w1, b1, w2, b2, w3, b3 = params
+    h1 = np.tanh(x @ w1 + b1)
+    h2 = np.tanh(h1 @ w2 + b2)
+    y = np.tanh(h2 @ w3 + b3)
+    off = y - wanted
+    g3 = 2 * off * (1 - y * y)
+    g2 = g3 @ w3.T * (1 - h2 * h2)
+    g1 = g2 @ w2.T * (1 - h1 * h1)
+    sums = np.add.reduce
+    return sums(off * off, axis=None), (x.T @ g1, sums(g1), h1.T @ g2, sums(g2), h2.T @ g3, sums(g3))
+
+
+def _relu_layers(params: Arrays, x: Any, wanted: Any) -> tuple[Any, Arrays]:
+    """The network of images: its cross-entropy, and the gradient of each parameter."""
+    w1, b1, w2, b2, w3, b3 = params
+    h1 = x @ w1
+    h1 += b1
+    np.maximum(h1, 0, out=h1)
+    h2 = h1 @ w2
+    h2 += b2
+    np.maximum(h2, 0, out=h2)
+    loss, g3 = _entropy(h2 @ w3 + b3, wanted)
+    g2 = g3 @ w3.T
+    g2 *= h2 > 0
+    g1 = g2 @ w2.T
+    g1 *= h1 > 0
+    sums = np.add.reduce
+    return loss, (x.T @ g1, sums(g1), h1.T @ g2, sums(g2), h2.T @ g3, sums(g3))
+
+
+def _trained(layers: Callable[..., tuple[Any, Arrays]], n: Numbers) -> Job:
+    def step() -> Any:
+        loss, grads = layers(n.params, n.x, n.wanted)
+        for p, g in zip(n.params, grads, strict=True):
+            g *= n.lr
+            p -= g
+        return loss
+
+    return Job(step, lambda loss: [np.asarray(loss), *n.params])
+
+
+def _article_program(n: Numbers) -> Job:
+    """Point by point, as the article has it."""
+    points = [(x[None], wanted[None]) for x, wanted in zip(n.x, n.wanted, strict=True)]
+
+    def step() -> Any:
+        each = [_tanh_layers(n.params, x, wanted) for x, wanted in points]
+        for p, grads in zip(n.params, zip(*(grads for _, grads in each), strict=True), strict=True):
+            p -= n.lr * sum(grads)
+        return sum(loss for loss, _ in each)
+
+    return Job(step, lambda loss: [np.asarray(loss), *n.params])
+
+
+def _adam(n: Numbers) -> Job:
+    """The same step as PyTorch's Adam at its defaults: betas of 0.9 and 0.999, eps of 1e-8."""
+    means, squares = ([np.zeros_like(p) for p in n.params] for _ in range(2))
+    t = 0
+
+    def step() -> Any:
+        nonlocal t
+        t += 1
+        loss, grads = _relu_layers(n.params, n.x, n.wanted)
+        for p, g, m, v in zip(n.params, grads, means, squares, strict=True):
+            m += 0.1 * (g - m)
+            v *= 0.999
+            g *= g
+            g *= 0.001
+            v += g
+            root = np.sqrt(v)
+            root *= (1 - 0.999**t) ** -0.5
+            root += 1e-8
+            np.divide(m, root, out=root)
+            root *= n.lr / (1 - 0.9**t)
+            p -= root
+        return loss
+
+    return Job(step, lambda loss: [np.asarray(loss), *n.params])
+
+
+def _computed(arrays: Callable[[Numbers], Arrays], n: Numbers) -> Job:
+    return Job(lambda: arrays(n), lambda computed: list(map(np.asarray, computed)))
+
+
+# fmt: off
+BUILDERS: Mapping[str, Builder] = {
+    "chain":           partial(_computed, _chain),
+    "chain-lean":      partial(_computed, _chain),
+    "leaf":            partial(_computed, _leaf),
+    "windows":         partial(_computed, _windows),
+    "pick":            partial(_computed, _picked),
+    "embedding":       partial(_computed, _rows),
+    "bias":            partial(_computed, _bias),
+    "matmuls":         partial(_computed, _products),
+    "column-sums":     partial(_computed, _column_sums),
+    "tanh":            partial(_computed, _tanh),
+    "cross-entropy":   partial(_computed, _cross_entropy),
+    "logsumexp":       partial(_computed, _logsumexp),
+    "layer-norm":      partial(_computed, _normalised),
+    "attention":       partial(_computed, _attended),
+    "article":         partial(_trained, _tanh_layers),
+    "article-program": _article_program,
+    "mlp":             partial(_trained, _relu_layers),
+    "adam":            _adam,
+}
+# fmt: on
+ABSENT = {"hvp": "nobody has written that out", "article-library": "it has no library: see article"}

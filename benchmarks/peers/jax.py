@@ -1,0 +1,122 @@
+"""JAX on the CPU: each line's whole step is one compiled function, and compiling is not timed.
+
+What it is told of the loops is the finished graph: where the loop itself would be a hundred thousand ops for the
+compiler, the line is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.formulas import FORMULAS as OPERATORS
+from benchmarks.formulas import Formula
+from benchmarks.job import Builder, Job
+from benchmarks.workloads import Numbers
+
+jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - JAX's own call
+
+TOO_LONG = 1_000  # turns of a loop: longer ones keep its compiler at work for minutes
+
+
+def _entropy(scores: Any, labels: Any) -> Any:
+    return -jnp.mean(jax.nn.log_softmax(scores)[jnp.arange(len(labels)), labels])
+
+
+def _normalised(_: Numbers, x: Any, gain: Any, bias: Any) -> Any:
+    centred = x - x.mean(axis=-1, keepdims=True)
+    variance = jnp.square(centred).mean(axis=-1, keepdims=True)
+    return centred / jnp.sqrt(variance + 1e-5) * gain + bias
+
+
+def _attended(_: Numbers, q: Any, k: Any, v: Any) -> Any:
+    return jax.nn.softmax(q @ k.mT * q.shape[-1] ** -0.5) @ v
+
+
+# fmt: off
+FORMULAS: Mapping[str, Formula] = {
+    **OPERATORS,
+    "tanh":          lambda _, x, y, z: jnp.tanh(x * y + z).sum(),
+    "cross-entropy": lambda n, scores: _entropy(scores, n.labels),
+    "layer-norm":    _normalised,
+    "attention":     _attended,
+    "logsumexp":     lambda _, x: jax.nn.logsumexp(x, axis=1),
+    "column-sums":   lambda _, x: x.sum(axis=0),
+}
+# fmt: on
+
+
+def _arrays(outputs: Any) -> list[np.ndarray]:
+    return [np.asarray(x) for x in jax.tree.leaves(outputs)]
+
+
+def _differentiated(formula: Formula, n: Numbers) -> Job:
+    if getattr(n, "times", 0) > TOO_LONG:
+        raise NotImplementedError(f"a loop of {n.times} turns takes minutes to compile")
+
+    @jax.jit
+    def both(leaves: Any, cotangent: Any) -> Any:
+        y, pullback = jax.vjp(partial(formula, n), *leaves)
+        return y, pullback(cotangent)
+
+    leaves, cotangent = jax.device_put((n.leaves, n.cotangent))
+    return Job(lambda: jax.block_until_ready(both(leaves, cotangent)), _arrays)
+
+
+def _article(x: Any, params: Any) -> Any:
+    w1, b1, w2, b2, w3, b3 = params
+    return jnp.tanh(jnp.tanh(jnp.tanh(x @ w1 + b1) @ w2 + b2) @ w3 + b3)
+
+
+def _article_loss(params: Any, x: Any, wanted: Any) -> Any:
+    return jnp.square(_article(x, params) - wanted).sum()
+
+
+def _point_by_point(params: Any, x: Any, wanted: Any) -> Any:
+    predicted = [_article(point, params) for point in x]
+    return sum((p - w) ** 2 for p, w in zip(predicted, wanted, strict=True)).sum()  # type: ignore[attr-defined]
+
+
+def _mlp_loss(params: Any, x: Any, wanted: Any) -> Any:
+    w1, b1, w2, b2, w3, b3 = params
+    return _entropy(jax.nn.relu(jax.nn.relu(x @ w1 + b1) @ w2 + b2) @ w3 + b3, wanted)
+
+
+def _trained(loss_of: Callable[..., Any], n: Numbers) -> Job:
+    @partial(jax.jit, donate_argnums=0)
+    def update(params: Any, x: Any, wanted: Any) -> Any:
+        loss, grads = jax.value_and_grad(loss_of)(params, x, wanted)
+        return loss, jax.tree.map(lambda p, g: p - n.lr * g, params, grads)
+
+    params, x, wanted = jax.device_put((n.params, n.x, n.wanted))
+
+    def step() -> Any:
+        nonlocal params
+        loss, params = jax.block_until_ready(update(params, x, wanted))
+        return loss
+
+    return Job(step, lambda loss: _arrays((loss, params)))
+
+
+def _hessian_vector(n: Numbers) -> Job:
+    @jax.jit
+    def product(params: Any, directions: Any, x: Any, wanted: Any) -> Any:
+        return jax.jvp(jax.grad(partial(_article_loss, x=x, wanted=wanted)), (params,), (directions,))[1]
+
+    given = jax.device_put((n.params, n.directions, n.x, n.wanted))
+    return Job(lambda: jax.block_until_ready(product(*given)), _arrays)
+
+
+BUILDERS: Mapping[str, Builder] = {
+    **{name: partial(_differentiated, formula) for name, formula in FORMULAS.items()},
+    "article": partial(_trained, _article_loss),
+    "article-program": partial(_trained, _point_by_point),
+    "mlp": partial(_trained, _mlp_loss),
+    "hvp": _hessian_vector,
+}
+ABSENT = {"article-library": "it has no layers: see article", "adam": "it has no optimizers"}
