@@ -40,17 +40,10 @@ def _spelling(name: str, rule: Rule) -> Callable[..., Any]:
     return rule
 
 
-class NdgradEngine(TapeEngine):
-    """The engine of this repository.
-
-    Args:
-        rules: the rules by name; its own table by default.
-    """
+class _Unwatched(TapeEngine):
+    """ndgrad as a user runs it: a pass back, and for a second-order program another one through what that did."""
 
     second_order = True
-
-    def __init__(self, rules: Mapping[str, Rule] = RULES) -> None:
-        super().__init__(f"ndgrad {ndgrad.__version__}", {name: _spelling(name, rule) for name, rule in rules.items()})
 
     def leaf(self, array: np.ndarray, name: str) -> Value:
         """Make a Value, which copies the array."""
@@ -68,24 +61,11 @@ class NdgradEngine(TapeEngine):
         """Give the gradient, if one has arrived."""
         return leaf.grad if leaf.has_grad else None
 
-    def inner_gradient(self, value: Any) -> np.ndarray | None:
-        """Give the gradient of the latest pass; a step on constants alone has none."""
-        return value.grad if isinstance(value, Value) and value.has_grad else None
-
-    def watch(self) -> AbstractContextManager[Any]:
-        """Also notice every write into data that the graph still needs."""
-        stack = ExitStack()
-        stack.enter_context(super().watch())
-        stack.enter_context(ndgrad.check_writes())
-        return stack
-
     def once_more(self, program: Program, result: Value, leaves: Sequence[Value], outcome: Outcome) -> Outcome:
-        """Pass back a second time, and for a second-order program differentiate what the pass did."""
-        cotangent = outcome.held[-1]
-        result.backward(cotangent)
-        twice = tuple(map(self.gradient, leaves))
-        second = self._second(program, result, leaves, cotangent) if program.directions else ()
-        return replace(outcome, twice=twice, second=second)
+        """Differentiate what the pass did, for a second-order program."""
+        if not program.directions:
+            return outcome
+        return replace(outcome, second=self._second(program, result, leaves, outcome.held[-1]))
 
     def _second(
         self, program: Program, result: Value, leaves: Sequence[Value], cotangent: np.ndarray
@@ -101,3 +81,35 @@ class NdgradEngine(TapeEngine):
         if isinstance(along, Value) and along.requires_grad:
             along.backward()
         return tuple(map(self.gradient, leaves))
+
+
+class NdgradEngine(_Unwatched):
+    """The engine of this repository, watched: it notices every write, shows inner gradients, and passes back twice.
+
+    Args:
+        rules: the rules by name; its own table by default.
+    """
+
+    def __init__(self, rules: Mapping[str, Rule] = RULES) -> None:
+        super().__init__(f"ndgrad {ndgrad.__version__}", {name: _spelling(name, rule) for name, rule in rules.items()})
+
+    def again(self, program: Program) -> Outcome:
+        """Run a program unwatched: it must answer the same."""
+        return _Unwatched(self.name, self.functions).run(program)
+
+    def inner_gradient(self, value: Any) -> np.ndarray | None:
+        """Give the gradient of the latest pass; a step on constants alone has none."""
+        return value.grad if isinstance(value, Value) and value.has_grad else None
+
+    def watch(self) -> AbstractContextManager[Any]:
+        """Also notice every write into data that the graph still needs."""
+        stack = ExitStack()
+        stack.enter_context(super().watch())
+        stack.enter_context(ndgrad.check_writes())
+        return stack
+
+    def once_more(self, program: Program, result: Value, leaves: Sequence[Value], outcome: Outcome) -> Outcome:
+        """Pass back a second time before all else."""
+        result.backward(outcome.held[-1])
+        twice = tuple(map(self.gradient, leaves))
+        return replace(super().once_more(program, result, leaves, outcome), twice=twice)

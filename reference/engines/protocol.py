@@ -55,3 +55,7 @@ class Engine(Protocol):
     def run(self, program: Program) -> Outcome:
         """Run a program. What the engine raises is part of the outcome."""
         ...
+
+    def again(self, program: Program) -> Outcome:
+        """Run a program once more, to see that it answers the same. What only the first run is asked for may go."""
+        ...

@@ -82,6 +82,10 @@ class TapeEngine:
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is what it answers
             return Outcome(tuple(steps), held=held, error=error)
 
+    def again(self, program: Program) -> Outcome:
+        """Run a program once more, to see that it answers the same. What only the first run is asked for may go."""
+        return self.run(program)
+
     def _back(
         self, program: Program, values: list[Any], leaves: Sequence[Any], steps: tuple[Any, ...], held: tuple[Any, ...]
     ) -> Outcome:

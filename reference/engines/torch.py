@@ -118,6 +118,10 @@ class TorchEngine:
         except Exception as error:  # noqa: BLE001 - whatever the reference raises is what it answers
             return Outcome(tuple(steps), error=error)
 
+    def again(self, program: Program) -> Outcome:
+        """Run a program once more."""
+        return self.run(program)
+
     def _cast(self, inputs: list[Any], dtype: torch.dtype | None) -> list[Tensor]:
         """NumPy's promotion: the widest floating dtype; integers, booleans and Python numbers take it."""
         floats = [x.dtype for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]

@@ -57,7 +57,7 @@ def judge(
     got = engine.run(program)
     if got.error is not None or wanted.error is not None or program.cotangent is None:
         return refusals(got, wanted, program)
-    broken = [*broken_laws(program, got), *(repeated(program, got, engine.run(program)) if repeat else ())]
+    broken = [*broken_laws(program, got), *(repeated(program, got, engine.again(program)) if repeat else ())]
     case = _Case(program, engine, reference, got, wanted)
     compared = case.compared()
     findings = [*broken, *compared.misfits, *(case.settled(compared) if patient else _taken_as_wrong(compared))]

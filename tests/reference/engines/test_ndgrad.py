@@ -13,6 +13,7 @@ from ndgrad.rules import RULES, Rule
 from reference.catalog import CATALOG
 from reference.engines import NdgradEngine
 from reference.program import NUMBER, Program, parse
+from reference.verdict import parts
 from tests.reference.drawing import EXPRESSIONS, sample
 
 ENGINE = NdgradEngine()
@@ -173,19 +174,34 @@ def test_gradients_share_no_memory() -> None:
             assert not any(np.shares_memory(gradient, other) for other in (*own[:i], *others))
 
 
+def spoiling(x: Value) -> Value:
+    """An op that spoils its result's data. This is wrong, on purpose."""
+    y: Value = ndgrad.exp(x)
+    y.data[...] = 0
+    return y
+
+
+SPOILING = NdgradEngine()
+SPOILING.functions = {**SPOILING.functions, "exp": spoiling}
+SPOILT = parse("x=f8([1.0]); a=exp(x); back(a,f8([1.0]))")
+
+
 def test_writes_into_what_the_graph_needs_are_noticed() -> None:
-    """While a program runs, contents are compared. This is wrong, on purpose: an op that spoils its result's data."""
-
-    def spoiling(x: Value) -> Value:
-        y: Value = ndgrad.exp(x)
-        y.data[...] = 0
-        return y
-
-    engine = NdgradEngine()
-    engine.functions = {**engine.functions, "exp": spoiling}
-    outcome = engine.run(parse("x=f8([1.0]); a=exp(x); back(a,f8([1.0]))"))
+    """While a program runs, contents are compared."""
+    outcome = SPOILING.run(SPOILT)
     assert isinstance(outcome.error, RuntimeError)
     assert "changed after it was used" in str(outcome.error)
+
+
+def test_run_again_it_answers_the_same_and_is_not_watched() -> None:
+    """Run as a user runs it, every program gives what it gave, to the bit; a write into data goes unnoticed."""
+    for program in finished():
+        once, again = ENGINE.run(program), ENGINE.again(program)
+        for a, b in zip(parts(program, once), parts(program, again), strict=True):
+            assert (a.array is None) == (b.array is None)
+            assert a.array is None or a.array.tobytes() == b.array.tobytes()
+        assert not again.twice
+    assert SPOILING.again(SPOILT).error is None
 
 
 def test_gradients_have_the_leafs_shape_and_dtype() -> None:
