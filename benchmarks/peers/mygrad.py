@@ -23,11 +23,12 @@ mg.turn_memory_guarding_off()
 def _normalised(_: Numbers, x: Any, gain: Any, bias: Any) -> Any:
     centred = x - x.mean(axis=-1, keepdims=True)
     variance = mg.square(centred).mean(axis=-1, keepdims=True)
-    return centred / mg.sqrt(variance + 1e-5) * gain + bias
+    return centred / mg.sqrt(variance + x.dtype.type(1e-5)) * gain + bias
 
 
 def _attended(_: Numbers, q: Any, k: Any, v: Any) -> Any:
-    return softmax(q @ mg.swapaxes(k, -1, -2) * q.shape[-1] ** -0.5) @ v
+    scale = q.dtype.type(q.shape[-1] ** -0.5)  # Python's numbers turn float32 into float64 here
+    return softmax(q @ mg.swapaxes(k, -1, -2) * scale) @ v
 
 
 def _logsumexp(_: Numbers, x: Any) -> Any:
