@@ -7,13 +7,12 @@ functions are attached to `Value` from the rule tables, at the end of this file.
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ContextDecorator
-from functools import partial
+from contextlib import ContextDecorator, nullcontext
+from heapq import heappop, heappush
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias
 
@@ -25,8 +24,8 @@ from ndgrad.rules.rule import Operands, Options
 Gradients: TypeAlias = "list[tuple[Value, Any]]"
 
 _NO_OPTIONS: dict[str, Any] = {}
-_ids = itertools.count(1)  # ids of nodes and of writes to data, one clock for both: which came first?
-_latest_write = 0  # the id of the latest write to any Value's data
+_next_id = itertools.count(1).__next__  # ids of nodes and of writes to data, one clock: which came first?
+_latest_write = 0  # the id of the latest write to data; nodes that are newer need not be asked what changed
 _guarded = 0  # how many contexts below are entered, in any thread; while none is, recording asks no further
 
 
@@ -111,9 +110,9 @@ class Value:
     _rule: Rule | None  # the rule that made it; None for a leaf
     _operands: Operands  # Values, and the arrays and numbers that were met as constants
     _options: Mapping[str, Any]
-    _remembered: tuple[bytes, ...] | None  # what the operands and the result held, under check_writes()
+    _remembered: tuple[bytes, ...]  # what the result and the operands held; unset but under check_writes()
     _shown: tuple[Value, ...]  # the operands as `_prev` gives them; unset until it is asked
-    _written: int  # when its data was last assigned, after it was made
+    _written: int  # when its data was last assigned; unset until then
     _in_place: int  # when the array that it has was last written in place; unset until one is
     _gone: list[tuple[weakref.ref[np.ndarray], int]]  # arrays that it had before, and when each was; unset until then
     label: str
@@ -128,11 +127,10 @@ class Value:
     def __init__(self, data: Any, label: str = "", requires_grad: bool = True) -> None:
         self._data = _copied(data)
         self._grad = None
-        self._id = self._written = next(_ids)
+        self._id = _next_id()
         self._rule = None
         self._operands = ()
         self._options = _NO_OPTIONS
-        self._remembered = None
         self.label = label
         self.requires_grad = requires_grad
 
@@ -144,7 +142,7 @@ class Value:
     @data.setter
     def data(self, data: Any) -> None:
         global _latest_write
-        now = next(_ids)
+        now = _next_id()
         if data is self._data:  # `x.data += d` has written in place already, into all views of it as well
             self._in_place = now
         else:
@@ -178,7 +176,7 @@ class Value:
             return np.broadcast_to(np.zeros((), self._data.dtype), self._data.shape)
         if self._rule is None or isinstance(grad, Value):
             return grad
-        view: np.ndarray = grad.view()
+        view: np.ndarray = np.asarray(grad).view()
         view.flags.writeable = False
         return view
 
@@ -275,9 +273,11 @@ class Value:
                 f"backward() on a constant: nothing that {self._named()} was made of requires a gradient"
             )
         gradients = pass_back(self, cotangent, create_graph=create_graph)
-        with enable_grad():
-            arrived = [(value, value._accumulated(grad)) for value, grad in gradients]
-        for value, grad in arrived:
+        with enable_grad() if create_graph else nullcontext():
+            leaves = [(value, value._accumulated(grad)) for value, grad in gradients if value._rule is None]
+        for value, grad in gradients:
+            value._grad = grad
+        for value, grad in leaves:
             value._grad = grad
 
     def _cotangent(self, gradient: Any) -> Any:
@@ -389,6 +389,9 @@ class Value:
 
 # Recording: from operands to a result that remembers them.
 
+_new = Value.__new__
+_ndarray = np.ndarray
+
 
 def record(rule: Rule, operands: Operands, options: Options) -> Value:
     """Apply a rule to operands of which at least one is a Value. Every op can come this way.
@@ -406,27 +409,60 @@ def record(rule: Rule, operands: Operands, options: Options) -> Value:
     return _result(rule, operands, options, y)
 
 
+# The fast path: an operator on Values of one dtype, or on a Value and a Python number, none of it guarded. It is
+# written out in full in each of two functions, and does what `record` does: a call would cost as much as the rest.
+
+
 def _unary(rule: Rule) -> Callable[[Value], Value]:
     """Record an op of one operand without options."""
-    forward = rule.forward
+    forward, views = rule.forward, rule.views
 
     def operator(x: Value) -> Value:
-        return _result(rule, (x,), _NO_OPTIONS, forward(x._data))
+        y = forward(x._data)
+        if not x.requires_grad or _guarded or views or y.__class__ is not _ndarray:
+            return _result(rule, (x,), _NO_OPTIONS, y)
+        value: Value = _new(Value)
+        value._data = y
+        value._grad = None
+        value._id = _next_id()
+        value._rule = rule
+        value._operands = (x,)
+        value._options = _NO_OPTIONS
+        value.label = ""
+        value.requires_grad = True
+        return value
 
     return operator
 
 
 def _binary(rule: Rule) -> Callable[[Value, Any], Value]:
-    """Record an operator between two operands, of which the common kinds need no preparation."""
+    """Record an operator between two operands."""
     forward = rule.forward
 
     def operator(a: Value, b: Any) -> Value:
         kind = b.__class__
-        if kind is Value and a._data.dtype is b._data.dtype:
-            return _result(rule, (a, b), _NO_OPTIONS, forward(a._data, b._data))
-        if kind is float or kind is int:
-            return _result(rule, (a, b), _NO_OPTIONS, forward(a._data, b))
-        return record(rule, (a, b), _NO_OPTIONS) if _is_operand(b) else NotImplemented
+        if kind is Value:
+            if a._data.dtype is not b._data.dtype:
+                return record(rule, (a, b), _NO_OPTIONS)
+            y = forward(a._data, b._data)
+            wanted = a.requires_grad or b.requires_grad
+        elif kind is float or kind is int:
+            y = forward(a._data, b)
+            wanted = a.requires_grad
+        else:
+            return record(rule, (a, b), _NO_OPTIONS) if _is_operand(b) else NotImplemented
+        if not wanted or _guarded or y.__class__ is not _ndarray:
+            return _result(rule, (a, b), _NO_OPTIONS, y)
+        value: Value = _new(Value)
+        value._data = y
+        value._grad = None
+        value._id = _next_id()
+        value._rule = rule
+        value._operands = (a, b)
+        value._options = _NO_OPTIONS
+        value.label = ""
+        value.requires_grad = True
+        return value
 
     return operator
 
@@ -442,7 +478,7 @@ def _reflected(rule: Rule) -> Callable[[Value, Any], Value]:
 
 def _result(rule: Rule, operands: Operands, options: Mapping[str, Any], y: Any) -> Value:
     """The Value of an op's result: a node of the graph if an operand wants a gradient, and a constant otherwise."""
-    if y.__class__ is not np.ndarray:
+    if y.__class__ is not _ndarray:
         y = np.asarray(y)
     for operand in operands:
         if operand.__class__ is Value and operand.requires_grad:
@@ -457,14 +493,22 @@ def _result(rule: Rule, operands: Operands, options: Mapping[str, Any], y: Any) 
     value: Value = _new(Value)
     value._data = y
     value._grad = None
-    value._id = value._written = next(_ids)
+    value._id = _next_id()
     value._rule = rule
     value._operands = operands
     value._options = options
-    value._remembered = _contents(operands, y) if _guarded and _modes.remembering else None
     value.label = ""
     value.requires_grad = True
+    if _guarded and _modes.remembering:
+        _remember(value)
     return value
+
+
+def _remember(node: Value) -> None:
+    """Keep what a node's result and operands hold. As after a write, the pass back then asks what has changed."""
+    global _latest_write
+    node._remembered = _contents(node)
+    _latest_write = node._id
 
 
 def _own(rule: Rule, y: np.ndarray) -> np.ndarray:
@@ -472,26 +516,22 @@ def _own(rule: Rule, y: np.ndarray) -> np.ndarray:
     return y.copy() if rule.views else y
 
 
-_new = Value.__new__
-
-
 def _constant(data: np.ndarray) -> Value:
     """A Value that wants no gradient, of an array that is its own."""
     value: Value = _new(Value)
     value._data = data
     value._grad = None
-    value._id = value._written = next(_ids)
+    value._id = _next_id()
     value._rule = None
     value._operands = ()
     value._options = _NO_OPTIONS
-    value._remembered = None
     value.label = ""
     value.requires_grad = False
     return value
 
 
-def _contents(operands: Operands, y: np.ndarray) -> tuple[bytes, ...]:
-    return tuple(np.asarray(_plain(x)).tobytes() for x in (*operands, y))
+def _contents(node: Value) -> tuple[bytes, ...]:
+    return tuple(np.asarray(_plain(x)).tobytes() for x in (node, *node._operands))
 
 
 def _promoted(operands: Operands, rule: Rule) -> Operands:
@@ -575,63 +615,85 @@ def pass_back(
     if create_graph and not isinstance(cotangent, Value):
         cotangent = _constant(cotangent)
     waiting = [-root._id]  # a heap: the latest node first
-    nodes = {root._id: root}
-    arrived = {root._id: cotangent}
+    arrived = {root._id: (root, cotangent)}  # the nodes that wait, each with what has reached it so far
     own: set[int] = set()  # ids whose cotangent is an array of this pass alone, and may be added to in place
     gradients: Gradients = []
-    with np.errstate(all="ignore"), enable_grad():
+    with np.errstate(all="ignore"), enable_grad() if create_graph else nullcontext():
         while waiting:
-            key = -heapq.heappop(waiting)
-            node = nodes.pop(key)
-            g = arrived.pop(key)
-            gradients.append((node, g))
+            key = -heappop(waiting)
+            pair = arrived.pop(key)
+            gradients.append(pair)
+            node, g = pair
             rule = node._rule
-            if rule is None or id(node) in stops:
+            if rule is None or (stops and id(node) in stops):
                 continue
             operands = node._operands
             options = node._options
-            y: Any = node if create_graph else node._data
-            values: Any = operands if create_graph else [o._data if o.__class__ is Value else o for o in operands]
-            if key < _latest_write or node._remembered is not None:
-                y, values = _unreadable_where_changed(node, y, values)
-            if create_graph and rule.keep is not None:
-                options = {name: option for name, option in options.items() if name != "kept"}
-                options["kept"] = rule.keep(y, *values, **options)
-            for position, operand in enumerate(operands):
-                if operand.__class__ is not Value or not operand.requires_grad:
-                    continue
-                pullback = rule.pullbacks[0 if rule.variadic else position]
-                if pullback is None:
-                    continue
-                if rule.variadic:
-                    pullback = partial(pullback, position=position)
-                h = pullback(g, y, *values, **options)
+            readable = not (create_graph or key <= _latest_write)
+            contributions = []
+            if readable and len(operands) == 2 and not options:  # noqa: PLR2004 - most nodes: what is below, spelt out
+                a, b = operands
+                to_a, to_b = rule.pullbacks
+                p = a._data if a.__class__ is Value else a
+                q = b._data if b.__class__ is Value else b
+                if p is not a and a.requires_grad and to_a is not None:
+                    contributions.append((a, to_a(g, node._data, p, q)))
+                if q is not b and b.requires_grad and to_b is not None:
+                    contributions.append((b, to_b(g, node._data, p, q)))
+            else:
+                y, values, options = _given(node, create_graph=create_graph)
+                for operand, pullback in zip(operands, rule.each_pullback(len(operands)), strict=True):
+                    if operand.__class__ is Value and operand.requires_grad and pullback is not None:
+                        contributions.append((operand, pullback(g, y, *values, **options)))
+            for pair in contributions:
+                operand, h = pair
                 data = operand._data
                 if h.shape != data.shape:
-                    h = _unbroadcast(h, data.shape, rule, position)
+                    h = _unbroadcast(h, operand, node)
+                    pair = (operand, h)
                 if h.dtype is not data.dtype:
                     h = h.astype(data.dtype)
+                    pair = (operand, h)
                 key = operand._id
-                if key not in arrived:
-                    arrived[key] = h
-                    nodes[key] = operand
-                    heapq.heappush(waiting, -key)
+                there = arrived.get(key)
+                if there is None:
+                    arrived[key] = pair
+                    heappush(waiting, -key)
                 elif key in own:
-                    arrived[key] += h
+                    total = there[1]
+                    total += h
                 else:
-                    arrived[key] = arrived[key] + h
+                    arrived[key] = (operand, there[1] + h)
                     if not create_graph and data.ndim:
                         own.add(key)
-    return [(node, g if isinstance(g, (Value, np.ndarray)) else np.asarray(g)) for node, g in gradients]
+    return gradients
 
 
-def _unbroadcast(g: Any, shape: tuple[int, ...], rule: Rule, position: int) -> Any:
+def _given(node: Value, *, create_graph: bool) -> tuple[Any, list[Any], Options]:
+    """What the pullbacks of a node are given: its result, its operands, and its options.
+
+    With `create_graph` these are Values, and so is what the forward kept: it is computed again, and records itself.
+    What changed since the node was made cannot be read.
+    """
+    y, *values = [x if create_graph else _plain(x) for x in (node, *node._operands)]
+    options = node._options
+    if node._id <= _latest_write:
+        y, *values = _unreadable_where_changed(node, [y, *values])
+    if create_graph and "kept" in options:
+        options = {name: option for name, option in options.items() if name != "kept"}
+        options["kept"] = node._rule.keep(y, *values, **options)
+    return y, values, options
+
+
+def _unbroadcast(g: Any, operand: Value, node: Value) -> Any:
     """Sum a cotangent over the axes along which its operand was repeated."""
+    shape = operand.shape
     extra = g.ndim - len(shape)
     padded = (1,) * extra + shape
     if extra < 0 or any(m not in (1, n) for n, m in zip(g.shape, padded, strict=True)):
         raise RuntimeError(
-            f"the pullback of {rule.__name__} to operand {position} gave shape {g.shape}, "
+            f"the pullback of {node._rule.__name__ if node._rule else '?'} to operand "
+            f"{[o is operand for o in node._operands].index(True)} gave shape {g.shape}, "
             f"which broadcasting cannot have made of the operand's shape {shape}"
         )
     axes = tuple(i for i, m in enumerate(padded) if i < extra or (m == 1 and g.shape[i] != 1))
@@ -664,26 +726,23 @@ class _Changed:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _unreadable_where_changed(node: Value, y: Any, values: Iterable[Any]) -> tuple[Any, list[Any]]:
+def _unreadable_where_changed(node: Value, given: list[Any]) -> list[Any]:
     """The result and the operands of a node, as its pullbacks may have them."""
-    contents = (*node._operands, node)
-    if node._remembered is None:
-        changed = [x.__class__ is Value and _written_since(x, node._id) for x in contents]
+    contents = (node, *node._operands)
+    if hasattr(node, "_remembered"):
+        changed = [a != b for a, b in zip(_contents(node), node._remembered, strict=True)]
     else:
-        now = _contents(node._operands, node._data)
-        changed = [a != b for a, b in zip(now, node._remembered, strict=True)]
-    roles = [f"operand {i}" + (f" ({x.label})" if getattr(x, "label", "") else "") for i, x in enumerate(contents)]
-    roles[-1] = "the result" + (f" ({node.label})" if node.label else "")
-    *values, y = (
-        _Changed(np.asarray(_plain(x)), node, role) if stale else v
-        for x, v, stale, role in zip(contents, (*values, y), changed, roles, strict=True)
-    )
-    return y, values
+        changed = [x.__class__ is Value and _written_since(x, node._id) for x in contents]
+    roles = ["the result", *(f"operand {i}" for i in range(len(node._operands)))]
+    return [
+        _Changed(np.asarray(_plain(x)), node, role + (f" ({x.label})" if getattr(x, "label", "") else "")) if stale else v
+        for x, v, stale, role in zip(contents, given, changed, roles, strict=True)
+    ]
 
 
 def _written_since(value: Value, node_id: int) -> bool:
     """Whether the value's numbers, or those it is a view of, were assigned after a node was made."""
-    if value._written > node_id:
+    if getattr(value, "_written", 0) > node_id:
         return True
     numbers = value._data
     while True:
@@ -692,7 +751,7 @@ def _written_since(value: Value, node_id: int) -> bool:
         base = value._operands[0]
         if base.__class__ is not Value:
             return False
-        if base._written > node_id and np.may_share_memory(base._data, numbers):
+        if getattr(base, "_written", 0) > node_id and np.may_share_memory(base._data, numbers):
             return True
         for array, when in getattr(base, "_gone", ()):
             if when > node_id and array() is not None and np.may_share_memory(array(), numbers):

@@ -7,7 +7,8 @@ type its operands have. So the same row computes when it is given arrays, and re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -85,6 +86,12 @@ class Rule:
                 return record(self, operands, options)
         y = self.forward(*(o if isinstance(o, np.ndarray) else _array(o) for o in operands), **options)
         return y[0] if self.keep else y
+
+    def each_pullback(self, operands: int) -> Sequence[Callable[..., Any] | None]:
+        """The pullbacks to so many operands. A variadic op's one is told which it is for."""
+        if not self.variadic:
+            return self.pullbacks
+        return [partial(self.pullbacks[0], position=i) for i in range(operands)]
 
     def _operands_alone(self, *operands: Any) -> Call:
         if len(operands) != len(self.pullbacks):
