@@ -207,11 +207,11 @@ def _places(x: Tensor) -> np.ndarray:
 
 def _taken(x: Tensor, places: np.ndarray) -> Tensor:
     """The numbers at these places: NumPy's indexing of places stands in for PyTorch's, which has other rules."""
-    return x.reshape(-1)[torch.tensor(np.array(places))]
+    return x.reshape(-1)[torch.from_numpy(np.array(places))]
 
 
 def _scatter(x: Tensor, *, index: Any, shape: tuple[int, ...]) -> Tensor:
-    places = torch.tensor(np.array(np.arange(math.prod(shape)).reshape(shape)[index]))
+    places = torch.from_numpy(np.array(np.arange(math.prod(shape)).reshape(shape)[index]))
     zeros = torch.zeros(math.prod(shape), dtype=x.dtype)
     return zeros.index_put((places,), x.broadcast_to(places.shape), accumulate=True).reshape(shape)
 

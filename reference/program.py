@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -87,12 +88,12 @@ class Program:
     cotangent: np.ndarray | None
     directions: tuple[np.ndarray, ...] = ()
 
-    @property
+    @cached_property
     def leaves(self) -> tuple[Operand, ...]:
         """The operands that want a gradient, in order."""
         return tuple(o for o in self.operands if o.kind == LEAF)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """A name for each value: the operands' own, and a, b, c, ... for the steps."""
         taken = {o.name for o in self.operands}

@@ -105,8 +105,10 @@ class TorchEngine:
             leaves = [v for v, o in zip(values, program.operands, strict=True) if o.kind == LEAF]
             for step in program.steps:
                 row = self._catalog[step.op]
-                inputs = self._cast([values[i] for i in step.inputs], dtype)
-                options = {**step.options, **({"dtype": str(dtype)[6:]} if dtype and "dtype" in step.options else {})}
+                inputs = _cast([values[i] for i in step.inputs], dtype)
+                options = step.options
+                if dtype is not None and "dtype" in options:
+                    options = {**options, "dtype": str(dtype)[6:]}
                 value = self._applied(row, inputs, options, noise)
                 values.append(value if path is None else _instead(value, path[len(steps)]))
                 steps.append(value.detach().numpy())
@@ -122,13 +124,7 @@ class TorchEngine:
         """Run a program once more."""
         return self.run(program)
 
-    def _cast(self, inputs: list[Any], dtype: torch.dtype | None) -> list[Tensor]:
-        """NumPy's promotion: the widest floating dtype; integers, booleans and Python numbers take it."""
-        floats = [x.dtype for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
-        wide = dtype or max(floats, key=lambda d: d.itemsize, default=torch.float64)
-        return [x.to(wide) if isinstance(x, Tensor) else torch.tensor(x, dtype=wide) for x in inputs]
-
-    def _applied(self, row: Row, inputs: list[Tensor], options: dict[str, Any], noise: Noise | None) -> Tensor:
+    def _applied(self, row: Row, inputs: list[Tensor], options: Mapping[str, Any], noise: Noise | None) -> Tensor:
         """One step. An op that only selects does not round, and disturbed it would select otherwise."""
         if noise is None or row.selects:
             return row.mirror(*inputs, **options)
@@ -185,10 +181,24 @@ def _instead(tensor: Tensor, value: Any) -> Tensor:
     return replaced
 
 
+def _cast(inputs: Sequence[Any], dtype: torch.dtype | None) -> list[Tensor]:
+    """NumPy's promotion: the widest floating dtype; integers, booleans and Python numbers take it."""
+    if dtype is None:
+        floats = {x.dtype for x in inputs if isinstance(x, Tensor) and x.is_floating_point()}
+        dtype = floats.pop() if len(floats) == 1 else max(floats, key=lambda d: d.itemsize, default=torch.float64)
+    return [_as(x, dtype) for x in inputs]
+
+
+def _as(x: Any, dtype: torch.dtype) -> Tensor:
+    if not isinstance(x, Tensor):
+        return torch.tensor(x, dtype=dtype)
+    return x if x.dtype is dtype else x.to(dtype)
+
+
 def _tensor(operand: Any, dtype: torch.dtype | None) -> Any:
     if operand.kind == NUMBER:
         return operand.array
-    tensor = torch.tensor(np.array(operand.data, order="C"))
+    tensor = torch.from_numpy(np.array(operand.data, order="C"))
     if dtype is not None and tensor.is_floating_point():
         tensor = tensor.to(dtype)
     return tensor.requires_grad_(operand.kind == LEAF)

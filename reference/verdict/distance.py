@@ -19,18 +19,20 @@ def ulps(a: np.ndarray, b: np.ndarray, *, single: bool = False) -> np.ndarray:
         with np.errstate(all="ignore"):
             fine = ulps(a, b)
             return np.where(np.isfinite(fine), fine * 2.0**-29, fine)
-    distance = np.abs(_ordered(a) - _ordered(b)).astype(np.float64)
-    # Beyond what an integer holds, the two have opposite signs and are far apart: their own difference tells.
-    distance = np.where(
-        np.signbit(a) != np.signbit(b), _ordered(np.abs(a)).astype(float) + _ordered(np.abs(b)), distance
-    )
-    both = np.isnan(a) & np.isnan(b)
-    return np.where(both | (a == b), 0.0, np.where(np.isnan(a) | np.isnan(b), np.inf, distance))
+    first, second = _ordered(a), _ordered(b)
+    distance: np.ndarray = np.abs(first - second).astype(np.float64)
+    opposite = np.signbit(a) != np.signbit(b)
+    if opposite.any():  # their distance may be beyond what an integer holds: each one's own distance from 0 is not
+        distance = np.where(opposite, np.abs(first).astype(np.float64) + np.abs(second), distance)
+    unknown = np.isnan(a) | np.isnan(b)
+    if unknown.any():
+        distance = np.where(unknown, np.where(np.isnan(a) & np.isnan(b), 0.0, np.inf), distance)
+    return distance
 
 
 def _ordered(x: np.ndarray) -> np.ndarray:
     """Floats as integers in the same order: neighbours differ by 1."""
-    bits: np.ndarray = np.ascontiguousarray(x).view(_INTEGERS[x.dtype.itemsize]).astype(np.int64)
+    bits: np.ndarray = np.ascontiguousarray(x).view(_INTEGERS[x.dtype.itemsize]).astype(np.int64, copy=False)
     lowest = -(2 ** (8 * x.dtype.itemsize - 1))
     return np.where(bits < 0, lowest - bits, bits).reshape(x.shape)
 

@@ -42,7 +42,7 @@ def broken_laws(program: Program, got: Outcome) -> Iterator[Finding]:
     """Operands written into, gradients that share memory, a second pass that does not double."""
     given = [(o.name, o.data) for o in program.operands if o.kind != NUMBER]
     for (name, data), array in zip([*given, ("the cotangent", program.cotangent)], got.held, strict=True):
-        if not np.array_equal(np.asarray(data), array, equal_nan=array.dtype.kind == "f"):
+        if np.asarray(data).tobytes() != array.tobytes():
             yield Finding(Kind.INPUT_MUTATED, name, says="was written into by the engine")
     yield from _shared(program, got)
     yield from _not_doubled(program, got)
@@ -62,7 +62,7 @@ def _not_doubled(program: Program, got: Outcome) -> Iterator[Finding]:
             continue
         with np.errstate(all="ignore"):  # twice a large number may be infinite
             doubled = np.asarray(once + once)
-        if not np.array_equal(doubled, np.asarray(twice), equal_nan=True):
+        if not _equal(doubled, np.asarray(twice)):
             place, a, b = worst_place(np.asarray(twice), doubled)
             yield Finding(Kind.ACCUMULATION, f"grad[{leaf.name}] after a second backward", "", place, a, b)
 
@@ -75,6 +75,12 @@ def repeated(program: Program, once: Outcome, again: Outcome) -> Iterator[Findin
     for a, b in zip(parts(program, once), parts(program, again), strict=True):
         if _is_array(a.array) and (not _is_array(b.array) or a.array.tobytes() != b.array.tobytes()):
             yield Finding(Kind.NON_DETERMINISTIC, a.name, "differs from one run to the next")
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays hold the same numbers. Their bits mostly tell, in a tenth of the time."""
+    alike = (a.shape, a.dtype) == (b.shape, b.dtype) and a.tobytes() == b.tobytes()
+    return alike or np.array_equal(a, b, equal_nan=True)
 
 
 def _is_array(x: Any) -> bool:

@@ -153,7 +153,7 @@ def _at_once(mine: Part, theirs: Part, *, single: bool) -> tuple[Finding | None,
     misfit = _misfit(mine, wanted)
     if misfit or not mine.array.size:
         return misfit, 0.0, 0
-    if (mine.array == wanted).all():
+    if mine.array.tobytes() == wanted.tobytes():
         return None, 0.0, mine.array.size
     distance = float(ulps(mine.array, wanted, single=single).max())
     if distance <= AT_ONCE:
