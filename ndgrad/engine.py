@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias
 
 import numpy as np
 
+from ndgrad.memory import HEAP, keep_heap
 from ndgrad.rules import RULES, Rule
 from ndgrad.rules.rule import Operands, Options
 
@@ -666,6 +667,9 @@ def pass_back(
                     arrived[key] = (operand, there[1] + h)
                     if not create_graph and data.ndim:
                         own.add(key)
+    took = len(gradients) * gradients[len(gradients) // 2][0]._data.nbytes
+    if took >= HEAP:
+        keep_heap(took, (_plain(x) for pair in gradients[:: len(gradients) // 16 + 1] for x in pair))
     return gradients
 
 
