@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks`, measured on this machine, now. Takes about ten minutes.
+"""The command line: `python -m benchmarks`, speed and memory, measured on this machine, now. Takes about ten minutes.
 
 Exit status: 0 measured, 1 a peer gave other numbers than ndgrad, 2 usage.
 """
@@ -11,11 +11,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import report
-from benchmarks.cells import Result
+from benchmarks import page, picture, report
+from benchmarks.cells import Result, Weights
 from benchmarks.peers import TITLES
-from benchmarks.runner import ROUNDS, run
+from benchmarks.runner import ROUNDS, run, weigh
 from benchmarks.workloads import WORKLOADS
+
+SPEED, MEMORY = "speed", "memory"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,20 +25,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     about = report.machine()
     print(report.heading(about), flush=True)
-    results = list(_measured(options))
-    print(f"\n{report.aligned([report.head(options.peers), *map(report.row, results)])}\n\n{report.reasons(results)}")
+    results = list(_measured(options)) if options.what != MEMORY else []
+    weights = list(_weighed(options)) if options.what != SPEED else []
+    tables = report.tables(options.peers, results, weights)
+    print(*(f"\n{report.aligned(table)}" for table in tables), f"\n{report.reasons(results)}", sep="\n")
     if options.json:
-        options.json.write_text(json.dumps(report.document(about, results), indent=1) + "\n")
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(report.document(about, results, weights), indent=1) + "\n")
+    if options.write:
+        page.write(report.heading(about), tables, report.reasons(results), picture.draw(results))
     return int(any(cell.reason.startswith("WRONG") for result in results for cell in result.cells))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("what", nargs="?", choices=(SPEED, MEMORY), help="only this; by default both")
     parser.add_argument("--lines", type=_among(WORKLOADS), default=list(WORKLOADS), metavar="A,B", help="only these")
     parser.add_argument("--peers", type=_among(TITLES), default=list(TITLES), metavar="A,B", help=_PEERS)
     parser.add_argument("--threads", type=int, choices=(1, 2), help="by default one, and two where that matters")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"how often each has its turn (default: {ROUNDS})")
+    parser.add_argument("--rounds", type=_count, default=ROUNDS, metavar="N", help=f"turns of each (default: {ROUNDS})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to this file, too")
+    parser.add_argument("--write", action="store_true", help=f"renew {page.PAGE.name} and {page.PICTURE.name} as well")
     return parser
 
 
@@ -47,7 +56,7 @@ def _among(known: Iterable[str]) -> Callable[[str], list[str]]:
     """A list of names, of which each must be known."""
 
     def names(given: str) -> list[str]:
-        wanted = given.split(",")
+        wanted = list(dict.fromkeys(given.split(",")))
         for name in wanted:
             if name not in known:
                 raise argparse.ArgumentTypeError(f"there is no {name!r}; there are {', '.join(known)}")
@@ -56,13 +65,30 @@ def _among(known: Iterable[str]) -> Callable[[str], list[str]]:
     return names
 
 
+def _count(given: str) -> int:
+    if not given.isdecimal() or not int(given):
+        raise argparse.ArgumentTypeError(f"{given!r} is not a number from 1 on")
+    return int(given)
+
+
 def _measured(options: argparse.Namespace) -> Iterator[Result]:
     for threads in (1, 2) if options.threads is None else (options.threads,):
-        for name in options.lines:
-            line = WORKLOADS[name]
+        for line in (WORKLOADS[name] for name in options.lines):
             if threads == 1 or options.threads or line.again:
-                print(f"{name}, {threads} thread{'s' * (threads > 1)}", file=sys.stderr, flush=True)
+                _tell(f"{line.name}, {threads} thread{'s' * (threads > 1)}")
                 yield run(line, options.peers, threads, options.rounds)
+
+
+def _weighed(options: argparse.Namespace) -> Iterator[Weights]:
+    for line in (WORKLOADS[name] for name in options.lines):
+        if line.weight is not None:
+            _tell(f"{line.name}, memory")
+            yield weigh(line, options.peers)
+
+
+def _tell(words: str) -> None:
+    """What is at work: ten minutes without a word are long."""
+    print(words, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,27 @@ class Result:
         return ratio(cell.rounds, other.rounds) if cell and other and cell.rounds and other.rounds else None
 
 
+@dataclass(frozen=True)
+class Weight:
+    """The most memory that a peer had on a line, in bytes beyond what its import had taken, or why none is known."""
+
+    peer: str
+    bytes: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A line's memory."""
+
+    line: str
+    weights: Sequence[Weight]
+
+    def bytes(self, peer: str) -> int:
+        """What a peer took; 0 if that is not known."""
+        return next((weight.bytes for weight in self.weights if weight.peer == peer), 0)
+
+
 def ratio(rounds: Sequence[float], base: Sequence[float]) -> Ratio:
     """Compare round by round: the two of a round ran one after the other, and met the same weather."""
     quotients = [mine / theirs for mine, theirs in zip(rounds, base, strict=True)]

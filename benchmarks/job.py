@@ -10,6 +10,10 @@ import numpy as np
 from benchmarks.workloads import Numbers
 
 
+class Absence(Exception):  # noqa: N818 - it is an answer, and not an error
+    """A peer does not run a line, and says why."""
+
+
 class Job(NamedTuple):
     """A line, ready to run.
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cells import Cell, Ratio, Result
+from benchmarks.cells import Cell, Ratio, Result, Weight, Weights
 from benchmarks.peers import TITLES
 from benchmarks.workloads import WORKLOADS
 
 SCHEMA = 1  # goes up when a field goes, or comes to mean something else; not when one is added
+FEW = 4  # lines that are named; of more it is said how many they are
 PACKAGES = ("ndgrad", "numpy", "torch", "autograd", "mygrad", "micrograd", "jax", "tinygrad")
 
 
@@ -54,7 +55,16 @@ def heading(about: Mapping[str, str]) -> str:
     return f"{about['date']}: {versions}\nBLAS {about['blas']}; {about['processor']}"
 
 
-# The table: a row of text cells for each line.
+# The tables: a row of text cells for each line.
+
+Table = Sequence[Sequence[str]]
+
+
+def tables(names: Sequence[str], results: Sequence[Result], weights: Sequence[Weights]) -> list[Table]:
+    """That of speed and that of memory, each with its head; without one of which nothing was measured."""
+    speed = [head(names), *map(row, results)]
+    memory = [weights_head(names), *map(weights_row, weights)]
+    return [table for table, measured in ((speed, results), (memory, weights)) if measured]
 
 
 def head(names: Sequence[str]) -> list[str]:
@@ -94,6 +104,35 @@ def _time(cell: Cell) -> str:
     return "–" if not cell.reason.startswith(("fails", "WRONG")) else cell.reason.partition(":")[0]
 
 
+def weights_head(names: Sequence[str]) -> list[str]:
+    """What stands over each column of the table of memory."""
+    titles = [TITLES[name] for name in names]
+    return ["memory", titles[0], "an op", "aim", *titles[1:]]
+
+
+def weights_row(found: Weights) -> list[str]:
+    """A line's memory: the first peer's, and each other's with its ratio to it."""
+    first, *others = found.weights
+    ops = WORKLOADS[found.line].ops
+    share = f"{first.bytes / ops:,.0f} B" if ops and first.bytes else ""
+    cells = [
+        f"{_size(w.bytes)} {w.bytes / first.bytes:.2f}×" if first.bytes and w.bytes else _size(w.bytes) for w in others
+    ]
+    return [found.line, _size(first.bytes), share, weight_aim(found), *cells]
+
+
+def weight_aim(found: Weights) -> str:
+    """How many times PyTorch's memory ndgrad's may be, and whether it is no more."""
+    allowed, own, torch = WORKLOADS[found.line].weight, found.bytes("ndgrad"), found.bytes("torch")
+    if allowed is None or not own or not torch:
+        return f"≤ {allowed:g}"
+    return f"≤ {allowed:g} {'met' if own <= allowed * torch else 'not met'}"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.3g} MB" if size else "–"
+
+
 def duration(seconds: float) -> str:
     """A time of three digits, in the unit that it has in front of the point."""
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
@@ -109,10 +148,15 @@ def reasons(results: Sequence[Result]) -> str:
         for cell in result.cells:
             if cell.reason:
                 found.setdefault((cell.peer, cell.reason), []).append(result.line)
-    return "\n".join(f"{TITLES[peer]}: {reason} ({', '.join(lines)})" for (peer, reason), lines in found.items())
+    return "\n".join(f"{TITLES[peer]}: {reason} ({_listed(lines)})" for (peer, reason), lines in found.items())
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
+def _listed(lines: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(lines))
+    return ", ".join(distinct) if len(distinct) <= FEW else f"{len(distinct)} lines"
+
+
+def aligned(rows: Table) -> str:
     """Rows as columns of text, the first to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
@@ -121,16 +165,32 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def markdown(rows: Sequence[Sequence[str]]) -> str:
+def markdown(rows: Table) -> str:
     """The same rows as a table of Markdown."""
     first, *others = rows
     rule = ["---", *["--:"] * (len(first) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (first, rule, *others))
 
 
-def document(about: Mapping[str, str], results: Sequence[Result]) -> dict[str, Any]:
+def document(about: Mapping[str, str], results: Sequence[Result], weights: Sequence[Weights]) -> dict[str, Any]:
     """Everything, as plain dicts and lists."""
-    return {"schema": SCHEMA, "about": dict(about), "lines": [_line(result) for result in results]}
+    return {
+        "schema": SCHEMA,
+        "about": dict(about),
+        "lines": [_line(result) for result in results],
+        "memory": [
+            {
+                "line": found.line,
+                "aim": WORKLOADS[found.line].weight,
+                "peers": {w.peer: _weight(w) for w in found.weights},
+            }
+            for found in weights
+        ],
+    }
+
+
+def _weight(weight: Weight) -> dict[str, Any]:
+    return {"reason": weight.reason} if weight.reason else {"bytes": weight.bytes}
 
 
 def _line(result: Result) -> dict[str, Any]:

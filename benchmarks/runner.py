@@ -17,12 +17,13 @@ from typing import Any, Self
 import numpy as np
 
 from benchmarks.agreement import difference
-from benchmarks.cells import Cell, Result
+from benchmarks.cells import Cell, Result, Weight, Weights
 from benchmarks.workloads import Workload
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 180.0  # seconds for one answer: JAX compiles its longest line in a third of it
 ROUNDS = 9
+WEIGHED = 3  # steps, for what the first leaves behind is there in the second
 SLOW_ROUNDS = 3  # of a line that takes a second a step
 
 
@@ -149,3 +150,15 @@ def run(line: Workload, names: Sequence[str], threads: int = 1, rounds: int = RO
         contest.check()
         contest.time(min(rounds, SLOW_ROUNDS) if line.slow else rounds)
     return Result(line.name, threads, list(contest.cells.values()))
+
+
+def weigh(line: Workload, names: Sequence[str], *, small: bool = False) -> Weights:
+    """Measure a line's memory: one peer after the other, over a few steps."""
+    return Weights(line.name, [_weight(line, name, small=small) for name in names])
+
+
+def _weight(line: Workload, name: str, *, small: bool) -> Weight:
+    with Process(name, line, threads=1, small=small) as process:
+        reason = process.ready().get("reason", "")
+        answer = {"reason": reason} if reason else process.ask("memory", steps=WEIGHED)
+    return Weight(name, answer.get("bytes", 0), answer.get("reason", ""))

@@ -23,16 +23,12 @@ from typing import Any, TextIO
 import numpy as np
 
 from benchmarks import peers
-from benchmarks.job import Job
+from benchmarks.job import Absence, Job
 from benchmarks.workloads import WORKLOADS
 
 WARM_UP = 10  # steps before any is timed ...
 PATIENCE = 3.0  # ... or those that begin within so many seconds, where a step takes that long
 BURST = 0.05  # seconds that are timed at a stretch: far above the clock's resolution and a switch of processes
-
-
-class Absence(Exception):  # noqa: N818 - it is an answer, and not an error
-    """A peer does not run a line, and says why."""
 
 
 class Worker:

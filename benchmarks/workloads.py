@@ -43,6 +43,7 @@ class Workload:
         collector: whether Python's cyclic garbage collector is at work.
         slow: whether a step takes so long that fewer are measured.
         again: whether it is measured with two threads as well.
+        weight: how many times PyTorch's memory ndgrad's may be, where memory is measured.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Workload:
     collector: bool = True
     slow: bool = False
     again: bool = False
+    weight: float | None = None
 
     def numbers(self, *, small: bool = False) -> Numbers:
         """Draw the numbers: the same ones at each call, in every process."""
@@ -158,19 +160,19 @@ WORKLOADS: Mapping[str, Workload] = {w.name: w for w in [
     #        name               program            what                                                draw         size                                   small
     Workload("chain-4",         "chain",           f"chain of 200 ops {_LINK} on 4 numbers",           _chain,      {"n": 4,       "times": 100},          _CHAIN, ops=200, aim=2.2),
     Workload("chain-1k",        "chain",           f"chain of 200 ops {_LINK} on 1,000",               _chain,      {"n": 1_000,   "times": 100},          _CHAIN, ops=200, aim=1.8),
-    Workload("chain-100k",      "chain",           f"chain of 200 ops {_LINK} on 100,000",             _chain,      {"n": 100_000, "times": 100},          _CHAIN, ops=200, aim=1.0),
-    Workload("chain-100k-lean", "chain-lean",      "the same, asked to keep nothing for the user",     _chain,      {"n": 100_000, "times": 100},          _CHAIN, ops=200, aim=1.5),
+    Workload("chain-100k",      "chain",           f"chain of 200 ops {_LINK} on 100,000",             _chain,      {"n": 100_000, "times": 100},          _CHAIN, ops=200, aim=1.0, weight=2.0),
+    Workload("chain-100k-lean", "chain-lean",      "the same, asked to keep nothing for the user",     _chain,      {"n": 100_000, "times": 100},          _CHAIN, ops=200, aim=1.5, weight=1.2),
     Workload("article",         "article",         "the article's MLP step, 4×3-4-4-1, formulas alone", _article,    {},                                    {}, aim=3.5),
     Workload("article-library", "article-library", "the same with layers, loss and SGD of the library", _article,    {},                                    {}, aim=3.5),
     Workload("article-program", "article-program", "the article's program: four calls, sum of squares", _article,   {},                                    {}, aim=2.2),
-    Workload("mlp-784-f32",     "mlp",             "MLP step 64×784-128-64-10, float32",               _images,     {**_IMAGES, "lr": 0.01},               {**_PIXELS, "lr": 0.01}, "float32", aim=1.5, again=True),
-    Workload("mlp-784",         "mlp",             "MLP step 64×784-128-64-10",                        _images,     {**_IMAGES, "lr": 0.01},               {**_PIXELS, "lr": 0.01}, aim=1.5, again=True),
+    Workload("mlp-784-f32",     "mlp",             "MLP step 64×784-128-64-10, float32",               _images,     {**_IMAGES, "lr": 0.01},               {**_PIXELS, "lr": 0.01}, "float32", aim=1.5, again=True, weight=1.0),
+    Workload("mlp-784",         "mlp",             "MLP step 64×784-128-64-10",                        _images,     {**_IMAGES, "lr": 0.01},               {**_PIXELS, "lr": 0.01}, aim=1.5, again=True, weight=1.0),
     Workload("cross-entropy",   "cross-entropy",   "softmax cross-entropy on 256×1000, float32",       _classified, {"batch": 256, "classes": 1000},       {"batch": 4, "classes": 5}, "float32", aim=0.95, again=True),
     Workload("tanh-1m",         "tanh",            "tanh(x * y + z).sum() on a million",               _tanh,       {"n": 1_000_000},                      {"n": 7}, aim=1.7, again=True),
     Workload("tanh-1m-f32",     "tanh",            "tanh(x * y + z).sum() on a million, float32",      _tanh,       {"n": 1_000_000},                      {"n": 7}, "float32", aim=1.7, again=True),
     Workload("pick",            "pick",            "x[index], 100,000 out of 10,000, with repeats",    _picked,     {"shape": (10_000,), "picks": 100_000}, {"shape": (5,), "picks": 9}, aim=2.0),
     Workload("embedding",       "embedding",       "rows by index, 4,096 out of 1000×64, float32",     _picked,     {"shape": (1000, 64), "picks": 4096},  {"shape": (5, 3), "picks": 9}, "float32", aim=1.0),
-    Workload("nodes-100k",      "chain",           "chain of 100,000 ops on 4 numbers",                _chain,      {"n": 4, "times": 50_000},             _CHAIN, ops=100_000, aim=1.8, slow=True),
+    Workload("nodes-100k",      "chain",           "chain of 100,000 ops on 4 numbers",                _chain,      {"n": 4, "times": 50_000},             _CHAIN, ops=100_000, aim=1.8, slow=True, weight=1.0),
     Workload("nodes-100k-nogc", "chain",           "the same, Python's garbage collector off",         _chain,      {"n": 4, "times": 50_000},             _CHAIN, ops=100_000, collector=False, slow=True),
     Workload("leaf-10k",        "leaf",            "one leaf of 4 numbers used 10,000 times",          _chain,      {"n": 4, "times": 10_000},             _CHAIN, ops=10_000, aim=2.0),
     Workload("hvp-article",     "hvp",             "Hessian-vector product of the article's MLP",      _article,    {},                                    {}, aim=1.3),

@@ -17,7 +17,7 @@ from tinygrad.nn.optim import Adam
 
 from benchmarks.formulas import FORMULAS as OPERATORS
 from benchmarks.formulas import Formula
-from benchmarks.job import Builder, Job
+from benchmarks.job import Absence, Builder, Job
 from benchmarks.workloads import Numbers
 
 try:
@@ -75,7 +75,7 @@ def _job(run: Callable[..., Any], params: tuple[Any, ...], inputs: tuple[Any, ..
 
 def _differentiated(formula: Formula, n: Numbers) -> Job:
     if getattr(n, "times", 0) > TOO_LONG:
-        raise NotImplementedError(f"a loop of {n.times} turns is too long for it to compile")
+        raise Absence(f"a loop of {n.times} turns is too long for it to compile")
     n = _tensors(n)
 
     def both(cotangent: Any, *leaves: Any) -> Any:
