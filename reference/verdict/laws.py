@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from reference.engines import Outcome
 from reference.program import NUMBER, Program
@@ -49,11 +50,32 @@ def broken_laws(program: Program, got: Outcome) -> Iterator[Finding]:
 
 
 def _shared(program: Program, got: Outcome) -> Iterator[Finding]:
-    named = [(f"grad[{o.name}]", g) for o, g in zip(program.leaves, got.gradients, strict=False) if _is_array(g)]
-    for i, (name, gradient) in enumerate(named):
-        for other, array in (*named[:i], *(("an operand or the cotangent", a) for a in got.held)):
-            if np.may_share_memory(gradient, array) and np.shares_memory(gradient, array):
-                yield Finding(Kind.ALIASED, name, says=f"shares its memory with {other}")
+    gradients = [(f"grad[{o.name}]", g) for o, g in zip(program.leaves, got.gradients, strict=False) if _is_array(g)]
+    arrays = [*gradients, *(("an operand or the cotangent", a) for a in got.held)]
+    for i, j in _side_by_side([array for _, array in arrays]):
+        (first, a), (second, b) = arrays[i], arrays[j]
+        if i < len(gradients) and np.shares_memory(a, b):
+            name, other = (first, second) if j >= len(gradients) else (second, first)
+            yield Finding(Kind.ALIASED, name, says=f"shares its memory with {other}")
+
+
+def _side_by_side(arrays: Sequence[np.ndarray]) -> list[tuple[int, int]]:
+    """The pairs whose stretches of memory overlap, by their places: in one pass, for most arrays overlap none."""
+    pairs: list[tuple[int, int]] = []
+    reached: list[tuple[int, int]] = []  # the ends of stretches, and whose they are
+    for start, end, i in sorted((*_stretch(a), i) for i, a in enumerate(arrays) if a.size):
+        reached = [(until, j) for until, j in reached if until > start]
+        pairs += [(min(i, j), max(i, j)) for _, j in reached]
+        reached.append((end, i))
+    return sorted(pairs)
+
+
+def _stretch(array: np.ndarray) -> tuple[int, int]:
+    """Where in memory an array begins and ends."""
+    if not array.flags.c_contiguous:
+        return byte_bounds(array)
+    start: int = array.__array_interface__["data"][0]
+    return start, start + array.nbytes
 
 
 def _not_doubled(program: Program, got: Outcome) -> Iterator[Finding]:

@@ -1,0 +1,50 @@
+"""What holds of any engine is seen to hold of its arrays, however these lie in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from reference.engines import Outcome
+from reference.program import Operand, Program, Step
+from reference.verdict import Kind
+from reference.verdict.laws import broken_laws
+
+BLOCK = np.arange(12.0).reshape(3, 4)
+
+
+def aliased(gradients: Sequence[np.ndarray]) -> list[tuple[str, str]]:
+    """Which gradients are found to share memory, and with what."""
+    operands = tuple(Operand(f"x{i}", np.ones(g.shape)) for i, g in enumerate(gradients))
+    program = Program(operands, (Step("stack", tuple(range(len(operands)))),), np.ones(1))
+    held = (*(o.array for o in operands), np.ones(1))
+    found = broken_laws(program, Outcome(gradients=tuple(gradients), held=held))
+    return [(f.part, f.says.removeprefix("shares its memory with ")) for f in found if f.kind is Kind.ALIASED]
+
+
+@pytest.mark.parametrize(
+    ("gradients", "wanted"),
+    [
+        ([BLOCK[0], BLOCK[1]], []),
+        ([BLOCK[:, 0], BLOCK[:, 1]], []),  # their stretches overlap, and they share no number
+        ([BLOCK[::-1], BLOCK[1]], [("grad[x1]", "grad[x0]")]),
+        (
+            [BLOCK, BLOCK[:, 1], BLOCK[2]],
+            [("grad[x1]", "grad[x0]"), ("grad[x2]", "grad[x0]"), ("grad[x2]", "grad[x1]")],
+        ),
+        ([BLOCK[:0], BLOCK], []),
+    ],
+    ids=["rows", "columns", "reversed", "three", "empty"],
+)
+def test_shared_memory_is_found_however_arrays_lie(gradients: list[np.ndarray], wanted: list[tuple[str, str]]) -> None:
+    """Rows and columns of one block are apart; a row and what holds it are not, and the later one is told of."""
+    assert sorted(aliased(gradients)) == wanted
+
+
+def test_one_gradient_among_very_many_is_found() -> None:
+    """Of five hundred gradients one is another one's."""
+    many = [np.zeros(2) for _ in range(500)]
+    many[321] = many[17]
+    assert aliased(many) == [("grad[x321]", "grad[x17]")]
