@@ -1,4 +1,4 @@
-# Each target makes .venv and installs what it needs by itself. ARGS goes to pytest and to `verify`:
+# Each target makes .venv and installs what it needs by itself. ARGS goes to pytest, `verify`, `faults` and `bench`:
 #     make test ARGS='-k tanh'        make verify ARGS='--json build/verify.json'
 
 PYTHON ?= python3
@@ -12,16 +12,17 @@ MADE := $(VENV)/made
 HAS_VERIFY := $(VENV)/has-verify
 HAS_DEV := $(VENV)/has-dev
 HAS_COMPARE := $(VENV)/has-compare
+HAS_BENCH := $(VENV)/has-bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # two installs into one .venv would tread on each other; pytest has its own workers
-.PHONY: help verify test faults deep lint types imports check clean
+.PHONY: help verify test faults bench deep lint types imports check clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo "  ARGS='...' is handed to pytest and to verify; PYTHON=... is what .venv is made from ($(PYTHON))."
+	@echo "  ARGS='...' is handed to pytest, verify, faults and bench; PYTHON=... is what .venv is made from ($(PYTHON))."
 
 verify: $(HAS_VERIFY)  ## every op and training run beside PyTorch's, and the verdict
 	$(BIN)/python -m reference verify $(ARGS)
@@ -33,6 +34,9 @@ test: $(HAS_DEV)  ## the tests
 # COMPARE=1: the checkers of today are given the faults, too.
 faults: $(if $(COMPARE),$(HAS_COMPARE),$(HAS_VERIFY))  ## plant every known bug, one at a time, and see it caught
 	$(BIN)/python -m reference faults $(if $(COMPARE),--compare) $(ARGS)
+
+bench: $(HAS_BENCH)  ## speed and memory beside PyTorch's and others'
+	$(BIN)/python -m benchmarks $(ARGS)
 
 deep: $(HAS_DEV)  ## the tests and the verdict with many more examples: before a release
 	$(BIN)/python -m pytest -n auto --maxprocesses=2 --hypothesis-profile=deep
@@ -77,6 +81,11 @@ $(HAS_VERIFY): $(MADE) pyproject.toml constraints.txt
 $(HAS_COMPARE): $(HAS_VERIFY)
 	@echo "installing JAX and autograd, whose checkers the faults are given to (once)"
 	@$(PIP_INSTALL) -e '.[compare]'
+	@touch $@
+
+$(HAS_BENCH): $(MADE) pyproject.toml constraints.txt
+	@echo "installing PyTorch, JAX and the other engines that ndgrad is timed beside (once)"
+	@$(PIP_INSTALL) -e '.[bench]'
 	@touch $@
 
 # Who has dev has all that verify needs.

@@ -1,4 +1,4 @@
-"""Runs a line: every peer in a process of its own, checked against the first one, then timed in turn, round by round."""
+"""Runs a line: each peer in a process of its own, checked against the first one, then timed in turn, round by round."""
 
 from __future__ import annotations
 

@@ -23,5 +23,5 @@ TITLES: Mapping[str, str] = {
 
 def load(name: str) -> Peer:
     """Import a peer, and with it the engine that it is about."""
-    peer: Peer = importlib.import_module(f"benchmarks.peers.{name}")  # type: ignore[assignment]
+    peer: Peer = importlib.import_module(f"benchmarks.peers.{name}")
     return peer

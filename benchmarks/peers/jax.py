@@ -59,13 +59,12 @@ def _differentiated(formula: Formula, n: Numbers) -> Job:
     if getattr(n, "times", 0) > TOO_LONG:
         raise Absence(f"a loop of {n.times} turns takes minutes to compile")
 
-    @jax.jit
     def both(leaves: Any, cotangent: Any) -> Any:
         y, pullback = jax.vjp(partial(formula, n), *leaves)
         return y, pullback(cotangent)
 
-    leaves, cotangent = jax.device_put((n.leaves, n.cotangent))
-    return Job(lambda: jax.block_until_ready(both(leaves, cotangent)), _arrays)
+    compiled, given = jax.jit(both), jax.device_put((n.leaves, n.cotangent))
+    return Job(lambda: jax.block_until_ready(compiled(*given)), _arrays)
 
 
 def _article(x: Any, params: Any) -> Any:
@@ -79,7 +78,7 @@ def _article_loss(params: Any, x: Any, wanted: Any) -> Any:
 
 def _point_by_point(params: Any, x: Any, wanted: Any) -> Any:
     predicted = [_article(point, params) for point in x]
-    return sum((p - w) ** 2 for p, w in zip(predicted, wanted, strict=True)).sum()  # type: ignore[attr-defined]
+    return sum((p - w) ** 2 for p, w in zip(predicted, wanted, strict=True)).sum()
 
 
 def _mlp_loss(params: Any, x: Any, wanted: Any) -> Any:
@@ -88,28 +87,28 @@ def _mlp_loss(params: Any, x: Any, wanted: Any) -> Any:
 
 
 def _trained(loss_of: Callable[..., Any], n: Numbers) -> Job:
-    @partial(jax.jit, donate_argnums=0)
     def update(params: Any, x: Any, wanted: Any) -> Any:
         loss, grads = jax.value_and_grad(loss_of)(params, x, wanted)
         return loss, jax.tree.map(lambda p, g: p - n.lr * g, params, grads)
 
+    compiled = jax.jit(update, donate_argnums=0)  # the parameters before the step are not needed after it
     params, x, wanted = jax.device_put((n.params, n.x, n.wanted))
 
     def step() -> Any:
         nonlocal params
-        loss, params = jax.block_until_ready(update(params, x, wanted))
+        loss, params = jax.block_until_ready(compiled(params, x, wanted))
         return loss
 
     return Job(step, lambda loss: _arrays((loss, params)))
 
 
 def _hessian_vector(n: Numbers) -> Job:
-    @jax.jit
     def product(params: Any, directions: Any, x: Any, wanted: Any) -> Any:
         return jax.jvp(jax.grad(partial(_article_loss, x=x, wanted=wanted)), (params,), (directions,))[1]
 
+    compiled = jax.jit(product)
     given = jax.device_put((n.params, n.directions, n.x, n.wanted))
-    return Job(lambda: jax.block_until_ready(product(*given)), _arrays)
+    return Job(lambda: jax.block_until_ready(compiled(*given)), _arrays)
 
 
 BUILDERS: Mapping[str, Builder] = {

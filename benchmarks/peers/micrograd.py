@@ -57,7 +57,7 @@ def _article_program(n: Numbers) -> Job:
         predicted = [_predicted(model, x) for x in points]
         loss = sum((p - w) ** 2 for p, w in zip(predicted, wanted, strict=True))
         model.zero_grad()
-        loss.backward()  # type: ignore[union-attr]
+        loss.backward()
         for p in model.parameters():
             p.data -= n.lr * p.grad
         return loss

@@ -73,7 +73,7 @@ def _article_loss(n: Numbers, params: Any) -> Any:
 
 def _point_by_point(n: Numbers, params: Any) -> Any:
     predicted = [_article(x, params) for x in n.x]
-    return sum((p - w) ** 2 for p, w in zip(predicted, n.wanted, strict=True)).sum()  # type: ignore[attr-defined]
+    return sum((p - w) ** 2 for p, w in zip(predicted, n.wanted, strict=True)).sum()
 
 
 def _mlp_loss(n: Numbers, params: Any) -> Any:

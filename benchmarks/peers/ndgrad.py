@@ -104,6 +104,7 @@ def _article_library(n: Numbers) -> Job:
 
 def _article_program(n: Numbers) -> Job:
     model = _network(n)
+    params = model.parameters()
     points, wanted = n.x.tolist(), n.wanted[:, 0].tolist()
 
     def step() -> Any:
@@ -111,11 +112,11 @@ def _article_program(n: Numbers) -> Job:
         loss = sum((p - w) ** 2 for p, w in zip(predicted, wanted, strict=True))
         model.zero_grad()
         loss.backward()
-        for p in model.parameters():
+        for p in params:
             p.data -= n.lr * p.grad
         return loss
 
-    return Job(step, lambda loss: [loss.data, *(p.data for p in model.parameters())])
+    return Job(step, lambda loss: [loss.data, *(p.data for p in params)])
 
 
 def _adam(n: Numbers) -> Job:

@@ -98,7 +98,7 @@ def _article_loss(params: Any, x: Any, wanted: Any) -> Any:
 
 def _point_by_point(params: Any, x: Any, wanted: Any) -> Any:
     predicted = [_article(x[i], params) for i in range(len(x))]
-    return sum((p - wanted[i]) ** 2 for i, p in enumerate(predicted)).sum()  # type: ignore[attr-defined]
+    return sum((p - wanted[i]) ** 2 for i, p in enumerate(predicted)).sum()
 
 
 def _mlp_loss(params: Any, x: Any, wanted: Any) -> Any:
@@ -139,7 +139,7 @@ def _hessian_vector(n: Numbers) -> Job:
     def products(x: Any, wanted: Any, *directions: Any) -> Any:
         slopes = _article_loss(n.params, x, wanted).gradient(*n.params)
         along = sum((g * v).sum() for g, v in zip(slopes, directions, strict=True))
-        outputs = tuple(along.gradient(*n.params))  # type: ignore[union-attr]
+        outputs = tuple(along.gradient(*n.params))
         Tensor.realize(*outputs)
         return outputs
 

@@ -123,7 +123,7 @@ def _article_library(n: Numbers) -> Job:
 
     def step() -> Any:
         optimizer.zero_grad()
-        loss = functional.mse_loss(model(n.x), n.wanted, reduction="sum")
+        loss: Any = functional.mse_loss(model(n.x), n.wanted, reduction="sum")
         loss.backward()
         optimizer.step()
         return loss
@@ -134,6 +134,7 @@ def _article_library(n: Numbers) -> Job:
 def _article_program(n: Numbers) -> Job:
     n = _tensors(n)
     model = _network(n)
+    params: list[Any] = list(model.parameters())
 
     def step() -> Any:
         predicted = [model(x) for x in n.x]
@@ -141,7 +142,7 @@ def _article_program(n: Numbers) -> Job:
         model.zero_grad()
         loss.backward()
         with torch.no_grad():
-            for p in model.parameters():
+            for p in params:
                 p.sub_(p.grad, alpha=n.lr)
         return loss
 
