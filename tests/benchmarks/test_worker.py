@@ -1,0 +1,82 @@
+"""A worker: what it is asked, it does, and what goes wrong is its answer."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks.job import Job
+from benchmarks.worker import Worker, answer, peak_memory, timed
+
+
+def test_a_line_from_end_to_end(tmp_path: Path) -> None:
+    """A worker prepares a line, writes its numbers down, and times a burst of it."""
+    worker = Worker("by_hand", "bias", small=True)
+    assert answer(worker, "prepare", {}) == {}
+    assert answer(worker, "numbers", {"file": str(tmp_path / "numbers.npz")}) == {}
+    with np.load(tmp_path / "numbers.npz") as arrays:
+        assert [x.shape for x in arrays.values()] == [(5, 4), (5, 4), (4,)]
+    assert answer(worker, "warm_up", {})["steps"] > 1
+    burst = answer(worker, "time", {"steps": 3})
+    assert 0 < burst["seconds"] < 1
+    assert burst["faults"] >= 0
+
+
+def test_a_peer_that_fails_says_how() -> None:
+    """An exception in a peer, and a line that it does not run, are answers."""
+
+    def fails(_: object) -> Job:
+        raise RecursionError("too deep\nand more")
+
+    worker = Worker("by_hand", "bias", small=True)
+    worker._peer = SimpleNamespace(BUILDERS={"bias": fails}, ABSENT={})
+    assert answer(worker, "prepare", {}) == {"reason": "fails: RecursionError: too deep"}
+    worker = Worker("by_hand", "hvp-article", small=True)
+    assert answer(worker, "prepare", {}) == {"reason": "nobody has written that out"}
+
+
+def test_the_collector_is_off_where_the_line_says_so() -> None:
+    """The line about the garbage collector is timed without it, and no other one is."""
+    try:
+        for line, on in (("nodes-100k", True), ("nodes-100k-nogc", False)):
+            worker = Worker("by_hand", line, small=True)
+            worker.prepare()
+            worker.warm_up()
+            assert gc.isenabled() is on
+    finally:
+        gc.enable()
+
+
+def test_each_step_is_timed() -> None:
+    """There is a time for each step, and what a step gives is gone before the next begins."""
+    alive: list[int] = []
+
+    class Graph:
+        def __del__(self) -> None:
+            alive.append(0)
+
+    counts: list[int] = []
+
+    def step() -> Graph:
+        counts.append(len(alive))
+        return Graph()
+
+    assert len(timed(step, 3)) == 3
+    assert counts == [0, 1, 2]
+
+
+def test_a_peak_is_seen_after_it_has_gone() -> None:
+    """Memory that was taken and given back counts."""
+    peak = peak_memory()
+    np.ones(4_000_000).sum()
+    assert 30e6 < peak() < 60e6
+
+
+@pytest.mark.parametrize("line", ["bias", "mlp-784"])
+def test_memory_is_weighed(line: str) -> None:
+    """A worker says how many bytes a line takes."""
+    assert answer(Worker("by_hand", line, small=True), "memory", {"steps": 2})["bytes"] >= 0
