@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -27,11 +27,27 @@ WEIGHED = 3  # steps, for what the first leaves behind is there in the second
 SLOW_ROUNDS = 3  # of a line that takes a second a step
 
 
-def environment(threads: int) -> dict[str, str]:
+def environment(peer: str, threads: int) -> dict[str, str]:
     """The environment of a process that computes with so many threads, read by each library as it is imported."""
-    pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    pools = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     xla = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'} intra_op_parallelism_threads={threads}"
-    return {**os.environ, **dict.fromkeys(pools, str(threads)), "XLA_FLAGS": xla, "JAX_PLATFORMS": "cpu"}
+    return {**os.environ, **pools, "XLA_FLAGS": xla, "JAX_PLATFORMS": "cpu", **SETTINGS.get(peer, {})}
+
+
+# The limit is without page faults: glibc keeps what it has got from the system. 32 MB is the most that it takes here.
+SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "by_hand": {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
+}
+
+
+class Asked(Protocol):
+    """Whoever answers as a worker does."""
+
+    def ready(self) -> dict[str, Any]:
+        """What it says before it is asked anything."""
+
+    def ask(self, do: str, **options: Any) -> dict[str, Any]:
+        """Tell it what to do, and wait for the answer."""
 
 
 class Process:
@@ -41,7 +57,7 @@ class Process:
         arguments = [sys.executable, "-m", "benchmarks.worker", peer, line.name, *(["--small"] if small else [])]
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(  # noqa: S603 - this very package
-            arguments, cwd=ROOT, env=environment(threads), text=True,
+            arguments, cwd=ROOT, env=environment(peer, threads), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
         )  # fmt: skip
 
@@ -83,7 +99,7 @@ class Process:
 class Contest:
     """The peers on one line, each in its process. A peer that fails on the way has a reason, and is asked no more."""
 
-    def __init__(self, processes: Mapping[str, Process]) -> None:
+    def __init__(self, processes: Mapping[str, Asked]) -> None:
         self._processes = processes
         self.cells = {name: Cell(name) for name in processes}
 

@@ -1,12 +1,11 @@
 """The limit: forward and backward written out in NumPy, for each line anew, with no graph and no engine.
 
-Arrays are written to in place where a person would do so, and the allocator is told to keep the memory that it has, so
-that no time goes into page faults. What an engine takes more than this is the price of not writing programs like this.
+Arrays are written to in place where a person would do so, and the process keeps the memory that it once got, so that no
+time goes into page faults. What an engine takes more than this is the price of not writing programs like this.
 """
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -17,11 +16,6 @@ from benchmarks.job import Builder, Job
 from benchmarks.workloads import Numbers
 
 Arrays = Sequence[Any]
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _GIGABYTE = -1, -3, 2**30  # of glibc's malloc.h
-if hasattr(ctypes.CDLL(None), "mallopt"):
-    ctypes.CDLL(None).mallopt(_TRIM_THRESHOLD, _GIGABYTE)
-    ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _GIGABYTE)
 
 
 def _chain(n: Numbers) -> Arrays:
