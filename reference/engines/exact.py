@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import gmpy2
@@ -102,20 +103,19 @@ class ExactEngine:
             jitter: what moves each operand as it is used.
         """
         moved = jitter.moves() if jitter else lambda x: x
-        given = [np.asarray(o.array) for o in program.operands]
         weak = [o.kind == NUMBER for o in program.operands]
+        dtypes = [np.asarray(o.array).dtype for o in program.operands]
         with precisely():
-            values = [exactly(x) for x in given]
+            values = list(_operands(program))
             for place, numbers in (leaves or {}).items():
                 values[place] = _numbers(numbers)
-            dtypes = [x.dtype for x in given]
             for step in program.steps:
                 dtype = promoted([np.empty(0, dtypes[i]) for i in step.inputs if not (i < len(weak) and weak[i])])
                 inputs = [_numbers(moved(_rounded(values[i], dtypes[i], dtype))) for i in step.inputs]
                 y = self._catalog[step.op].exact(*inputs, **step.options)
                 values.append(_numbers(y))
                 dtypes.append(np.dtype(step.options.get("dtype", dtype)))
-        return values[len(given) :]
+        return values[len(weak) :]
 
     def value(self, program: Program, place: tuple[int, ...]) -> Any:
         """Give one number of the result."""
@@ -141,7 +141,7 @@ class ExactEngine:
         along = {i: exactly(d) for i, d in zip(_leaf_places(program), program.directions, strict=True)}
 
         def slope_along(leaves: dict[int, Exact]) -> Any:
-            start = {i: leaves.get(i, exactly(program.operands[i].data)) for i in along}
+            start = {i: leaves.get(i, _operands(program)[i]) for i in along}
             ahead, behind = (
                 self._result(program, {i: x + side * step * along[i] for i, x in start.items()}, None)
                 for side in (1, -1)
@@ -163,7 +163,7 @@ class ExactEngine:
     ) -> Slopes:
         operand = _leaf_places(program)[leaf]
         with precisely():
-            x = exactly(program.operands[operand].data)
+            x = _operands(program)[operand]
             step = relative * max(abs(x[place]), NEAR_0) if x[place] else relative
 
             def at(by: Any) -> Any:
@@ -192,6 +192,12 @@ def _is_a_bend(slopes: Slopes, finer: Slopes) -> bool:
     if finer.middle is None:
         return False
     return bool(abs(finer.left - finer.right) * 2**10 <= abs(slopes.left - slopes.right))
+
+
+@lru_cache(maxsize=16)  # a case and its copies nearby, each of which is run many times over
+def _operands(program: Program) -> tuple[Exact, ...]:
+    """The operands of a program. Whoever wants other numbers makes a copy."""
+    return tuple(exactly(o.array) for o in program.operands)
 
 
 def _leaf_places(program: Program) -> list[int]:

@@ -71,10 +71,14 @@ class Exactness:
         distance = np.where(wrong, ulps(*finding.arrays, single=self._single), -1.0)
         order = np.argsort(-distance, axis=None, kind="stable")[: min(PLACES, int(wrong.sum()))]
         places = [tuple(map(int, np.unravel_index(i, wrong.shape))) for i in order]
-        settled = [self._settled_at(finding, place, float(error[place]), float(distance[place])) for place in places]
+        settled: list[Finding] = []
+        for place in places:
+            known = any(f.result is Result.REFERENCE_WRONG for f in settled)
+            settled.append(self._settled_at(finding, place, float(error[place]), float(distance[place]), known=known))
         return max(settled, key=lambda f: f.result.gravity)
 
-    def _settled_at(self, finding: Finding, place: Place, error: float, ulp: float) -> Finding:
+    def _settled_at(self, finding: Finding, place: Place, error: float, ulp: float, *, known: bool) -> Finding:
+        """Say what one number comes to. That the reference is wrong is not shown again where it is known."""
         got, wanted = (side[place] for side in finding.arrays)
         allowed = allowed_ulps(wanted, error, single=self._single)
         at = replace(finding, place=place, got=got, wanted=wanted, ulp=ulp, allowed=allowed)
@@ -82,7 +86,7 @@ class Exactness:
         if slopes.exact is None:
             return self._at_a_kink(at, slopes)
         with precisely():
-            result = self._compared(at, slopes.exact, error)
+            result = self._compared(at, slopes.exact, error, known=known)
         return replace(at, exact=_nearest(slopes.exact, got), result=result)
 
     def _slopes(self, program: Program, part: str, place: Place) -> Slopes:
@@ -94,12 +98,13 @@ class Exactness:
         function = self._witness.second_slopes if part.startswith(SECOND_ORDER) else self._witness.slopes
         return function(program, leaf, place)
 
-    def _compared(self, finding: Finding, exact: Any, error: float) -> Result:
+    def _compared(self, finding: Finding, exact: Any, error: float, *, known: bool) -> Result:
         """Who is right, where there is one right number."""
         rounding = error + AT_ONCE / MARGIN * _spacing(exact, single=self._single)
         mine, theirs = _off(finding.got, exact), _off(finding.wanted, exact)
         if mine <= MARGIN * rounding:
-            return Result.CONDITIONED if theirs <= MARGIN * rounding else self._reference(finding, rounding)
+            right = known or theirs <= MARGIN * rounding
+            return Result.CONDITIONED if right else self._reference(finding, rounding)
         if theirs > MARGIN * rounding and self._sees_a_part():
             return _by_convention(finding)
         worst_mine, worst_theirs = self._errors_nearby(finding.part, finding.place)
