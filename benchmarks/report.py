@@ -18,6 +18,7 @@ from benchmarks.peers import TITLES
 from benchmarks.workloads import WORKLOADS
 
 SCHEMA = 1  # goes up when a field goes, or comes to mean something else; not when one is added
+FAULTS_SHOWN = ("torch",)  # beside those of the first peer; all are in the JSON
 FEW = 4  # lines that are named; of more it is said how many they are
 PACKAGES = ("ndgrad", "numpy", "torch", "autograd", "mygrad", "micrograd", "jax", "tinygrad")
 
@@ -61,23 +62,34 @@ Table = Sequence[Sequence[str]]
 
 
 def tables(names: Sequence[str], results: Sequence[Result], weights: Sequence[Weights]) -> list[Table]:
-    """That of speed and that of memory, each with its head; without one of which nothing was measured."""
+    """That of speed and that of memory, each with its head, as far as they were measured."""
     speed = [head(names), *map(row, results)]
     memory = [weights_head(names), *map(weights_row, weights)]
     return [table for table, measured in ((speed, results), (memory, weights)) if measured]
 
 
 def head(names: Sequence[str]) -> list[str]:
-    """What stands over each column."""
-    titles = [TITLES[name] for name in names]
-    return ["line", "threads", titles[0], "faults", "aim", *titles[1:]]
+    """What stands over each column. Page faults are shown beside the times that they most often explain."""
+    return ["line", "threads", *(title for name in names for title in _titles(name, names[0]))]
+
+
+def _titles(name: str, first: str) -> list[str]:
+    faults = ["faults"] if name in (first, *FAULTS_SHOWN) else []
+    return [TITLES[name], *faults, *(["aim"] if name == first else [])]
 
 
 def row(result: Result) -> list[str]:
-    """A line's cells: the first peer's time and page faults a step, then each other's time and ratio to it."""
-    first, *others = result.cells
-    faults = f"{median(first.faults):,.0f}" if first.faults else "–"
-    return [result.line, str(result.threads), _time(first), faults, aim(result), *(_cell(result, c) for c in others)]
+    """A line's cells: each peer's time, and its ratio to the first one's."""
+    return [result.line, str(result.threads), *(text for cell in result.cells for text in _cells(result, cell))]
+
+
+def _cells(result: Result, cell: Cell) -> list[str]:
+    first = result.cells[0]
+    faults = [f"{median(cell.faults):,.0f}" if cell.faults else "–"] if cell.peer in (first.peer, *FAULTS_SHOWN) else []
+    if cell is first:
+        return [_time(cell), *faults, aim(result)]
+    found = result.ratio(cell.peer, first.peer)
+    return [f"{_time(cell)} {times(found)}" if found else _time(cell), *faults]
 
 
 def aim(result: Result) -> str:
@@ -86,11 +98,6 @@ def aim(result: Result) -> str:
     if wanted is None:
         return ""
     return f"{wanted:g}" if reached is None else f"{wanted:g} {'met' if reached.median >= wanted else 'not met'}"
-
-
-def _cell(result: Result, cell: Cell) -> str:
-    found = result.ratio(cell.peer, result.cells[0].peer)
-    return f"{_time(cell)} {times(found)}" if found else _time(cell)
 
 
 def times(ratio: Ratio) -> str:

@@ -35,8 +35,8 @@ def test_a_peer_that_fails_says_how() -> None:
     worker = Worker("by_hand", "bias", small=True)
     worker._peer = SimpleNamespace(BUILDERS={"bias": fails}, ABSENT={})
     assert answer(worker, "prepare", {}) == {"reason": "fails: RecursionError: too deep"}
-    worker = Worker("by_hand", "hvp-article", small=True)
-    assert answer(worker, "prepare", {}) == {"reason": "nobody has written that out"}
+    worker = Worker("by_hand", "article-library", small=True)
+    assert answer(worker, "prepare", {}) == {"reason": "it has no library: see article"}
 
 
 def test_the_collector_is_off_where_the_line_says_so() -> None:
