@@ -32,14 +32,12 @@ class Workload:
 
     Attributes:
         name: what the line is called.
-        program: what it computes, under the name that the peers know it by.
+        program: what it computes: an entry of `PROGRAMS`.
         what: the same in words.
-        draw: `draw(rng, **size)` gives its numbers, all floats as float64.
-        size: how large it is, and ...
-        small: ... how large when only its working is tested.
-        dtype: what its floats are cast to.
+        dtype: of all its floats.
+        aim: how many times as long as ndgrad PyTorch is to take.
+        size: how large it is.
         ops: how many ops a step records, where a figure for one op is of interest.
-        aim: how many times as long PyTorch is to take.
         collector: whether Python's cyclic garbage collector is at work.
         slow: whether a step takes so long that fewer are measured.
         again: whether it is measured with two threads as well.
@@ -49,11 +47,9 @@ class Workload:
     name: str
     program: str
     what: str
-    draw: Callable[..., Numbers]
+    dtype: str
+    aim: float | None
     size: Mapping[str, Any]
-    small: Mapping[str, Any]
-    dtype: str = "float64"
-    aim: float | None = None
     ops: int | None = None
     collector: bool = True
     slow: bool = False
@@ -61,9 +57,10 @@ class Workload:
     weight: float | None = None
 
     def numbers(self, *, small: bool = False) -> Numbers:
-        """Draw the numbers: the same ones at each call, in every process."""
+        """Draw the numbers, at full size or small: the same ones at each call, in every process."""
+        draw, few = PROGRAMS[self.program]
         rng = np.random.default_rng(zlib.crc32(self.program.encode()))
-        drawn = self.draw(rng, **(self.small if small else self.size))
+        drawn = draw(rng, **(few if small else self.size))
         return Numbers(**{name: _cast(x, self.dtype) for name, x in vars(drawn).items()})
 
 
@@ -148,42 +145,63 @@ def _images(rng: Rng, batch: int, sizes: tuple[int, ...], lr: float) -> Numbers:
     return Numbers(x=x, wanted=wanted, params=_layers(rng, sizes), lr=lr)
 
 
-# Sizes: how large a line is, and how large when only its working is tested.
-_CHAIN, _PIXELS = {"n": 3, "times": 4}, {"batch": 5, "sizes": (7, 6, 5, 3)}
-_MATRIX, _SMALL_MATRIX = {"rows": 1000, "columns": 1000}, {"rows": 5, "columns": 4}
-_IMAGES = {"batch": 64, "sizes": (784, 128, 64, 10)}
+# fmt: off
+# What the lines compute: how its numbers are drawn, and how large it is when only its working is tested.
+PROGRAMS: Mapping[str, tuple[Callable[..., Numbers], Mapping[str, Any]]] = {
+    "chain":           (_chain,      {"n": 3, "times": 4}),
+    "chain-lean":      (_chain,      {"n": 3, "times": 4}),
+    "leaf":            (_chain,      {"n": 3, "times": 4}),
+    "article":         (_article,    {}),
+    "article-library": (_article,    {}),
+    "article-program": (_article,    {}),
+    "hvp":             (_article,    {}),
+    "mlp":             (_images,     {"batch": 5, "sizes": (7, 6, 5, 3), "lr": 0.01}),
+    "adam":            (_images,     {"batch": 5, "sizes": (7, 6, 5, 3), "lr": 0.001}),
+    "cross-entropy":   (_classified, {"batch": 4, "classes": 5}),
+    "tanh":            (_tanh,       {"n": 7}),
+    "pick":            (_picked,     {"shape": (5,), "picks": 9}),
+    "embedding":       (_picked,     {"shape": (5, 3), "picks": 9}),
+    "layer-norm":      (_normalised, {"rows": 5, "columns": 4}),
+    "attention":       (_attended,   {"batch": 2, "length": 4, "width": 3}),
+    "logsumexp":       (_rows,       {"rows": 5, "columns": 4}),
+    "bias":            (_added,      {"rows": 5, "columns": 4}),
+    "matmuls":         (_products,   {"batch": 2, "n": 3}),
+    "column-sums":     (_columns,    {"rows": 5, "columns": 4}),
+    "windows":         (_windows,    {"n": 3, "times": 4}),
+}
 
 _LINK = "y = y * 0.999 + x"
+_MLP = {"batch": 64, "sizes": (784, 128, 64, 10), "lr": 0.01}
+_MEGA = {"rows": 1000, "columns": 1000}
 
-# fmt: off
 WORKLOADS: Mapping[str, Workload] = {w.name: w for w in [
-    #        name               program            what                                                draw         size                                   small
-    Workload("chain-4",         "chain",           f"chain of 200 ops {_LINK} on 4 numbers",           _chain,      {"n": 4,       "times": 100},          _CHAIN, ops=200, aim=2.2),
-    Workload("chain-1k",        "chain",           f"chain of 200 ops {_LINK} on 1,000",               _chain,      {"n": 1_000,   "times": 100},          _CHAIN, ops=200, aim=1.8),
-    Workload("chain-100k",      "chain",           f"chain of 200 ops {_LINK} on 100,000",             _chain,      {"n": 100_000, "times": 100},          _CHAIN, ops=200, aim=1.0, weight=2.0),
-    Workload("chain-100k-lean", "chain-lean",      "the same, asked to keep nothing for the user",     _chain,      {"n": 100_000, "times": 100},          _CHAIN, ops=200, aim=1.5, weight=1.2),
-    Workload("article",         "article",         "the article's MLP step, 4×3-4-4-1, formulas alone", _article,    {},                                    {}, aim=3.5),
-    Workload("article-library", "article-library", "the same with layers, loss and SGD of the library", _article,    {},                                    {}, aim=3.5),
-    Workload("article-program", "article-program", "the article's program: four calls, sum of squares", _article,   {},                                    {}, aim=2.2),
-    Workload("mlp-784-f32",     "mlp",             "MLP step 64×784-128-64-10, float32",               _images,     {**_IMAGES, "lr": 0.01},               {**_PIXELS, "lr": 0.01}, "float32", aim=1.5, again=True, weight=1.0),
-    Workload("mlp-784",         "mlp",             "MLP step 64×784-128-64-10",                        _images,     {**_IMAGES, "lr": 0.01},               {**_PIXELS, "lr": 0.01}, aim=1.5, again=True, weight=1.0),
-    Workload("cross-entropy",   "cross-entropy",   "softmax cross-entropy on 256×1000, float32",       _classified, {"batch": 256, "classes": 1000},       {"batch": 4, "classes": 5}, "float32", aim=0.95, again=True),
-    Workload("tanh-1m",         "tanh",            "tanh(x * y + z).sum() on a million",               _tanh,       {"n": 1_000_000},                      {"n": 7}, aim=1.7, again=True),
-    Workload("tanh-1m-f32",     "tanh",            "tanh(x * y + z).sum() on a million, float32",      _tanh,       {"n": 1_000_000},                      {"n": 7}, "float32", aim=1.7, again=True),
-    Workload("pick",            "pick",            "x[index], 100,000 out of 10,000, with repeats",    _picked,     {"shape": (10_000,), "picks": 100_000}, {"shape": (5,), "picks": 9}, aim=2.0),
-    Workload("embedding",       "embedding",       "rows by index, 4,096 out of 1000×64, float32",     _picked,     {"shape": (1000, 64), "picks": 4096},  {"shape": (5, 3), "picks": 9}, "float32", aim=1.0),
-    Workload("nodes-100k",      "chain",           "chain of 100,000 ops on 4 numbers",                _chain,      {"n": 4, "times": 50_000},             _CHAIN, ops=100_000, aim=1.8, slow=True, weight=1.0),
-    Workload("nodes-100k-nogc", "chain",           "the same, Python's garbage collector off",         _chain,      {"n": 4, "times": 50_000},             _CHAIN, ops=100_000, collector=False, slow=True),
-    Workload("leaf-10k",        "leaf",            "one leaf of 4 numbers used 10,000 times",          _chain,      {"n": 4, "times": 10_000},             _CHAIN, ops=10_000, aim=2.0),
-    Workload("hvp-article",     "hvp",             "Hessian-vector product of the article's MLP",      _article,    {},                                    {}, aim=1.3),
+    #        name               program            what                                                   dtype      aim   size
+    Workload("chain-4",         "chain",           f"chain of 200 ops {_LINK} on 4 numbers",              "float64", 2.2,  {"n": 4, "times": 100},       ops=200),
+    Workload("chain-1k",        "chain",           f"chain of 200 ops {_LINK} on 1,000",                  "float64", 1.8,  {"n": 1_000, "times": 100},   ops=200),
+    Workload("chain-100k",      "chain",           f"chain of 200 ops {_LINK} on 100,000",                "float64", 1.0,  {"n": 100_000, "times": 100}, ops=200, weight=2.0),
+    Workload("chain-100k-lean", "chain-lean",      "the same, asked to keep nothing for the user",        "float64", 1.5,  {"n": 100_000, "times": 100}, ops=200, weight=1.2),
+    Workload("article",         "article",         "the article's MLP step, 4×3-4-4-1, in formulas",      "float64", 3.5,  {}),
+    Workload("article-library", "article-library", "the same with layers, loss and SGD of the library",   "float64", 3.5,  {}),
+    Workload("article-program", "article-program", "the article's program: four calls, sum of squares",   "float64", 2.2,  {}),
+    Workload("mlp-784-f32",     "mlp",             "MLP step 64×784-128-64-10, float32",                  "float32", 1.5,  _MLP, again=True, weight=1.0),
+    Workload("mlp-784",         "mlp",             "MLP step 64×784-128-64-10",                           "float64", 1.5,  _MLP, again=True, weight=1.0),
+    Workload("cross-entropy",   "cross-entropy",   "softmax cross-entropy on 256×1000, float32",          "float32", 0.95, {"batch": 256, "classes": 1000}, again=True),
+    Workload("tanh-1m",         "tanh",            "tanh(x * y + z).sum() on a million",                  "float64", 1.7,  {"n": 1_000_000}, again=True),
+    Workload("tanh-1m-f32",     "tanh",            "tanh(x * y + z).sum() on a million, float32",         "float32", 1.7,  {"n": 1_000_000}, again=True),
+    Workload("pick",            "pick",            "x[index], 100,000 out of 10,000, with repeats",       "float64", 2.0,  {"shape": (10_000,), "picks": 100_000}),
+    Workload("embedding",       "embedding",       "rows by index, 4,096 out of 1000×64, float32",        "float32", 1.0,  {"shape": (1000, 64), "picks": 4096}),
+    Workload("nodes-100k",      "chain",           "chain of 100,000 ops on 4 numbers",                   "float64", 1.8,  {"n": 4, "times": 50_000}, ops=100_000, slow=True, weight=1.0),
+    Workload("nodes-100k-nogc", "chain",           "the same, Python's garbage collector off",            "float64", None, {"n": 4, "times": 50_000}, ops=100_000, slow=True, collector=False),
+    Workload("leaf-10k",        "leaf",            "one leaf of 4 numbers used 10,000 times",             "float64", 2.0,  {"n": 4, "times": 10_000}, ops=10_000),
+    Workload("hvp-article",     "hvp",             "Hessian-vector product of the article's MLP",         "float64", 1.3,  {}),
     # What a user would ask for as well.
-    Workload("adam-784",        "adam",            "the MLP step 64×784-128-64-10, Adam, float32",     _images,     {**_IMAGES, "lr": 0.001},              {**_PIXELS, "lr": 0.001}, "float32", again=True),
-    Workload("layer-norm",      "layer-norm",      "layer norm written out, 256×512, float32",         _normalised, {"rows": 256, "columns": 512},         _SMALL_MATRIX, "float32"),
-    Workload("attention",       "attention",       "attention written out, 8×64×32, float32",          _attended,   {"batch": 8, "length": 64, "width": 32}, {"batch": 2, "length": 4, "width": 3}, "float32"),
-    Workload("logsumexp",       "logsumexp",       "logsumexp of each row, 1000×1000",                 _rows,       _MATRIX,                               _SMALL_MATRIX),
-    Workload("bias",            "bias",            "x + b, 1000×1000 and 1000",                        _added,      _MATRIX,                               _SMALL_MATRIX),
-    Workload("matmuls",         "matmuls",         "64 products of 16×16 at once",                     _products,   {"batch": 64, "n": 16},                {"batch": 2, "n": 3}),
-    Workload("column-sums",     "column-sums",     "x.sum(axis=0), 1000×1000",                         _columns,    _MATRIX,                               _SMALL_MATRIX),
-    Workload("windows",         "windows",         "sum of 100 slices x[i : i + 1000]",                _windows,    {"n": 1000, "times": 100},             {"n": 3, "times": 4}, ops=200),
+    Workload("adam-784",        "adam",            "MLP step 64×784-128-64-10 with Adam, float32",        "float32", None, {**_MLP, "lr": 0.001}, again=True),
+    Workload("layer-norm",      "layer-norm",      "layer norm written out, 256×512, float32",            "float32", None, {"rows": 256, "columns": 512}),
+    Workload("attention",       "attention",       "attention written out, 8×64×32, float32",             "float32", None, {"batch": 8, "length": 64, "width": 32}),
+    Workload("logsumexp",       "logsumexp",       "logsumexp of each row, 1000×1000",                    "float64", None, _MEGA),
+    Workload("bias",            "bias",            "x + b, 1000×1000 and 1000",                           "float64", None, _MEGA),
+    Workload("matmuls",         "matmuls",         "64 products of 16×16 at once",                        "float64", None, {"batch": 64, "n": 16}),
+    Workload("column-sums",     "column-sums",     "x.sum(axis=0), 1000×1000",                            "float64", None, _MEGA),
+    Workload("windows",         "windows",         "sum of 100 slices x[i : i + 1000]",                   "float64", None, {"n": 1000, "times": 100}, ops=199),
 ]}
 # fmt: on

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.workloads import WORKLOADS, Workload
+from benchmarks.workloads import PROGRAMS, WORKLOADS, Workload
 
 LINES = pytest.mark.parametrize("line", WORKLOADS.values(), ids=lambda line: line.name)
 
@@ -42,3 +42,8 @@ def test_a_cotangent_is_drawn(line: Workload) -> None:
 def test_lines_have_distinct_names() -> None:
     """Each row of the table is a line: none hides another of the same name."""
     assert len(WORKLOADS) == 26
+
+
+def test_every_program_has_a_line() -> None:
+    """No program is drawn for that no line computes, and none is missing."""
+    assert {line.program for line in WORKLOADS.values()} == PROGRAMS.keys()
