@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ContextDecorator, nullcontext
 from heapq import heappop, heappush
+from sys import getrefcount
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias
 
@@ -275,7 +276,10 @@ class Value:
             )
         gradients = pass_back(self, cotangent, create_graph=create_graph)
         with enable_grad() if create_graph else nullcontext():
-            leaves = [(value, value._accumulated(grad)) for value, grad in gradients if value._rule is None]
+            leaves = []
+            for value, grad in gradients:
+                if value._rule is None:
+                    leaves.append((value, value._accumulated(grad, alone=getrefcount(grad) == _ALONE)))
         for value, grad in gradients:
             value._grad = grad
         for value, grad in leaves:
@@ -290,14 +294,17 @@ class Value:
             raise ValueError(f"cotangent has shape {gradient.shape}, but the value has shape {self.shape}")
         return gradient if isinstance(gradient, Value) else gradient.astype(self.dtype)
 
-    def _accumulated(self, grad: Any) -> Any:
-        """What this Value's gradient becomes. A leaf's is an array of its own: its user may write into it."""
-        if self._rule is not None:
-            return grad
+    def _accumulated(self, grad: Any, *, alone: bool) -> Any:
+        """What a leaf's gradient becomes: an array of its own, for its user may write into it.
+
+        What arrived is such an array if nobody else has it, and it is no view of one that somebody has.
+        """
         if self._grad is not None:
             total = self._grad + grad
             return total if isinstance(total, Value) else np.asarray(total)
-        return RULES["positive"](grad) if isinstance(grad, Value) else np.array(grad)
+        if isinstance(grad, Value):
+            return RULES["positive"](grad)
+        return grad if alone and grad.__class__ is _ndarray and grad.base is None else np.array(grad)
 
     def _named(self) -> str:
         made = f"made by {self._rule.__name__}" if self._rule else "a leaf"
@@ -309,12 +316,14 @@ class Value:
         return record(rule, operands, options)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        rule = UFUNCS.get((ufunc, method))
+        if rule is not None and not options and method == "__call__":
+            return rule(*inputs)
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         if options.get("out") is not None:
             raise TypeError(
                 f"np.{name} cannot write into an array (out=) when an operand is a Value: the graph would end"
             )
-        rule = UFUNCS.get((ufunc, method))
         if rule is None and ufunc in _FLAT and method == "__call__":
             return ufunc(*map(_plain, inputs), **options)
         if rule is None:
@@ -403,7 +412,7 @@ def record(rule: Rule, operands: Operands, options: Options) -> Value:
         options: the rule's options, already bound.
     """
     operands = _promoted(operands, rule)
-    y = rule.forward(*(o._data if o.__class__ is Value else o for o in operands), **options)
+    y = rule.forward(*[o._data if o.__class__ is Value else o for o in operands], **options)
     if rule.keep is not None:
         y, kept = y
         options = {**options, "kept": kept}
@@ -447,7 +456,7 @@ def _binary(rule: Rule) -> Callable[[Value, Any], Value]:
                 return record(rule, (a, b), _NO_OPTIONS)
             y = forward(a._data, b._data)
             wanted = a.requires_grad or b.requires_grad
-        elif kind is float or kind is int:
+        elif kind is float or kind is int or (kind is _ndarray and a._data.dtype is b.dtype):
             y = forward(a._data, b)
             wanted = a.requires_grad
         else:
@@ -540,6 +549,14 @@ def _promoted(operands: Operands, rule: Rule) -> Operands:
 
     Floats are promoted as NumPy promotes them; integers, booleans and Python numbers take the dtype of the floats.
     """
+    common = None
+    for o in operands:
+        dtype = o._data.dtype if o.__class__ is Value else o.dtype if o.__class__ is _ndarray else None
+        if dtype is None or (dtype is not common and common is not None):
+            break
+        common = dtype
+    else:  # nothing to be done, as nearly always
+        return operands
     ready = [o if o.__class__ in _READY else _operand(o) for o in operands]
     arrays: list[Any] = [o for o in ready if o.__class__ not in _NUMBERS]
     dtypes = {o.dtype for o in arrays if o.dtype.kind == "f"}
@@ -598,6 +615,16 @@ def _plain(x: Any) -> Any:
 # The pass back.
 
 
+def _references_of_one_alone() -> int:
+    """How many references to an array `backward` counts if nobody else has it. Versions of Python count differently."""
+    for _, grad in [(None, np.empty(1))]:
+        return getrefcount(grad)
+    return 0
+
+
+_ALONE = _references_of_one_alone()
+
+
 def pass_back(
     root: Value, cotangent: Any, *, create_graph: bool = False, targets: Iterable[Value] | None = None
 ) -> Gradients:
@@ -641,6 +668,11 @@ def pass_back(
                     contributions.append((a, to_a(g, node._data, p, q)))
                 if q is not b and b.requires_grad and to_b is not None:
                     contributions.append((b, to_b(g, node._data, p, q)))
+            elif readable and len(operands) == 1 and not rule.variadic:
+                a = operands[0]
+                to_a = rule.pullbacks[0]
+                if a.requires_grad and to_a is not None:
+                    contributions.append((a, to_a(g, node._data, a._data, **options)))
             else:
                 y, values, options = _given(node, create_graph=create_graph)
                 for operand, pullback in zip(operands, rule.each_pullback(len(operands)), strict=True):
@@ -693,6 +725,8 @@ def _unbroadcast(g: Any, operand: Value, node: Value) -> Any:
     """Sum a cotangent over the axes along which its operand was repeated."""
     shape = operand.shape
     extra = g.ndim - len(shape)
+    if extra > 0 and g.shape[extra:] == shape:
+        return np.add.reduce(g, axis=tuple(range(extra)))
     padded = (1,) * extra + shape
     if extra < 0 or any(m not in (1, n) for n, m in zip(g.shape, padded, strict=True)):
         raise RuntimeError(
@@ -798,10 +832,12 @@ def attach(name: str, rule: Rule) -> None:
         else:
             FUNCTIONS[function] = rule
     if rule.method:
-        setattr(Value, name, _method(rule))
+        method = _unary(rule) if rule.alone else _method(rule)
+        method.__name__, method.__qualname__, method.__doc__ = name, f"Value.{name}", rule.__doc__
+        setattr(Value, name, method)
     if rule.operator == "getitem":
         Value.__getitem__ = _method(rule)  # type: ignore[method-assign]
-    elif rule.operator and len(rule.pullbacks) == 1:
+    elif rule.operator and rule.alone:
         setattr(Value, f"__{rule.operator}__", _unary(rule))
     elif rule.operator:
         setattr(Value, f"__{rule.operator}__", _binary(rule))
@@ -812,7 +848,6 @@ def _method(rule: Rule) -> Callable[..., Any]:
     def method(self: Value, *args: SupportsIndex | Any, **options: Any) -> Any:
         return rule(self, *args, **options)
 
-    method.__name__, method.__doc__ = rule.__name__, rule.__doc__
     return method
 
 

@@ -223,14 +223,14 @@ def _float_dtype(dtype: np.typing.DTypeLike) -> np.dtype[Any]:
 
 def _array(x: Any, dtype: np.dtype[Any]) -> Any:
     """An input: Values and arrays of floats as they are, Values in lists stacked, the rest as `dtype`."""
-    if isinstance(x, Value):
+    if isinstance(x, Value) or (isinstance(x, np.ndarray) and x.dtype.kind == "f"):
         return x
     if _holds_values(x):
         return RULES["stack"]([_array(inner, dtype) for inner in x])
     array = np.asarray(x)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"an input must be real numbers, but got dtype {array.dtype}")
-    return array if array.dtype.kind == "f" and isinstance(x, np.ndarray) else array.astype(dtype)
+    return array.astype(dtype)
 
 
 def _holds_values(x: Any) -> bool:
@@ -395,7 +395,7 @@ def _activated(layer: Neuron | Layer, x: Any) -> Value:
         takes = f"{type(layer).__name__} takes {nin} {'number' if nin == 1 else 'numbers'}"
         raise ValueError(f"{takes} on the last axis, but got shape {x.shape}")
     activation = _chosen("activation", layer.activation, ACTIVATIONS)
-    return activation(x @ weight + layer.bias)  # type: ignore[no-any-return]
+    return activation(RULES["matmul"](x, weight) + layer.bias)  # type: ignore[no-any-return]
 
 
 def _alone(y: Value) -> Value:

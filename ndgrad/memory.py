@@ -23,7 +23,8 @@ import numpy as np
 HEAP = 128 << 10  # bytes: glibc never cuts a heap back below this (M_TRIM_THRESHOLD in mallopt(3))
 _MAPPED = 32 << 20  # bytes: arrays from this size on are no part of the heap (M_MMAP_THRESHOLD in mallopt(3))
 _SMALL = 1 << 10  # bytes: smaller arrays NumPy keeps by itself
-_TRIES = 80  # arrays placed until one lies above those of the pass: the first ones fill gaps
+_SEARCHED = 4  # times what the pass took: so much is filled at the most to find a place above it, gaps come first
+_ROOM = 4  # arrays between those of the pass and the spare one: what ops take for a moment goes there
 _AGAIN = 32  # passes after which to look again, though none took more: arrays do not always lie alike
 
 
@@ -50,12 +51,15 @@ def keep_heap(took: int, arrays: Iterable[Any]) -> None:
     if not _spare.patience or (took <= _spare.most and _spare.passes % _AGAIN):
         return
     some = [a for a in arrays if isinstance(a, np.ndarray) and _SMALL < a.nbytes < _MAPPED]
-    top = max(map(_address, some), default=0)
-    if not top or (_spare.array is not None and _address(_spare.array) > top):
+    if not some:
+        return
+    largest = max(a.nbytes for a in some)
+    top = max(map(_address, some)) + _ROOM * largest
+    if _spare.array is not None and _address(_spare.array) > top:
         return
     placed = []
-    while len(placed) < _TRIES:
-        placed.append(np.empty(max(a.nbytes for a in some), np.uint8))
+    while len(placed) * largest < _SEARCHED * took + _MAPPED:
+        placed += [np.empty(largest, np.uint8) for _ in range(_ROOM)]
         if _address(placed[-1]) > top:
             _spare.array, _spare.most = placed[-1], took
             return

@@ -38,6 +38,15 @@ def _sigmoid(x: Any) -> tuple[Any, Any]:
     return np.where(x < 0, smaller, larger), np.where(x < 0, larger, smaller)
 
 
+def _chosen(condition: Any, x: Any) -> Any:
+    """`np.where(condition, x, 0.0)`. On arrays it multiplies the bits by 1 or 0, which takes half the time."""
+    bits = _BITS.get(x.dtype) if isinstance(x, (np.ndarray, np.generic)) else None
+    return np.where(condition, x, 0.0) if bits is None else (x.view(bits) * condition).view(x.dtype)
+
+
+_BITS = {np.dtype(np.float64): np.int64, np.dtype(np.float32): np.int32}  # whole numbers of as many bits
+
+
 def _astype(x: Any, dtype: Any) -> Call:
     if np.dtype(dtype).kind != "f":
         raise TypeError(f"dtype must be of floats, but is {np.dtype(dtype)}: nothing else has a gradient")
@@ -78,8 +87,8 @@ tan           = Rule(np.tan,       lambda g, y, x: g * (1 + y * y))
 tanh          = Rule(np.tanh,      lambda g, y, x: g * (1 - y * y))
 
 sigmoid: Rule = Rule(_sigmoid,     lambda g, y, x, *, kept: g * (y * kept),             keep=lambda y, x: sigmoid(-x))
-relu          = Rule(lambda x: np.where(x < 0, 0.0, x),
-                                   lambda g, y, x: np.where(y <= 0, 0.0, g))
+relu          = Rule(lambda x: _chosen(~(x < 0), x),
+                                   lambda g, y, x: _chosen(~(y <= 0), g))
 leaky_relu    = Rule(lambda x, *, negative_slope: np.where(x > 0, x, x * negative_slope),
                                    lambda g, y, x, *, negative_slope: np.where(x > 0, g, g * negative_slope),
                                    bind=lambda x, negative_slope=0.01: ((x,), {"negative_slope": negative_slope}))

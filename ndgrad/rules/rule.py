@@ -19,6 +19,9 @@ Options: TypeAlias = Mapping[str, Any]
 Call: TypeAlias = tuple[Operands, dict[str, Any]]
 
 
+_COMPUTED = frozenset({np.ndarray, float, int})  # types known to record nothing: they are not asked
+
+
 class Rule:
     """One differentiable op, callable with arrays (it gives an array) or with Values (it gives a Value).
 
@@ -57,6 +60,7 @@ class Rule:
         self.pullbacks = pullbacks
         self.keep = keep
         self.bind = bind or self._operands_alone
+        self.alone = len(pullbacks) == 1 and not bind and not keep  # one operand, and nothing else to say
         self.numpy = (forward,) if numpy is None and _is_numpys(forward) else numpy or ()
         self.operator = operator
         self.symbol = symbol
@@ -81,9 +85,10 @@ class Rule:
     def apply(self, operands: Operands, options: Options) -> Any:
         """Compute the op on operands and options that are already told apart."""
         for operand in operands:
-            record = getattr(operand, "__apply_rule__", None)
-            if record is not None:
-                return record(self, operands, options)
+            if operand.__class__ not in _COMPUTED:
+                record = getattr(operand, "__apply_rule__", None)
+                if record is not None:
+                    return record(self, operands, options)
         y = self.forward(*(o if isinstance(o, np.ndarray) else _array(o) for o in operands), **options)
         return y[0] if self.keep else y
 
