@@ -15,7 +15,7 @@ import subprocess
 import sys
 import warnings
 import webbrowser
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,6 +23,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ndgrad.engine import Value
+from ndgrad.folds import Fold, folds
+from ndgrad.heat import heat_map, spread
 
 try:
     import graphviz
@@ -100,6 +102,7 @@ EDGES = {"arrowsize": "0.6", "color": "#555555"}
 LEAF = {"shape": "record", "style": "filled", "fillcolor": "#dcebfa", "penwidth": "1.5"}
 CONSTANT = {"shape": "record", "style": "filled,dashed", "fillcolor": "#f0f0f0"}
 _RESULT = {"shape": "Mrecord"}  # rounded corners
+_AS_TABLE = {"record": {"shape": "box"}, "Mrecord": {"shape": "box", "style": "rounded"}}  # where a box has a heat map
 _OP = {
     "shape": "ellipse",
     "style": "filled",
@@ -110,16 +113,34 @@ _OP = {
 }
 
 
-def draw_dot(root: Value, format: str = "svg", rankdir: str = "LR") -> Picture:  # noqa: A002 - the article's name
+_FOLD = {**_OP, "peripheries": "2"}  # ops that stand for a layer
+
+_MANY = 40  # nodes: a picture of more is wider than a page, and is folded
+
+
+def draw_dot(
+    root: Value,
+    format: str = "svg",  # noqa: A002 - the article's name
+    rankdir: str = "LR",
+    *,
+    notes: Mapping[Value, str] | None = None,
+    fold: bool = True,
+) -> Picture:
     """Draw all that a Value was made of: boxes with `label | data | grad`, and ops between them.
 
     Leaves have square corners and results rounded ones; constants are dashed. A gradient that has not arrived
-    is a dash. Boxes are numbered in the order of `trace`, so that the same program has the same source.
+    is a dash. Of many numbers a box has a heat map: white is 0, blue above it, orange below. Boxes are numbered
+    in the order of `trace`, so that the same program has the same source.
+
+    In a graph of more than 40 nodes, what one layer does is one ellipse with a double line: a product with a parameter,
+    and what is made of that alone and of further parameters. It names its ops, and how often a layer was used.
 
     Args:
         root: the Value whose making is drawn.
         format: what `render()` and `pipe()` give unless told otherwise, one of `FORMATS`. Notebooks show SVG.
         rankdir: where the graph grows, one of `RANKDIRS`: from left to right, from top to bottom, ...
+        notes: what else the boxes of some nodes say. Those that are folded away do not say it.
+        fold: whether a large graph is folded.
 
     Returns:
         A `graphviz.Digraph` where that package is installed, and always an object with `source`, `pipe()`,
@@ -127,7 +148,7 @@ def draw_dot(root: Value, format: str = "svg", rankdir: str = "LR") -> Picture: 
 
     Raises:
         TypeError: `root` is no Value.
-        ValueError: there is no such format or direction.
+        ValueError: there is no such format or direction, or a note is on a Value that `root` was not made of.
     """
     picture = Picture(
         format=_checked("format", format, FORMATS),
@@ -135,7 +156,13 @@ def draw_dot(root: Value, format: str = "svg", rankdir: str = "LR") -> Picture: 
         node_attr=NODES,
         edge_attr=EDGES,
     )
-    picture.body.extend(_statements(root, rankdir))
+    nodes, edges = trace(root)
+    strangers = set(map(id, notes or ())) - set(map(id, nodes))
+    if strangers:
+        raise ValueError(f"{len(strangers)} of the notes are on Values that the root was not made of")
+    names = _Names(nodes, folds(nodes) if fold and len(nodes) > _MANY else ())
+    picture.body.extend(_boxes(nodes, names, notes or {}, rankdir))
+    picture.body.extend(_arrows(edges, names))
     return picture
 
 
@@ -145,17 +172,41 @@ def _checked(name: str, given: str, allowed: tuple[str, ...]) -> str:
     return given
 
 
-def _statements(root: Value, rankdir: str) -> Iterator[str]:
-    nodes, edges = trace(root)
-    number = {id(value): i for i, value in enumerate(nodes)}
-    for i, value in enumerate(nodes):
-        op = value._op  # noqa: SLF001 - a graph is read by it
-        yield statement(f"value{i}", {"label": _record(value, rankdir), **_look(value, op)})
-        if op:
-            yield statement(f"op{i}", {"label": _text(op), **_OP})
-            yield f"\top{i} -> value{i}\n"
+class _Names:
+    """What the nodes of a graph are called in the picture. The one result of a fold has a box of its own."""
+
+    def __init__(self, nodes: Sequence[Value], found: Sequence[Fold]) -> None:
+        self.folds = {f"fold{i}": fold for i, fold in enumerate(found)}
+        self.box = {id(node): f"value{i}" for i, node in enumerate(nodes)}
+        self.op = {id(node): f"op{i}" for i, node in enumerate(nodes)}
+        for name, fold in self.folds.items():
+            self.op.update((id(node), name) for node in fold.members)
+            self.box.update((id(node), name) for node in fold.members if [id(node)] != list(map(id, fold.seen)))
+
+
+def _boxes(nodes: Sequence[Value], names: _Names, notes: Mapping[Value, str], rankdir: str) -> Iterator[str]:
+    """The boxes and ellipses, and the arrows from an op to its result."""
+    for value in nodes:
+        box, op = names.box[id(value)], names.op[id(value)]
+        if box not in names.folds:
+            yield statement(box, _box(value, notes.get(value, ""), rankdir))
+        if value._op and op not in names.folds:  # noqa: SLF001 - a graph is read by it
+            yield statement(op, {"label": _text(value._op), **_OP})  # noqa: SLF001 - as above
+        if value._op and box != op:  # noqa: SLF001 - as above
+            yield f"\t{op} -> {box}\n"
+    for name, fold in names.folds.items():
+        times = f"\n× {fold.times}" if fold.times > 1 else ""
+        yield statement(name, {"label": _text(" → ".join(fold.ops) + times), **_FOLD})
+
+
+def _arrows(edges: Sequence[Edge], names: _Names) -> Iterator[str]:
+    """An arrow for each use of an operand; to a fold and inside of it, one at most."""
+    drawn = set()
     for operand, result in edges:
-        yield f"\tvalue{number[id(operand)]} -> op{number[id(result)]}\n"
+        arrow = names.box[id(operand)], names.op[id(result)]
+        if arrow[1] not in names.folds or (names.op[id(operand)] != arrow[1] and arrow not in drawn):
+            yield "\t{} -> {}\n".format(*arrow)
+        drawn.add(arrow)
 
 
 def statement(name: str, attributes: Mapping[str, str]) -> str:
@@ -165,25 +216,65 @@ def statement(name: str, attributes: Mapping[str, str]) -> str:
     return f"\t{name} [{listed}]\n"
 
 
-def _look(value: Value, op: str) -> Mapping[str, str]:
-    if op:
+def _look(value: Value) -> Mapping[str, str]:
+    if value._op:  # noqa: SLF001 - a graph is read by it
         return _RESULT
     return LEAF if value.requires_grad else CONSTANT
 
 
-def _record(value: Value, rankdir: str) -> str:
-    """The cells of a box, one below the other; two of them where there is no label.
+def _box(value: Value, note: str, rankdir: str) -> Mapping[str, str]:
+    """A box as a record, or as a table where its numbers are drawn, too."""
+    look = _look(value)
+    if _are_few(value.data):
+        return {"label": _record(value, note, rankdir), **look}
+    return {"label": f"<{_table(value, note)}>", **look, **_AS_TABLE[look["shape"]]}
+
+
+def _record(value: Value, note: str, rankdir: str) -> str:
+    """The cells of a box, one below the other; the first and the last are there if there is something to say.
 
     Graphviz turns records with the graph, and braces turn them back.
     """
-    cells = [_text(str(value.label))] if value.label else []
-    label = " | ".join([*cells, f"data {_numbers(value.data)}", _gradient(value)])
+    said = [
+        _text(str(value.label)) if value.label else "",
+        f"data {_numbers(value.data)}",
+        _gradient(value),
+        _text(note),
+    ]
+    label = " | ".join(filter(None, said))
     return label if rankdir in ("LR", "RL") else f"{{ {label} }}"
+
+
+def _table(value: Value, note: str) -> str:
+    """The same cells as a table, with heat maps below the numbers that they are of."""
+    gradient = _array(value.grad) if value.has_grad else None
+    rows = [html(str(value.label))] if value.label else []
+    rows += [_mapped(f"data {_numbers(value.data)}", value.data), _mapped(_gradient(value), gradient), html(note)]
+    cells = "<HR/>".join(f"<TR><TD>{row}</TD></TR>" for row in filter(None, rows))
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2">{cells}</TABLE>'
+
+
+def _mapped(said: str, array: np.ndarray | None) -> str:
+    """What is said of numbers, and below it, where there are any, their spread and their heat map."""
+    words = said.replace("\\n", "<BR/>")
+    if array is None:
+        return words
+    return f"{words}<BR/>{spread(array)}</TD></TR><TR><TD>{heat_map(array)}"
+
+
+def _are_few(array: np.ndarray) -> bool:
+    """Whether numbers are shown alone: some few, or those of an array without axes."""
+    return array.size <= _FEW or not array.ndim
+
+
+def _array(grad: Any) -> np.ndarray:
+    """A gradient's numbers: it is a Value after `backward(create_graph=True)`."""
+    return np.asarray(grad.data if isinstance(grad, Value) else grad)
 
 
 def _gradient(value: Value) -> str:
     if value.has_grad:
-        return f"grad {_numbers(value.grad.data if isinstance(value.grad, Value) else value.grad)}"
+        return f"grad {_numbers(_array(value.grad))}"
     return "grad –" if value.requires_grad else "constant"
 
 
@@ -230,6 +321,15 @@ _SPACE = re.compile(r"^ | (?= |$)|^(?=\\n)")
 def _text(text: str) -> str:
     """Any text, written so that a label shows it and nothing else. Lines stay lines."""
     return _SPACE.sub("&#32;", text.replace("\r\n", "\n").translate(SIGNS))
+
+
+# In HTML a backslash stands alone, for Graphviz takes it and an N for the name of the box, however they are written.
+_HTML = {**SIGNS, ord("\\"): "<FONT>&#92;</FONT>", ord("\n"): "<BR/>", ord(" "): "&#160;"}
+
+
+def html(text: str) -> str:
+    """The same for a label in Graphviz's HTML."""
+    return text.replace("\r\n", "\n").translate(_HTML)
 
 
 # The picture.
@@ -379,11 +479,16 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
         drawn = self.pipe(_NOTEBOOK[kind])
         return drawn.decode() if "xml" in kind else drawn
 
-    def _words(self) -> str:
-        """What to show where a notebook should show no picture; otherwise nothing."""
+    def apology(self) -> str:
+        """Say why a notebook shows no picture; nothing, where it shows one."""
         if len(self.body) > _LARGEST:
             return f"A graph of {len(self.body):,} statements: render() draws it, but it may take minutes."
-        return "" if _can_draw() else f"{self.source}\n{HINT}"
+        return "" if _can_draw() else HINT
+
+    def _words(self) -> str:
+        """What to show where a notebook should show no picture; otherwise nothing."""
+        words = self.apology()
+        return f"{self.source}\n{words}" if words == HINT else words
 
 
 _NOTEBOOK = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpeg"}
@@ -429,3 +534,20 @@ def _drawn(source: str, format: str, engine: str) -> bytes:  # noqa: A002 - as i
 
 
 _ELSEWHERE = "The picture's `source` is whole: `save()` writes it, for another program to draw."
+
+
+# A Value in a notebook.
+
+
+def _in_a_notebook(
+    value: Value, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
+) -> dict[str, Any]:
+    """What a notebook shows of a Value: its picture; where there is none, its numbers and how to see the picture."""
+    picture = draw_dot(value)
+    shown = picture._repr_mimebundle_(include, exclude)
+    if "text/plain" in shown:
+        return {"text/plain": f"{value!r}\n{picture.apology()}"}
+    return shown
+
+
+Value._repr_mimebundle_ = _in_a_notebook  # type: ignore[attr-defined] # pictures stand on the engine, not it on them

@@ -318,8 +318,8 @@ class TestPicture:
             (np.zeros((0, 3)), ["data float64 (0, 3)", "[]"]),
             (np.zeros((1, 1, 2)), ["data float64 (1, 1, 2)", "[0, 0]"]),
             (np.arange(8.0), ["data [0, 1, 2, 3, 4, 5, 6, 7]"]),
-            (np.arange(9.0), ["data float64 (9,)", "[0, 1, 2, …]"]),
-            (np.ones((64, 784), np.float32), ["data float32 (64, 784)", "[1, 1, 1, …]"]),
+            (np.arange(9.0), ["data float64 (9,)", "[0, 1, 2, …]", "0 to 8"]),
+            (np.ones((64, 784), np.float32), ["data float32 (64, 784)", "[1, 1, 1, …]", "1 to 1"]),
         ]
         leaves = [Value(data) for data, _ in cases]
         root = together(*leaves)
@@ -380,6 +380,101 @@ class TestPicture:
         assert time.perf_counter() - start < 2  # measured: 0.03
         words = picture._repr_mimebundle_()["text/plain"]
         assert words == "A graph of 12,001 statements: render() draws it, but it may take minutes."
+
+
+class TestNotes:
+    """What else a box says."""
+
+    def test_note(self) -> None:
+        """A note is the last cell of its box, whatever it holds; other boxes have none."""
+        x = Value(3.0, "x")
+        y = x * 2.0
+        picture = draw_dot(y, notes={x: "a note | <b>\nof two lines", y: ""})
+        assert drawn(picture).boxes() == [
+            ["x", "data 3.0000", "grad –", "a note | <b>", "of two lines"],
+            ["data 2.0000", "constant"],
+            ["data 6.0000", "grad –"],
+        ]
+        assert drawn(picture).cells["value0"] == 4
+
+    def test_note_beside_a_heat_map(self) -> None:
+        """So it is in a box with a heat map, and its label is any text there, too."""
+        values = [Value(np.arange(9.0), label) for label in NASTY]
+        boxes = drawn(draw_dot(together(*values), notes=dict.fromkeys(values, "\\N & <i>"))).boxes()
+        numbers = ["data float64 (9,)", "[0, 1, 2, …]", "0 to 8", "grad –", "\\N & <i>"]
+        # A backslash is a text of its own: what counts is what stands there.
+        assert ["".join(box) for box in boxes[:-1]] == ["".join([*html_lines(label), *numbers]) for label in NASTY]
+
+    def test_note_on_a_stranger(self) -> None:
+        """A note on a Value that is not in the picture is refused."""
+        with pytest.raises(ValueError, match="1 of the notes are on Values that the root was not made of"):
+            draw_dot(Value(1.0), notes={Value(1.0): "where?"})
+
+
+def html_lines(label: str) -> list[str]:
+    """The lines that a label in HTML must be seen as: there, too, lines without a sign draw nothing."""
+    return ["".join(map(sign, line)) for line in label.replace("\r\n", "\n").split("\n") if line]
+
+
+class TestHeatMaps:
+    """Arrays of many numbers."""
+
+    def test_both_arrays_are_drawn(self) -> None:
+        """Of many numbers data and gradient each have a spread and a map, and boxes keep their looks."""
+        x = Value(np.arange(-5.0, 5.0), "x")
+        y = x * x
+        y.backward()
+        picture = draw_dot(y)
+        assert drawn(picture).boxes()[0] == [
+            "x",
+            "data float64 (10,)", "[-5, -4, -3, …]", "-5 to 4",
+            "grad float64 (10,)", "[-10, -8, -6, …]", "-10 to 8",
+        ]  # fmt: skip
+        assert picture.source.count("BGCOLOR=") == 4 * 10
+        nodes = attributes(picture)
+        looks = [(nodes[name]["shape"], nodes[name]["style"]) for name in ("value0", "value1")]
+        assert looks == [("box", "filled"), ("box", "rounded")]
+
+
+class TestFolding:
+    """Large graphs."""
+
+    def loss(self) -> Value:
+        """Make the article's loss: four rows, one by one, through three layers."""
+        network = ndgrad.MLP(3, [4, 4, 1], rng=0)
+        return ndgrad.stack([network(row) - 1.0 for row in np.linspace(-1.0, 1.0, 12).reshape(4, 3)]).sum()  # type: ignore[no-any-return]
+
+    def test_layers(self) -> None:
+        """A layer is one ellipse with a double line, which names its ops and how often it was used."""
+        picture = draw_dot(self.loss())
+        drawing, nodes = drawn(picture), attributes(picture)
+        layers = {name: texts for name, texts in drawing.texts.items() if name.startswith("fold")}
+        assert list(layers.values()) == [
+            ["@ → + → tanh", "× 4"],
+            ["@ → + → tanh", "× 4"],
+            ["@ → + → tanh → reshape", "× 4"],
+        ]
+        assert {(nodes[name]["shape"], nodes[name]["peripheries"]) for name in layers} == {("ellipse", "2")}
+        assert len(drawing.boxes()) < 40 < len(trace(self.loss())[0])
+        assert drawing.edges["fold0", "fold1"] == drawing.edges["fold1", "fold2"] == 1
+        assert sum(n for edge, n in drawing.edges.items() if edge[0] == "fold2") == 4
+
+    def test_one_result(self) -> None:
+        """A layer that was used once shows its result."""
+        y = ndgrad.MLP(3, [4] * 10, rng=0)(np.ones((2, 3)))
+        drawing = drawn(draw_dot(y))
+        assert drawing.edges["fold9", f"value{len(trace(y)[0]) - 1}"] == 1
+        assert len(drawing.boxes()) == 1 + 10 * 3
+
+    def test_unfolded(self) -> None:
+        """Small graphs are not folded, and large ones need not be."""
+        for picture in (draw_dot(self.loss(), fold=False), draw_dot(ndgrad.MLP(3, [4, 1], rng=0)(np.ones(3)))):
+            assert "fold" not in picture.source
+
+    def test_notes_inside(self) -> None:
+        """A note on a result that is folded away is not shown, and is no mistake."""
+        loss = self.loss()
+        assert "inside" not in draw_dot(loss, notes=dict.fromkeys(trace(loss)[0][10:11], "inside")).source
 
 
 # Labels.
@@ -566,6 +661,29 @@ class TestDrawing:
         assert picture._repr_mimebundle_(exclude=["image/svg+xml"]) == picture._repr_mimebundle_(include=[]) == {}
 
 
+def bundle(value: Value, **asked: Any) -> dict[str, Any]:
+    """What a notebook is given for a Value."""
+    return dict(value._repr_mimebundle_(**asked))
+
+
+class TestValue:
+    """A Value in a notebook."""
+
+    def test_shows_its_graph(self) -> None:
+        """It shows the picture of its making, in the form that is asked for."""
+        o = neuron()
+        assert bundle(o) == draw_dot(o)._repr_mimebundle_()
+        assert list(bundle(o, include=["image/png"])) == ["image/png"]
+
+    def test_too_large(self) -> None:
+        """A graph that takes long to draw is not drawn: it shows its numbers, and says so."""
+        x = Value(1.0)
+        for _ in range(1_000):
+            x = x + x
+        words = "A graph of 5,001 statements: render() draws it, but it may take minutes."
+        assert bundle(x) == {"text/plain": f"{x!r}\n{words}"}
+
+
 class TestProcess:
     """Graphviz has a process to itself."""
 
@@ -683,6 +801,10 @@ class TestNothingToDrawWith:
         assert picture._repr_mimebundle_() == picture._repr_mimebundle_(include=["text/plain"]) == words
         assert picture._repr_mimebundle_(include=["image/png"]) == {}
         assert picture._repr_mimebundle_(exclude=["text/plain"]) == {}
+
+    def test_value(self) -> None:
+        """A Value in a notebook shows its numbers, and says how to see the picture."""
+        assert bundle(neuron()) == {"text/plain": f"{neuron()!r}\n{HINT}"}
 
     def test_render(self, tmp_path: Path) -> None:
         """Rendering writes the source, warns, and deletes nothing."""

@@ -168,13 +168,10 @@ _LINE, _LINES = 48, 3  # characters in a line of words, and lines
 _FEW = 8  # so many numbers are all shown, in the rows of their matrix
 _FIRST = 3  # so many of more
 
-# A backslash stands by itself, for Graphviz takes it and an N for the name of the box, however they are written.
-_SIGNS = {**graph.SIGNS, ord("\\"): "<FONT>&#92;</FONT>", ord("\n"): "<BR/>", ord(" "): "&#160;"}
-
 
 def _html(*lines: str) -> str:
     """Any text, written so that a label shows it and nothing else."""
-    return "\n".join(lines).translate(_SIGNS)
+    return graph.html("\n".join(lines))
 
 
 def _words(words: str) -> str:

@@ -1,0 +1,86 @@
+"""PyTorch's gradients in the picture of a Value's making."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ndgrad
+import reference
+from ndgrad import MLP, Value, cross_entropy, draw_dot
+from ndgrad.graph import trace
+from ndgrad.rules import RULES
+from reference.report.drawing import notes
+
+
+def test_notes_of_a_product() -> None:
+    """Each node that a gradient reaches has PyTorch's beside its own, and how far apart they are."""
+    x, y = Value(3.0, "x"), Value(0.1, "y")
+    z = x * y * 2.0
+    z.backward()
+    assert [notes(z).get(node, "") for node in trace(z)[0]] == [
+        "PyTorch 0.2000\nthe same to the bit", "PyTorch 6.0000\nthe same to the bit",
+        "PyTorch 2.0000\nthe same to the bit", "", "PyTorch 1.0000\nthe same to the bit",
+    ]  # fmt: skip
+
+
+def test_before_the_pass() -> None:
+    """Before `backward`, PyTorch's gradients stand alone."""
+    x = Value(np.arange(3.0), "x")
+    assert notes((x * x).sum())[x] == "PyTorch [0, …]"
+
+
+def test_a_wrong_pullback_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The square that is lost in tanh's pullback: PyTorch's number stands there, and the distance is enormous."""
+    monkeypatch.setattr(RULES["tanh"], "pullbacks", (lambda g, y, x: g * (1 - y),))
+    x = Value(1.0)
+    y = x.tanh()
+    y.backward()
+    words = notes(y)[x].split("\n")
+    assert words[0] == "PyTorch 0.4200"
+    assert float(words[1].split(" ")[0]) > 1e15
+
+
+def test_what_a_graph_may_hold() -> None:
+    """Layers, losses, pieces of a split, indices, weak and strong constants: PyTorch runs what was recorded."""
+    x = Value(np.arange(12.0).reshape(3, 4) / 8, "x")
+    a, b = np.split(x, [1], axis=-2)
+    single = Value(np.float32(0.1)) * 3
+    network = MLP(4, [3, 2], rng=0)
+    loss = cross_entropy(network(x), np.array([0, 1, 1])) + (a * b).sum() + np.where(x.data > 0.5, x, 2.0)[1:].max()
+    root = (loss + single + np.linspace(0.0, 1.0, 3)).sum()
+    root.backward()
+    found = notes(root)
+    assert set(network.parameters()) | {x} <= found.keys()
+    assert len(found) == sum(node.requires_grad for node in trace(root)[0])
+    far = [words for words in found.values() if "ULP" in words and float(words.split("\n")[1].split(" ")[0]) > 1e5]
+    assert not far
+
+
+def test_the_picture_has_the_notes() -> None:
+    """The picture is ndgrad's, with the notes in its boxes."""
+    x = Value(2.0, "x")
+    y = x.exp()
+    assert reference.draw_dot(y, "png", "TB").source == draw_dot(y, "png", "TB", notes=notes(y)).source
+
+
+@pytest.mark.parametrize("root", [Value(1.0), Value(1.0, requires_grad=False) * 2.0])
+def test_nothing_to_ask(root: Value) -> None:
+    """Where nothing was recorded, there is nothing to ask PyTorch for."""
+    with pytest.raises(ValueError, match="there is no gradient to ask PyTorch for"):
+        notes(root)
+
+
+def test_it_is_imported_when_it_is_asked_for() -> None:
+    """`import reference` imports no PyTorch; and what is not there is said to be missing."""
+    program = (
+        "import sys, reference; assert 'torch' not in sys.modules; reference.draw_dot; assert 'torch' in sys.modules"
+    )
+    root = Path(ndgrad.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", program], cwd=root, check=True, timeout=60)
+    with pytest.raises(AttributeError, match="module 'reference' has no attribute 'nothing'"):
+        reference.nothing  # noqa: B018 - to ask is the test
