@@ -699,9 +699,9 @@ def pass_back(
                     arrived[key] = (operand, there[1] + h)
                     if not create_graph and data.ndim:
                         own.add(key)
-    took = len(gradients) * gradients[len(gradients) // 2][0]._data.nbytes
+    took = len(gradients) * max(gradients[len(gradients) // 2][0]._data.nbytes, node._data.nbytes)
     if took >= HEAP:
-        keep_heap(took, (_plain(x) for pair in gradients[:: len(gradients) // 16 + 1] for x in pair))
+        keep_heap(took, (_plain(x) for pair in gradients[:: len(gradients) // 64 + 1] for x in pair))
     return gradients
 
 
