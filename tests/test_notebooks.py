@@ -1,0 +1,108 @@
+"""The notebooks: they run from top to bottom, without Graphviz's program, and what is stored is what they show."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import pytest
+from nbclient.exceptions import CellExecutionError
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+
+
+def _loaded() -> Any:
+    """What runs and writes the notebooks, which is a script and no package."""
+    spec = importlib.util.spec_from_file_location("execute", NOTEBOOKS / "execute.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+execute = _loaded()
+
+
+def stored(script: Path) -> Any:
+    """The notebook that lies beside a script."""
+    return jupytext.read(script.with_suffix(".ipynb"))
+
+
+def loosened(words: str) -> str:
+    """The words of an output without its numbers, and without what numbers decide: lengths, and marks in a drawing."""
+    words = re.sub(r"the same to the bit|\d+ ULP apart", "N", words)
+    words = re.sub(r"[-+]?\d+(\.\d*)?(e[-+]?\d+)?%?", "N", words)
+    return re.sub(r"[fc* ]+\n|\s+", " ", words)
+
+
+def shown(cell: Any) -> list[str]:
+    """What a cell showed, in words. Of a picture they are those that stand in it, in no order: that is the layout's."""
+    words = []
+    for output in cell.get("outputs", ()):
+        data = output.get("data", {})
+        if "image/svg+xml" in data:
+            words.append(
+                " ".join(sorted(map(loosened, re.findall(r"<text[^>]*>([^<]*)</text>", data["image/svg+xml"]))))
+            )
+        else:
+            words.append(loosened(data.get("text/plain", output.get("text", ""))))
+    return words
+
+
+@pytest.fixture(scope="module", params=execute.SCRIPTS, ids=lambda script: script.stem)
+def script(request: pytest.FixtureRequest) -> Path:
+    """Each notebook's script."""
+    path: Path = request.param
+    return path
+
+
+def test_both_are_there() -> None:
+    """The lesson and the way to verify one's own engine are there."""
+    assert [script.stem for script in execute.SCRIPTS] == ["autograd", "your_engine"]
+
+
+def test_script_and_notebook_are_in_step(script: Path) -> None:
+    """The notebook has the cells of its script: `python notebooks/execute.py` writes it anew."""
+    fresh, kept = execute.read(script), stored(script)
+    assert [(cell.id, cell.cell_type, cell.source, cell.metadata) for cell in fresh.cells] == [
+        (cell.id, cell.cell_type, cell.source, cell.metadata) for cell in kept.cells
+    ]
+    assert fresh.metadata["kernelspec"] == kept.metadata["kernelspec"]
+
+
+def test_it_runs_and_shows_what_is_stored(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every cell runs, no program `dot` being there, its asserts hold, and it shows the stored words and pictures."""
+    monkeypatch.setenv("PATH", "")
+    for ran, kept in zip(execute.executed(script).cells, stored(script).cells, strict=True):
+        assert shown(ran) == shown(kept), ran.source
+
+
+def test_pictures_are_stored() -> None:
+    """The stored lesson has its pictures: of the neuron twice, of arrays, of a layer and of a loss."""
+    (lesson,) = [stored(script) for script in execute.SCRIPTS if script.stem == "autograd"]
+    outputs = [output for cell in lesson.cells for output in cell.get("outputs", ())]
+    assert sum("image/svg+xml" in output.get("data", {}) for output in outputs) == 5
+
+
+def test_every_exercise_has_a_checked_answer(script: Path) -> None:
+    """The cell below an exercise is folded away, and checks the answer by assert."""
+    cells = execute.read(script).cells
+    places = [i for i, cell in enumerate(cells) if "**Exercise.**" in cell.source]
+    answers = [i for i, cell in enumerate(cells) if "answer" in cell.metadata.get("tags", ())]
+    assert places
+    assert answers == [i + 1 for i in places]
+    for i in answers:
+        assert cells[i].metadata["jupyter"] == {"source_hidden": True}
+        assert "assert " in cells[i].source
+
+
+def test_a_wrong_answer_fails(tmp_path: Path) -> None:
+    """An assert that does not hold, in any cell, is an error."""
+    script = tmp_path / "wrong.py"
+    script.write_text("# %%\n1 + 1\n\n# %%\nassert 1 + 1 == 3\n")
+    with pytest.raises(CellExecutionError, match="AssertionError"):
+        execute.executed(script)
