@@ -12,6 +12,7 @@ import difflib
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 AGREES, DISAGREES, USAGE, ENVIRONMENT, NOTHING = 0, 1, 2, 3, 5
 PROFILES = ("quick", "standard", "deep")
+WORTH_A_PROCESS = 1_000  # programs, which take about as long as a process takes to import PyTorch
 PICTURES = (".svg", ".png", ".pdf", ".dot")
 
 
@@ -58,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--ops", metavar="OP[,OP...]", help="only these ops, and expressions of them; no training")
     verify.add_argument("--profile", choices=PROFILES, default="standard", help="how many programs (default: standard)")
     verify.add_argument("--seed", type=int, default=0, help="what the programs are drawn from (default: 0)")
+    verify.add_argument("--workers", type=_count, default=2, metavar="N", help="at most so many processes (default: 2)")
     verify.add_argument("--json", type=Path, metavar="FILE", help="write all that was found to this file, too")
     verify.add_argument("--kept", type=Path, metavar="FILE", default=Path(".failures"), help=_KEPT)
     verify.set_defaults(run=_verify)
@@ -81,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
 _KEPT = "programs that fail are kept here, and tried first the next time (default: .failures)"
 
 
+def _count(number: str) -> int:
+    if not number.isdecimal() or not int(number):
+        raise argparse.ArgumentTypeError(f"{number!r} must be a whole number from 1 on")
+    return int(number)
+
+
 def _picture(name: str) -> Path:
     path = Path(name)
     if path.suffix not in PICTURES:
@@ -90,7 +99,7 @@ def _picture(name: str) -> Path:
 
 def _verify(options: argparse.Namespace) -> int:
     from reference.campaign import PROFILES as SIZES
-    from reference.campaign import Campaign
+    from reference.campaign import Campaign, processes, ready
     from reference.engines import NdgradEngine, TorchEngine
     from reference.report import json, text
     from reference.training import TASKS, train
@@ -104,9 +113,12 @@ def _verify(options: argparse.Namespace) -> int:
     size = SIZES[options.profile]
     if options.ops is not None:
         size = replace(size, checks={})
-    for record in Campaign(engine, reference, ops, options.seed, options.kept).run(size):
-        records.append(record)
-        print(text.row(record), flush=True)
+    ready()
+    workers = min(options.workers, size.programs(len(ops)) // WORTH_A_PROCESS)
+    with processes(workers) if workers > 1 else nullcontext() as pool:
+        for record in Campaign(engine, reference, ops, options.seed, options.kept).run(size, pool):
+            records.append(record)
+            print(text.row(record), flush=True)
     runs = []
     if not options.ops:
         print(text.training_heading(), flush=True)

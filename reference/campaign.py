@@ -1,17 +1,24 @@
 """Many programs: each op in turn, then expressions of all of them. What fails is shrunk, and named for the op at fault.
 
-Program `i` of a campaign depends on the seed, the op and `i` alone. It comes from a plain source, which is faster than
-Hypothesis; what fails is made small by `shrinking`.
+Program `i` of a campaign depends on the seed, the op and `i` alone, so several processes can share a campaign, and find
+what one would find. It comes from a plain source, which is faster than Hypothesis; what fails is made small by
+`shrinking`.
 """
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeAlias
 
 from reference.checks import Looked, look
-from reference.engines import Engine, TorchEngine
+from reference.engines import Engine, NdgradEngine, TorchEngine
+from reference.engines.torch import one_thread
 from reference.generator import draw_program
 from reference.kept import Kept
 from reference.program import Program
@@ -19,6 +26,9 @@ from reference.shrinking import shrink
 from reference.source import Seeded, Unsuited
 from reference.verdict import Kind, Result, Verdict, judge
 from reference.verdict.localise import Origin, localise
+
+Found: TypeAlias = tuple[int, str, int]  # the seed, the op or check, and the number of a case
+Failing: TypeAlias = tuple[Program, Verdict, Found]
 
 EXPRESSIONS = "expressions"  # where an op's name stands for programs of any ops
 KEPT = "kept"  # and for those that failed the last time
@@ -31,6 +41,10 @@ class Profile:
     for_each_op: int
     expressions: int
     checks: Mapping[str, int] = field(default_factory=dict)
+
+    def programs(self, ops: int) -> int:
+        """How many programs and cases there are in all, of so many ops."""
+        return self.for_each_op * ops + self.expressions + sum(self.checks.values())
 
 
 PROFILES = {
@@ -56,7 +70,7 @@ class Failure:
     program: Program
     verdict: Verdict
     origin: Origin
-    found: tuple[int, str, int] | None = None
+    found: Found | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,7 @@ class CheckFailure:
 
     op: str
     looked: Looked
-    found: tuple[int, str, int]
+    found: Found
 
 
 @dataclass
@@ -144,18 +158,30 @@ class Campaign:
         self._kept = Kept(kept)
         self._failed: dict[str, Program] = {}  # the ops that have a failure, and what it is
 
-    def run(self, profile: Profile) -> Iterator[Record]:
-        """Run what failed before, programs for each op, expressions and the other checks; give each record in turn."""
+    def run(self, profile: Profile, pool: ProcessPoolExecutor | None = None) -> Iterator[Record]:
+        """Run what failed before, programs for each op, expressions and the other checks; give each record in turn.
+
+        Args:
+            profile: how many of each.
+            pool: processes that run them; by default this one. They judge ndgrad as it is installed, whatever engine
+                this campaign has. What fails is made small here.
+        """
+        programs = dict.fromkeys(self.ops, profile.for_each_op)
+        if programs:
+            programs[EXPRESSIONS] = profile.expressions
         before = self._kept.programs()
         if before:
             yield self._again(before)
-        for op in self.ops:
-            yield self.drawn_for(op, profile.for_each_op)
-        if self.ops:
-            yield self.drawn_for(EXPRESSIONS, profile.expressions)
+        sides = None if pool else (self.engine, self.reference)
+        through = pool.map if pool else map
+        drawn = through(partial(_drawn, sides, self.ops, self.seed), programs, programs.values())
+        looked = through(partial(checked, self.seed), profile.checks, profile.checks.values())
+        for record, failing in drawn:
+            if failing:
+                self._failing(record, *failing)
+            yield record
         self._kept.keep(self._failed.values())
-        for check, number in profile.checks.items():
-            yield self.checked(check, number)
+        yield from looked
 
     def _again(self, programs: Sequence[Program]) -> Record:
         """Run programs that failed the last time: those that are of ops that are asked for."""
@@ -174,46 +200,14 @@ class Campaign:
         self._failed[failure.op] = failure.program
         record.failures.append(failure)
 
-    def checked(self, check: str, number: int) -> Record:
-        """Run cases of another check. They end with the first that goes wrong."""
-        record = Record(check)
-        for i in range(number):
-            looked = look(check, self.seed, i)
-            record.programs += 1
-            record.numbers += looked.numbers
-            record.worst = max(record.worst, looked.worst)
-            if looked.findings:
-                found = look(check, self.seed, i, short=True)
-                record.failures.append(CheckFailure(check, found, (self.seed, check, i)))
-                break
-        return record
-
-    def drawn_for(self, op: str, number: int) -> Record:
-        """Run programs for one op. They end with the first that fails, for the next would fail in the same way."""
-        record = Record(op)
-        for i in range(number):
-            try:
-                program = draw_program(Seeded(self.seed, op, i), _focus(op), self.ops)
-            except Unsuited:
-                record.unsuited += 1
-                continue
-            verdict = judge(program, self.engine, self.reference)
-            record.add(verdict)
-            if verdict.result.blames:
-                self._failing(record, program, verdict, (self.seed, op, i))
-                break
-        return record
-
-    def _failing(self, record: Record, program: Program, verdict: Verdict, found: tuple[int, str, int]) -> None:
+    def _failing(self, record: Record, program: Program, verdict: Verdict, found: Found) -> None:
         """Make a failing program small, unless its op has failed before: then it has nothing new to say."""
         if self.explained(program, found, verdict).op in self._failed:
             record.repeats = True
             return
         self._note(record, self.explained(self._smallest(program, verdict), found, verdict))
 
-    def explained(
-        self, program: Program, found: tuple[int, str, int] | None = None, before: Verdict | None = None
-    ) -> Failure:
+    def explained(self, program: Program, found: Found | None = None, before: Verdict | None = None) -> Failure:
         """Judge a failing program once more, and say where it goes wrong. What is seen but once is told by `before`."""
         verdict = judge(program, self.engine, self.reference)
         verdict = verdict if verdict.result.blames or before is None else before
@@ -236,6 +230,56 @@ class Campaign:
             return looks_wrong(candidate, patient=False) and looks_wrong(candidate, patient=True)
 
         return shrink(program, fails, self.reference)
+
+
+def _drawn(
+    sides: tuple[Engine, TorchEngine] | None, ops: Sequence[str], seed: int, op: str, number: int
+) -> tuple[Record, Failing | None]:
+    """Run programs for one op. They end with the first that fails, for the next would fail in the same way."""
+    engine, reference = sides or (NdgradEngine(), TorchEngine())
+    record = Record(op)
+    for i in range(number):
+        try:
+            program = draw_program(Seeded(seed, op, i), _focus(op), ops)
+        except Unsuited:
+            record.unsuited += 1
+            continue
+        verdict = judge(program, engine, reference)
+        record.add(verdict)
+        if verdict.result.blames:
+            return record, (program, verdict, (seed, op, i))
+    return record, None
+
+
+def checked(seed: int, check: str, number: int) -> Record:
+    """Run cases of another check. They end with the first that goes wrong."""
+    record = Record(check)
+    for i in range(number):
+        looked = look(check, seed, i)
+        record.programs += 1
+        record.numbers += looked.numbers
+        record.worst = max(record.worst, looked.worst)
+        if looked.findings:
+            found = look(check, seed, i, short=True)
+            record.failures.append(CheckFailure(check, found, (seed, check, i)))
+            break
+    return record
+
+
+def processes(workers: int) -> ProcessPoolExecutor:
+    """Processes for a campaign."""
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=ready)
+
+
+def ready() -> None:
+    """Make this process fit to run many small programs.
+
+    PyTorch's threads would wait for each other, and the collector would go again and again through the hundreds of
+    thousands of objects that importing it made: a tenth of the time.
+    """
+    one_thread()
+    gc.collect()
+    gc.freeze()
 
 
 def _focus(op: str) -> str | None:

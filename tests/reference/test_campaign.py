@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import ndgrad.engine
 from ndgrad import Value
 from ndgrad.rules import RULES, indexing
-from reference.campaign import PROFILES, Campaign, Failure, Profile, Record
+from reference.campaign import PROFILES, Campaign, Failure, Profile, Record, _drawn, checked, processes
 from reference.catalog import CATALOG
 from reference.engines import NdgradEngine, TorchEngine
 from reference.faults.planting import changed
@@ -249,7 +250,30 @@ def test_the_other_checks_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
         (check, 3, True, []) for check in ("sessions", "training", "library")
     ]
     monkeypatch.setattr(Value, "_accumulated", changed(Value._accumulated, ("self._grad + grad", "grad")))
-    (failure,) = Campaign(NdgradEngine(), TorchEngine(), ["exp"]).checked("sessions", 40).failures
+    (failure,) = checked(0, "sessions", 40).failures
     words = text.failure(failure, "ndgrad 0", "PyTorch 0")
     assert words.startswith("sessions: ")
     assert re.search(r"\n  again: python -m reference repro 'sessions 0 \d+'$", words)
+
+
+# Several processes.
+
+
+def test_several_processes_find_what_one_finds() -> None:
+    """The records of a campaign are the same, whoever runs its programs, and in the same order."""
+    profile = Profile(6, 30, {"sessions": 3, "library": 2})
+    ops = ["exp", "sum", "multiply", "getitem"]
+    with processes(2) as pool:
+        shared = list(Campaign(NdgradEngine(), TorchEngine(), ops).run(profile, pool))
+    assert shared == list(Campaign(NdgradEngine(), TorchEngine(), ops).run(profile))
+    assert [record.op for record in shared] == [*ops, "expressions", "sessions", "library"]
+
+
+def test_what_fails_in_a_process_comes_back_to_be_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record and a failing program are plain data: they go from one process to another and say the same there."""
+    plant_pullback(monkeypatch, "tanh", 0, lambda g, y, x: g * (1 - y))
+    record, failing = _drawn((NdgradEngine(), TorchEngine()), ["tanh"], 0, "tanh", 40)
+    again, same = pickle.loads(pickle.dumps((record, failing)))
+    assert failing
+    assert again == record
+    assert (str(same[0]), same[1].result, same[2]) == (str(failing[0]), Result.ENGINE_WRONG, failing[2])
