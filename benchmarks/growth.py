@@ -102,11 +102,9 @@ def rows(found: Sequence[Growth]) -> Iterator[Sequence[str]]:
 def told(found: Sequence[Growth]) -> str:
     """Whether anything grows faster than the work, in words."""
     faster = [f"{g.axis} (exponent {g.exponent:.2f})" for g in found if g.exponent > LINEAR]
-    return (
-        f"Faster than the work grows the time in {', '.join(faster)}."
-        if faster
-        else "Nothing grows faster than the work."
-    )
+    if not faster:
+        return "Nothing grows faster than the work."
+    return f"Faster than the work grows the time in {', '.join(faster)}."
 
 
 # The picture.
