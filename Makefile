@@ -13,19 +13,23 @@ HAS_VERIFY := $(VENV)/has-verify
 HAS_DEV := $(VENV)/has-dev
 HAS_COMPARE := $(VENV)/has-compare
 HAS_BENCH := $(VENV)/has-bench
+HAS_DOCS := $(VENV)/has-docs
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # two installs into one .venv would tread on each other; pytest has its own workers
-.PHONY: help verify test faults bench deep lint types imports check clean
+.PHONY: help verify page test faults bench docs notebooks deep lint types imports check clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  ARGS='...' is handed to pytest, verify, faults and bench; PYTHON=... is what .venv is made from ($(PYTHON))."
 
-verify: $(HAS_VERIFY)  ## every op and training run beside PyTorch's, and the verdict
-	$(BIN)/python -m reference verify $(ARGS)
+verify: $(HAS_VERIFY)  ## every op and training run beside PyTorch's; the verdict and the page
+	$(BIN)/python -m reference verify --page build/agreement.html $(ARGS)
+
+page: $(HAS_VERIFY)  ## the page alone: build/agreement.html, after a quick verify
+	$(BIN)/python -m reference page $(ARGS)
 
 # Two workers: torch alone takes 200 MB in each, and CI machines have two cores.
 test: $(HAS_DEV)  ## the tests
@@ -37,6 +41,12 @@ faults: $(if $(COMPARE),$(HAS_COMPARE),$(HAS_VERIFY))  ## plant every known bug,
 
 bench: $(HAS_BENCH)  ## speed and memory beside PyTorch's and others'
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(HAS_DOCS)  ## the documentation, into build/docs: a broken link is an error
+	$(BIN)/zensical build --strict --clean
+
+notebooks: $(HAS_DEV)  ## run the notebooks, and write down what they show
+	$(BIN)/python notebooks/execute.py
 
 deep: $(HAS_DEV)  ## the tests and the verdict with many more examples: before a release
 	$(BIN)/python -m pytest -n auto --maxprocesses=2 --hypothesis-profile=deep
@@ -55,7 +65,7 @@ imports: $(HAS_DEV)  ## import-linter: imports point one way
 check: lint types imports test  ## lint, types, imports, test
 
 clean:  ## remove what was built, and the caches; .venv stays, and so do the examples that failed
-	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf build dist *.egg-info .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # A .venv that works is kept, whoever made it; the remains of one are replaced.
@@ -86,6 +96,11 @@ $(HAS_COMPARE): $(HAS_VERIFY)
 $(HAS_BENCH): $(MADE) pyproject.toml constraints.txt
 	@echo "installing PyTorch, JAX and the other engines that ndgrad is timed beside (once)"
 	@$(PIP_INSTALL) -e '.[bench]'
+	@touch $@
+
+$(HAS_DOCS): $(MADE) pyproject.toml constraints.txt
+	@echo "installing what the documentation is built with (once)"
+	@$(PIP_INSTALL) -e '.[docs]'
 	@touch $@
 
 # Who has dev has all that verify needs.

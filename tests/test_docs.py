@@ -1,0 +1,133 @@
+"""What the documentation says is true: its examples run and print what they show, and its commands and links exist."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import reference.__main__ as command_line
+from ndgrad.rules import RULES
+from reference.catalog import CATALOG
+from reference.faults import FAULTS
+from reference.report import ops
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = {str(page.relative_to(DOCS)): page.read_text("utf-8") for page in sorted(DOCS.rglob("*.md"))}
+MEASURED = "explanation/verdict.md"  # its numbers are measured, and a little different on each machine
+
+BLOCK = re.compile(r"```(\w+)\n(.*?)```\n", flags=re.DOTALL)
+
+
+def examples(page: str) -> list[tuple[str, str]]:
+    """Each block of Python of a page, with the text that it is said to print."""
+    blocks = [(match[1], match[2]) for match in BLOCK.finditer(PAGES[page])]
+    following = [*blocks, ("", "")][1:]
+    return [
+        (code, shown if after == "text" else "")
+        for (kind, code), (after, shown) in zip(blocks, following, strict=True)
+        if kind == "python"
+    ]
+
+
+def commands(page: str) -> list[str]:
+    """The lines of a page that are typed in a shell, without their comments."""
+    lines = [line for match in BLOCK.finditer(PAGES[page]) if match[1] == "sh" for line in match[2].splitlines()]
+    inline = re.findall(r"`((?:make|python -m) [^`\n]*)`", PAGES[page])
+    return [line.partition("  #")[0].strip() for line in [*lines, *inline]]
+
+
+def loosened(words: str, page: str) -> str:
+    """The words without what may differ from one run to the next: the bound, and what was measured."""
+    words = re.sub(r"allowed \S+;", "allowed N;", words)
+    return re.sub(r"\d[\d,.e+]*", "N", words) if page == MEASURED else words
+
+
+@pytest.fixture
+def _tables() -> Iterator[None]:
+    """Leave the tables as they were, also where an example stops in the middle of a change."""
+    rows, pullbacks = dict(CATALOG), {name: rule.pullbacks for name, rule in RULES.items()}
+    yield
+    CATALOG.clear()
+    CATALOG.update(rows)
+    for name, rule in RULES.items():
+        rule.pullbacks = pullbacks[name]
+
+
+@pytest.mark.usefixtures("_tables")
+@pytest.mark.parametrize("page", [page for page in PAGES if examples(page)])
+def test_examples_print_what_is_shown(page: str) -> None:
+    """Run one after the other, a page's examples print the text that follows each, and nothing where none does."""
+    names: dict[str, Any] = {}
+    for code, shown in examples(page):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(compile(code, page, "exec"), names)  # noqa: S102 - our own documentation
+        assert loosened(out.getvalue(), page) == loosened(shown, page), code
+
+
+def test_there_are_examples() -> None:
+    """The examples are found: on each page of the tutorial, the how-tos and the explanations."""
+    with_examples = {page for page in PAGES if examples(page)}
+    assert with_examples == {page for page in PAGES if not page.startswith("reference/")}
+    assert sum(len(examples(page)) for page in PAGES) > 30
+
+
+def test_every_page_is_in_the_contents() -> None:
+    """The contents of the site name every page, once."""
+    config = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))
+    named = re.findall(r"'([\w/-]+\.md)'", str(config["project"]["nav"]))
+    assert sorted(named) == sorted(PAGES)
+
+
+def test_the_page_of_ops_is_fresh() -> None:
+    """The page of ops is what `python -m reference.report.ops` prints."""
+    assert PAGES["reference/ops.md"] == ops.page()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """Every relative link leads to a page or a picture, and every file that is named is there."""
+    for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", PAGES[page]):
+        assert (DOCS / page).parent.joinpath(link).exists(), link
+    for name in re.findall(r"`((?:ndgrad|reference|notebooks)/[\w/]*(?:\.\w+)?)`", PAGES[page]):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
+def test_commands_exist(page: str) -> None:
+    """Every `make` names a target, and every command of the harness is one that its parser takes."""
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE)
+    for line in commands(page):
+        words = shlex.split(line)
+        if words[0] == "make":
+            assert words[1] in targets, line
+        elif words[:3] == ["python", "-m", "reference"]:
+            command_line._parser().parse_args(words[3:])
+        else:
+            assert words[0] == "pip" or words[:3] == ["python", "-m", "reference.report.ops"], line
+
+
+def test_the_rows_of_a_new_op_are_tried() -> None:
+    """The rows that the how-to adds are those that a test adds."""
+    tried = (ROOT / "tests" / "reference" / "test_main.py").read_text("utf-8")
+    for row in (
+        "reciprocal = Rule(np.reciprocal, lambda g, y, x: -g * (y * y))",
+        'Row("reciprocal", torch.reciprocal, lambda x: 1 / x, (NONZERO,), alone())',
+    ):
+        assert row in PAGES["how-to/add-an-op.md"]
+        assert row in tried
+
+
+def test_as_many_faults_are_real_as_is_said() -> None:
+    """Some four hundred bugs are planted, and more than a quarter of them were seen elsewhere."""
+    real = [fault for fault in FAULTS if fault.source not in ("ours", "folklore")]
+    assert 350 < len(FAULTS) < 450
+    assert len(real) > len(FAULTS) / 4
