@@ -1,4 +1,4 @@
-"""The command line: `python -m reference verify`, `... faults` and `... repro '...'`.
+"""The command line: `python -m reference verify`, `... page`, `... faults` and `... repro '...'`.
 
 Exit status: 0 agrees, 1 disagrees, 2 usage, 3 environment, 5 nothing compared. Nothing heavy is imported before it is
 known what is asked for, so that help and wrong usage answer at once.
@@ -22,17 +22,20 @@ if TYPE_CHECKING:
     from reference.faults import Fault
     from reference.hunt import Catch
     from reference.program import Program
+    from reference.report.page import Maps
+    from reference.training import Task, TrainingRecord
 
 AGREES, DISAGREES, USAGE, ENVIRONMENT, NOTHING = 0, 1, 2, 3, 5
 PROFILES = ("quick", "standard", "deep")
 WORTH_A_PROCESS = 1_000  # programs, which take about as long as a process takes to import PyTorch
+PAGE = Path("build/agreement.html")
 PICTURES = (".svg", ".png", ".pdf", ".dot")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and give the exit status."""
     options = _parser().parse_args(arguments)
-    missing = [name for name in ("torch", "hypothesis", "sklearn", "gmpy2") if not _is_there(name)]
+    missing = [name for name in ("torch", "hypothesis", "sklearn", "gmpy2", "jinja2") if not _is_there(name)]
     if missing:
         print(
             f"error: {' and '.join(missing)} not found. The reference needs: pip install 'ndgrad[reference]'",
@@ -62,8 +65,15 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--seed", type=int, default=0, help="what the programs are drawn from (default: 0)")
     verify.add_argument("--workers", type=_count, default=2, metavar="N", help="at most so many processes (default: 2)")
     verify.add_argument("--json", type=Path, metavar="FILE", help="write all that was found to this file, too")
+    verify.add_argument(
+        "--page", type=Path, metavar="FILE", help="write the page of all that was found to this file, too"
+    )
     verify.add_argument("--kept", type=Path, metavar="FILE", default=Path(".failures"), help=_KEPT)
     verify.set_defaults(run=_verify)
+    page = commands.add_parser("page", help="verify quickly, and write the page: every number beside PyTorch's")
+    page.add_argument("--out", dest="page", type=Path, metavar="FILE", default=PAGE, help=f"where to (default: {PAGE})")
+    page.add_argument("--seed", type=int, default=0, help="what the programs are drawn from (default: 0)")
+    page.set_defaults(run=_verify, ops=None, profile="quick", workers=2, json=None, kept=Path(".failures"))
     faults = commands.add_parser("faults", help="plant bugs, one at a time, and see that the checks find each")
     faults.add_argument("names", nargs="*", metavar="FAULT", help="only these; by default all")
     faults.add_argument("--profile", choices=PROFILES, default="standard", help="how many cases (default: standard)")
@@ -102,11 +112,10 @@ def _verify(options: argparse.Namespace) -> int:
     from reference.campaign import Campaign, processes, ready
     from reference.engines import NdgradEngine, TorchEngine
     from reference.report import json, text
-    from reference.training import TASKS, train
 
     engine, reference = NdgradEngine(), TorchEngine()
     ops = _ops(options.ops, reference.ops)
-    if ops is None or (options.json and not _writable(options.json)):
+    if ops is None or not all(_writable(path) for path in (options.json, options.page) if path):
         return USAGE
     print(text.heading(engine.name, reference.name, options.profile, options.seed), flush=True)
     records = []
@@ -119,12 +128,7 @@ def _verify(options: argparse.Namespace) -> int:
         for record in Campaign(engine, reference, ops, options.seed, options.kept).run(size, pool):
             records.append(record)
             print(text.row(record), flush=True)
-    runs = []
-    if not options.ops:
-        print(text.training_heading(), flush=True)
-        for task in TASKS.values():
-            runs.append(train(task()))
-            print(text.training_row(runs[-1]), flush=True)
+    runs, maps = ([], []) if options.ops else _trained(with_maps=options.page is not None)
     print(text.legend())
     for failure in (failure for record in records for failure in record.failures):
         print(f"\n{text.failure(failure, engine.name, reference.name)}")
@@ -136,9 +140,36 @@ def _verify(options: argparse.Namespace) -> int:
     if options.json:
         json.write(options.json, found)
     print(f"\n{text.last_line(records, runs, len(ops), engine.name, reference.name)}")
+    if options.page:
+        from reference.report import page
+
+        page.write(page.page_of(records, runs, maps, ops, profile=options.profile, seed=options.seed), options.page)
+        print(f"the page: {options.page}")
     if not found["counts"]["numbers"]:
         return NOTHING
     return AGREES if found["agrees"] else DISAGREES
+
+
+def _trained(*, with_maps: bool) -> tuple[list[TrainingRecord], list[Maps]]:
+    """Make the training runs, and print a row for each; with maps, for the page, of the one in the plane."""
+    from reference.report import text
+    from reference.training import TASKS, train
+
+    tasks = [make() for make in TASKS.values()]
+    maps = _maps(tasks) if with_maps else {}
+    print(text.training_heading(), flush=True)
+    runs = []
+    for task in tasks:
+        runs.append(train(task, maps.get(task.name)))
+        print(text.training_row(runs[-1]), flush=True)
+    return runs, list(maps.values())
+
+
+def _maps(tasks: Sequence[Task]) -> dict[str, Maps]:
+    """Blank maps of the runs that can be drawn, by their names."""
+    from reference.report.page import Maps
+
+    return {task.name: Maps(task) for task in tasks if Maps.can_draw(task)}
 
 
 def _faults(options: argparse.Namespace) -> int:

@@ -97,6 +97,7 @@ class Record:
         programs: how many were judged.
         numbers: how many were compared.
         worst: the largest distance that agreed at once, in ULP.
+        widest: the number of the program that had it, if one was drawn.
         conditioned: programs that agree within conditioning.
         inconclusive: those that nobody could decide.
         reference_wrong: those in which the reference is wrong.
@@ -111,6 +112,7 @@ class Record:
     programs: int = 0
     numbers: int = 0
     worst: float = 0.0
+    widest: int | None = None
     conditioned: int = 0
     inconclusive: int = 0
     reference_wrong: int = 0
@@ -120,11 +122,12 @@ class Record:
     repeats: bool = False
     failures: list[Failure | CheckFailure] = field(default_factory=list)
 
-    def add(self, verdict: Verdict) -> None:
-        """Count a verdict."""
+    def add(self, verdict: Verdict, number: int | None = None) -> None:
+        """Count a verdict; on the program of this number, if it was drawn."""
         self.programs += 1
         self.numbers += verdict.numbers
-        self.worst = max(self.worst, verdict.worst)
+        if verdict.worst > self.worst:
+            self.worst, self.widest = verdict.worst, number
         self.conditioned += verdict.result is Result.CONDITIONED
         self.inconclusive += verdict.result is Result.INCONCLUSIVE
         self.reference_wrong += verdict.result is Result.REFERENCE_WRONG
@@ -240,15 +243,20 @@ def _drawn(
     record = Record(op)
     for i in range(number):
         try:
-            program = draw_program(Seeded(seed, op, i), _focus(op), ops)
+            program = drawn_again(seed, op, i, ops)
         except Unsuited:
             record.unsuited += 1
             continue
         verdict = judge(program, engine, reference)
-        record.add(verdict)
+        record.add(verdict, i)
         if verdict.result.blames:
             return record, (program, verdict, (seed, op, i))
     return record, None
+
+
+def drawn_again(seed: int, op: str, number: int, ops: Sequence[str]) -> Program:
+    """Draw a program of a campaign by its number: the same each time."""
+    return draw_program(Seeded(seed, op, number), _focus(op), ops)
 
 
 def checked(seed: int, check: str, number: int) -> Record:

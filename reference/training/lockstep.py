@@ -7,7 +7,7 @@ Free, ndgrad goes its own way from the same start; how far the two drift apart i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -69,10 +69,18 @@ class TrainingRecord:
 LARGEST = 1e4  # of a loss that a step is made from
 _START = "the start"  # what a failure names instead of an optimizer before there is one
 Sides = tuple[NdgradSide, NdgradSide, TorchSide]  # re-synced, free, and the reference
+Watch = Callable[
+    [int, NdgradSide, TorchSide], None
+]  # is told each step that was made, and shown both sides running free
 
 
-def train(task: Task) -> TrainingRecord:
-    """Make a run in both modes, step by step side by side. It ends with the first step that fails."""
+def train(task: Task, watch: Watch | None = None) -> TrainingRecord:
+    """Make a run in both modes, step by step side by side. It ends with the first step that fails.
+
+    Args:
+        task: what is learned.
+        watch: is called after each step that agrees.
+    """
     record = TrainingRecord(task.name, goal=task.goal)
     optimizer = _START
     try:
@@ -81,7 +89,9 @@ def train(task: Task) -> TrainingRecord:
             batches = np.random.default_rng(task.seed)
             for stage in task.stages:
                 optimizer = stage.optimizer
-                _go_through(stage, task, batches, sides, record)
+                for _ in _go_through(stage, task, batches, sides, record):
+                    if watch and not record.failures:
+                        watch(record.steps, *sides[1:])
             if task.test is not None and not record.failures:
                 record.accuracy = (_accuracy(task, sides[1]), _accuracy(task, sides[2]))
     except Raised as raised:
@@ -107,7 +117,10 @@ def _misshapen(task: Task, start: Mapping[str, np.ndarray]) -> Iterator[Finding]
             yield Finding(Kind.SHAPE, name, says)
 
 
-def _go_through(stage: Stage, task: Task, batches: np.random.Generator, sides: Sides, record: TrainingRecord) -> None:
+def _go_through(
+    stage: Stage, task: Task, batches: np.random.Generator, sides: Sides, record: TrainingRecord
+) -> Iterator[None]:
+    """Make the steps of a stage, one at a time."""
     _, free, theirs = sides
     for side in () if record.failures else sides:
         side.begin(stage)
@@ -118,6 +131,7 @@ def _go_through(stage: Stage, task: Task, batches: np.random.Generator, sides: S
             if record.failures or _runs_away(record):
                 return
             _one_step(record, task, stage, batch, sides)
+            yield
 
 
 def _runs_away(record: TrainingRecord) -> bool:

@@ -1,0 +1,189 @@
+"""The sixth panel: why two right engines part in the last bit, measured on this machine."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ndgrad.rules import RULES
+from reference.catalog import CATALOG
+from reference.engines import NdgradEngine, TorchEngine
+from reference.exact import exactly, precisely
+from reference.program import LEAF, Operand, Program, Step, parse
+from reference.report.page.numbers import full, ulp_text
+from reference.report.page.sides import Number, exact_gradient, gradients, numbers, seen
+from reference.report.page.stepping import LESSONS
+from reference.verdict import ulps
+
+DRAWN, WITNESSED = 20_000, 1_000  # numbers for each op; and of these, how many the witness computes
+OPS = ("add", "multiply", "divide", "sqrt", "exp", "log", "sin", "tanh", "sigmoid")
+FAR = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0)
+SUMMED = 1_000
+
+
+@dataclass(frozen=True)
+class Equal:
+    """How often an op gives the same bits on both sides, how far apart they get, and how often each is best.
+
+    Args:
+        op: the op.
+        alike: how often both give the same.
+        worst: the largest distance, in ULP.
+        mine: how often ndgrad gives the double that is next to the exact number.
+        theirs: how often PyTorch does.
+    """
+
+    op: str
+    alike: float
+    worst: str
+    mine: float
+    theirs: float
+
+
+@dataclass(frozen=True)
+class Slope:
+    """tanh and its slope at one x.
+
+    Args:
+        x: where.
+        value: tanh, from three sides.
+        slope: its slope, from three sides.
+        once: 1 - tanh² of PyTorch's tanh, computed exactly and rounded once.
+        magnified: what one ULP of tanh makes of 1 - tanh², in ULP.
+    """
+
+    x: str
+    value: Number
+    slope: Number
+    once: str
+    magnified: str
+
+
+@dataclass(frozen=True)
+class Total:
+    """One way to add up the same numbers: how, what comes out, and how far that is from the exact sum, in ULP."""
+
+    how: str
+    total: str
+    off: str
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Two doubles that differ in the last bits: both written out in binary, cut where they begin to differ."""
+
+    what: str
+    mine: str
+    theirs: str
+    exact: str
+    same: str
+    mine_bits: str
+    their_bits: str
+
+
+@dataclass(frozen=True)
+class Bits:
+    """What was measured."""
+
+    equal: Sequence[Equal]
+    slopes: Sequence[Slope]
+    totals: Sequence[Total]
+    grouped: Sequence[Total]
+    twins: Twins
+
+    @property
+    def fused(self) -> bool:
+        """Whether each of PyTorch's slopes of tanh is 1 - tanh², rounded once."""
+        return all(row.slope.theirs == row.once for row in self.slopes)
+
+
+def measured() -> Bits:
+    """Measure."""
+    return Bits([_equal(op) for op in OPS], [_slope(x) for x in FAR], _totals(), _grouped(), _twins())
+
+
+def _equal(op: str) -> Equal:
+    rng = np.random.default_rng(0)
+    positive = op in ("sqrt", "log", "divide")
+    operands = [rng.uniform(0.0 if positive else -4.0, 4.0, DRAWN) for _ in RULES[op].pullbacks]
+    program = _elementwise(op, operands)
+    mine, theirs = (engine.run(program).values[-1] for engine in (NdgradEngine(), TorchEngine()))
+    with precisely():
+        exact = CATALOG[op].exact(*(exactly(x[:WITNESSED]) for x in operands))
+    best = np.array([float(x) for x in exact])
+    shares = [float(np.mean(side[:WITNESSED] == best)) for side in (mine, theirs)]
+    return Equal(op, float(np.mean(mine == theirs)), ulp_text(float(ulps(mine, theirs).max())), *shares)
+
+
+def _elementwise(op: str, operands: Sequence[np.ndarray]) -> Program:
+    named = tuple(Operand(name, x, LEAF) for name, x in zip("xy", operands, strict=False))
+    return Program(named, (Step(op, tuple(range(len(named)))),), np.ones_like(operands[0]))
+
+
+def _slope(x: float) -> Slope:
+    sides = seen(parse(f"x=f8({x}); a=tanh(x); back(a,f8(1.0))"))
+    y = sides.mine.values[0]
+    here, there = (np.asarray(1 - z * z) for z in (y, np.nextafter(y, 0)))
+    with precisely():
+        once = float(1 - exactly(sides.theirs.values[0])[()] ** 2)
+    return Slope(full(x), sides.value(1)[0], sides.gradient(0)[0], full(once), ulp_text(float(ulps(here, there))))
+
+
+def _totals() -> list[Total]:
+    """A thousand numbers, added up in several orders."""
+    x = np.random.default_rng(1).normal(size=SUMMED)
+    program = Program(
+        (Operand("x", x, LEAF),), (Step("sum", (0,), {"axis": None, "keepdims": False}),), np.asarray(1.0)
+    )
+    engines = [(engine.name, engine.run(program).values[0]) for engine in (NdgradEngine(), TorchEngine())]
+    exact = math.fsum(x)
+    ways = [
+        *((f"{name}: sum", total) for name, total in engines),
+        ("one after the other", _one_by_one(x)),
+        ("from the last to the first", _one_by_one(x[::-1])),
+        ("from the smallest to the largest", _one_by_one(np.sort(x))),
+        ("the exact sum, rounded once", exact),
+    ]
+    return [_total(how, total, exact) for how, total in ways]
+
+
+def _one_by_one(x: np.ndarray) -> float:
+    total = 0.0
+    for number in x.tolist():
+        total += number
+    return total
+
+
+def _grouped() -> list[Total]:
+    """Three numbers, in either grouping. Every learner knows these."""
+    exact = math.fsum((0.1, 0.2, 0.3))
+    left = parse("x=f8(0.1); y=f8(0.2); z=f8(0.3); a=add(x,y); b=add(a,z); back(b,f8(1.0))")
+    right = parse("x=f8(0.1); y=f8(0.2); z=f8(0.3); a=add(y,z); b=add(x,a); back(b,f8(1.0))")
+    ways = (("(0.1 + 0.2) + 0.3", left), ("0.1 + (0.2 + 0.3)", right))
+    return [_total(how, NdgradEngine().run(program).values[-1], exact) for how, program in ways]
+
+
+def _total(how: str, total: Any, exact: float) -> Total:
+    return Total(how, full(total), ulp_text(float(ulps(np.asarray(total, float), np.asarray(exact)))))
+
+
+def _twins() -> Twins:
+    """The neuron's gradient towards its first input, which the second panel comes to."""
+    sides = seen(LESSONS[0].program)
+    program = sides.program
+    mine, theirs = (float(gradients(program, side)[0]) for side in (sides.mine, sides.theirs))
+    number = numbers(mine, theirs, exact_gradient(program, 0, sides.exact[0]))[0]
+    first, second = _binary(mine), _binary(theirs)
+    cut = next((k for k, (a, b) in enumerate(zip(first, second, strict=True)) if a != b), len(first))
+    return Twins(program.names[0], number.mine, number.theirs, number.exact, first[:cut], first[cut:], second[cut:])
+
+
+def _binary(x: float) -> str:
+    """The bits of a double: sign, exponent and fraction."""
+    bits = f"{struct.unpack('<Q', struct.pack('<d', x))[0]:064b}"
+    return f"{bits[0]} {bits[1:12]} {bits[12:]}"

@@ -1,0 +1,83 @@
+"""A program drawn with what two sides made of it: where they part, both numbers stand in the box, marked by a sign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from reference.engines import Outcome
+from reference.program import Program
+from reference.report.page.diagram import Box, Line, draw, look, title
+from reference.report.page.numbers import lines
+from reference.report.page.sides import gradients
+from reference.verdict import AT_ONCE, ulps
+from reference.verdict.localise import Origin
+
+LARGEST = 40  # boxes that a reader finds his way among
+
+
+def compared(name: str, program: Program, mine: Outcome, theirs: Outcome, origin: Origin | None = None) -> Markup:
+    """Draw a program with the values and gradients of two engines.
+
+    Args:
+        name: what ids begin with.
+        program: what was run.
+        mine: what ndgrad made of it.
+        theirs: what PyTorch made of it, inner gradients included.
+        origin: where it first goes wrong, if it does.
+    """
+    if len(program.names) > LARGEST:
+        return Markup("<p>{} values are too many to draw.</p>").format(len(program.names))
+    wrong = None if origin is None or origin.step is None else len(program.operands) + origin.step
+    both = (_all(program, mine), _all(program, theirs))
+    boxes = [_box(program, i, [side[i] for side in both], first=i == wrong) for i in range(len(program.names))]
+    apart = [
+        program.names[i] for i, box in enumerate(boxes) if any("≠" in t for r in box.rows for n in r for t in n.text)
+    ]
+    differ = f"{', '.join(apart)} differ" if apart else "nothing differs"
+    words = f"{program.names[-1]} and what it is made of; {differ}"
+    return draw(name, program, boxes, words)
+
+
+def _all(program: Program, outcome: Outcome) -> list[tuple[Any, Any]]:
+    """The value and the gradient of each operand and step; None where there is none."""
+    values: list[Any] = [*(o.data for o in program.operands), *outcome.values]
+    values += [None] * (len(program.names) - len(values))
+    return list(zip(values, gradients(program, outcome), strict=True))
+
+
+def _box(program: Program, i: int, sides: list[tuple[Any, Any]], *, first: bool) -> Box:
+    (value, gradient), (their_value, their_gradient) = sides
+    rows = [*_rows("value", value, their_value), *_rows("grad", gradient, their_gradient)]
+    wrong = any("≠" in text for row in rows for text in row[0].text)
+    note = [[Line(["first wrong here"], "note")]] if first else []
+    return Box(title(program, i), look(program, i) + " wrong" * wrong + " first" * first, [*note, *rows])
+
+
+def _rows(what: str, mine: Any, theirs: Any) -> Iterator[list[Line]]:
+    if mine is None and theirs is None:
+        return
+    if same(mine, theirs):
+        yield [Line(_labelled(what, theirs), what)]
+        return
+    yield [Line(_labelled(f"≠ {what}, ndgrad ", mine), "off")]
+    yield [Line(_labelled(f"{what}, PyTorch", theirs), what)]
+
+
+def same(mine: Any, theirs: Any) -> bool:
+    """Whether two arrays agree at once. What is missing is zeros."""
+    mine, theirs = (np.zeros_like(b) if a is None else np.asarray(a) for a, b in ((mine, theirs), (theirs, mine)))
+    if mine.shape != theirs.shape or mine.dtype != theirs.dtype:
+        return False
+    return bool((ulps(mine, theirs) <= AT_ONCE).all() if mine.dtype.kind == "f" else (mine == theirs).all())
+
+
+def _labelled(what: str, array: Any) -> list[str]:
+    if array is None:
+        return [f"{what} –"]
+    first, *others = lines(array)
+    shape = f" shape {np.shape(array)}" if "ndgrad" in what and not others and np.ndim(array) else ""
+    return [f"{what} {first}{shape}", *(f"{' ' * (len(what) + 1)}{line}" for line in others)]

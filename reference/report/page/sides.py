@@ -1,0 +1,166 @@
+"""Every value and every gradient of a program, from three sides: ndgrad, PyTorch, and the exact witness.
+
+The witness has no rule of differentiation: the gradient of a value in mid-program is the slope of what comes after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gmpy2
+import numpy as np
+
+from reference.engines import NdgradEngine, Outcome, TorchEngine
+from reference.engines.exact import ExactEngine
+from reference.exact import Exact, exactly, precisely
+from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step
+from reference.report.page.numbers import exact_text, full, places, ulp_text
+from reference.verdict import ulps
+
+STEP = gmpy2.mpfr(2) ** -130  # at which bending costs 2^-260, and rounding in 400 bits 2^-270
+_ALIKE = gmpy2.mpfr(2) ** -60  # by which slopes on both sides may differ where there is one slope
+
+_WITNESS = ExactEngine()
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number of an array, from three sides, written out.
+
+    Args:
+        place: where it stands, as `[0, 1]`; empty where there is but one.
+        mine: ndgrad's.
+        theirs: PyTorch's.
+        exact: the number itself.
+        ulp: how far ndgrad's is from PyTorch's, in ULP.
+        off: how far ndgrad's is from the double next to the exact number.
+    """
+
+    place: str
+    mine: str
+    theirs: str
+    exact: str
+    ulp: str
+    off: str
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What three sides make of a program: an array for each operand and each step, in this order."""
+
+    program: Program
+    mine: Outcome
+    theirs: Outcome
+    exact: tuple[Exact, ...]
+
+    def value(self, i: int) -> list[Number]:
+        """The value of an operand or a step."""
+        first = len(self.program.operands)
+        if i < first:
+            data = np.asarray(self.program.operands[i].data)
+            return numbers(data, data, self.exact[i])
+        return numbers(self.mine.values[i - first], self.theirs.values[i - first], self.exact[i])
+
+    def gradient(self, i: int) -> list[Number]:
+        """The gradient of an operand or a step."""
+        mine, theirs = gradients(self.program, self.mine)[i], gradients(self.program, self.theirs)[i]
+        return numbers(mine, theirs, exact_gradient(self.program, i, self.exact[i]))
+
+
+def seen(program: Program) -> Sides:
+    """Run a program on all three sides."""
+    theirs = TorchEngine()
+    inner = theirs.run(program, inner=True)
+    operands = tuple(exactly(o.data) for o in program.operands)
+    with precisely():
+        exact = (*operands, *_WITNESS.values(program))
+    return Sides(program, NdgradEngine().run(program), inner, exact)
+
+
+def gradients(program: Program, outcome: Outcome) -> list[Any]:
+    """The gradient of each operand and step, as far as an engine has one. What is missing is zeros for a leaf."""
+    leaves = iter(outcome.gradients or [None] * len(program.leaves))
+    operands = [_or_zeros(next(leaves), o.data) if o.kind == LEAF else None for o in program.operands]
+    return [*operands, *(outcome.inner or [None] * len(program.steps))]
+
+
+def _or_zeros(gradient: Any, like: np.ndarray) -> np.ndarray:
+    return np.zeros_like(like) if gradient is None else np.asarray(gradient)
+
+
+def numbers(mine: Any, theirs: Any, exact: Any) -> list[Number]:
+    """The first numbers of three arrays of one shape, side by side."""
+    if mine is None or theirs is None or np.shape(mine) != np.shape(theirs):
+        return []
+    mine, theirs = np.asarray(mine), np.asarray(theirs)
+    return [_number(place, mine[place], theirs[place], exact[place]) for place in places(mine.shape)]
+
+
+def _number(place: tuple[int, ...], mine: Any, theirs: Any, exact: Any) -> Number:
+    off = "–" if exact is None else ulp_text(_apart(mine, np.asarray(float(exact), np.asarray(mine).dtype)))
+    at = str(list(place)) if place else ""
+    return Number(at, full(mine), full(theirs), exact_text(exact), ulp_text(_apart(mine, theirs)), off)
+
+
+def _apart(a: Any, b: Any) -> float:
+    a, b = np.asarray(a), np.asarray(b)
+    return float(ulps(a, b)) if a.dtype.kind == "f" and a.dtype == b.dtype else float(abs(float(a) - float(b)))
+
+
+# The gradient in mid-program, by the witness.
+
+
+def rest(program: Program, i: int, value: np.ndarray) -> Program:
+    """The program with one of its values given as its only leaf: it comes behind the operands."""
+    first = len(program.operands)
+    fixed = tuple(replace(o, kind=NUMBER if o.kind == NUMBER else ARRAY) for o in program.operands)
+    moved = {j: j if j < first else j + (j < i or i < first) for j in range(first + len(program.steps))}
+    moved[i] = first
+    steps = [
+        Step(step.op, tuple(moved[j] for j in step.inputs), step.options)
+        for j, step in enumerate(program.steps, first)
+        if j != i
+    ]
+    return Program((*fixed, Operand("it", value, LEAF)), tuple(steps), program.cotangent)
+
+
+def exact_gradient(program: Program, i: int, value: Exact) -> Any:
+    """The first numbers of the gradient of a value: what the result does as each of them is moved."""
+    if i == program.result:
+        return exactly(program.cotangent)
+    after = rest(program, i, np.asarray(value, float))
+    found = np.full(value.shape, None, object)
+    with precisely():
+        for place in places(value.shape):
+            found[place] = slope(after, len(program.operands), value, place)
+    return found
+
+
+def slope(after: Program, leaf: int, value: Exact, place: tuple[int, ...]) -> Any:
+    """The slope of the result, in the direction of the cotangent, towards one number of a leaf; None at a kink.
+
+    Args:
+        after: the program.
+        leaf: the place of the leaf among the operands.
+        value: its numbers.
+        place: which of them.
+    """
+    behind, here, ahead = (_weighed(after, leaf, value, place, by * STEP) for by in (-1, 0, 1))
+    left, right = (here - behind) / STEP, (ahead - here) / STEP
+    if not gmpy2.is_finite(left + right) or abs(left - right) > _ALIKE * max(abs(left), abs(right)):
+        return None
+    return (left + right) / 2
+
+
+def _weighed(after: Program, leaf: int, value: Exact, place: tuple[int, ...], by: Any) -> Any:
+    moved = value.copy()
+    moved[place] = moved[place] + by
+    result = _WITNESS.values(after, {leaf: moved})[-1]
+    return sum((np.ravel(result) * exactly(after.cotangent).ravel()).tolist(), gmpy2.mpfr(0))
+
+
+def worst(rows: Sequence[Number]) -> str:
+    """The largest distance from PyTorch among numbers, in ULP."""
+    return max((row.ulp for row in rows), key=float, default="0")

@@ -1,0 +1,147 @@
+"""What the pass back does, move by move, as the engine itself does it: what arrives, the rule, and what is passed on.
+
+A move is one call of a pullback. Calls are recorded from outside, while the engine runs, so the order is the engine's
+own, also where a fault is planted that spoils it.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ndgrad import Value
+from ndgrad.rules import RULES, elementwise
+from reference.engines import NdgradEngine
+from reference.faults.planting import Plant, around
+from reference.program import ARRAY, LEAF, Operand, Program, Step
+
+
+@dataclass(frozen=True)
+class Move:
+    """One thing passed back: from a step to one of its operands.
+
+    Args:
+        step: the index of the step.
+        position: which of its operands.
+        arrives: the gradient of the step's value, as it was at that time.
+        local: the local derivative, number by number; None where an op mixes numbers, as a sum does.
+        gives: what is passed on.
+    """
+
+    step: int
+    position: int
+    arrives: np.ndarray
+    local: np.ndarray | None
+    gives: np.ndarray
+
+
+def walk(program: Program, plant: Plant = nullcontext) -> list[Move]:
+    """Let ndgrad pass back, and record its moves."""
+    with plant():
+        calls = list(_calls(program))
+        return [_move(*call) for call in calls]
+
+
+def _calls(program: Program) -> Iterator[tuple[Program, int, int, np.ndarray]]:
+    """Each call of a pullback: the step by itself, its index, the position, and what arrived."""
+    heard: list[tuple[int, int, np.ndarray]] = []
+    made: dict[int, int] = {}  # the index of each step, by its value's array
+    with ExitStack() as stack:
+        for op in {step.op for step in program.steps}:
+            for position in range(len(RULES[op].pullbacks)):
+                stack.enter_context(around(op, position, _listening(heard, position))())
+        values = _run(program)
+        made.update({id(value.data): i for i, value in enumerate(values[len(program.operands) :])})
+        values[-1].backward(program.cotangent)
+    for key, position, g in heard:
+        yield _alone(program, values, made[key], g), made[key], position, g
+
+
+def _run(program: Program) -> list[Any]:
+    functions = NdgradEngine().functions
+    values: list[Any] = [Value(o.data, o.name) if o.kind == LEAF else o.array for o in program.operands]
+    for step in program.steps:
+        values.append(functions[step.op](*(values[i] for i in step.inputs), **step.options))
+    return values
+
+
+def _listening(heard: list[tuple[int, int, np.ndarray]], position: int) -> Callable[[Any], Any]:
+    def change(right: Callable[..., Any]) -> Callable[..., Any]:
+        def pullback(g: Any, y: Any, *operands: Any, **options: Any) -> Any:
+            heard.append((id(y), options.get("position", position), np.array(g)))
+            return right(g, y, *operands, **options)
+
+        return pullback
+
+    return change
+
+
+def _alone(program: Program, values: list[Any], index: int, g: np.ndarray) -> Program:
+    """A step by itself, with an operand for each position: what is used twice is two here."""
+    step = program.steps[index]
+    operands = tuple(
+        Operand(f"x{k}", np.asarray(values[i].data if isinstance(values[i], Value) else values[i]), _kind(values[i]))
+        for k, i in enumerate(step.inputs)
+    )
+    return Program(operands, (Step(step.op, tuple(range(len(operands))), step.options),), g)
+
+
+def _kind(value: Any) -> str:
+    return LEAF if isinstance(value, Value) else ARRAY
+
+
+def _move(alone: Program, step: int, position: int, g: np.ndarray) -> Move:
+    return Move(step, position, g, _local(alone, position), _given(alone, position))
+
+
+def _given(alone: Program, position: int) -> np.ndarray:
+    """What a step by itself passes to one of its operands."""
+    leaf = sum(o.kind == LEAF for o in alone.operands[:position])
+    gradients = NdgradEngine().run(alone).gradients
+    return np.asarray(gradients[leaf] if gradients else np.nan)
+
+
+def _local(alone: Program, position: int) -> np.ndarray | None:
+    """The slope of each number of the result towards the one number that it was made of; None where several were."""
+    if alone.steps[0].op not in vars(elementwise):
+        return None
+    shape = np.asarray(alone.cotangent).shape
+    wide = tuple(replace(o, data=np.broadcast_to(o.data, shape).copy()) for o in alone.operands)
+    return _given(replace(alone, operands=wide, cotangent=np.ones(shape)), position)
+
+
+# The rule in words: the very text of the table.
+
+
+@lru_cache
+def rule(op: str, position: int) -> str:
+    """What stands in the table of rules for the way back to an operand: its formula, or the name of a function."""
+    pullbacks = RULES[op].pullbacks
+    pullback = pullbacks[min(position, len(pullbacks) - 1)]
+    code = getattr(pullback, "__code__", None)
+    if code is None:
+        return ""
+    if code.co_name != "<lambda>":
+        return f"{code.co_name}({', '.join(code.co_varnames[: code.co_argcount])}, …)"
+    return next((ast.unparse(node.body) for node in _lambdas(pullback) if _is_at(node, code)), "")
+
+
+def _lambdas(function: Any) -> Iterator[ast.Lambda]:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.getmodule(function) or function)))
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Lambda))
+
+
+def _is_at(node: ast.Lambda, code: Any) -> bool:
+    """Whether the code was compiled from this expression: its first positions lie there."""
+    at = [(line, column) for line, _, column, _ in code.co_positions() if line and column]
+    body = node.body
+    start, end = (body.lineno, body.col_offset), (body.end_lineno or 0, body.end_col_offset or 0)
+    return any(start <= place < end for place in at)
