@@ -61,7 +61,7 @@ numeric.error_table(np.exp, 1.0, exact=math.e, methods=("forward", "central"))
 # So differences are good for checking, to some eight or ten digits, and no more. And they need one run of the function
 # for each number that is nudged: a network with a million numbers would be run a million times for one step.
 #
-# PyTorch does neither. It gives the slope to all digits:
+# PyTorch takes no small step, and goes through the function once. It gives the slope to all digits:
 
 # %%
 x = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
@@ -131,7 +131,8 @@ assert abs(answer - numeric.slope(lambda a: whole(a, b, c, k) ** 2, a, method="c
 # ## 3. Let the program do it
 #
 # What we did by hand is the same at every step, so a program can do it. A number needs to remember what it was made of,
-# and the slope of the step towards each of its operands. Here is all of it, in forty lines.
+# and the slope of the step towards each of its operands. Here it is, in thirty lines; the ten that are missing come
+# after it.
 
 # %%
 
@@ -369,6 +370,15 @@ loss = squares(network(points), wanted)
 loss.label = "loss"
 loss.backward()
 loss
+
+# %% [markdown]
+# Point after point, as a loop would do it, gives the same error and a larger graph. Of a large graph each layer is
+# drawn as one ellipse with a double line, which says what it does and how often.
+
+# %%
+one_by_one = np.stack([(network(point) - want) ** 2 for point, want in zip(points, wanted, strict=True)]).sum()
+assert math.isclose(one_by_one.item(), loss.item())
+one_by_one
 
 # %% [markdown]
 # The same network in PyTorch, with the same numbers in it, and the gradients of both side by side.

@@ -82,10 +82,10 @@ def test_it_runs_and_shows_what_is_stored(script: Path, monkeypatch: pytest.Monk
 
 
 def test_pictures_are_stored() -> None:
-    """The stored lesson has its pictures: of the neuron twice, of arrays, of a layer and of a loss."""
+    """The stored lesson has its pictures: of the neuron and of a loss twice, of arrays and of a layer."""
     (lesson,) = [stored(script) for script in execute.SCRIPTS if script.stem == "autograd"]
     outputs = [output for cell in lesson.cells for output in cell.get("outputs", ())]
-    assert sum("image/svg+xml" in output.get("data", {}) for output in outputs) == 5
+    assert sum("image/svg+xml" in output.get("data", {}) for output in outputs) == 6
 
 
 def test_every_exercise_has_a_checked_answer(script: Path) -> None:

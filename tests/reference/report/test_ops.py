@@ -1,0 +1,39 @@
+"""The page of ops: one line for each row of the catalogue, and what its line says."""
+
+from __future__ import annotations
+
+import pytest
+
+from ndgrad.rules import RULES
+from reference.catalog import CATALOG
+from reference.report import ops
+
+LINES = {line.split("`")[1]: line for line in ops.page().splitlines() if line.startswith("| `")}
+
+
+def test_every_op_has_a_line() -> None:
+    """The lines are the catalogue's rows, in its order, and each has three cells."""
+    assert list(LINES) == list(CATALOG)
+    assert {line.count(" | ") for line in LINES.values()} == {2}
+
+
+@pytest.mark.parametrize(
+    ("op", "words"),
+    [
+        ("divide", "`a / b`, `x.divide()`, `np.divide`"),
+        ("getitem", "`x[...]`"),
+        ("sum", "`x.sum()`, `np.sum`, `np.add.reduce`"),
+        ("stack", "| `np.stack` |"),
+        ("relu", "slope 0 at 0"),
+        ("clip", "(releases of PyTorch differ: any subgradient will do)"),
+        ("softplus", "PyTorch leaves out log1p(exp(-x)) above 20"),
+    ],
+)
+def test_what_a_line_says(op: str, words: str) -> None:
+    """A line says how else an op is written, which slope is taken at its kinks, and where PyTorch is poor."""
+    assert words in LINES[op]
+
+
+def test_operators_are_written_out() -> None:
+    """No operator stands there by Python's inner name."""
+    assert set(ops._OPERATORS) == {RULES[op].operator for op in CATALOG if RULES[op].operator}
