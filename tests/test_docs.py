@@ -1,4 +1,7 @@
-"""What the documentation says is true: its examples run and print what they show, and its commands and links exist."""
+"""What the documentation says is true: its examples run and print what they show, and its commands and links exist.
+
+`python -m tests.test_docs` writes what the examples print now into the pages: read what has changed before you keep it.
+"""
 
 from __future__ import annotations
 
@@ -24,23 +27,36 @@ DOCS = ROOT / "docs"
 PAGES = {str(page.relative_to(DOCS)): page.read_text("utf-8") for page in sorted(DOCS.rglob("*.md"))}
 MEASURED = "explanation/verdict.md"  # its numbers are measured, and a little different on each machine
 
-BLOCK = re.compile(r"```(\w+)\n(.*?)```\n", flags=re.DOTALL)
+EXAMPLE = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", flags=re.DOTALL)
+SHELL = re.compile(r"```sh\n(.*?)```\n", flags=re.DOTALL)
 
 
 def examples(page: str) -> list[tuple[str, str]]:
     """Each block of Python of a page, with the text that it is said to print."""
-    blocks = [(match[1], match[2]) for match in BLOCK.finditer(PAGES[page])]
-    following = [*blocks, ("", "")][1:]
-    return [
-        (code, shown if after == "text" else "")
-        for (kind, code), (after, shown) in zip(blocks, following, strict=True)
-        if kind == "python"
-    ]
+    return [(match[1], match[2] or "") for match in EXAMPLE.finditer(PAGES[page])]
+
+
+def printed(code: str, names: dict[str, Any]) -> str:
+    """What a block of Python prints. It is run with the names that those before it have left, and leaves its own."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(code, names)  # noqa: S102 - our own documentation
+    return out.getvalue()
+
+
+def renewed(page: str) -> str:
+    """A page with what its examples print now."""
+    names: dict[str, Any] = {}
+
+    def example(match: re.Match[str]) -> str:
+        shown = printed(match[1], names)
+        return f"```python\n{match[1]}```\n" + (f"\n```text\n{shown}```\n" if shown else "")
+
+    return EXAMPLE.sub(example, PAGES[page])
 
 
 def commands(page: str) -> list[str]:
     """The lines of a page that are typed in a shell, without their comments."""
-    lines = [line for match in BLOCK.finditer(PAGES[page]) if match[1] == "sh" for line in match[2].splitlines()]
+    lines = [line for block in SHELL.findall(PAGES[page]) for line in block.splitlines()]
     inline = re.findall(r"`((?:make|python -m) [^`\n]*)`", PAGES[page])
     return [line.partition("  #")[0].strip() for line in [*lines, *inline]]
 
@@ -68,9 +84,7 @@ def test_examples_print_what_is_shown(page: str) -> None:
     """Run one after the other, a page's examples print the text that follows each, and nothing where none does."""
     names: dict[str, Any] = {}
     for code, shown in examples(page):
-        with contextlib.redirect_stdout(io.StringIO()) as out:
-            exec(compile(code, page, "exec"), names)  # noqa: S102 - our own documentation
-        assert loosened(out.getvalue(), page) == loosened(shown, page), code
+        assert loosened(printed(code, names), page) == loosened(shown, page), code
 
 
 def test_there_are_examples() -> None:
@@ -131,3 +145,8 @@ def test_as_many_faults_are_real_as_is_said() -> None:
     real = [fault for fault in FAULTS if fault.source not in ("ours", "folklore")]
     assert 350 < len(FAULTS) < 450
     assert len(real) > len(FAULTS) / 4
+
+
+if __name__ == "__main__":
+    for name in PAGES:
+        (DOCS / name).write_text(renewed(name), "utf-8")
