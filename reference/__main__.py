@@ -8,6 +8,7 @@ known what is asked for, so that help and wrong usage answer at once.
 from __future__ import annotations
 
 import argparse
+import ast
 import difflib
 import importlib.util
 import sys
@@ -15,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ndgrad.graph import Picture
@@ -73,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     page = commands.add_parser("page", help="verify quickly, and write the page: every number beside PyTorch's")
     page.add_argument("--out", dest="page", type=Path, metavar="FILE", default=PAGE, help=f"where to (default: {PAGE})")
     page.add_argument("--seed", type=int, default=0, help="what the programs are drawn from (default: 0)")
-    page.set_defaults(run=_verify, ops=None, profile="quick", workers=2, json=None, kept=Path(".failures"))
+    page.add_argument("function", nargs="?", type=_function, metavar="MODULE.PY:FUNCTION", help=_FUNCTION)
+    page.add_argument("--shapes", type=_shapes, metavar="SHAPES", help="of its operands, as '(3,4),(4,)'")
+    page.set_defaults(run=_page, ops=None, profile="quick", workers=2, json=None, kept=Path(".failures"))
     faults = commands.add_parser("faults", help="plant bugs, one at a time, and see that the checks find each")
     faults.add_argument("names", nargs="*", metavar="FAULT", help="only these; by default all")
     faults.add_argument("--profile", choices=PROFILES, default="standard", help="how many cases (default: standard)")
@@ -92,6 +95,33 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _KEPT = "programs that fail are kept here, and tried first the next time (default: .failures)"
+
+
+_FUNCTION = "instead: the page of this function, which takes a Value for each shape and gives a Value"
+
+
+def _function(name: str) -> tuple[Path, str]:
+    path, _, function = name.rpartition(":")
+    if not path.endswith(".py") or not function.isidentifier():
+        raise argparse.ArgumentTypeError(f"{name!r} must name a file and a function in it, as module.py:f")
+    if not Path(path).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {path!r}")
+    return Path(path), function
+
+
+def _shapes(written: str) -> list[tuple[int, ...]]:
+    try:
+        read = ast.literal_eval(written.strip())
+    except (SyntaxError, ValueError):
+        read = None
+    shapes = [read] if isinstance(read, tuple) and all(isinstance(n, int) for n in read) else list(read or ())
+    if not shapes or not all(isinstance(shape, tuple) and all(_is_length(n) for n in shape) for shape in shapes):
+        raise argparse.ArgumentTypeError(f"{written!r} must be shapes, as '(3,4),(4,)'")
+    return shapes
+
+
+def _is_length(n: object) -> bool:
+    return isinstance(n, int) and not isinstance(n, bool) and n >= 0
 
 
 def _count(number: str) -> int:
@@ -148,6 +178,58 @@ def _verify(options: argparse.Namespace) -> int:
     if not found["counts"]["numbers"]:
         return NOTHING
     return AGREES if found["agrees"] else DISAGREES
+
+
+def _page(options: argparse.Namespace) -> int:
+    """The page of ndgrad, or of a user's function."""
+    if options.function is None and options.shapes is None:
+        return _verify(options)
+    if options.function is None or options.shapes is None:
+        print("error: a function and the shapes of its operands go together", file=sys.stderr)
+        return USAGE
+    from reference.report.page import Untraceable
+
+    function = _loaded(*options.function)
+    if function is None or not _writable(options.page):
+        return USAGE
+    try:
+        return _page_of(function, options.function[1], options)
+    except Untraceable as error:
+        print(f"error: no page can be made of {options.function[1]}: {error}", file=sys.stderr)
+        return USAGE
+
+
+def _loaded(path: Path, name: str) -> Any:
+    """A function of a file; None, with a word on standard error, if there is none."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        return None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # noqa: BLE001 - whatever a user's file does
+        print(f"error: {path} raised {type(error).__name__}: {error}", file=sys.stderr)
+        return None
+    if not callable(getattr(module, name, None)):
+        print(f"error: there is no function {name!r} in {path}", file=sys.stderr)
+        return None
+    return getattr(module, name)
+
+
+def _page_of(function: Any, name: str, options: argparse.Namespace) -> int:
+    from reference.engines import NdgradEngine, TorchEngine
+    from reference.report import page, text
+
+    engine, reference = NdgradEngine().name, TorchEngine().name
+    print(text.heading(engine, reference, "quick", options.seed), flush=True)
+    records = page.records_of(function, name, options.shapes, options.seed)
+    for record in records:
+        print(text.row(record), flush=True)
+    runs, _ = _trained(with_maps=False)
+    made = page.page_of_function(function, name, options.shapes, records, runs, seed=options.seed)
+    page.write(made, options.page)
+    print(f"\n{made.agreement.last_line}\nthe page: {options.page}")
+    return AGREES if made.agreement.agrees else DISAGREES
 
 
 def _trained(*, with_maps: bool) -> tuple[list[TrainingRecord], list[Maps]]:

@@ -10,12 +10,14 @@ from reference.report.page.agreeing import agreement
 from reference.report.page.bits import measured
 from reference.report.page.breaking import broken
 from reference.report.page.exploring import explored
+from reference.report.page.function import page_of_function, records_of
 from reference.report.page.learning import Maps, learned
 from reference.report.page.render import Page, render
 from reference.report.page.stepping import walks
+from reference.report.page.tracing import Untraceable
 from reference.training import TrainingRecord
 
-__all__ = ["Maps", "Page", "page_of", "render", "write"]
+__all__ = ["Maps", "Page", "Untraceable", "page_of", "page_of_function", "records_of", "render", "write"]
 
 
 def page_of(

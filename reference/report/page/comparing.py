@@ -63,8 +63,9 @@ def _rows(what: str, mine: Any, theirs: Any) -> Iterator[list[Line]]:
     if same(mine, theirs):
         yield [Line(_labelled(what, theirs), what)]
         return
-    yield [Line(_labelled(f"≠ {what}, ndgrad ", mine), "off")]
-    yield [Line(_labelled(f"{what}, PyTorch", theirs), what)]
+    misfit = np.shape(mine) != np.shape(theirs)
+    yield [Line(_labelled(f"≠ {what}, ndgrad ", mine, shape=misfit), "off")]
+    yield [Line(_labelled(f"{what}, PyTorch", theirs, shape=misfit), what)]
 
 
 def same(mine: Any, theirs: Any) -> bool:
@@ -75,9 +76,8 @@ def same(mine: Any, theirs: Any) -> bool:
     return bool((ulps(mine, theirs) <= AT_ONCE).all() if mine.dtype.kind == "f" else (mine == theirs).all())
 
 
-def _labelled(what: str, array: Any) -> list[str]:
+def _labelled(what: str, array: Any, *, shape: bool = False) -> list[str]:
     if array is None:
         return [f"{what} –"]
-    first, *others = lines(array)
-    shape = f" shape {np.shape(array)}" if "ndgrad" in what and not others and np.ndim(array) else ""
-    return [f"{what} {first}{shape}", *(f"{' ' * (len(what) + 1)}{line}" for line in others)]
+    first, *others = [*([f"shape {np.shape(array)}"] if shape else []), *lines(array)]
+    return [f"{what} {first}", *(f"{' ' * (len(what) + 1)}{line}" for line in others)]

@@ -70,7 +70,9 @@ def title(program: Program, i: int) -> str:
     rule = RULES[step.op]
     if rule.operator and len(given) == 2:  # noqa: PLR2004 - an operator stands between two
         return f"{names[i]} = {given[0]} {rule.symbol} {given[1]}"
-    options = [f"{name}={text(value)}" for name, value in step.options.items() if value not in (None, False)]
+    options = [
+        f"{name}={text(value)}" for name, value in step.options.items() if value is not None and value is not False
+    ]
     return f"{names[i]} = {step.op}({', '.join([*given, *options])})"
 
 
@@ -106,6 +108,8 @@ def _plan(program: Program) -> _Plan:
             lean = (position - (len(inputs) - 1) / 2) * 0.5 ** (column[-1] - column[i])
             for item in [(j,), *way]:
                 keys.setdefault(item, []).append(here + lean)
+    for j in range(first):
+        keys.setdefault((j,), [0.0])  # nothing may be made of an operand
     for item in keys:
         columns[item[2] if len(item) > 1 else column[item[0]]].append(item)
     for items in columns:

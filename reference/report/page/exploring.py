@@ -101,7 +101,8 @@ def _explored(curve: Curve) -> Explored:
     )
     exact = np.array([np.nan if p.exact == "–" else float(p.exact) for p in points])
     slopes = np.array([float(p.mine) for p in points])
-    errors = np.abs(differences - exact[:, None])
+    with np.errstate(invalid="ignore"):  # where a function has no number
+        errors = np.abs(differences - exact[:, None])
     data = {
         "name": curve.name, "title": curve.title, "words": curve.words,
         "fine": packed(fine), "values": packed(values), "h": packed(STEPS), "slopes": packed(slopes),

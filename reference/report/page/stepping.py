@@ -38,14 +38,14 @@ class Lesson:
 
 
 # fmt: off
-_REUSED = "x=f8(2.0); y=f8(3.0); a=multiply(x,y); b=add(a,x); c=multiply(b,a); back(c,f8(1.0))"
+_REUSED = "x=f8(2.0); y=f8(3.0); a=multiply(x,y); b=square(a); c=multiply(b,a); back(c,f8(1.0))"
 LESSONS = (
     Lesson("neuron", "a neuron",
            "The article's neuron, tanh(x1·w1 + x2·w2 + b): five ops, and five numbers whose gradient is wanted.",
            parse("x1=f8(2.0); w1=f8(-3.0); x2=f8(0.0); w2=f8(1.0); b=f8(6.8813735870195432); a=multiply(x1,w1); "
                  "c=multiply(x2,w2); d=add(a,c); e=add(d,b); f=tanh(e); back(f,f8(1.0))")),
     Lesson("reused", "a value used twice",
-           "a is used twice, and so is x. What comes back along each way is added up. Every number can be redone by hand.",
+           "a is used twice, in its square and beside it. What comes back along both ways is added up. Every number can be redone by hand.",
            parse(_REUSED)),
     Lesson("disorder", "the same in a wrong order",
            "The same expression, but depth first: a passes on what it has as soon as it has something. "
@@ -115,6 +115,7 @@ class _Walker:
         self.moves = walk(program, plant)
         self.sides: Sides = seen(program)
         self.uses = Counter(i for k, step in enumerate(program.steps) for i in self._wanting(k))
+        self.late = self._late()
         self.totals = self._totals()
 
     def _wanting(self, step: int) -> list[int]:
@@ -129,11 +130,20 @@ class _Walker:
         """For each move, what its operand has after it."""
         had: dict[int, np.ndarray] = {}
         totals = []
-        for move in self.moves:
+        for move, late in zip(self.moves, self.late, strict=True):
             i = self._operand(move)
-            had[i] = had[i] + move.gives if i in had else move.gives
+            had[i] = had[i] if late else had[i] + move.gives if i in had else move.gives
             totals.append(had[i])
         return totals
+
+    def _late(self) -> list[bool]:
+        """For each move, whether its operand has passed on already, so that it is lost."""
+        passed: set[int] = set()
+        late = []
+        for move in self.moves:
+            passed.add(self.first + move.step)
+            late.append(self._operand(move) in passed)
+        return late
 
     def walk(self) -> Walk:
         words = f"The graph of {self.lesson.title}: {'; '.join(title(self.program, i) for i in range(self._count))}"
@@ -161,11 +171,12 @@ class _Walker:
             for k, (move, total) in enumerate(zip(self.moves, self.totals, strict=True))
             if self._operand(move) == i
         ]
-        ends = [since for since, _ in versions[1:]] + [None]
-        yield [
-            Line(_labelled("grad", total), "grad", since, until)
-            for (since, total), until in zip(versions, ends, strict=True)
-        ]
+        ends = [*(since for since, _ in versions[1:]), None]
+        if versions:
+            yield [
+                Line(_labelled("grad", total), "grad", since, until)
+                for (since, total), until in zip(versions, ends, strict=True)
+            ]
 
     # The frames.
 
@@ -216,19 +227,20 @@ class _Walker:
 
     def _backward(self) -> Iterator[Frame]:
         came: Counter[int] = Counter()
-        for number, (move, total) in enumerate(zip(self.moves, self.totals, strict=True), self.start + 1):
+        moves = zip(self.moves, self.totals, self.late, strict=True)
+        for number, (move, total, late) in enumerate(moves, self.start + 1):
             of, to = self.first + move.step, self._operand(move)
             early = of != self.program.result and came[of] < self.uses[of]
             came[to] += 1
             yield Frame(
                 self._link(number),
                 f"Backward: from {self.program.names[of]} to {self.program.names[to]}",
-                [*self._facts(move), *self._sum(move, total, came[to]), self._rule(move)],
-                self._note(of, to, came, early=early),
+                [*self._facts(move), *([] if late else self._sum(move, total, came[to])), self._rule(move)],
+                self._note(of, to, came, early=early, late=late),
                 f"The gradient of {self.program.names[to]}",
                 self._complete(to) if came[to] == self.uses[to] and not self.lesson.fault else (),
                 self._lit(to, (move.step, move.position)) + self._lit(of),
-                warns=early,
+                warns=early or late,
             )
 
     def _facts(self, move: Move) -> Iterator[tuple[str, str]]:
@@ -259,8 +271,10 @@ class _Walker:
             )
         ]
 
-    def _note(self, of: int, to: int, came: Counter[int], *, early: bool) -> str:
+    def _note(self, of: int, to: int, came: Counter[int], *, early: bool, late: bool) -> str:
         names = self.program.names
+        if late:
+            return f"Too late: {names[to]} has passed on already, and this never goes any further."
         if early:
             return (
                 f"Too early: {names[of]} has {came[of]} of its {self.uses[of]} contributions, and passes on too little."

@@ -43,6 +43,7 @@ class Tab:
         self._read = b""
         self._sent = 0
         self._session: str | None = None
+        self._scripts = True
         self.complaints: list[str] = []
         self.requests: list[str] = []
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
@@ -87,6 +88,7 @@ class Tab:
 
     def open(self, path: Path, fragment: str = "", *, scripts: bool = True) -> None:
         """Open a file, and wait until it is there; with or without JavaScript."""
+        self._scripts = scripts
         self._call("Emulation.setScriptExecutionDisabled", value=not scripts)
         self._call("Page.navigate", url="about:blank")
         self._call("Page.navigate", url=f"{path.absolute().as_uri()}{fragment}")
@@ -95,8 +97,9 @@ class Tab:
         self._settle()
 
     def _settle(self) -> None:
-        """Wait until what was asked for has been painted."""
-        self.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))")
+        """Wait until what was asked for has been painted. Without scripts nothing tells when."""
+        if self._scripts:
+            self.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))")
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression in JavaScript, or of what a promise gives."""

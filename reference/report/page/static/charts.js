@@ -22,7 +22,8 @@ const axis = (log) => ({
   stroke: colour("ink"),
   grid: { stroke: colour("line"), width: 1 },
   ticks: { stroke: colour("line"), width: 1 },
-  size: log ? 62 : 52,
+  size: 62,
+  values: (_, splits) => splits.map((value) => String(Number(value.toPrecision(6)))),
   ...(log && { splits: decades, filter: (_, splits) => splits, values: (_, splits) => splits.map((value) => `1e${Math.round(Math.log10(value))}`) }),
 });
 

@@ -23,9 +23,9 @@ const explored = () => {
 const drawCurve = chart("curve-chart", () => {
   const { curve, x, y, h, slope, difference } = explored();
   const line = (m) => Array.from(curve.fine, (t) => y + m * (t - x));
-  const low = Math.min(...curve.values), high = Math.max(...curve.values), room = 0.12 * (high - low);
+  const finite = curve.values.filter(Number.isFinite), low = Math.min(...finite), high = Math.max(...finite), room = 0.12 * (high - low);
   return {
-    data: [Array.from(curve.fine), Array.from(curve.values), line(slope), line(difference)],
+    data: [Array.from(curve.fine), Array.from(curve.values, (value) => (Number.isFinite(value) ? value : null)), line(slope), line(difference)],
     series: [
       { stroke: colour("ink"), width: 2, points: { show: false } },
       { stroke: colour("mine"), width: 2, dash: [8, 5], points: { show: false } },

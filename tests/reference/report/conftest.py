@@ -1,0 +1,47 @@
+"""A page as `verify` writes it, of a small run, made once for all tests that look at it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from reference.campaign import Campaign, Failure, Profile
+from reference.engines import NdgradEngine, TorchEngine
+from reference.faults.planting import scaled
+from reference.report.page import Maps, Page, page_of, write
+from reference.training import article, moons, train
+
+OPS = ("tanh", "add", "softplus", "sum")
+
+
+class Written(NamedTuple):
+    """A page, and the file that it was written to."""
+
+    page: Page
+    path: Path
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """The page of a few programs and short runs, and of one failure, which a planted fault brought."""
+    campaign = Campaign(NdgradEngine(), TorchEngine(), OPS)
+    records = list(campaign.run(Profile(12, 12, {"sessions": 2})))
+    records[0].failures.append(failure())
+    short = replace(moons(), stages=(replace(moons().stages[0], epochs=10),), test=None, goal=None)
+    maps = Maps(short)
+    page = page_of(records, [train(article()), train(short, maps)], [maps], OPS, profile="quick", seed=0)
+    path = tmp_path_factory.mktemp("page") / "made" / "agreement.html"
+    write(page, path)
+    return Written(page, path)
+
+
+def failure() -> Failure:
+    """What a tanh of twice its slope comes to."""
+    with scaled("tanh", 0, 2.0)():
+        records = list(Campaign(NdgradEngine(), TorchEngine(), ["tanh"]).run(Profile(12, 0)))
+    found = records[0].failures[0]
+    assert isinstance(found, Failure)
+    return found

@@ -1,0 +1,304 @@
+"""The page as a whole: one file that needs no other, with all six panels, and every text in it escaped."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import reference.__main__ as command_line
+from reference.campaign import Record
+from reference.program import parse
+from reference.report.page import page_of_function, records_of, render
+from reference.report.page.agreeing import Row, Worst, agreement
+from reference.report.page.exploring import POINTS, STEPS
+from reference.report.page.learning import _shades
+from reference.report.page.numbers import packed, script
+from reference.report.page.stepping import Lesson, walks
+from tests.reference.report.conftest import OPS, Written
+
+PANELS = ("agreement", "step", "break", "explore", "train", "bits")
+
+
+class Reader(HTMLParser):
+    """Takes down the elements of a page: that each is closed, which ids there are, and what it would fetch."""
+
+    VOID = frozenset({"meta", "link", "input", "br", "hr", "img"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.fetched: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if "id" in given:
+            self.ids.append(given["id"] or "")
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.fetched += [given[name] or "" for name in ("src", "srcset", "data") if name in given]
+        self.fetched += [given["href"] or ""] if tag == "link" else []
+        self.links += [given["href"] or ""] if tag == "a" else []
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def read(written: Written) -> Reader:
+    """The elements of the page."""
+    reader = Reader()
+    reader.feed(written.path.read_text(encoding="utf-8"))
+    return reader
+
+
+def test_the_page_is_one_small_file(written: Written, read: Reader) -> None:
+    """It is below a megabyte, fetches nothing, and every link leads to a place on it."""
+    text = written.path.read_text(encoding="utf-8")
+    assert len(text.encode()) < 1_000_000
+    assert read.fetched == ["data:,"]
+    assert not re.search(r"url\(|@import", text)
+    assert set(read.links) <= {f"#{name}" for name in read.ids}
+
+
+def test_the_page_is_well_formed(read: Reader) -> None:
+    """Every element is closed, and no id comes twice."""
+    assert read.open == []
+    assert len(set(read.ids)) == len(read.ids)
+    assert [name for name in read.ids if name in PANELS] == list(PANELS)
+
+
+def test_one_run_makes_one_page(written: Written) -> None:
+    """The same record is rendered to the same bytes."""
+    assert render(written.page) == render(written.page) == written.path.read_text(encoding="utf-8")
+
+
+NASTY = "</script><img src=x onerror=alert(1)>&\"'"
+
+
+def test_every_text_is_escaped(written: Written) -> None:
+    """Names of functions, programs and words with markup in them are shown as they are, and nothing comes of them."""
+    page = written.page
+    program = parse("x=f8(1.0); a=exp(x); back(a,f8(1.0))")
+    program = replace(program, operands=(replace(program.operands[0], name=NASTY),))
+    row = Row(Record(NASTY, worst=1.0), Worst(NASTY, NASTY, NASTY, NASTY, "1"))
+    told = replace(page.learned.told[0], name=NASTY)
+    spoilt = replace(
+        page,
+        subject=NASTY,
+        agreement=replace(
+            page.agreement, rows=[row], last_line=NASTY, failures=[replace(page.agreement.failures[0], told=NASTY)]
+        ),
+        walks=walks([Lesson("nasty", NASTY, NASTY, program)]),
+        explored=[replace(page.explored[0], data={**page.explored[0].data, "title": NASTY})],
+        learned=replace(page.learned, told=[told], data={"runs": {NASTY: {}}, "maps": None}),
+    )
+    text = render(spoilt)
+    reader = Reader()
+    reader.feed(text)
+    assert reader.open == []
+    assert "<img" not in text
+    assert text.count("onerror=alert(1)") >= 12
+
+
+def test_numbers_arrive_to_the_bit() -> None:
+    """What is packed for JavaScript is the same when it is unpacked, NaN and the sign of a zero included."""
+    array = np.array([[0.1, -0.0, np.nan], [np.inf, 5e-324, -1.7976931348623157e308]])
+    held = packed(array)
+    again = np.frombuffer(base64.b64decode(held["f8"])).reshape(held["shape"])
+    assert again.tobytes() == array.tobytes()
+    assert packed(np.arange(3, dtype=np.uint8)) == {"shape": [3], "u1": "AAEC"}
+
+
+def test_data_cannot_end_its_element() -> None:
+    """No `<` stands in the data, and what is read from it is what was written."""
+    text = str(script({"words": NASTY}))
+    assert "<" not in text
+    assert json.loads(text) == {"words": NASTY}
+
+
+def test_each_op_has_its_worst_case(written: Written) -> None:
+    """Where numbers of an op lay apart, the row shows the program, and both numbers at the place where they do."""
+    rows = {row.record.op: row for row in written.page.agreement.rows}
+    assert set(OPS) <= set(rows)
+    worst = rows["tanh"].worst
+    assert worst is not None
+    assert worst.mine != worst.theirs
+    assert float(worst.ulp) >= rows["tanh"].record.worst >= 1
+    assert parse(worst.line).steps
+
+
+def test_failures_have_their_picture_and_their_program(written: Written) -> None:
+    """A failure turns the page's verdict, and shows what the harness prints and the graph with both sides' numbers."""
+    found = written.page.agreement
+    assert not found.agrees
+    assert "disagrees with PyTorch" in found.last_line
+    (failed,) = found.failures
+    assert "again: python -m reference repro" in failed.told
+    assert 'id="failure-tanh-box-0"' in failed.picture
+
+
+def test_a_run_that_trained_nothing_says_so(written: Written) -> None:
+    """Without training runs, as after `--ops`, the panel has no empty charts."""
+    empty = replace(written.page.learned, told=[], data={"runs": {}, "maps": None})
+    text = render(replace(written.page, learned=empty))
+    assert "This run of the harness trained nothing." in text
+    assert 'id="loss-chart"' not in text
+
+
+def test_a_shade_keeps_the_sign() -> None:
+    """Answers become bytes of which those from 128 on are above 0, however small the answer is."""
+    shades = _shades(np.array([-2.0, -1.0, -1e-9, 0.0, 1e-9, 0.5, 1.0, 3.0]))
+    assert shades.tolist() == [1, 1, 127, 128, 129, 192, 255, 255]
+
+
+def test_the_sliders_have_their_points(written: Written) -> None:
+    """Of each function there are some 40 places and 25 steps, and no slope is missing but at a kink."""
+    for explored in written.page.explored:
+        assert len(explored.data["points"]) == POINTS == 41
+        assert len(STEPS) == 25
+        assert explored.data["errors"]["shape"] == [41, 25]
+        kinks = [point for point in explored.data["points"] if point[3] == "–"]
+        assert [point[0] for point in kinks] == (["0.0"] if explored.curve.name == "relu" else [])
+
+
+def test_slopes_beside_each_other(written: Written) -> None:
+    """ndgrad's slope, PyTorch's and the exact one are alike at every point but a kink."""
+    for explored in written.page.explored:
+        for _, mine, theirs, exact, _ in explored.data["points"]:
+            assert float(mine) == pytest.approx(float(theirs), rel=1e-12, abs=1e-15)
+            assert exact == "–" or float(mine) == pytest.approx(float(exact), rel=1e-12, abs=1e-15)
+
+
+def test_the_error_of_a_difference_is_a_v(written: Written) -> None:
+    """Of sin in the middle, the best h lies between 1e-10 and 1e-6, and on both sides of it the error is larger."""
+    explored = next(e for e in written.page.explored if e.curve.name == "sin")
+    errors = np.frombuffer(base64.b64decode(explored.data["errors"]["f8"])).reshape(41, 25)[24]
+    best = int(errors.argmin())
+    assert 1e-10 < STEPS[best] < 1e-6
+    assert errors[0] > 1e4 * errors[best]
+    assert errors[-1] > 1e4 * errors[best]
+
+
+def test_bits_are_measured(written: Written) -> None:
+    """Sums and products agree to the bit; one ULP of tanh is many of its slope; another order, another sum."""
+    bits = written.page.bits
+    shares = {row.op: row.alike for row in bits.equal}
+    assert shares["add"] == shares["multiply"] == shares["divide"] == 1.0
+    assert [float(row.magnified) for row in bits.slopes] == sorted(float(row.magnified) for row in bits.slopes)
+    assert len({row.total for row in bits.totals}) > 3
+    assert [row.total for row in bits.grouped] == ["0.6000000000000001", "0.6"]
+
+
+# The command.
+
+
+def test_verify_writes_the_page_of_its_own_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With `--page` it says where the page is, and the page says what the run said."""
+    path = tmp_path / "made" / "page.html"
+    assert command_line.main(["verify", "--ops", "tanh", "--profile", "quick", "--page", str(path)]) == 0
+    *_, last, where = capsys.readouterr().out.splitlines()
+    assert where == f"the page: {path}"
+    assert last in path.read_text(encoding="utf-8")
+
+
+FUNCTION = """
+from ndgrad import exp
+
+def bell(x, w):
+    y = (x @ w).tanh()
+    return exp(-(y * y)) + 2.0
+
+def nothing(x, w):
+    return 3
+
+def raising(x, w):
+    return x.reshape(5) * w
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    """A user's file."""
+    path = tmp_path / "mine.py"
+    path.write_text(FUNCTION)
+    return path
+
+
+def test_the_page_of_a_function(module: Path) -> None:
+    """It is judged under its name, stepped through, broken, and explored along each operand."""
+    function = command_line._loaded(module, "bell")
+    shapes = [(2, 3), (3,)]
+    records = records_of(function, "bell", shapes, 0)
+    assert (records[0].op, records[0].programs, records[0].failures) == ("bell", 100, [])
+    page = page_of_function(function, "bell", shapes, records[:1], [], seed=0)
+    assert page.walks[0].lesson.title == "bell"
+    assert [operand.name for operand in page.walks[0].lesson.program.operands[:2]] == ["x", "w"]
+    assert page.broken[0].shown.title == "a bug in bell"
+    assert "≠" in page.broken[0].picture
+    assert [e.curve.title for e in page.explored[:2]] == ["bell along x[0, 0]", "bell along w[0]"]
+    assert "<b>bell</b>: every number below" in render(page)
+
+
+def test_a_wrong_rule_in_a_function_is_found(module: Path) -> None:
+    """With a wrong pullback planted, the function's record has a failure, which names it."""
+    from reference.faults.planting import scaled  # noqa: PLC0415 - for this test alone
+
+    function = command_line._loaded(module, "bell")
+    with scaled("exp", 0, 1.001)():
+        records = records_of(function, "bell", [(2,), (2,)], 0)
+    assert records[0].failures
+    assert not agreement(records[:1], [], ["exp"], profile="quick", seed=0).agrees
+
+
+# fmt: off
+WRONG_USE = [
+    (["missing.py:f", "--shapes", "(3,)"],   "there is no file 'missing.py'"),
+    (["mine.py", "--shapes", "(3,)"],        "must name a file and a function in it"),
+    (["mine.py:bell", "--shapes", "three"],  "must be shapes, as '(3,4),(4,)'"),
+    (["mine.py:bell", "--shapes", "(-1,)"],  "must be shapes"),
+    (["mine.py:bell"],                       "go together"),
+    (["--shapes", "(3,)"],                   "go together"),
+    (["mine.py:rings", "--shapes", "(3,)"],  "there is no function 'rings'"),
+    (["mine.py:nothing", "--shapes", "(2,),(2,)"], "it must give a Value made of its operands, but gave int"),
+    (["mine.py:raising", "--shapes", "(2,),(2,)"], "called with Values of shapes [(2,), (2,)], it raised"),
+    (["--out", "/dev/null/x.html"],          "cannot write /dev/null/x.html"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), WRONG_USE, ids=lambda x: " ".join(x)[:30] if isinstance(x, list) else ""
+)
+def test_wrong_use_of_the_page_says_what_is_wrong(
+    arguments: list[str], words: str, module: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends with status 2, and says what was given and what is wanted."""
+    monkeypatch.chdir(module.parent)
+    try:
+        status = command_line.main(["page", *arguments])
+    except SystemExit as leaving:  # argparse's own way out
+        status = int(leaving.code or 0)
+    assert status == 2
+    assert words in capsys.readouterr().err
+
+
+def test_shapes_as_they_are_written() -> None:
+    """One shape needs no comma after it, and that of a number is empty."""
+    assert command_line._shapes("(3,4),(4,)") == [(3, 4), (4,)]
+    assert command_line._shapes("(3,4)") == [(3, 4)]
+    assert command_line._shapes("(),()") == [(), ()]
+    assert command_line._shapes("()") == [()]
