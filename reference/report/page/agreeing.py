@@ -18,7 +18,7 @@ from reference.report.json import versions
 from reference.report.page.comparing import compared
 from reference.report.page.numbers import full, ulp_text
 from reference.training import TrainingRecord
-from reference.verdict import ulps
+from reference.verdict import AT_ONCE, ulps
 from reference.verdict.distance import worst_place
 from reference.verdict.findings import parts
 
@@ -27,13 +27,21 @@ LONGEST = 1_500  # characters of a program that are shown
 
 @dataclass(frozen=True)
 class Worst:
-    """The case in which an op's numbers lie furthest apart: its line, and the numbers at that place."""
+    """The case in which an op's numbers lie furthest apart: its line, and the numbers at that place.
+
+    They may lie further apart than what agrees at once, in a case that agrees within conditioning.
+    """
 
     line: str
     part: str
     mine: str
     theirs: str
     ulp: str
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether the numbers did not agree at once."""
+        return float(self.ulp) > AT_ONCE
 
 
 @dataclass(frozen=True)

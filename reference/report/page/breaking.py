@@ -55,7 +55,7 @@ BREAKS = (
           "x.grad += (g * y).sum(axis=1, keepdims=True)", "x.grad += g * y",
           _PROGRAMS["broadcast"], "multiply"),
     Break("assign", "= in place of +=", "b035-engine",
-          "a and x are used twice. Of the two contributions that come back, the second replaces the first.",
+          "a is used twice. Of the two contributions that come back to it, the second replaces the first.",
           "a.grad += contribution", "a.grad = contribution",
           _PROGRAMS["reused"], "add"),
     Break("recursion", "a naive recursion", "b019-engine",

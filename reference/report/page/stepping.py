@@ -236,7 +236,7 @@ class _Walker:
                 self._link(number),
                 f"Backward: from {self.program.names[of]} to {self.program.names[to]}",
                 [*self._facts(move), *([] if late else self._sum(move, total, came[to])), self._rule(move)],
-                self._note(of, to, came, early=early, late=late),
+                self._note(move, came, early=early, late=late),
                 f"The gradient of {self.program.names[to]}",
                 self._complete(to) if came[to] == self.uses[to] and not self.lesson.fault else (),
                 self._lit(to, (move.step, move.position)) + self._lit(of),
@@ -271,8 +271,8 @@ class _Walker:
             )
         ]
 
-    def _note(self, of: int, to: int, came: Counter[int], *, early: bool, late: bool) -> str:
-        names = self.program.names
+    def _note(self, move: Move, came: Counter[int], *, early: bool, late: bool) -> str:
+        names, of, to = self.program.names, self.first + move.step, self._operand(move)
         if late:
             return f"Too late: {names[to]} has passed on already, and this never goes any further."
         if early:
@@ -282,6 +282,11 @@ class _Walker:
         if came[to] < self.uses[to]:
             left = self.uses[to] - came[to]
             return f"{names[to]} is used {self.uses[to]} times: {left} more to come, and until then it has to wait."
+        if move.local is None:
+            return (
+                f"This op mixes numbers. A number of {names[to]} that goes into several of {names[of]} gets a sum: what "
+                "arrives at each of those, times its own local derivative. The rule does it all at once."
+            )
         return ""
 
     def _complete(self, i: int) -> list[tuple[str, Number]]:

@@ -250,7 +250,7 @@ def test_the_page_of_a_function(module: Path) -> None:
     assert page.broken[0].shown.title == "a bug in bell"
     assert "≠" in page.broken[0].picture
     assert [e.curve.title for e in page.explored[:2]] == ["bell along x[0, 0]", "bell along w[0]"]
-    assert "<b>bell</b>: every number below" in render(page)
+    assert "<b>bell, number by number.</b>" in render(page)
 
 
 def test_a_wrong_rule_in_a_function_is_found(module: Path) -> None:
