@@ -15,9 +15,9 @@ from reference.catalog import CATALOG
 from reference.engines import NdgradEngine, TorchEngine
 from reference.exact import exactly, precisely
 from reference.program import LEAF, Operand, Program, Step, parse
+from reference.report.page.lessons import LESSONS
 from reference.report.page.numbers import full, ulp_text
 from reference.report.page.sides import Number, exact_gradient, gradients, numbers, seen
-from reference.report.page.stepping import LESSONS
 from reference.verdict import ulps
 
 DRAWN, WITNESSED = 20_000, 1_000  # numbers for each op; and of these, how many the witness computes

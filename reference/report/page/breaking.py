@@ -14,7 +14,7 @@ from reference.faults import FAULTS, Fault
 from reference.program import LEAF, Operand, Program, Step, parse
 from reference.report import text
 from reference.report.page.comparing import compared
-from reference.report.page.stepping import LESSONS
+from reference.report.page.lessons import LESSONS
 from reference.verdict.localise import localise
 
 CASES = 650  # of a check, at most: as many as in the standard profile

@@ -16,8 +16,9 @@ from reference.report.page.bits import measured
 from reference.report.page.breaking import BREAKS, Break, broken
 from reference.report.page.exploring import CURVES, Curve, explored
 from reference.report.page.learning import learned
+from reference.report.page.lessons import LESSONS, Lesson
 from reference.report.page.render import Page
-from reference.report.page.stepping import LESSONS, Lesson, walks
+from reference.report.page.stepping import walks
 from reference.report.page.tracing import Function, traced
 from reference.report.page.walking import rule
 from reference.training import TrainingRecord

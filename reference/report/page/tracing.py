@@ -6,6 +6,7 @@ What the function computes in plain NumPy it computes once, and it stands in the
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from reference.catalog import CATALOG
 from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step, operand_names
 
 LARGEST = 60  # steps that a reader goes through
+MOST = 1_000  # numbers of all operands, which the exact witness goes through again and again
 
 Function = Callable[..., Any]
 
@@ -36,6 +38,11 @@ def traced(function: Function, shapes: Sequence[tuple[int, ...]], seed: int) -> 
     Raises:
         Untraceable: the function does not take so many Values, gives none, or does what the catalogue has no row for.
     """
+    numbers = sum(map(math.prod, shapes))
+    if numbers > MOST:
+        raise Untraceable(
+            f"its operands have {numbers:,} numbers, but at most {MOST:,} can be worked out exactly in time"
+        )
     rng = np.random.default_rng(seed)
     leaves = [
         Value(_short(rng, shape), name) for shape, name in zip(shapes, _names(function, len(shapes)), strict=True)
@@ -81,6 +88,8 @@ class _Reader:
         """The program that ends in this Value."""
         nodes, _ = trace(result)
         steps = [node for node in nodes if node._rule is not None]  # noqa: SLF001 - a graph is read by it
+        if not steps:
+            raise Untraceable("it gives one of its operands, and there is nothing to differentiate")
         if len(steps) > LARGEST:
             raise Untraceable(f"it makes {len(steps)} steps, but nobody steps through more than {LARGEST}")
         for step in steps:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -116,6 +117,62 @@ def _local(alone: Program, position: int) -> np.ndarray | None:
     shape = np.asarray(alone.cotangent).shape
     wide = tuple(replace(o, data=np.broadcast_to(o.data, shape).copy()) for o in alone.operands)
     return _given(replace(alone, operands=wide, cotangent=np.ones(shape)), position)
+
+
+# What becomes of moves.
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A move, and what it is to the value that it reaches.
+
+    Args:
+        move: the move.
+        of: the step that passes on, by its place among all values.
+        to: the operand or step that is reached, likewise.
+        before: what that had; None if this is the first.
+        after: what it has now.
+        number: how many have reached it now.
+        uses: how many will.
+        had: how many had reached the step that passes on.
+        due: how many should have.
+        late: whether what is reached has passed on already, so that this is lost.
+    """
+
+    move: Move
+    of: int
+    to: int
+    before: np.ndarray | None
+    after: np.ndarray
+    number: int
+    uses: int
+    had: int
+    due: int
+    late: bool
+
+    @property
+    def early(self) -> bool:
+        """Whether the step passes on before all has reached it."""
+        return self.had < self.due
+
+
+def arrivals(program: Program, moves: Sequence[Move]) -> list[Arrival]:
+    """Follow moves to where they go."""
+    first = len(program.operands)
+    uses = Counter(i for step in program.steps for i in step.inputs)
+    came: Counter[int] = Counter()
+    has: dict[int, np.ndarray] = {}
+    passed: set[int] = set()
+    found = []
+    for move in moves:
+        of, to = first + move.step, program.steps[move.step].inputs[move.position]
+        passed.add(of)
+        came[to] += 1
+        before, late = has.get(to), to in passed
+        after = move.gives if before is None else before if late else before + move.gives
+        has[to] = after
+        found.append(Arrival(move, of, to, before, after, came[to], uses[to], came[of], uses[of], late))
+    return found
 
 
 # The rule in words: the very text of the table.

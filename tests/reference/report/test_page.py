@@ -19,8 +19,9 @@ from reference.report.page import page_of_function, records_of, render
 from reference.report.page.agreeing import Row, Worst, agreement
 from reference.report.page.exploring import POINTS, STEPS
 from reference.report.page.learning import _shades
+from reference.report.page.lessons import Lesson
 from reference.report.page.numbers import packed, script
-from reference.report.page.stepping import Lesson, walks
+from reference.report.page.stepping import walks
 from tests.reference.report.conftest import OPS, Written
 
 PANELS = ("agreement", "step", "break", "explore", "train", "bits")
@@ -159,6 +160,14 @@ def test_a_run_that_trained_nothing_says_so(written: Written) -> None:
     assert 'id="loss-chart"' not in text
 
 
+def test_maps_are_drawn_every_few_steps(written: Written) -> None:
+    """There is a map of both sides after the first step and every fifth, and they are near each other."""
+    maps = written.page.learned.data["maps"]
+    assert maps["steps"] == [1, 5, 10]
+    assert maps["mine"]["shape"] == maps["theirs"]["shape"] == [3, 32 * 32]
+    assert all(float(apart) < 1e-12 for apart in maps["apart"])
+
+
 def test_a_shade_keeps_the_sign() -> None:
     """Answers become bytes of which those from 128 on are above 0, however small the answer is."""
     shades = _shades(np.array([-2.0, -1.0, -1e-9, 0.0, 1e-9, 0.5, 1.0, 3.0]))
@@ -227,6 +236,14 @@ def nothing(x, w):
 
 def raising(x, w):
     return x.reshape(5) * w
+
+def idle(x, w):
+    return x
+
+def deep(x, w):
+    for _ in range(61):
+        x = x + w
+    return x
 """
 
 
@@ -275,6 +292,9 @@ WRONG_USE = [
     (["mine.py:rings", "--shapes", "(3,)"],  "there is no function 'rings'"),
     (["mine.py:nothing", "--shapes", "(2,),(2,)"], "it must give a Value made of its operands, but gave int"),
     (["mine.py:raising", "--shapes", "(2,),(2,)"], "called with Values of shapes [(2,), (2,)], it raised"),
+    (["mine.py:idle", "--shapes", "(2,),(2,)"],    "it gives one of its operands"),
+    (["mine.py:deep", "--shapes", "(2,),(2,)"],    "it makes 61 steps, but nobody steps through more than 60"),
+    (["mine.py:deep", "--shapes", "(2,),(999,)"],  "its operands have 1,001 numbers"),
     (["--out", "/dev/null/x.html"],          "cannot write /dev/null/x.html"),
 ]
 # fmt: on

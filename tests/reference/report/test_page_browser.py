@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reference.report.page.stepping import LESSONS
+from reference.report.page.lessons import LESSONS
 from tests.reference.report.browser import CHROMIUM, Tab, chromium
 from tests.reference.report.conftest import Written
 
@@ -302,7 +302,9 @@ def test_without_scripts_everything_is_there(tab: Tab, written: Written) -> None
 
 
 def test_on_paper_nothing_is_cut_off(tab: Tab) -> None:
-    """The tables that scroll on a screen are whole on paper, and controls are left out."""
+    """Tables that scroll on a screen are whole on paper, all steps of a walk are there, and controls are left out."""
     tab.look(900, printed=True)
     assert tab.evaluate("getComputedStyle(document.querySelector('.tall')).maxHeight") == "none"
     assert not tab.evaluate("document.querySelector('nav').checkVisibility()")
+    assert shown(tab, ".frame") == [f"step/neuron/{i}" for i in range(17)]
+    assert len(gradients(tab)) == 10

@@ -10,7 +10,7 @@ import pytest
 from reference.generator import draw_program
 from reference.program import Program, parse
 from reference.report.page.diagram import Box, Line, draw, look, title
-from reference.report.page.stepping import LESSONS
+from reference.report.page.lessons import LESSONS
 from reference.source import Seeded, Unsuited
 
 

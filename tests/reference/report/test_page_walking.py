@@ -14,8 +14,9 @@ from reference.engines import NdgradEngine, TorchEngine
 from reference.faults import FAULTS
 from reference.generator import draw_program
 from reference.program import LEAF, Program, parse
+from reference.report.page.lessons import LESSONS, Lesson
 from reference.report.page.sides import seen
-from reference.report.page.stepping import LESSONS, Lesson, Walk, walks
+from reference.report.page.stepping import Walk, walks
 from reference.report.page.tracing import _Reader
 from reference.report.page.walking import _run, rule, walk
 from reference.source import Seeded, Unsuited
