@@ -183,8 +183,8 @@ class _Walker:
         if arrival.before is not None and not arrival.late:
             added = f"{_inline(arrival.before)} + {_inline(move.gives)} = {_inline(arrival.after)}"
             yield f"gradient of {to}, added up", added
-        op = self.program.steps[move.step].op
-        yield "by this rule of ndgrad, where g is what arrives", rule(op, move.position)
+        step = self.program.steps[move.step]
+        yield "by this rule of ndgrad", rule(step.op, move.position, [of, *(self.names[i] for i in step.inputs)])
 
     def _note(self, arrival: Arrival) -> str:
         of, to = self.names[arrival.of], self.names[arrival.to]

@@ -7,10 +7,11 @@ own, also where a fault is planted that spoils it.
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -177,18 +178,47 @@ def arrivals(program: Program, moves: Sequence[Move]) -> list[Arrival]:
 
 # The rule in words: the very text of the table.
 
+ARRIVES = "arrives"  # what the cotangent is called in a rule that is shown
+
+
+def rule(op: str, position: int, names: Sequence[str] = ()) -> str:
+    """What stands in the table of rules for the way back to an operand: its formula, or the call of a function.
+
+    Args:
+        op: the op.
+        position: of the operand.
+        names: what the op's result and its operands are called; by default as in the table.
+    """
+    pullbacks = RULES[op].pullbacks
+    pullback: Any = pullbacks[min(position, len(pullbacks) - 1)]
+    if pullback is None:
+        return ""
+    parameters = pullback.__code__.co_varnames[: pullback.__code__.co_argcount]
+    called = dict(zip(parameters, [ARRIVES, *names], strict=False)) if names else {}
+    return ast.unparse(_Renamed(called).visit(copy.deepcopy(_formula(pullback, parameters))))
+
+
+class _Renamed(ast.NodeTransformer):
+    """Gives names other names."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        """Rename one."""
+        return ast.Name(self._names.get(node.id, node.id))
+
 
 @lru_cache
-def rule(op: str, position: int) -> str:
-    """What stands in the table of rules for the way back to an operand: its formula, or the name of a function."""
-    pullbacks = RULES[op].pullbacks
-    pullback = pullbacks[min(position, len(pullbacks) - 1)]
-    code = getattr(pullback, "__code__", None)
-    if code is None:
-        return ""
+def _formula(pullback: Any, parameters: tuple[str, ...]) -> ast.expr:
+    """The expression that a pullback is, if it is a row's own; else a call of it.
+
+    An ellipsis, if the file has changed since it was imported, and no longer says what is run.
+    """
+    code = pullback.__code__
     if code.co_name != "<lambda>":
-        return f"{code.co_name}({', '.join(code.co_varnames[: code.co_argcount])}, …)"
-    return next((ast.unparse(node.body) for node in _lambdas(pullback) if _is_at(node, code)), "")
+        return ast.Call(ast.Name(code.co_name), [*map(ast.Name, parameters)], [])
+    return next((node.body for node in _lambdas(pullback) if _is_at(node, code)), ast.Constant(...))
 
 
 def _lambdas(function: Any) -> Iterator[ast.Lambda]:

@@ -86,6 +86,11 @@ class Tab:
         elif method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"].partition(",")[0])
 
+    def close(self) -> None:
+        """End Chromium, which puts its things away before it goes."""
+        self._session = None
+        self._call("Browser.close")
+
     def open(self, path: Path, fragment: str = "", *, scripts: bool = True) -> None:
         """Open a file, and wait until it is there; with or without JavaScript."""
         self._scripts = scripts
@@ -146,7 +151,8 @@ def chromium() -> Iterator[Tab]:
     """Start Chromium, and stop it in the end."""
     (to, commands), (answers, back) = os.pipe(), os.pipe()
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to, back)]  # out of the way of 3 and 4
-    with TemporaryDirectory() as profile:
+    # Its own children may still be writing there for a moment after it has ended.
+    with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         arguments = [*map(str, ends), str(CHROMIUM), *_OPTIONS, f"--user-data-dir={profile}"]
         process = subprocess.Popen(
             [sys.executable, "-c", _START, *arguments],
@@ -157,7 +163,9 @@ def chromium() -> Iterator[Tab]:
         for end in (to, back, *ends):
             os.close(end)
         try:
-            yield Tab(commands, answers)
+            tab = Tab(commands, answers)
+            yield tab
+            tab.close()
         finally:
             process.terminate()
             process.wait()

@@ -102,7 +102,9 @@ def test_the_rules_are_those_of_the_table() -> None:
     """What is shown of a rule is its formula, or the name of its function; there is one for each way back."""
     assert rule("tanh", 0) == "g * (1 - y * y)"
     assert (rule("multiply", 0), rule("multiply", 1)) == ("g * b", "g * a")
-    assert rule("matmul", 0).startswith("_matmul_left(g, y, a, b")
+    assert rule("tanh", 0, ["o", "n"]) == "arrives * (1 - o * o)"
+    assert rule("divide", 1, ["b", "y", "a"]) == "-arrives * (b / a)"
+    assert rule("matmul", 0, ["a", "X", "W"]) == "_matmul_left(arrives, a, X, W)"
     for op, row in RULES.items():
         for position, pullback in enumerate(row.pullbacks):
             assert bool(rule(op, position)) == (pullback is not None)
