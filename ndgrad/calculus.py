@@ -60,8 +60,8 @@ def _pulled(y: Any, cotangent: Any, inputs: Sequence[Value], *, record: bool) ->
     """The gradient of `<y, cotangent>` towards each input; zeros where `y` does not depend on it."""
     found: dict[int, Any] = {}
     if isinstance(y, Value) and y.requires_grad:
-        found = {id(v): g for v, g in pass_back(y, cotangent, create_graph=record, targets=inputs)}
-    gradients = [found[id(x)] if id(x) in found else np.zeros_like(x.data) for x in inputs]
+        found = {v._id: g for v, g in pass_back(y, cotangent, create_graph=record, targets=inputs)}  # noqa: SLF001
+    gradients = [found[x._id] if x._id in found else np.zeros_like(x.data) for x in inputs]  # noqa: SLF001
     if not record:
         return [np.array(g) for g in gradients]  # arrays of their own, whoever writes into them
     return [g if isinstance(g, Value) else Value(g, requires_grad=False) for g in gradients]

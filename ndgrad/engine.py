@@ -32,13 +32,14 @@ _guarded = 0  # how many contexts below are entered, in any thread; while none i
 
 
 class _Modes(threading.local):
-    """What a thread asked for: whether results join the graph, and whether contents are remembered."""
+    """What a thread asked for: whether results join the graph, contents are remembered, and little is kept."""
 
     recording = True
     remembering = False
+    lean = False
 
     def __init__(self) -> None:
-        self.entered: list[tuple[bool, bool]] = []
+        self.entered: list[tuple[bool, bool, bool]] = []
 
 
 _modes = _Modes()
@@ -53,14 +54,14 @@ class _Context(ContextDecorator):
     def __enter__(self) -> Self:
         global _guarded
         _guarded += 1
-        _modes.entered.append((_modes.recording, _modes.remembering))
+        _modes.entered.append((_modes.recording, _modes.remembering, _modes.lean))
         self._switch()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         global _guarded
         _guarded -= 1
-        _modes.recording, _modes.remembering = _modes.entered.pop()
+        _modes.recording, _modes.remembering, _modes.lean = _modes.entered.pop()
 
 
 class no_grad(_Context):
@@ -88,6 +89,17 @@ class check_writes(_Context):
         _modes.remembering = True
 
 
+class lean(_Context):
+    """While it lasts, a graph keeps of its inner nodes only the numbers that pullbacks read, and no gradients.
+
+    Memory for time: `backward` gives the leaves what it always gives them, to the bit. An inner Value that nobody holds
+    lets go of its numbers, unless the way back needs them; it gets no gradient, and pictures do not show it.
+    """
+
+    def _switch(self) -> None:
+        _modes.lean = True
+
+
 class Value:
     """An N-dimensional array of real numbers that knows its gradient.
 
@@ -103,7 +115,7 @@ class Value:
 
     __slots__ = (
         "__weakref__", "_data", "_gone", "_grad", "_id", "_in_place", "_operands", "_options", "_remembered", "_rule",
-        "_shown", "_written", "label", "requires_grad",
+        "_shown", "_trace", "_written", "label", "requires_grad",
     )  # fmt: skip
 
     _data: np.ndarray
@@ -114,6 +126,7 @@ class Value:
     _options: Mapping[str, Any]
     _remembered: tuple[bytes, ...]  # what the result and the operands held; unset but under check_writes()
     _shown: tuple[Value, ...]  # the operands as `_prev` gives them; unset until it is asked
+    _trace: Value  # under lean(), what stands for it in the graph: a node without its numbers; unset otherwise
     _written: int  # when its data was last assigned; unset until then
     _in_place: int  # when the array that it has was last written in place; unset until one is
     _gone: list[tuple[weakref.ref[np.ndarray], int]]  # arrays that it had before, and when each was; unset until then
@@ -155,6 +168,8 @@ class Value:
                 raise ValueError(f"data has shape {self._data.shape}, but was assigned shape {new.shape}")
             self._replace(new.astype(self._data.dtype))
         self._written = _latest_write = now
+        if hasattr(self, "_trace"):
+            self._trace._written = now
 
     def _replace(self, new: np.ndarray) -> None:
         """Take another array. Views may still have the one before: if that was written in place, it is remembered."""
@@ -509,9 +524,36 @@ def _result(rule: Rule, operands: Operands, options: Mapping[str, Any], y: Any) 
     value._options = options
     value.label = ""
     value.requires_grad = True
+    if _guarded and _modes.lean:
+        _make_lean(value)
     if _guarded and _modes.remembering:
         _remember(value)
     return value
+
+
+def _make_lean(value: Value) -> None:
+    """Have a trace stand in the graph for a result, and those of its operands for these.
+
+    A trace has the numbers only if a pullback reads them: its own rule's, or that of an op it is an operand of.
+    """
+    rule, operands = value._rule, value._operands
+    wanted = [i for i, o in enumerate(operands) if o.__class__ is Value and o.requires_grad]
+    read = rule.reads(wanted) if rule else frozenset()
+    traces = [getattr(o, "_trace", o) if o.__class__ is Value else o for o in operands]
+    for position, (operand, trace) in enumerate(zip(operands, traces, strict=True), 1):
+        if position in read and trace is not operand:
+            trace._data = operand._data
+    value._operands = tuple(traces)
+    value._trace = trace = _new(Value)
+    for slot in ("_grad", "_id", "_rule", "_operands", "_options", "label", "requires_grad"):
+        setattr(trace, slot, getattr(value, slot))
+    trace._data = value._data if 0 in read else _not_kept(value)
+
+
+def _not_kept(value: Value) -> Any:
+    return _Unreadable(
+        value, f"{value._named()} was made under lean(), which keeps only the numbers that pullbacks read"
+    )
 
 
 def _remember(node: Value) -> None:
@@ -639,9 +681,12 @@ def pass_back(
         create_graph: whether to compute with Values, which record how the gradients came about.
         targets: where to stop; by default, leaves.
     """
-    stops = frozenset(map(id, targets)) if targets is not None else frozenset()
+    stops = frozenset(target._id for target in targets or ())
     if create_graph and not isinstance(cotangent, Value):
         cotangent = _constant(cotangent)
+    whole = not hasattr(
+        root, "_trace"
+    )  # under lean() inner nodes keep no gradients: these go as soon as they are spent
     waiting = [-root._id]  # a heap: the latest node first
     arrived = {root._id: (root, cotangent)}  # the nodes that wait, each with what has reached it so far
     own: set[int] = set()  # ids whose cotangent is an array of this pass alone, and may be added to in place
@@ -650,11 +695,13 @@ def pass_back(
         while waiting:
             key = -heappop(waiting)
             pair = arrived.pop(key)
-            gradients.append(pair)
             node, g = pair
             rule = node._rule
-            if rule is None or (stops and id(node) in stops):
+            if rule is None or (stops and node._id in stops):
+                gradients.append(pair)
                 continue
+            if whole:
+                gradients.append(pair)
             operands = node._operands
             options = node._options
             readable = not (create_graph or key <= _latest_write)
@@ -678,7 +725,8 @@ def pass_back(
                 for operand, pullback in zip(operands, rule.each_pullback(len(operands)), strict=True):
                     if operand.__class__ is Value and operand.requires_grad and pullback is not None:
                         contributions.append((operand, pullback(g, y, *values, **options)))
-            for pair in contributions:
+            for contribution in contributions:
+                pair = contribution
                 operand, h = pair
                 data = operand._data
                 if h.shape != data.shape:
@@ -699,7 +747,8 @@ def pass_back(
                     arrived[key] = (operand, there[1] + h)
                     if not create_graph and data.ndim:
                         own.add(key)
-    took = len(gradients) * max(gradients[len(gradients) // 2][0]._data.nbytes, node._data.nbytes)
+    middle = gradients[len(gradients) // 2][0] if gradients else node
+    took = len(gradients) * max(middle._data.nbytes, node._data.nbytes)
     if took >= HEAP:
         keep_heap(took, (_plain(x) for pair in gradients[:: len(gradients) // 64 + 1] for x in pair))
     return gradients
@@ -715,7 +764,7 @@ def _given(node: Value, *, create_graph: bool) -> tuple[Any, list[Any], Options]
     options = node._options
     if node._id <= _latest_write:
         y, *values = _unreadable_where_changed(node, [y, *values])
-    if create_graph and "kept" in options:
+    if create_graph and node._rule is not None and node._rule.keep is not None:
         options = {name: option for name, option in options.items() if name != "kept"}
         options["kept"] = node._rule.keep(y, *values, **options)
     return y, values, options
@@ -738,18 +787,16 @@ def _unbroadcast(g: Any, operand: Value, node: Value) -> Any:
     return np.add.reduce(g, axis=axes, keepdims=True).reshape(shape)
 
 
-class _Changed:
-    """Stands in a pullback for data that changed since its node was made: it knows its shape, and cannot be read.
+class _Unreadable:
+    """Stands in a pullback for numbers that cannot be had: it knows their shape, and says why they cannot be read.
 
     So a pullback that needs only the shape goes on, and one that reads the numbers fails, whatever rule it is of.
     """
 
-    def __init__(self, value: Any, node: Value, role: str) -> None:
-        self.shape, self.ndim, self.size, self.dtype = value.shape, value.ndim, value.size, value.dtype
-        self._message = (
-            f"{role} of {node._rule.__name__ if node._rule else '?'} (shape {value.shape}) changed after it was "
-            "used, and the gradient needs what it was: run the forward pass again, or change it after backward()"
-        )
+    def __init__(self, like: Any, message: str) -> None:
+        self.shape, self.ndim, self.size, self.dtype = like.shape, like.ndim, like.size, like.dtype
+        self.nbytes = like.size * like.dtype.itemsize
+        self._message = message
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
         raise RuntimeError(self._message)
@@ -773,9 +820,17 @@ def _unreadable_where_changed(node: Value, given: list[Any]) -> list[Any]:
         changed = [x.__class__ is Value and _written_since(x, node._id) for x in contents]
     roles = ["the result", *(f"operand {i}" for i in range(len(node._operands)))]
     return [
-        _Changed(np.asarray(_plain(x)), node, role + (f" ({x.label})" if getattr(x, "label", "") else "")) if stale else v
+        _changed(_plain(x), role + (f" ({x.label})" if getattr(x, "label", "") else ""), node) if stale else v
         for x, v, stale, role in zip(contents, given, changed, roles, strict=True)
     ]
+
+
+def _changed(data: Any, role: str, node: Value) -> _Unreadable:
+    return _Unreadable(
+        data if hasattr(data, "shape") else np.asarray(data),
+        f"{role} of {node._rule.__name__ if node._rule else '?'} (shape {np.shape(data)}) changed after it was "
+        "used, and the gradient needs what it was: run the forward pass again, or change it after backward()",
+    )
 
 
 def _written_since(value: Value, node_id: int) -> bool:
@@ -789,12 +844,16 @@ def _written_since(value: Value, node_id: int) -> bool:
         base = value._operands[0]
         if base.__class__ is not Value:
             return False
-        if getattr(base, "_written", 0) > node_id and np.may_share_memory(base._data, numbers):
+        if getattr(base, "_written", 0) > node_id and _may_share(base._data, numbers):
             return True
         for array, when in getattr(base, "_gone", ()):
             if when > node_id and array() is not None and np.may_share_memory(array(), numbers):
                 return True
         value = base
+
+
+def _may_share(a: Any, b: Any) -> bool:
+    return _Unreadable in (a.__class__, b.__class__) or np.may_share_memory(a, b)
 
 
 # From the rows of the rule tables: operators, methods, NumPy's functions.

@@ -57,7 +57,7 @@ def keep_heap(took: int, arrays: Iterable[Any]) -> None:
     top = max(map(_address, some)) + _ROOM * largest
     if _spare.array is not None and _address(_spare.array) > top:
         return
-    placed = []
+    placed: list[np.ndarray] = []
     while len(placed) * largest < _SEARCHED * took + _MAPPED:
         placed += [np.empty(largest, np.uint8) for _ in range(_ROOM)]
         if _address(placed[-1]) > top:

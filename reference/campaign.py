@@ -177,7 +177,7 @@ class Campaign:
             yield self._again(before)
         sides = None if pool else (self.engine, self.reference)
         through = pool.map if pool else map
-        drawn = through(partial(_drawn, sides, self.ops, self.seed), programs, programs.values())
+        drawn = through(partial(drawn, sides, self.ops, self.seed), programs, programs.values())
         looked = through(partial(checked, self.seed), profile.checks, profile.checks.values())
         for record, failing in drawn:
             if failing:
@@ -235,7 +235,7 @@ class Campaign:
         return shrink(program, fails, self.reference)
 
 
-def _drawn(
+def drawn(
     sides: tuple[Engine, TorchEngine] | None, ops: Sequence[str], seed: int, op: str, number: int
 ) -> tuple[Record, Failing | None]:
     """Run programs for one op. They end with the first that fails, for the next would fail in the same way."""

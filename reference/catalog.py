@@ -55,6 +55,7 @@ _EDGES = (0.0, -0.0, 1.0, -1.0, 2.0, 1e-12, -1e-12, 1000.0, -1000.0)
 
 # fmt: off
 REAL     = Domain("real",      -math.inf, _EIGHTHS, _EDGES)
+FACTORS  = Domain("factors",   -math.inf, (*_EIGHTHS, 0.0, 0.0, 0.0), _EDGES)  # a product without a 0 is half the story
 NONZERO  = Domain("not 0",     -math.inf, _EIGHTHS, _EDGES, nonzero=True)
 POSITIVE = Domain("above 0",   0.0,       tuple(x for x in _EIGHTHS if x > 0), _EDGES)
 ABOVE_M1 = Domain("above -1",  -1.0,      tuple(x for x in _EIGHTHS if x > -1), (*_EDGES, -1.0))
@@ -317,7 +318,7 @@ CATALOG: dict[str, Row] = {row.op: row for row in (
 
     Row("sum",             _over(torch.sum, lenient=True),   np.sum,            (REAL,),              alone(plans.reduced, plans.many_axes, ways=2),                alone(plans.axis_outside_reduced)),
     Row("mean",            _over(torch.mean),                exact.mean,        (REAL,),              alone(plans.reduced_full, plans.many_axes, ways=2),           alone(plans.axis_outside_reduced)),
-    Row("prod",            _over(_prod, lenient=True),       np.prod,           (REAL,),              alone(plans.reduced, plans.many_axes, ways=2),                alone(plans.axis_outside_reduced)),
+    Row("prod",            _over(_prod, lenient=True),       np.prod,           (FACTORS,),           alone(plans.reduced, plans.many_axes, ways=2),                alone(plans.axis_outside_reduced)),
     Row("var",             _over(_spread(torch.var)),        exact.var,         (REAL,),              alone(plans.spread, plans.many_axes, ways=2),                 alone(plans.axis_outside_spread)),
     Row("std",             _over(_spread(torch.std)),        exact.std,         (REAL,),              alone(plans.spread, plans.many_axes, ways=2),                 alone(plans.axis_outside_spread),
         kinks="slope 0 where the spread is 0"),

@@ -94,16 +94,22 @@ def _deviation(x: Any, axis: Axis) -> Any:
     return x - np.add.reduce(x, axis=axis, keepdims=True) / count(x.shape, axis)
 
 
-def _var(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
+def _wide(x: Any) -> Any:
+    """In double precision: products and squares of smaller floats neither overflow nor vanish on the way there."""
+    return x.astype(np.float64) if x.dtype.itemsize < 8 else x  # noqa: PLR2004 - bytes
+
+
+def _narrowed(pair: tuple[Any, Any], dtype: Any) -> tuple[Any, Any]:
+    return pair[0].astype(dtype, copy=False), pair[1].astype(dtype, copy=False)
+
+
+def _spread_of(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
     """Two passes, as is right for data far from 0, and what rounding left of the mean is taken out as well.
 
     Equal numbers have no spread at all, though their mean be rounded.
 
     With `ddof` numbers or fewer it divides by 0.
     """
-    if x.dtype == np.float16:
-        wide = _var(x.astype(np.float32), axis=axis, ddof=ddof, keepdims=keepdims)
-        return wide[0].astype(np.float16), wide[1].astype(np.float16)
     d = _deviation(x, axis)
     left = np.add.reduce(d, axis=axis, keepdims=True) / count(x.shape, axis)
     d = d - np.where(np.isfinite(left), left, 0.0)
@@ -114,15 +120,19 @@ def _var(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
     return _sum(d * d, axis=axis, keepdims=keepdims) / (n - ddof if n > ddof else 0), d
 
 
+def _var(x: Any, **options: Any) -> tuple[Any, Any]:
+    return _narrowed(_spread_of(_wide(x), **options), x.dtype)
+
+
 def _var_pullback(g: Any, y: Any, x: Any, *, axis: Axis, ddof: float, keepdims: bool, kept: Any) -> Any:
     del y, keepdims
     freedom = count(x.shape, axis) - ddof
     return restore(g, x.shape, axis) * (2.0 / freedom if freedom else math.inf) * kept
 
 
-def _std(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
-    variance, d = _var(x, axis=axis, ddof=ddof, keepdims=keepdims)
-    return np.sqrt(variance), d
+def _std(x: Any, **options: Any) -> tuple[Any, Any]:
+    variance, d = _spread_of(_wide(x), **options)
+    return _narrowed((np.sqrt(variance), d), x.dtype)
 
 
 def _std_pullback(g: Any, y: Any, x: Any, **options: Any) -> Any:
@@ -131,11 +141,16 @@ def _std_pullback(g: Any, y: Any, x: Any, **options: Any) -> Any:
     return _var_pullback(np.where(flat, 0.0, g / np.where(flat, 1.0, 2 * y)), y, x, **options)
 
 
+def _prod(x: Any, *, axis: Axis, keepdims: bool) -> Any:
+    product = np.multiply.reduce(_wide(x), axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+    return product.astype(x.dtype, copy=False)
+
+
 def _prod_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
     """Each number's slope is the product of the others: the whole divided by it, unless something is 0."""
     del keepdims
     g = restore(g, x.shape, axis)
-    return g * (restore(y, x.shape, axis) / x if np.all(np.not_equal(x, 0)) else _others(x, axis))
+    return g * (restore(y, x.shape, axis) / x if np.all(np.not_equal(x, 0)) else _others(_wide(x), axis))
 
 
 def _others(x: Any, axis: Axis) -> Any:
@@ -196,8 +211,8 @@ sum       = Rule(_sum,
 mean      = Rule(_mean,
                  lambda g, y, x, *, axis, keepdims: _repeated(_divided(g, count(x.shape, axis)), x.shape, axis),
                  bind=over_axes, numpy=(np.mean,))
-prod      = Rule(lambda x, *, axis, keepdims: np.multiply.reduce(x, axis=axis, keepdims=keepdims),
-                 _prod_pullback,    bind=over_axes, numpy=(np.prod, np.multiply.reduce))
+prod      = Rule(_prod, _prod_pullback,
+                 bind=over_axes, numpy=(np.prod, np.multiply.reduce))
 max       = Rule(lambda x, *, axis, keepdims: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
                  _extreme_pullback, bind=over_axes, numpy=(np.max, np.maximum.reduce))
 min       = Rule(lambda x, *, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims),

@@ -7,8 +7,10 @@ type its operands have. So the same row computes when it is given arrays, and re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+import dis
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -92,11 +94,22 @@ class Rule:
         y = self.forward(*(o if isinstance(o, np.ndarray) else _array(o) for o in operands), **options)
         return y[0] if self.keep else y
 
+    def reads(self, positions: Iterable[int]) -> frozenset[int]:
+        """Whose numbers the pullbacks to some operands read: 0 stands for the result, 1 for the first operand ...
+
+        The others they may ask for a shape or a dtype. Where this cannot be told from a pullback's code, it reads all.
+        What a derivative of the derivative computes again counts as well.
+        """
+        pullbacks = [self.pullbacks[0 if self.variadic else i] for i in positions]
+        read = [_read(pullback, 1) for pullback in pullbacks if pullback is not None]
+        return frozenset().union(*read, _read(self.keep, 0) if self.keep else ())
+
     def each_pullback(self, operands: int) -> Sequence[Callable[..., Any] | None]:
         """The pullbacks to so many operands. A variadic op's one is told which it is for."""
-        if not self.variadic:
+        only = self.pullbacks[0]
+        if not self.variadic or only is None:
             return self.pullbacks
-        return [partial(self.pullbacks[0], position=i) for i in range(operands)]
+        return [partial(only, position=i) for i in range(operands)]
 
     def _operands_alone(self, *operands: Any) -> Call:
         if len(operands) != len(self.pullbacks):
@@ -106,6 +119,29 @@ class Rule:
 
     def __repr__(self) -> str:
         return f"<rule {self.__name__}>"
+
+
+_ABOUT = ("shape", "ndim", "size", "dtype")
+_ALL = frozenset(range(100))  # more operands than any pullback names
+
+
+@lru_cache
+def _read(function: Callable[..., Any], start: int) -> frozenset[int]:
+    """The positions, counted from `start`, of the parameters whose numbers a function may read, by its bytecode."""
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_flags & inspect.CO_VARARGS:
+        return _ALL
+    parameters = code.co_varnames[start : code.co_argcount]
+    instructions = list(dis.get_instructions(code))
+    found = set[Any]()
+    for instruction, after in zip(instructions, [*instructions[1:], None], strict=True):
+        names = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
+        asked = after is not None and after.opname == "LOAD_ATTR" and after.argval in _ABOUT
+        if instruction.opname.startswith("LOAD_FAST") and asked:
+            names = names[:-1]  # the one that was loaded last is asked for its shape, and no more
+        if not instruction.opname.startswith("DELETE_FAST"):
+            found.update(names)
+    return frozenset(i for i, parameter in enumerate(parameters) if parameter in found)
 
 
 def named(table: ModuleType) -> Iterator[tuple[str, Rule]]:

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad import engine
+from ndgrad import Value, engine
+from ndgrad.rules import RULES
 from ndgrad.rules.elementwise import sigmoid
 from reference.faults.planting import (
     Fault,
@@ -31,8 +32,8 @@ def _not_unbroadcast(op: str) -> Callable[..., Any]:
     """Undo broadcasting as the engine does, but not towards those operands of one op that have no axes."""
     right = engine._unbroadcast  # noqa: SLF001 - what is spoilt is the engine's own
 
-    def unbroadcast(g: Any, shape: tuple[int, ...], rule: Any, position: int) -> Any:
-        return g if rule.__name__ == op and not shape else right(g, shape, rule, position)
+    def unbroadcast(g: Any, operand: Value, node: Value) -> Any:
+        return g if node._rule is RULES[op] and not operand.shape else right(g, operand, node)  # noqa: SLF001
 
     return unbroadcast
 

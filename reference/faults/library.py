@@ -21,7 +21,7 @@ _NESTEROV = "g + self.momentum * b if"
 _ROOT = "np.sqrt(v) / (1 - beta2**t) ** 0.5 + self.eps"
 _COUNTED = 't = int(state.get("step", 0)) + 1'
 _LABELLED = "return _reduced(-_picked(log_p, labels), reduction)"
-_AFFINE = "activation(x @ weight + layer.bias)"
+_AFFINE = 'activation(RULES["matmul"](x, weight) + layer.bias)'
 _PICKED = "log_p[(*np.indices(labels.shape, sparse=True), labels)]"
 
 # Momentum that is worked out where it is kept.

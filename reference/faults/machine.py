@@ -31,23 +31,26 @@ _Context = check_writes.__base__  # what the modes have in common
 _TWO = 2  # there is but one of it, as of all small whole numbers
 
 # Pieces of the pass back that several faults change.
-_TAKEN = "key = -heapq.heappop(waiting)"
-_PUSHED = "heapq.heappush(waiting, -key)"
-_FIRST = "if key not in arrived:\n"
-_WANTED = "if operand.__class__ is not Value or not operand.requires_grad:"
-_WAITS = "nodes[key] = operand\n"
-_PULLED = "h = pullback(g, y, *values, **options)"
+_TAKEN = "key = -heappop(waiting)"
+_PUSHED = "heappush(waiting, -key)"
+_EACH = "for contribution in contributions:"
+_ARRIVES = "there = arrived.get(key)\n"
+_WAITS = "arrived[key] = pair\n"
+_PULLED = "contributions.append((operand, pullback(g, y, *values, **options)))"
 _CAST = "h = h.astype(data.dtype)"
-_LATE = (_WANTED, f"{_WANTED[:-1]} or any(operand is done for done, _ in gradients):")  # what comes too late is lost
+_LATE = (
+    _ARRIVES,
+    f"if any(operand is done for done, _ in gradients):\n                    continue\n                {_ARRIVES}",
+)
 
 # A pass that keeps what it has when it fails.
 _KEPT = f"""\
 try:
-                    {_PULLED}
-                except RuntimeError:
-                    for done, got in gradients:
-                        done._grad = done._accumulated(np.asarray(got))
-                    raise"""
+                            {_PULLED}
+                        except RuntimeError:
+                            for done, got in gradients:
+                                done._grad = done._accumulated(np.asarray(got), alone=False)
+                            raise"""
 
 # A walk over the whole graph before the pass, in which a function calls itself for each operand.
 _VISIT = """\
@@ -130,7 +133,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b006-engine",                   "the gradient of a leaf without axes is a NumPy number, and no array",           "rsokl/MyGrad#373",           (),
           edited(Value, "_accumulated", ("np.array(grad)", "np.array(grad)[()]"))),
     Fault("unbroadcast-mean",              "the mean is taken over the axes that were repeated, not the sum",               "ours",                       (),
-          edited(engine, "_unbroadcast", ("np.add.reduce(g,", 'RULES["mean"](g,'))),
+          edited(engine, "_unbroadcast", ("np.add.reduce(g, axis=tuple", 'RULES["mean"](g, axis=tuple'), ("np.add.reduce(g, axis=axes", 'RULES["mean"](g, axis=axes'))),
     Fault("unbroadcast-one-axis",          "of several axes the last is summed over, and of the others the first taken",    "ours",                       (),
           edited(engine, "_unbroadcast", ("axis=axes, keepdims=True)",
                                           "axis=axes[-1:], keepdims=True)[tuple(slice(1) if i in axes else slice(None) for i in range(g.ndim))]"))),
@@ -142,10 +145,10 @@ FAULTS: tuple[Fault, ...] = (
           edited(engine, "pass_back", (_TAKEN, "key = -waiting.pop()"), (_PUSHED, "waiting.append(-key)"), _LATE)),
     Fault("b017-engine",                   "nodes that hold the same numbers are taken for one",                            "rsokl/MyGrad#276",           (),
           edited(engine, "pass_back", ("key = operand._id",
-                                       "key = next((k for k, n in nodes.items() if np.array_equal(n._data, operand._data)), operand._id)"))),
+                                       "key = next((k for k, (n, _) in arrived.items() if np.array_equal(n._data, operand._data)), operand._id)"))),
     Fault("b018-engine",                   "a node is passed once for each use of it, with all that has arrived",           "rsokl/MyGrad@7491986",       (),
-          edited(engine, "pass_back", ("nodes.pop(key)", "nodes[key]"), ("arrived.pop(key)", "arrived[key]"),
-                 (_FIRST, f"if key in arrived:\n                    {_PUSHED}\n                {_FIRST}"))),
+          edited(engine, "pass_back", ("arrived.pop(key)", "arrived[key]"),
+                 (_ARRIVES, f"if key in arrived:\n                    {_PUSHED}\n                {_ARRIVES}"))),
     Fault("b019-engine",                   "the graph is walked by recursion, which ends at a depth of a thousand",         "karpathy/micrograd#90",      (),
           edited(engine, "pass_back", ("    waiting = [", _VISIT))),
     Fault("pass-order-under-enable-grad",  "nodes made inside enable_grad stand before their operands in the order",        "ours",                       (),
@@ -155,19 +158,19 @@ FAULTS: tuple[Fault, ...] = (
 
     # The pass back: what arrives at a node.
     Fault("b021-sin",                      "sin writes its gradient over what has arrived, where it should add",            "apache/mxnet#9497",          ("sin",),
-          edited(engine, "pass_back", (_FIRST, 'if rule.__name__ == "sin" and key in arrived:\n                    arrived[key] = h\n                elif key not in arrived:\n'))),
+          edited(engine, "pass_back", (_ARRIVES, f'if rule.__name__ == "sin" and key in arrived:\n                    arrived[key] = pair\n                    continue\n                {_ARRIVES}'))),
     Fault("b028-engine",                   "an operand that is met twice by one op is passed to but once",                  "karpathy/micrograd",         (),
-          edited(engine, "pass_back", (_WANTED, f"{_WANTED[:-1]} or any(operand is o for o in operands[:position]):"))),
+          edited(engine, "pass_back", (_EACH, "for contribution in {id(o): (o, h) for o, h in reversed(contributions)}.values():"))),
     Fault("b035-engine",                   "of all that was made of a node, one alone counts",                              "chainer/chainer@c89f957",    (),
-          edited(engine, "pass_back", ("arrived[key] = arrived[key] + h", "arrived[key] = h"), ("arrived[key] += h", "arrived[key] = h"))),
+          edited(engine, "pass_back", ("(operand, there[1] + h)", "pair"), ("total += h", "arrived[key] = pair"))),
     Fault("b036-tan",                      "tan has no way back: what would reach its operand is left out",                 "rsokl/MyGrad@c26f3af",       ("tan",),
-          edited(engine, "pass_back", ("if pullback is None:", 'if pullback is None or rule.__name__ == "tan":'))),
+          edited(engine, "pass_back", (_EACH, 'for contribution in contributions if rule.__name__ != "tan" else ():'))),
     Fault("b198-engine",                   "what reaches an operand that was broadcast is added a second time",             "rsokl/MyGrad#131",           (),
-          edited(engine, "pass_back", ("h = _unbroadcast(h, data.shape, rule, position)", "h = _unbroadcast(h, data.shape, rule, position) * 2"))),
+          edited(engine, "pass_back", ("h = _unbroadcast(h, operand, node)", "h = _unbroadcast(h, operand, node) * 2"))),
     Fault("pass-third-use-lost",           "of a node that is used three times, the third use is lost",                     "ours",                       (),
           edited(engine, "pass_back", ("gradients: Gradients = []", "gradients: Gradients = []\n    came = {}"),
-                 (_FIRST, f"came.setdefault(key, []).append(h)\n                {_FIRST}"),
-                 ("g = arrived.pop(key)", "g = arrived.pop(key) if len(came.get(key, ())) != 3 else came[key][0] + came[key][1]"))),
+                 (_ARRIVES, f"came.setdefault(key, []).append(h)\n                {_ARRIVES}"),
+                 ("pair = arrived.pop(key)", "pair = arrived.pop(key)\n            if len(came.get(key, ())) == 3:\n                pair = (pair[0], came[key][0] + came[key][1])"))),
     Fault("pass-broadcast-written",        "what an op gives is added to in place, be it a broadcast view",                 "ours",                       (),
           edited(engine, "pass_back", (_WAITS, _owned("h is not g")))),
     Fault("pass-others-written",           "what arrives first is added to in place, though others may have it, too",       "ours",                       (),
@@ -178,23 +181,25 @@ FAULTS: tuple[Fault, ...] = (
     Fault("pass-first-operand",            "a result wants a gradient if its first operand does",                           "ours",                       (),
           edited(engine, "_result", ("for operand in operands:", "for operand in operands[:1]:"))),
     Fault("pass-frozen",                   "a gradient arrives at Values that want none",                                   "ours",                       (),
-          edited(engine, "pass_back", (" or not operand.requires_grad", ""))),
+          edited(engine, "pass_back", (" and a.requires_grad and to_a is not None:\n                    contributions.append((a, to_a(g, node._data, p, q)))",
+                                       ":\n                    contributions.append((a, to_a(g, node._data, p, q)))"),
+                 (" and b.requires_grad", ""), (" and operand.requires_grad", ""))),
     Fault("pass-graph-spent",              "the pass takes the graph apart, and a second one reaches nothing",              "ours",                       (),
-          edited(engine, "pass_back", ("    return [", "    for node, _ in gradients:\n        node._operands, node._remembered = (), None\n    return ["))),
+          edited(engine, "pass_back", ("    return gradients", "    for node, _ in gradients:\n        node._operands = ()\n    return gradients"))),
 
     # The pass back, recorded.
     Fault("recorded-result-constant",      "second order: pullbacks are given the result as a constant",                    "ours",                       (),
-          edited(engine, "pass_back", ("y: Any = node if create_graph else node._data", "y: Any = node._data"))),
+          edited(engine, "_given", ("    options = node._options\n", "    options = node._options\n    y = _plain(y)\n"))),
     Fault("recorded-cotangent-constant",   "second order: pullbacks are given the cotangent as a constant",                 "ours",                       (),
-          edited(engine, "pass_back", (_PULLED, "h = pullback(_plain(g), y, *values, **options)"))),
+          edited(engine, "pass_back", (_PULLED, _PULLED.replace("(g, y", "(_plain(g), y")))),
     Fault("recorded-kept-constant",        "second order: what the forward kept is not recomputed, and has no slope",       "ours",                       (),
-          edited(engine, "pass_back", ("if create_graph and rule.keep is not None:", "if False:"))),
+          edited(engine, "_given", ("if create_graph and node._rule is not None and node._rule.keep is not None:", "if False:"))),
 
     # What becomes of a gradient that has arrived.
     Fault("b193-engine",                   "each pass back is remembered, and its graph with it",                           "huggingface/candle#1243",    (),
-          together(_hoard, edited(engine, "pass_back", ("    return [", "    _hoard.append(gradients)\n    return [")))),
+          together(_hoard, edited(engine, "pass_back", ("    return gradients", "    _hoard.append(gradients)\n    return gradients")))),
     Fault("b196-engine",                   "a node passes on what it got in the pass before as well",                       "karpathy/micrograd#53",      (),
-          edited(engine, "pass_back", ("arrived[key] = h\n", "arrived[key] = h if operand._grad is None or operand._rule is None else h + _plain(operand._grad)\n"))),
+          edited(engine, "pass_back", (_WAITS, f"{_WAITS[:-1]} if operand._grad is None or operand._rule is None else (operand, h + _plain(operand._grad))\n"))),
     Fault("b197-engine",                   "a leaf's gradient is added to an array that nobody has set to 0",               "torch/nn#792",               (),
           together(_memory, edited(Value, "_accumulated", ("np.array(grad)", "_memory.holding(grad)")))),
     Fault("grad-in-place",                 "a second pass adds to the array that was handed out after the first",           "ours",                       (),
@@ -202,7 +207,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("grad-thrice",                   "a second pass counts twice",                                                    "ours",                       (),
           edited(Value, "_accumulated", ("self._grad + grad", "self._grad + grad + grad"))),
     Fault("grad-inner-accumulates",        "an inner node adds up the gradients of all passes",                             "ours",                       (),
-          edited(Value, "_accumulated", ("    return grad\n", "    return grad if self._grad is None else self._grad + grad\n"))),
+          edited(Value, "backward", ("for value, grad in gradients:\n        value._grad = grad\n",
+                                     "for value, grad in gradients:\n        value._grad = grad if value._grad is None else value._grad + grad\n"))),
     Fault("grad-shared",                   "leaves share the array of their gradient",                                      "ours",                       (),
           edited(Value, "_accumulated", ("np.array(grad)", "grad"))),
     Fault("grad-half-a-pass",              "a pass that fails leaves the gradients that it had come to",                    "ours",                       (),
@@ -224,8 +230,7 @@ FAULTS: tuple[Fault, ...] = (
           together(edited(Value, "_cotangent", ("np.ones(self.shape, self.dtype)", "np.ones(self.shape)")),
                    edited(engine, "pass_back", (_CAST, "pass")))),
     Fault("b168-python-number",            "a Python number beside single precision makes double of it",                    "chainer/chainer#6212",       (),
-          attached(edited(engine, "_binary", ("return _result(rule, (a, b), _NO_OPTIONS, forward(a._data, b))",
-                                              "return _result(rule, (a, b), _NO_OPTIONS, forward(a._data, np.float64(b)))")))),
+          attached(edited(engine, "_binary", ("y = forward(a._data, b)\n", "y = forward(a._data, b if kind is _ndarray else np.float64(b))\n")))),
     Fault("b172-engine",                   "a Value of whole numbers stays one, and a power below 0 of it is refused",      "folklore",                   (),
           edited(engine, "_copied", ('array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.float64', "array.dtype"))),
     Fault("dtype-not-cast-back",           "a single operand beside a double one has a double gradient",                    "ours",                       (),
@@ -275,7 +280,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b025-engine",                   "a result that was written over is read on the way back",                        "linkedin/Liger-Kernel#272",  (),
           edited(engine, "_unreadable_where_changed", ("    else:\n", "        changed[-1] = False\n    else:\n"))),
     Fault("b118-engine",                   "whether data was assigned since it was used is not asked",                      "rsokl/MyGrad@5b8448c",       (),
-          edited(engine, "pass_back", ("key < _latest_write or ", ""))),
+          together(edited(engine, "pass_back", (" or key <= _latest_write", "")),
+                   edited(engine, "_given", ("if node._id <= _latest_write:", "if hasattr(node, '_remembered'):")))),
     Fault("writes-augmented-unnoticed",    "`x.data -= d` is no assignment, and goes unnoticed",                            "ours",                       (),
           setter(Value, "data", ("self._written = _latest_write", "    self._written = _latest_write"))),
     Fault("writes-behind-views-unnoticed", "a write to what an operand is a view of goes unnoticed",                        "ours",                       (),
@@ -283,7 +289,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b031-engine",                   "of a chain of views one step is followed: a write behind two goes unnoticed",   "rsokl/MyGrad@9b958b9",       (),
           edited(engine, "_written_since", ("value = base", "return base._written > node_id"))),
     Fault("writes-by-index-unnoticed",     "check_writes remembers nothing, so that `x.data[0] = 9` goes unnoticed",        "ours",                       (),
-          edited(engine, "_result", ("_contents(operands, y) if _guarded and _modes.remembering else None", "None"))),
+          edited(engine, "_result", ("if _guarded and _modes.remembering:", "if False:"))),
 
     # Modes.
     Fault("b191-engine",                   "under no_grad, ops of one operand are recorded all the same",                   "facebookresearch/higher#48", (),
@@ -291,12 +297,12 @@ FAULTS: tuple[Fault, ...] = (
     Fault("modes-kept-by-errors",          "no_grad that is left by an error lasts",                                        "folklore",                   (),
           together(_modes, edited(_Context, "__exit__", ("    _guarded -= 1", "    if error is not None:\n        return\n    _guarded -= 1")))),
     Fault("modes-do-not-nest",             "the end of an inner no_grad is the end of the outer one",                       "folklore",                   (),
-          together(_modes, edited(_Context, "__exit__", ("_modes.recording, _modes.remembering = _modes.entered.pop()",
-                   "_modes.remembering, _modes.recording = _modes.entered.pop()[1], True")))),
+          together(_modes, edited(_Context, "__exit__", ("_modes.recording, _modes.remembering, _modes.lean = _modes.entered.pop()",
+                   "_modes.recording, (_, _modes.remembering, _modes.lean) = True, _modes.entered.pop()")))),
     Fault("modes-enable-grad-idle",        "enable_grad inside no_grad has no effect",                                      "ours",                       (),
           attribute(enable_grad, "_switch", lambda _: None)),
     Fault("modes-pass-not-recorded",       "backward(create_graph=True) under no_grad gives constants",                     "ours",                       (),
-          edited(engine, "pass_back", (", enable_grad():", ":"))),
+          edited(engine, "pass_back", (", enable_grad() if create_graph else nullcontext():", ":"))),
 
     # Memory that is never given back.
     Fault("memory-hoarded",                "the engine keeps a list of all nodes",                                          "pytorch/pytorch#1346",       (),

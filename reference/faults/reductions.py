@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ndgrad import Value
-from ndgrad.rules import RULES
+from ndgrad.rules import RULES, reductions
 from ndgrad.rules.reductions import (
     _logsumexp,
     _mean,
@@ -276,7 +276,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("var-mean-constant",     "second order: the mean is taken for a constant",                             "ours",                         ("var",),
           keep("var", lambda y, x, *, axis, **_: x - _mean(plain(x), axis=axis, keepdims=True))),
     Fault("var-some-freedom",      "divides by 1 where no freedom is left",                                      "ours",                         ("var",),
-          edited(RULES["var"], "forward", ("n - ddof if n > ddof else 0", "n - ddof if n > ddof else 1"))),
+          edited(reductions, "_spread_of", ("n - ddof if n > ddof else 0", "n - ddof if n > ddof else 1"))),
     Fault("var-1e-7",              "the gradient is too small by a ten-millionth",                               "ours",                         ("var",),
           scaled("var", 0, 1 - 1e-7)),
 

@@ -106,7 +106,7 @@ class Exactness:
             right = known or theirs <= MARGIN * rounding
             return Result.CONDITIONED if right else self._reference(finding, rounding)
         if theirs > MARGIN * rounding and self._sees_a_part():
-            return _by_convention(finding)
+            return Result.INCONCLUSIVE if self._share_digits(finding) else _by_convention(finding)
         worst_mine, worst_theirs = self._errors_nearby(finding.part, finding.place)
         if theirs > MARGIN * max(mine, worst_mine, rounding):
             return Result.REFERENCE_WRONG
@@ -115,6 +115,11 @@ class Exactness:
     def _sees_a_part(self) -> bool:
         """Whether some of the result is no number, so that the witness's slope is that of the rest alone."""
         return not all(map(gmpy2.is_finite, self._witness.values(self._program)[-1].reshape(-1)))
+
+    def _share_digits(self, finding: Finding) -> bool:
+        """Whether both sides have half of their digits in common: beside NaN, rounding cannot be measured."""
+        unit = np.finfo(np.float32 if self._single else np.float64).eps
+        return _off(finding.wanted, finding.got) <= math.sqrt(unit) * abs(float(finding.wanted))
 
     def _reference(self, finding: Finding, rounding: float) -> Result:
         """The reference is off, and the engine is not: unless that one errs as much nearby, its fault."""

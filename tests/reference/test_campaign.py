@@ -57,7 +57,7 @@ def plant_pullback(monkeypatch: pytest.MonkeyPatch, op: str, position: int, pull
 
 def test_broadcasting_that_is_not_undone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the sum over broadcast axes a gradient has the result's shape: found, on the op that broadcasts."""
-    monkeypatch.setattr(ndgrad.engine, "_unbroadcast", lambda g, shape, rule, position: g)
+    monkeypatch.setattr(ndgrad.engine, "_unbroadcast", lambda g, operand, node: g)
     failure = first_failure("multiply")
     assert failure.op == "multiply"
     assert failure.verdict.findings[0].kind is Kind.SHAPE
@@ -66,7 +66,7 @@ def test_broadcasting_that_is_not_undone_is_found(monkeypatch: pytest.MonkeyPatc
 
 def test_an_assignment_for_an_addition_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """`=` for `+=` where a node is used twice loses a contribution: half of a product of a number with itself."""
-    planted = changed(ndgrad.engine.pass_back, ("arrived[key] = arrived[key] + h", "arrived[key] = h"))
+    planted = changed(ndgrad.engine.pass_back, ("(operand, there[1] + h)", "pair"))
     monkeypatch.setattr(ndgrad.engine, "pass_back", planted)
     failure = first_failure("multiply")
     assert failure.op == "multiply"

@@ -487,7 +487,7 @@ STEPS: list[tuple[str, str, Callable[..., Any], float]] = [
     ("squeeze",   "several, and one goes",         lambda x, axis: x.shape.count(1) > 1 and isinstance(axis, int),  17),
     ("power",     "a Python float as exponent",    lambda x, y: isinstance(y, float),                               25),
     ("power",     "a Python int as exponent",      lambda x, y: isinstance(y, int),                                 12),
-    ("prod",      "a zero",                        lambda x, axis, keepdims: 0 in x,                                16),
+    ("prod",      "a zero",                        lambda x, axis, keepdims: 0 in x,                                33),
     ("prod",      "a zero, multiplied by nothing", lambda x, axis, keepdims: 0 in x and left_alone(x, axis),       3.5),
     ("dot",       "a number and an array",         lambda x, y: (np.ndim(x) == 0) != (np.ndim(y) == 0),             18),
 ]

@@ -284,7 +284,7 @@ FAULTS: dict[str, Plant] = {
     "the bias is not trained":
         edited(Layer, "__init__", ('Value(bias, label="bias")', 'Value(bias, label="bias", requires_grad=False)')),
     "inputs get no gradient":
-        edited(library, "_activated", ("activation(x @ ", "activation(_plain(x) @ ")),
+        edited(library, "_activated", ("(x, weight)", "(_plain(x), weight)")),
     "the last layer has the hidden ones' activation":
         edited(library.MLP, "__init__", ("activations[-1] = output_activation", "pass")),
     "a batch of one loses its axis":

@@ -207,7 +207,11 @@ def test_sessions_leave_no_objects_behind() -> None:
 @pytest.mark.parametrize(
     "plant",
     [
-        edited(engine._Context, "__exit__", ("_modes.recording, _modes.remembering = _modes.entered.pop()", "pass")),
+        edited(
+            engine._Context,
+            "__exit__",
+            ("_modes.recording, _modes.remembering, _modes.lean = _modes.entered.pop()", "pass"),
+        ),
         attribute(engine.no_grad, "__exit__", lambda *_: None),
     ],
 )

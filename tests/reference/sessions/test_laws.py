@@ -97,7 +97,7 @@ FAULTS: list[tuple[str, Plant, Kind, str]] = [
             engine._Context,
             "__exit__",
             (
-                "_modes.recording, _modes.remembering = _modes.entered.pop()",
+                "_modes.recording, _modes.remembering, _modes.lean = _modes.entered.pop()",
                 "was = _modes.entered.pop(); _modes.recording = was[0] if kind is None else _modes.recording",
             ),
         ),

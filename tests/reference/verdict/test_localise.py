@@ -20,7 +20,7 @@ PLANTED = [
     (planting.pullback("tanh", 0, lambda g, y, x: g * (1 - y)),               1,    "what it passes back to a"),
     (planting.pullback("multiply", 1, lambda g, y, a, b: g * b),              0,    "what it passes back to x and y"),
     (planting.forward("tanh", lambda x: right(x) * (1 + 1e-9)),               1,    "the value of b"),
-    (planting.edited(ndgrad.engine, "pass_back", ("arrived[key] = arrived[key] + h", "arrived[key] = h")),
+    (planting.edited(ndgrad.engine, "pass_back", ("(operand, there[1] + h)", "pair")),
      None, "each step alone is right; contributions to x do not meet as they should"),
 ]
 # fmt: on
