@@ -139,6 +139,7 @@ class _Spot:
     y: float  # of the middle
     width: float
     height: float
+    column: tuple[float, float]  # where its column begins and ends: edges bend between columns alone
 
 
 def _spots(plan: _Plan, boxes: Sequence[Box]) -> dict[Item, _Spot]:
@@ -148,7 +149,7 @@ def _spots(plan: _Plan, boxes: Sequence[Box]) -> dict[Item, _Spot]:
         sizes = [(boxes[i[0]].width, boxes[i[0]].height) if len(i) == 1 else (0.0, 4.0) for i in items]
         widest, y = max((w for w, _ in sizes), default=0.0), 0.0
         for item, (width, height) in zip(items, sizes, strict=True):
-            spots[item] = _Spot(x + (widest - width) / 2, y + height / 2, width, height)
+            spots[item] = _Spot(x + (widest - width) / 2, y + height / 2, width, height, (x, x + widest))
             y += height + ROWS
         x += widest + COLUMNS
     for _ in range(6):
@@ -204,13 +205,12 @@ def draw(name: str, program: Program, boxes: Sequence[Box], words: str) -> Marku
 
 
 def _edge(name: str, step: int, position: int, way: Sequence[_Spot]) -> Markup:
-    points = [(way[0].x + way[0].width, way[0].y), *((s.x, s.y) for s in way[1:])]
-    x, y = points[0]
-    path = f"M{x:.1f} {y:.1f}"
-    for to_x, to_y in points[1:]:
-        middle = (x + to_x) / 2
-        path += f"C{middle:.1f} {y:.1f} {middle:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
-        x, y = to_x, to_y
+    path = f"M{way[0].x + way[0].width:.1f} {way[0].y:.1f}"
+    for here, there in pairwise(way):
+        (_, start), (end, _) = here.column, there.column
+        middle = (start + end) / 2
+        path += f"H{start:.1f}C{middle:.1f} {here.y:.1f} {middle:.1f} {there.y:.1f} {end:.1f} {there.y:.1f}"
+    path += f"H{way[-1].x:.1f}"
     return Markup('<path class="edge" id="{}-edge-{}-{}" d="{}"/>').format(name, step, position, path)
 
 

@@ -58,6 +58,32 @@ def test_boxes_stand_apart_and_edges_run_right(program: Program) -> None:
         assert all(boxes[j][2] < boxes[i][0] for j in step.inputs)
 
 
+@pytest.mark.parametrize("program", programs(), ids=lambda program: str(program)[:20])
+def test_edges_go_around_boxes(program: Program) -> None:
+    """Where an edge passes a column, it passes straight, and touches no box there but those that it connects."""
+    svg = drawn(program)
+    boxes = places(svg)
+    for path in svg.iter("path"):
+        step, position = map(int, (path.get("id") or "").split("-")[-2:])
+        ends = {len(program.operands) + step, program.steps[step].inputs[position]}
+        for left, right, y in level(path.get("d") or ""):
+            for i, (a, top, b, bottom) in boxes.items():
+                assert i in ends or right <= a or b <= left or not top < y < bottom
+
+
+def level(path: str) -> list[tuple[float, float, float]]:
+    """The level pieces of a path: from where to where, and how far down."""
+    pieces, x, y = [], 0.0, 0.0
+    for command, written in re.findall(r"([MHC])([^MHC]*)", path):
+        *_, last = numbers = [float(number) for number in written.split()]
+        if command == "H":
+            pieces.append((x, last, y))
+            x = last
+        else:
+            x, y = numbers[-2:]
+    return pieces
+
+
 def test_each_use_has_an_edge() -> None:
     """An operand that is used twice by one op has two edges there, each with its own id."""
     svg = drawn(parse("x=f8(2.0); a=multiply(x,x); b=add(a,x); back(b,f8(1.0))"))
