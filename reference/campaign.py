@@ -177,9 +177,9 @@ class Campaign:
             yield self._again(before)
         sides = None if pool else (self.engine, self.reference)
         through = pool.map if pool else map
-        drawn = through(partial(drawn, sides, self.ops, self.seed), programs, programs.values())
+        records = through(partial(drawn, sides, self.ops, self.seed), programs, programs.values())
         looked = through(partial(checked, self.seed), profile.checks, profile.checks.values())
-        for record, failing in drawn:
+        for record, failing in records:
             if failing:
                 self._failing(record, *failing)
             yield record

@@ -14,7 +14,7 @@ import pytest
 import ndgrad.engine
 from ndgrad import Value
 from ndgrad.rules import RULES, indexing
-from reference.campaign import PROFILES, Campaign, Failure, Profile, Record, _drawn, checked, processes
+from reference.campaign import PROFILES, Campaign, Failure, Profile, Record, drawn, checked, processes
 from reference.catalog import CATALOG
 from reference.engines import NdgradEngine, TorchEngine
 from reference.faults.planting import changed
@@ -272,7 +272,7 @@ def test_several_processes_find_what_one_finds() -> None:
 def test_what_fails_in_a_process_comes_back_to_be_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record and a failing program are plain data: they go from one process to another and say the same there."""
     plant_pullback(monkeypatch, "tanh", 0, lambda g, y, x: g * (1 - y))
-    record, failing = _drawn((NdgradEngine(), TorchEngine()), ["tanh"], 0, "tanh", 40)
+    record, failing = drawn((NdgradEngine(), TorchEngine()), ["tanh"], 0, "tanh", 40)
     again, same = pickle.loads(pickle.dumps((record, failing)))
     assert failing
     assert again == record
