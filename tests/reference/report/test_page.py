@@ -15,13 +15,14 @@ import pytest
 import reference.__main__ as command_line
 from reference.campaign import Record
 from reference.program import parse
-from reference.report.page import page_of_function, records_of, render
+from reference.report.page import records_of, render
 from reference.report.page.agreeing import Row, Worst, agreement
 from reference.report.page.exploring import POINTS, STEPS
 from reference.report.page.learning import _shades
 from reference.report.page.lessons import Lesson
 from reference.report.page.numbers import packed, script
 from reference.report.page.stepping import walks
+from reference.training import TASKS
 from tests.reference.report.conftest import OPS, Written
 
 PANELS = ("agreement", "step", "break", "explore", "train", "bits")
@@ -255,19 +256,22 @@ def module(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_page_of_a_function(module: Path) -> None:
+def test_the_page_of_a_function(
+    module: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It is judged under its name, stepped through, broken, and explored along each operand."""
-    function = command_line._loaded(module, "bell")
-    shapes = [(2, 3), (3,)]
-    records = records_of(function, "bell", shapes, 0)
-    assert (records[0].op, records[0].programs, records[0].failures) == ("bell", 100, [])
-    page = page_of_function(function, "bell", shapes, records[:1], [], seed=0)
-    assert page.walks[0].lesson.title == "bell"
-    assert [operand.name for operand in page.walks[0].lesson.program.operands[:2]] == ["x", "w"]
-    assert page.broken[0].shown.title == "a bug in bell"
-    assert "≠" in page.broken[0].picture
-    assert [e.curve.title for e in page.explored[:2]] == ["bell along x[0, 0]", "bell along w[0]"]
-    assert "<b>bell, number by number.</b>" in render(page)
+    monkeypatch.setattr("reference.training.TASKS", {"article": TASKS["article"]})
+    path = module.parent / "bell.html"
+    arguments = ["page", f"{module}:bell", "--shapes", "(2,3),(3,)", "--out", str(path)]
+    assert command_line.main(arguments) == 0
+    *lines, where = capsys.readouterr().out.splitlines()
+    assert where == f"the page: {path}"
+    assert [line.split()[:2] for line in lines if line.startswith("bell")] == [["bell", "100"]]
+    text = path.read_text(encoding="utf-8")
+    assert "<b>bell, number by number.</b>" in text
+    assert ">x</tspan>" in text[text.index('id="graph-function-box-0"') :][:300]
+    assert "<h3>a bug in bell</h3>" in text
+    assert re.findall(r"<option>(bell[^<]*)", text) == ["bell along x[0, 0]", "bell along w[0]"]
 
 
 def test_a_wrong_rule_in_a_function_is_found(module: Path) -> None:
