@@ -5,7 +5,6 @@ The witness has no rule of differentiation: the gradient of a value in mid-progr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -159,8 +158,3 @@ def _weighed(after: Program, leaf: int, value: Exact, place: tuple[int, ...], by
     moved[place] = moved[place] + by
     result = _WITNESS.values(after, {leaf: moved})[-1]
     return sum((np.ravel(result) * exactly(after.cotangent).ravel()).tolist(), gmpy2.mpfr(0))
-
-
-def worst(rows: Sequence[Number]) -> str:
-    """The largest distance from PyTorch among numbers, in ULP."""
-    return max((row.ulp for row in rows), key=float, default="0")
