@@ -463,6 +463,7 @@ def _unary(rule: Rule) -> Callable[[Value], Value]:
 def _binary(rule: Rule) -> Callable[[Value, Any], Value]:
     """Record an operator between two operands."""
     forward = rule.forward
+    quick_with_arrays = isinstance(forward, np.ufunc)  # quicker than with Python numbers, which it converts each time
 
     def operator(a: Value, b: Any) -> Value:
         kind = b.__class__
@@ -472,6 +473,9 @@ def _binary(rule: Rule) -> Callable[[Value, Any], Value]:
             y = forward(a._data, b._data)
             wanted = a.requires_grad or b.requires_grad
         elif kind is float or kind is int or (kind is _ndarray and a._data.dtype is b.dtype):
+            if kind is not _ndarray and quick_with_arrays and a._data.dtype is _DOUBLE:
+                known = _met.get(b)
+                b = _meet(b) if known is None else known
             y = forward(a._data, b)
             wanted = a.requires_grad
         else:
@@ -490,6 +494,19 @@ def _binary(rule: Rule) -> Callable[[Value, Any], Value]:
         return value
 
     return operator
+
+
+_DOUBLE = np.dtype(np.float64)
+_met: dict[float, np.ndarray] = {}  # Python numbers that were met beside double precision, as arrays without axes
+
+
+def _meet(number: float) -> Any:
+    """Remember a number as an array; 0, whose two signs a dict takes for one, NaN, and what comes late stay numbers."""
+    if number == 0 or number != number or len(_met) >= 1_000 or abs(number) > 2**53:  # noqa: PLR0124, PLR2004
+        return number
+    _met[number] = array = np.array(number, _DOUBLE)
+    array.flags.writeable = False
+    return array
 
 
 def _reflected(rule: Rule) -> Callable[[Value, Any], Value]:

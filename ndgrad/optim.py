@@ -278,7 +278,8 @@ class SGD(Optimizer):
     def _moved(self, p: Array, g: Array, state: State) -> tuple[Array, State]:
         g = self._gradient(p, g)
         if not self.momentum:
-            return p - self.lr * g, state
+            moved = self.lr * g
+            return np.subtract(p, moved, out=np.asarray(moved)), state
         if "momentum_buffer" in state:
             b = self.momentum * state["momentum_buffer"] + (1 - self.dampening) * g
         else:

@@ -29,7 +29,9 @@ def _softmax(x: Any, *, axis: int) -> Any:
 def _log_softmax(x: Any, *, axis: int) -> tuple[Any, Any]:
     """Keeps the probabilities, which its pullback wants and has then without another exponential."""
     z, e, total = _exponentials(x, axis)
-    return z - np.log(total), e / total
+    z -= np.log(total)  # in place, as both are this function's own
+    e /= total
+    return z, e
 
 
 # fmt: off
