@@ -31,7 +31,9 @@ def environment(peer: str, threads: int) -> dict[str, str]:
     """The environment of a process that computes with so many threads, read by each library as it is imported."""
     pools = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     xla = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'} intra_op_parallelism_threads={threads}"
-    return {**os.environ, **pools, "XLA_FLAGS": xla, "JAX_PLATFORMS": "cpu", **SETTINGS.get(peer, {})}
+    # Some systems name a kernel for OpenBLAS: here each build chooses its own for this processor, as by default.
+    own = {name: value for name, value in os.environ.items() if name not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
+    return {**own, **pools, "XLA_FLAGS": xla, "JAX_PLATFORMS": "cpu", **SETTINGS.get(peer, {})}
 
 
 # The limit is without page faults: glibc keeps what it has got from the system. 32 MB is the most that it takes here.

@@ -14,7 +14,7 @@ import pytest
 import ndgrad.engine
 from ndgrad import Value
 from ndgrad.rules import RULES, indexing
-from reference.campaign import PROFILES, Campaign, Failure, Profile, Record, drawn, checked, processes
+from reference.campaign import PROFILES, Campaign, Failure, Profile, Record, checked, drawn, processes
 from reference.catalog import CATALOG
 from reference.engines import NdgradEngine, TorchEngine
 from reference.faults.planting import changed
