@@ -254,7 +254,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("operator-exchanged",            "a number or list on the left is taken for the right operand",                   "ours",                       (),
           attached(edited(engine, "_reflected", ("(a, b), _NO_OPTIONS", "(b, a), _NO_OPTIONS")))),
     Fault("operator-array-exchanged",      "an array on the left is taken for the right operand",                           "ours",                       (),
-          edited(Value, "__array_ufunc__", ("return rule(*inputs, **options)", "return rule(*sorted(inputs, key=lambda x: x.__class__ is not Value), **options)"))),
+          edited(Value, "__array_ufunc__", ("return rule(*inputs)\n", "return rule(*sorted(inputs, key=lambda x: x.__class__ is not Value))\n"))),
     Fault("operator-rows-constant",        "the rows that iteration gives are no part of the graph",                        "ours",                       (),
           edited(Value, "__iter__", ("self[i] for", "self[i].detach() for"))),
 

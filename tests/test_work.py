@@ -1,0 +1,167 @@
+"""How much work the engine does, counted: nodes, forwards, pullbacks, arrays. No figure here depends on the machine.
+
+A change that makes one of these grow makes every user's step slower, whatever a benchmark says on the day.
+"""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ndgrad import MLP, Value, cross_entropy, lean, trace
+from ndgrad.engine import attach
+from ndgrad.rules import RULES
+
+Step = Callable[[], Value]
+
+
+@contextmanager
+def counted() -> Iterator[Counter[str]]:
+    """Count the calls of every forward and every pullback while it lasts."""
+    calls: Counter[str] = Counter()
+    right = {name: (rule.forward, rule.pullbacks) for name, rule in RULES.items()}
+
+    def counting(what: str, function: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            calls[what] += 1
+            return function(*args, **options)
+
+        return function and call
+
+    try:
+        for name, rule in RULES.items():
+            rule.forward = counting("forward", rule.forward)
+            rule.pullbacks = tuple(counting("pullback", pullback) for pullback in rule.pullbacks)
+            attach(name, rule)
+        yield calls
+    finally:
+        for name, rule in RULES.items():
+            rule.forward, rule.pullbacks = right[name]
+            attach(name, rule)
+
+
+def article() -> Value:
+    """The loss of the article's network on its four points, all at once."""
+    model = MLP(3, [4, 4, 1], rng=0)
+    x = np.array([[2.0, 3.0, -1.0], [3.0, -1.0, 0.5], [0.5, 1.0, 1.0], [1.0, 1.0, -1.0]])
+    return ((model(x) - np.array([1.0, -1.0, -1.0, 1.0])) ** 2).sum()
+
+
+def classifier() -> Value:
+    """The cross-entropy of a network with two hidden layers."""
+    model = MLP(8, [6, 5, 4], "relu", output_activation="linear", rng=0)
+    return cross_entropy(model(np.linspace(-1.0, 1.0, 24).reshape(3, 8)), np.array([0, 3, 1]))
+
+
+def chain() -> Value:
+    """A hundred times `y * 0.999 + x`, and the sum."""
+    x = Value(np.linspace(0.0, 1.0, 4))
+    y = x
+    for _ in range(100):
+        y = y * 0.999 + x
+    return y.sum()
+
+
+# fmt: off
+WORK = [
+    # what       nodes  forwards  pullbacks
+    (article,       19,       13,        18),
+    (classifier,    18,       13,        17),  # one forward is scatter's, on the way back
+    (chain,        202,      201,       301),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("step", "nodes", "forwards", "pullbacks"), WORK)
+def test_a_step_does_no_more_work_than_it_did(step: Step, nodes: int, forwards: int, pullbacks: int) -> None:
+    """So many nodes; one forward for each op, and one pullback for each operand that wants a gradient."""
+    with counted() as calls:
+        y = step()
+        y.backward()
+    made = [value for value in trace(y)[0] if value.requires_grad]
+    assert (len(made), calls["forward"], calls["pullback"]) == (nodes, forwards, pullbacks)
+
+
+def test_nothing_is_computed_towards_data() -> None:
+    """Of a product of data with weights, one pullback is called, not two."""
+    with counted() as calls:
+        (np.ones((4, 3)) @ Value(np.ones((3, 2)))).sum().backward()
+    assert calls == {"forward": 2, "pullback": 2}
+
+
+def arrays(run: Callable[[], Any]) -> int:
+    """How many arrays of 2,400 bytes what is run leaves behind, for as long as its result is held."""
+    run()  # what is kept from the first time is there
+    gc.collect()
+    tracemalloc.start()
+    try:
+        held = run()
+        snapshot = tracemalloc.take_snapshot()
+    finally:
+        tracemalloc.stop()
+    assert held is not None
+    ours = [t for t in snapshot.traces if t.domain == np.lib.tracemalloc_domain and t.size >= SIZE]
+    return len(ours)
+
+
+NUMBERS = 300  # more than what NumPy keeps in a cache of its own
+SIZE = NUMBERS * 8
+
+
+def built() -> Value:
+    """Ten times `y * 0.5 + x`, and the sum of the hyperbolic tangent."""
+    x = Value(np.linspace(0.0, 1.0, NUMBERS))
+    y = x
+    for _ in range(10):
+        y = y * 0.5 + x
+    return y.tanh().sum()
+
+
+def passed() -> Value:
+    """The same, passed back."""
+    y = built()
+    y.backward()
+    return y
+
+
+def test_a_graph_keeps_one_array_a_node() -> None:
+    """That of the leaf, and one for each of 21 ops."""
+    assert arrays(built) == 22
+
+
+def test_a_pass_keeps_one_array_for_each_new_gradient() -> None:
+    """Those of tanh, of nine products and of the leaf: an addition hands on the array that it got, a sum a view."""
+    assert arrays(passed) == 22 + 11
+
+
+def test_a_lean_graph_keeps_what_pullbacks_read() -> None:
+    """That of the leaf and of tanh's result; after the pass the leaf's gradient as well, and no other."""
+    with lean():
+        assert (arrays(built), arrays(passed)) == (2, 3)
+
+
+@pytest.mark.parametrize("step", [article, classifier, chain])
+def test_nothing_outlives_the_loss(step: Step) -> None:
+    """With the garbage collector off, no Value and no array of a pass is left when the loss is dropped."""
+    step().backward()
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(type(o) is Value for o in gc.get_objects())
+        tracemalloc.start()
+        y = step()
+        y.backward()
+        del y
+        left = [t for t in tracemalloc.take_snapshot().traces if t.domain == np.lib.tracemalloc_domain]
+        assert sum(type(o) is Value for o in gc.get_objects()) == before
+        assert sum(t.size for t in left) < 1_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()
