@@ -53,7 +53,7 @@ FAULTS: tuple[Fault, ...] = (
 
     # SGD.
     Fault("b204-sgd",                 "without momentum there is no weight decay",                                    "ml-explore/mlx#440",           (),
-          edited(SGD, "_moved", ("return p - self.lr * g, state", "return p - self.lr * (g - self.weight_decay * p), state"))),
+          edited(SGD, "_moved", ("moved = self.lr * g\n", "moved = self.lr * (g - self.weight_decay * p)\n"))),
     Fault("b205-dampened",            "the first gradient is dampened, too",                                          "ml-explore/mlx#473",           (),
           edited(SGD, "_moved", ("b = g.copy()", "b = (1 - self.dampening) * g"))),
     Fault("b205-averaged",            "momentum is a running average: gradients count by 1 - momentum",               "ml-explore/mlx#87",            (),
