@@ -338,12 +338,18 @@ class Adam(Optimizer):
         beta1, beta2 = self.betas
         t = int(state.get("step", 0)) + 1
         m = _lerp(state.get("exp_avg", 0.0), g, 1 - beta1)
-        v = beta2 * state.get("exp_avg_sq", 0.0) + (1 - beta2) * g * g
+        v = (1 - beta2) * g  # each array is written to as long as it is this step's alone
+        v *= g
+        v += beta2 * state.get("exp_avg_sq", 0.0)
         state = {**state, "step": t, "exp_avg": m, "exp_avg_sq": v}
         if self.amsgrad:
             state["max_exp_avg_sq"] = v = np.maximum(state.get("max_exp_avg_sq", 0.0), v)
-        denominator = np.sqrt(v) / (1 - beta2**t) ** 0.5 + self.eps
-        return p - self.lr / (1 - beta1**t) * m / denominator, state
+        denominator = np.sqrt(v)
+        denominator /= (1 - beta2**t) ** 0.5
+        denominator += self.eps
+        moved = self.lr / (1 - beta1**t) * m
+        moved /= denominator
+        return p - moved, state
 
 
 class AdamW(Adam):

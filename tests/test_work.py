@@ -57,7 +57,8 @@ def article() -> Value:
 def classifier() -> Value:
     """The cross-entropy of a network with two hidden layers."""
     model = MLP(8, [6, 5, 4], "relu", output_activation="linear", rng=0)
-    return cross_entropy(model(np.linspace(-1.0, 1.0, 24).reshape(3, 8)), np.array([0, 3, 1]))
+    loss: Value = cross_entropy(model(np.linspace(-1.0, 1.0, 24).reshape(3, 8)), np.array([0, 3, 1]))
+    return loss
 
 
 def chain() -> Value:

@@ -18,7 +18,11 @@ from reference.faults.planting import Fault, Plant, attribute, body, edited, ent
 # Pieces of the library that several faults change.
 _BUFFER = 'self.momentum * state["momentum_buffer"] + (1 - self.dampening) * g'
 _NESTEROV = "g + self.momentum * b if"
-_ROOT = "np.sqrt(v) / (1 - beta2**t) ** 0.5 + self.eps"
+_ROOT = """\
+denominator = np.sqrt(v)
+    denominator /= (1 - beta2**t) ** 0.5
+    denominator += self.eps
+"""
 _COUNTED = 't = int(state.get("step", 0)) + 1'
 _LABELLED = "return _reduced(-_picked(log_p, labels), reduction)"
 _AFFINE = 'activation(RULES["matmul"](x, weight) + layer.bias)'
@@ -78,21 +82,21 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b212-adam",                "a parameter counts the steps of all, those without a gradient of its own too", "InfiniTensor/InfiniTrain#235", (),
           edited(Adam, "_adapted", (_COUNTED, 't = max(int(s.get("step", 0)) for s in self.state) + 1'))),
     Fault("b213-square",              "the second moment is the average of the gradients' sizes, not their squares",  "pennylane#1929",               (),
-          edited(Adam, "_adapted", ("(1 - beta2) * g * g", "(1 - beta2) * np.abs(g)"))),
+          edited(Adam, "_adapted", ("v = (1 - beta2) * g ", "v = (1 - beta2) * np.sign(g) "))),
     Fault("b213-sign",                "the step goes uphill",                                                         "pytorch/pytorch#11678",        (),
-          edited(Adam, "_adapted", ("return p - self.lr", "return p + self.lr"))),
+          edited(Adam, "_adapted", ("return p - moved", "return p + moved"))),
     Fault("b214-adamw",               "AdamW's weight decay is added to the gradient, as Adam's is",                  "aiqm/torchani#261",            (),
           edited(AdamW, "_moved", ("p * (1 - self.lr * self.weight_decay), -g if self.maximize else g, state", "p, self._gradient(p, g), state"))),
     Fault("b214-adam",                "Adam's weight decay is decoupled, as AdamW's is",                              "folklore",                     (),
           edited(Adam, "_moved", ("p, self._gradient(p, g), state", "p * (1 - self.lr * self.weight_decay), -g if self.maximize else g, state"))),
     Fault("adam-eps-in-the-root",     "eps is added inside the root",                                                 "ours",                         (),
-          edited(Adam, "_adapted", (_ROOT, "np.sqrt(v / (1 - beta2**t) + self.eps)"))),
+          edited(Adam, "_adapted", (_ROOT, "denominator = np.sqrt(v / (1 - beta2**t) + self.eps)\n"))),
     Fault("adam-eps-corrected",       "eps is added before the bias is corrected",                                    "ours",                         (),
-          edited(Adam, "_adapted", (_ROOT, "(np.sqrt(v) + self.eps) / (1 - beta2**t) ** 0.5"))),
+          edited(Adam, "_adapted", (_ROOT, "denominator = (np.sqrt(v) + self.eps) / (1 - beta2**t) ** 0.5\n"))),
     Fault("adam-first-uncorrected",   "the bias of the first moment is not corrected",                                "ours",                         (),
           edited(Adam, "_adapted", ("self.lr / (1 - beta1**t) * m", "self.lr * m"))),
     Fault("adam-second-uncorrected",  "the bias of the second moment is not corrected",                               "ours",                         (),
-          edited(Adam, "_adapted", (_ROOT, "np.sqrt(v) + self.eps"))),
+          edited(Adam, "_adapted", (_ROOT, "denominator = np.sqrt(v) + self.eps\n"))),
     Fault("amsgrad-corrected",        "the largest is taken of second moments whose bias is corrected",               "ours",                         (),
           edited(Adam, "_adapted", ('state.get("max_exp_avg_sq", 0.0), v)', 'state.get("max_exp_avg_sq", 0.0), v / (1 - beta2**t))\n        v = v * (1 - beta2**t)'))),
     Fault("amsgrad-forgets",          "the largest is taken of the last two second moments only",                     "ours",                         (),

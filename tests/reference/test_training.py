@@ -264,7 +264,7 @@ FAULTS: dict[str, Plant] = {
     "Adam's count is shared":
         edited(Adam, "_adapted", ('state.get("step", 0)', 'max(s.get("step", 0) for s in self.state)')),
     "Adam's rate is off by 1e-7":
-        edited(Adam, "_adapted", ("return p - self.lr /", "return p - (1 + 1e-7) * self.lr /")),
+        edited(Adam, "_adapted", ("moved = self.lr /", "moved = (1 + 1e-7) * self.lr /")),
     "AdamW is coupled":
         attribute(AdamW, "_moved", Adam._moved),
     "RMSprop's eps is in the root":
