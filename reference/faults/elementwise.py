@@ -84,7 +84,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b103-divide",               "a small number is added to the divisor, for stability",                      "Terminay/leanpass#56",        ("divide",),
           pullback("divide", 0, lambda g, y, a, b: g / (b + 1e-8))),
     Fault("divide-left-single",        "the reciprocal of a Python number is rounded to single precision",           "ours",                        ("divide",),
-          pullback("divide", 0, lambda g, y, a, b: g * np.float32(np.divide(1, b)) if isinstance(b, (int, float)) else g / b)),
+          pullback("divide", 0, lambda g, y, a, b: g * np.float32(np.divide(1, b)) if np.ndim(plain(b)) == 0 else g / b)),
     Fault("divide-right-detached",     "the divisor's pullback takes the quotient for a constant",                   "ours",                        ("divide",),
           pullback("divide", 1, lambda g, y, a, b: -g * (plain(y) / b))),
 
