@@ -832,7 +832,10 @@ def _unreadable_where_changed(node: Value, given: list[Any]) -> list[Any]:
     """The result and the operands of a node, as its pullbacks may have them."""
     contents = (node, *node._operands)
     if hasattr(node, "_remembered"):
-        changed = [a != b for a, b in zip(_contents(node), node._remembered, strict=True)]
+        now = _contents(node)
+        if now == node._remembered:
+            return given
+        changed = [a != b for a, b in zip(now, node._remembered, strict=True)]
     else:
         changed = [x.__class__ is Value and _written_since(x, node._id) for x in contents]
     roles = ["the result", *(f"operand {i}" for i in range(len(node._operands)))]
