@@ -124,7 +124,7 @@ class Value:
     _rule: Rule | None  # the rule that made it; None for a leaf
     _operands: Operands  # Values, and the arrays and numbers that were met as constants
     _options: Mapping[str, Any]
-    _remembered: tuple[bytes, ...]  # what the result and the operands held; unset but under check_writes()
+    _remembered: tuple[bytes | None, ...]  # what the result and the operands held; unset but under check_writes()
     _shown: tuple[Value, ...]  # the operands as `_prev` gives them; unset until it is asked
     _trace: Value  # under lean(), what stands for it in the graph: a node without its numbers; unset otherwise
     _written: int  # when its data was last assigned; unset until then
@@ -541,10 +541,10 @@ def _result(rule: Rule, operands: Operands, options: Mapping[str, Any], y: Any) 
     value._options = options
     value.label = ""
     value.requires_grad = True
-    if _guarded and _modes.lean:
-        _make_lean(value)
     if _guarded and _modes.remembering:
         _remember(value)
+    if _guarded and _modes.lean:
+        _make_lean(value)
     return value
 
 
@@ -564,6 +564,8 @@ def _make_lean(value: Value) -> None:
     value._trace = trace = _new(Value)
     for slot in ("_grad", "_id", "_rule", "_operands", "_options", "label", "requires_grad"):
         setattr(trace, slot, getattr(value, slot))
+    if hasattr(value, "_remembered"):
+        trace._remembered = value._remembered
     trace._data = value._data if 0 in read else _not_kept(value)
 
 
@@ -599,8 +601,10 @@ def _constant(data: np.ndarray) -> Value:
     return value
 
 
-def _contents(node: Value) -> tuple[bytes, ...]:
-    return tuple(np.asarray(_plain(x)).tobytes() for x in (node, *node._operands))
+def _contents(node: Value) -> tuple[bytes | None, ...]:
+    """What a node's result and its operands hold; None for numbers that are not kept, and so read by nobody."""
+    held = map(_plain, (node, *node._operands))
+    return tuple(None if x.__class__ is _Unreadable else np.asarray(x).tobytes() for x in held)
 
 
 def _promoted(operands: Operands, rule: Rule) -> Operands:
@@ -835,7 +839,7 @@ def _unreadable_where_changed(node: Value, given: list[Any]) -> list[Any]:
         now = _contents(node)
         if now == node._remembered:
             return given
-        changed = [a != b for a, b in zip(now, node._remembered, strict=True)]
+        changed = [a is not None and a != b for a, b in zip(now, node._remembered, strict=True)]
     else:
         changed = [x.__class__ is Value and _written_since(x, node._id) for x in contents]
     roles = ["the result", *(f"operand {i}" for i in range(len(node._operands)))]

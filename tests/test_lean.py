@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import ndgrad
-from ndgrad import MLP, Value, lean, no_grad
+from ndgrad import MLP, Value, check_writes, lean, no_grad
 from ndgrad.rules import RULES
 from reference.engines import NdgradEngine
 from reference.generator import draw_program
@@ -97,6 +97,20 @@ def test_a_write_to_what_the_way_back_reads_is_noticed() -> None:
     with pytest.raises(RuntimeError, match="changed after it was used"):
         z.backward()
     assert not x.has_grad
+
+
+def test_a_write_by_subscript_is_noticed_where_writes_are_checked() -> None:
+    """check_writes() and lean() together: what the way back reads is compared, and the rest is not asked for."""
+    with check_writes(), lean():
+        x = Value([1.0, 2.0])
+        y = x * 3.0
+        z = ((y * y) + 1.0).sum()
+    z.backward()
+    np.testing.assert_array_equal(x.grad, [18.0, 36.0])
+    y.data[0] = 9.0
+    with pytest.raises(RuntimeError, match="changed after it was used"):
+        z.backward()
+    np.testing.assert_array_equal(x.grad, [18.0, 36.0])
 
 
 def test_pictures_say_why_they_cannot_be_drawn() -> None:
