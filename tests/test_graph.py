@@ -724,6 +724,7 @@ class TestProcess:
         """A layout can be interrupted, from the keyboard or by a notebook."""
         program = (
             "import os, signal, threading; from ndgrad import Value, graph\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # in the background, shells have it ignored
             "graph._DRAW = 'import time; time.sleep(600)'\n"
             "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
             "try: graph.draw_dot(Value(1.0)).pipe()\n"
