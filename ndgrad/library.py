@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 import os
-import secrets
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,8 +22,8 @@ from ndgrad.rules import RULES
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Activation: TypeAlias = Callable[[Any], Any]
-Initializer: TypeAlias = Callable[[np.random.Generator, int, int], Any]
-Seed: TypeAlias = int | np.random.Generator | None
+Initializer: TypeAlias = "Callable[[np.random.Generator, int, int], Any]"  # numpy.random is loaded when it is used
+Seed: TypeAlias = "int | np.random.Generator | None"
 Choice = TypeVar("Choice", bound=Callable[..., Any])
 
 
@@ -77,7 +76,7 @@ class Module:
         Whoever reads the path meanwhile, or after an error, finds the old file or the new one, never a half.
         """
         target = Path(os.path.realpath(path))
-        unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        unfinished = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
         try:
             with unfinished.open("xb") as file:
                 _write(file, {name: parameter.data for name, parameter in self.named_parameters().items()})
