@@ -705,9 +705,7 @@ def pass_back(
     stops = frozenset(target._id for target in targets or ())
     if create_graph and not isinstance(cotangent, Value):
         cotangent = _constant(cotangent)
-    whole = not hasattr(
-        root, "_trace"
-    )  # under lean() inner nodes keep no gradients: these go as soon as they are spent
+    whole = not hasattr(root, "_trace")  # under lean() inner gradients go as soon as they are spent
     waiting = [-root._id]  # a heap: the latest node first
     arrived = {root._id: (root, cotangent)}  # the nodes that wait, each with what has reached it so far
     own: set[int] = set()  # ids whose cotangent is an array of this pass alone, and may be added to in place

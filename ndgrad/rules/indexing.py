@@ -34,7 +34,9 @@ def _is_basic(index: tuple[Any, ...]) -> bool:
 def _rows(index: tuple[Any, ...]) -> np.ndarray | None:
     """The whole numbers of an index that is one array of them, as of rows to look up; None for any other index."""
     rows = index[0] if len(index) == 1 else None
-    return rows if isinstance(rows, np.ndarray) and rows.dtype.kind in "iu" else None
+    if not isinstance(rows, np.ndarray) or not np.can_cast(rows.dtype, np.intp) or rows.dtype.kind == "b":
+        return None
+    return rows.astype(np.intp, copy=False)  # in a narrower type, places would not fit
 
 
 def _getitem(x: Any, *, index: tuple[Any, ...]) -> Any:
@@ -69,7 +71,7 @@ def _add_rows(out: np.ndarray, rows: np.ndarray, x: np.ndarray) -> None:
     if pair is not None:
         into, x = into.view(pair), x.view(pair)
     width = x.shape[1]
-    starts = np.where(rows < 0, rows + len(out), rows).astype(np.intp).reshape(-1) * width
+    starts = np.where(rows < 0, rows + len(out), rows).reshape(-1) * width
     np.add.at(into.reshape(-1), np.add.outer(starts, np.arange(width)).reshape(-1), x.reshape(-1))
 
 

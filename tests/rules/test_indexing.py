@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -177,3 +179,16 @@ def test_scatter_of_fewer_numbers_than_places() -> None:
     x.zero_grad()
     ndgrad.scatter(x, slice(1, 3), (3,)).backward([1.0, 10.0, 100.0])
     assert x.grad.tolist() == [110.0]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("shape", [(200,), (200, 4)])
+def test_rows_may_be_told_in_any_whole_numbers(dtype: str, shape: tuple[int, ...]) -> None:
+    """An index of bytes picks out of more rows than a byte can count, and takes their gradients back."""
+    x = Value(np.arange(math.prod(shape), dtype=float).reshape(shape))
+    index = np.array([1, 3, 3, 0], dtype)
+    x[index].sum().backward()
+    np.testing.assert_array_equal(x[index].data, x.data[index])
+    np.testing.assert_array_equal(
+        x.grad.sum(axis=tuple(range(1, x.ndim)))[:5], [y * x.size / 200 for y in [1, 1, 0, 2, 0]]
+    )
