@@ -55,11 +55,11 @@ _EDGES = (0.0, -0.0, 1.0, -1.0, 2.0, 1e-12, -1e-12, 1000.0, -1000.0)
 
 # fmt: off
 REAL     = Domain("real",      -math.inf, _EIGHTHS, _EDGES)
-FACTORS  = Domain("factors",   -math.inf, (*_EIGHTHS, 0.0, 0.0, 0.0), _EDGES)  # a product without a 0 is half the story
+FACTORS  = Domain("factors",   -math.inf, (*_EIGHTHS, *[0.0] * 10), _EDGES)  # a product without a 0 is half the story
 NONZERO  = Domain("not 0",     -math.inf, _EIGHTHS, _EDGES, nonzero=True)
 POSITIVE = Domain("above 0",   0.0,       tuple(x for x in _EIGHTHS if x > 0), _EDGES)
 ABOVE_M1 = Domain("above -1",  -1.0,      tuple(x for x in _EIGHTHS if x > -1), (*_EDGES, -1.0))
-POWERS   = Domain("exponents", -math.inf, (2.0, 3.0, -1.0, 0.5, 1.0, -2.0, 1.5, 0.25), (0.0, 1.0, 2.0, -1.0, 0.5, 3.0), as_numbers=True)
+POWERS   = Domain("exponents", -math.inf, (2.0, 3.0, -1.0, 0.5, 1.0, -2.0, 1.5, 0.25), (0.5, 0.0, 2.0, -1.0, 0.5, 1.0), as_numbers=True)
 # fmt: on
 
 

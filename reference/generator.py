@@ -22,7 +22,7 @@ from reference.source import Source, Unsuited, chance, pick
 
 ORDINARY, EDGES, NONFINITE, REFUSED = "ordinary", "edges", "nonfinite", "refused"
 # Of twenty programs so many of each manner. Edges are kinks, ties, poles, the tiny and the large.
-_MANNERS = [ORDINARY] * 10 + [EDGES] * 6 + [NONFINITE] * 3 + [REFUSED]
+_MANNERS = [ORDINARY] * 9 + [EDGES] * 6 + [NONFINITE] * 4 + [REFUSED]
 # What leaves numbers lying in another order, or one number in several places: leaves are copied, and only so does an op
 # meet other layouts than C's.
 _LAYING = ("transpose", "swapaxes", "flip", "broadcast_to")
@@ -196,7 +196,7 @@ class _Growing:
         """Another operand of a step: the same one again, an earlier value of this shape, or a fresh one."""
         manner = pick(self.source, _OTHERS if shape else _OTHERS_OF_NO_AXES)
         domain = row.domain(position)
-        if domain.as_numbers and chance(self.source, 50):
+        if domain.as_numbers and chance(self.source, 60):
             return self._number(domain)
         if manner == "again" and (node := self._again(shape, domain, base)):
             return node
@@ -231,7 +231,9 @@ class _Growing:
         return self._operand(data, ARRAY)
 
     def _number(self, domain: Domain) -> _Node:
-        number = self._choice(domain)
+        # What is not finite is met with the exponents that have rules of their own.
+        special = domain.as_numbers and self.manner == NONFINITE and chance(self.source, 90)
+        number = pick(self.source, domain.edges) if special else self._choice(domain)
         whole = number == number // 1 and abs(number) < 1e6  # noqa: PLR2004 - 2 as often as 2.0
         return self._operand(np.asarray(int(number) if whole and chance(self.source, 50) else number), NUMBER)
 
@@ -261,7 +263,7 @@ class _Growing:
         if self.manner == EDGES and chance(self.source, 50):
             return pick(self.source, domain.edges)
         if self.manner == NONFINITE and chance(self.source, 50):
-            return pick(self.source, domain.edges if chance(self.source, 40) else [np.inf, np.nan, -np.inf])
+            return pick(self.source, domain.edges if chance(self.source, 40) else [np.inf, -np.inf, np.nan, -np.inf])
         return pick(self.source, domain.numbers)
 
     # The end.

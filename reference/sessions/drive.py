@@ -15,6 +15,7 @@ from reference.verdict import Finding, Kind
 
 # Each call's name as often as its weight says.
 _NAMES = [name for name, call in CALLS.items() for _ in range(call.weight)]
+_PLAINEST = "backward"  # the call that most others with a pass back are shrunk to
 
 Script = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -142,7 +143,7 @@ def run_session(source: Source, calls: int = 20) -> SessionRecord:
         source: where the choices come from; the session depends on nothing else.
         calls: how many are made. Those that were drawn where a session does not have what they take do not count.
     """
-    running = Running(careful=chance(source, 25))
+    running = Running(careful=chance(source, 35))
     made, tries = 0, 0
     for name in ("leaf", "leaf", *["optimizer"] * chance(source, 30)):
         made += running.make(name, source)
@@ -175,17 +176,21 @@ def shortened(record: SessionRecord) -> SessionRecord:
     return best
 
 
-def _size(record: SessionRecord) -> tuple[int, bool, int]:
-    return len(record.script), record.careful, sum(sum(choices) for _, choices in record.script)
+def _size(record: SessionRecord) -> tuple[int, bool, int, int]:
+    others = sum(name != _PLAINEST for name, _ in record.script)
+    return len(record.script), record.careful, others, sum(sum(choices) for _, choices in record.script)
 
 
 def _simpler(record: SessionRecord) -> Iterator[tuple[Script, bool]]:
-    """The same without a mode, without one of the calls, or with one of the choices the simplest."""
+    """The same without a mode or one of the calls, with a plainer call, or with one of the choices the simplest."""
     script = record.script
     if record.careful:
         yield script, False
     for i in reversed(range(len(script))):
         yield (*script[:i], *script[i + 1 :]), record.careful
+    for i, (name, _) in enumerate(script):
+        if name != _PLAINEST:
+            yield (*script[:i], (_PLAINEST, ()), *script[i + 1 :]), record.careful
     for i, (name, choices) in enumerate(script):
         for j, choice in enumerate(choices):
             if choice:

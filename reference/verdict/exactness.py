@@ -80,7 +80,7 @@ class Exactness:
     def _settled_at(self, finding: Finding, place: Place, error: float, ulp: float, *, known: bool) -> Finding:
         """Say what one number comes to. That the reference is wrong is not shown again where it is known."""
         got, wanted = (side[place] for side in finding.arrays)
-        allowed = allowed_ulps(wanted, error, single=self._single)
+        allowed = allowed_ulps(got, wanted, error, single=self._single)
         at = replace(finding, place=place, got=got, wanted=wanted, ulp=ulp, allowed=allowed)
         slopes = self._slopes(self._program, finding.part, place)
         if slopes.exact is None:

@@ -190,15 +190,21 @@ def sharpened(finding: Finding, wrong: np.ndarray, error: np.ndarray, *, single:
     a, b = finding.arrays
     distance = np.where(wrong, ulps(a, b, single=single), -1.0)
     place = tuple(int(i) for i in np.unravel_index(int(np.argmax(distance)), a.shape))
-    allowed = allowed_ulps(b[place], float(error[place]), single=single)
+    allowed = allowed_ulps(a[place], b[place], float(error[place]), single=single)
     ulp = float(distance[place])
     return replace(finding, place=place, got=a[place], wanted=b[place], ulp=ulp, allowed=allowed)
 
 
-def allowed_ulps(wanted: Any, error: float, *, single: bool) -> float:
-    """How many units in the last place of a number rounding explains."""
-    unit = float(np.spacing(np.abs(wanted))) if np.isfinite(wanted) else np.inf
-    return max(AT_ONCE, MARGIN * error / (unit * (2.0**29 if single and wanted.dtype == np.float64 else 1.0)))
+def allowed_ulps(got: Any, wanted: Any, error: float, *, single: bool) -> float:
+    """How many units in the last place a number may be off, on the side where it is, for rounding to explain it.
+
+    They are counted as distances are: from 0 on, where a unit is no measure, and into other binades as well.
+    """
+    if not np.isfinite(wanted):
+        return AT_ONCE
+    with np.errstate(all="ignore"):
+        furthest = np.asarray(wanted + np.copysign(MARGIN * error, got - wanted), wanted.dtype)
+    return max(AT_ONCE, float(ulps(furthest, np.asarray(wanted), single=single)))
 
 
 class _Rounding:

@@ -45,7 +45,8 @@ def smooth(op: str, number: int) -> list[Program]:
     """Programs with an op, drawn, and then moved a little, so that no number ties with another: most kinks are left."""
 
     def holds(program: Program) -> bool:
-        return program.cotangent is not None and finite(irregular(program)) and not bounded_twice(program)
+        awkward = bounded_twice(program) or spread_of_one_number(program)
+        return program.cotangent is not None and finite(irregular(program)) and not awkward
 
     return list(map(irregular, first(op, number, holds)))
 
@@ -80,6 +81,12 @@ def finite(program: Program) -> bool:
 def bounded_twice(program: Program) -> bool:
     """Whether clip has one operand for both bounds, of which PyTorch gives it nothing, though the result is that."""
     return any(step.op == "clip" and step.inputs[1] == step.inputs[2] for step in program.steps)
+
+
+def spread_of_one_number(program: Program) -> bool:
+    """Whether some spread is of one number repeated: its slopes are 0, and PyTorch's are what rounding left."""
+    values = TORCH.run(program).values
+    return any(step.op in ("var", "std") and not y.all() for step, y in zip(program.steps, values, strict=False))
 
 
 class Rounding:

@@ -61,9 +61,8 @@ def test_constants_come_too() -> None:
     """With the numbers that they have."""
     _, names = cut("allowed_ulps", rounding)
     assert (names["AT_ONCE"], names["MARGIN"]) == (rounding.AT_ONCE, rounding.MARGIN)
-    assert names["allowed_ulps"](np.float64(1), 1.0, single=False) == rounding.allowed_ulps(
-        np.float64(1), 1.0, single=False
-    )
+    numbers = np.float64(2), np.float64(1), 1.0
+    assert names["allowed_ulps"](*numbers, single=False) == rounding.allowed_ulps(*numbers, single=False)
 
 
 def test_what_comes_from_another_module_of_ours_is_copied_from_there() -> None:

@@ -89,6 +89,18 @@ def test_a_tiny_gradient_is_held_to_its_own_size() -> None:
     assert finding.kind is Kind.GRADIENT
 
 
+@pytest.mark.parametrize("code", ["f8", "f4"])
+@pytest.mark.parametrize("off", [1e-3, -1.0])
+def test_what_is_off_from_zero_is_told_in_one_measure(code: str, off: float) -> None:
+    """Where 0 is wanted, the distance and what rounding explains are counted alike: neither in units of nothing."""
+    program = parse(
+        f"x={code}([0.3]); y={code}([0.1]); a=subtract(x,y); b=multiply(a,y); c=subtract(b,b); back(c,{code}([1.0]))"
+    )
+    (finding,) = found(program, gradients(lambda g: g + g.dtype.type(off)))
+    assert finding.wanted == 0
+    assert AT_ONCE <= finding.allowed < finding.ulp < 2.0 ** (62 if code == "f8" else 30)
+
+
 def test_one_wrong_entry_among_many_is_found_and_placed() -> None:
     """One entry of 240 that is off is found where it is, for no tolerance grows with the size of an array."""
     numbers = ",".join(str(float(i)) for i in range(1, 241))
