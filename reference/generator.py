@@ -83,7 +83,7 @@ class _Growing:
         self.nodes: list[_Node] = []
 
     def around(self, row: Row) -> Program:
-        """One op in mid-program: up to two steps before it, up to two after; and up to six times more beside it."""
+        """One op in mid-program: up to two steps before it, up to two after; and up to ten more beside it."""
         for _ in range(pick(self.source, [0, 1, 0, 2])):
             self._grow(self._any_row)
         if self.manner == REFUSED and row.spoilt is not None:
@@ -95,19 +95,25 @@ class _Growing:
             node = self._grow(self._any_row, node) or node
         return self._finished(self._with_more_beside(self._reusing(node), lambda: row))
 
-    def _laid(self) -> _Node | None:
+    def _laid(self, *, fresh: bool = False) -> _Node | None:
         """Sometimes a value that lies in memory otherwise than leaves do."""
         laying = [op for op in _LAYING if op in self.ops]
-        return self._grow(lambda: CATALOG[pick(self.source, laying)]) if laying and chance(self.source, 15) else None
+        if not laying or not chance(self.source, 30):
+            return None
+        return self._grow(lambda: CATALOG[pick(self.source, laying)], fresh=fresh)
 
     def _with_more_beside(self, node: _Node, same: Callable[[], Row] | None = None) -> _Node:
-        """Up to six steps more on fresh operands, of one op or of any: a program meets many ops, and stays shallow.
+        """Steps more on fresh operands, of one op or of any: a program meets many ops, and stays shallow.
 
         None, many, or just one: what fails beside others can be shrunk to that.
         """
-        for _ in range(pick(self.source, [0, 1, 5, 6]) if "concatenate" in self.ops else 0):
-            choose = same if same and chance(self.source, 35) else self._any_row
-            node = self._beside(node, self._grow(choose, fresh=True))
+        many = [0, 1, 8, 10] if same else [0, 1, 5, 6]
+        for _ in range(pick(self.source, many) if "concatenate" in self.ops else 0):
+            choose = same if same and chance(self.source, 50) else self._any_row
+            other = self._grow(choose, self._laid(fresh=True), fresh=True)
+            if same and other and chance(self.source, 30):
+                other = self._grow(self._any_row, other) or other
+            node = self._beside(node, other)
         return node
 
     def _beside(self, node: _Node, other: _Node | None) -> _Node:

@@ -58,7 +58,7 @@ def any_shape(source: Source) -> Shape:
 def many_axes(source: Source) -> Shape:
     """Oftener a rank of 3 or 4, where the order of several axes tells."""
     rank = pick(source, [0, 1, 2, 3, 3, 3, 3, 4, 2, 3])
-    lengths = pick(source, [[2, 3, 1, 4]] * 7 + [[1], [1], [0, 2, 3]])
+    lengths = pick(source, [[2, 3, 1, 4]] * 6 + [[2, 3, 5], [1], [1], [0, 2, 3]])
     return tuple(pick(source, lengths) for _ in range(rank))
 
 
@@ -148,12 +148,12 @@ def one_axis(source: Source, shape: Shape) -> Options:
 
 def axis_or_none(source: Source, shape: Shape) -> Options:
     """An axis or none named."""
-    return {"axis": None} if not shape or chance(source, 30) else one_axis(source, shape)
+    return {"axis": None} if not shape or chance(source, 40) else one_axis(source, shape)
 
 
 def axes(source: Source, shape: Shape) -> Options:
     """None, one axis, or several in any order, `()` among them."""
-    manner = pick(source, ["one", "several", "none", "several", "one", "several"])
+    manner = pick(source, ["one", "several", "none", "several", "one", "several", "none"])
     if manner == "none" or not shape:
         return {"axis": pick(source, [None, ()])} if not shape else {"axis": None}
     return one_axis(source, shape) if manner == "one" else {"axis": _axes(source, len(shape))}
@@ -250,7 +250,7 @@ def axis_pair_outside(source: Source, shape: Shape) -> Options:
 def new_axes(source: Source, shape: Shape) -> Options:
     """Where axes of length 1 come in."""
     rank = len(shape) + 1
-    if chance(source, 35) and rank < MOST_AXES - 1:
+    if chance(source, 50) and rank < MOST_AXES:
         axes = shuffled(source, range(rank + 1))[:2]
         return {"axis": tuple(a - rank - 1 if chance(source, 30) else a for a in axes)}
     return {"axis": _axis(source, rank)}
@@ -259,7 +259,7 @@ def new_axes(source: Source, shape: Shape) -> Options:
 def ones(source: Source, shape: Shape) -> Options:
     """Which axes of length 1 go."""
     single = [i for i, n in enumerate(shape) if n == 1]
-    manner = pick(source, ["all", "one", "several"])
+    manner = pick(source, ["all", "one", "several", "one"])
     if manner == "all" or not single:
         return {"axis": None}
     axes = tuple(a - len(shape) if chance(source, 40) else a for a in shuffled(source, single))
@@ -269,7 +269,7 @@ def ones(source: Source, shape: Shape) -> Options:
 def with_ones(source: Source) -> Shape:
     """A shape with axes of length 1 in it, one or several."""
     shape = list(any_shape(source)[:3])
-    for _ in range(pick(source, [1, 2, 0, 3])):
+    for _ in range(pick(source, [1, 2, 0, 3, 2])):
         shape.insert(source.integer(0, len(shape)), 1)
     return tuple(shape)
 
@@ -444,7 +444,7 @@ def _entry(source: Source, n: int, array_shape: Shape | None) -> Any:
     ends = [None, 0, 1, -1, 2, -2, n, n + 1, -n - 1]
     cut = slice(pick(source, ends), pick(source, ends), pick(source, [None, 1, 2, -1, -2, 3, -3]))
     # Most that are drawn so are empty: then little would be left to compare.
-    return cut if range(*cut.indices(n)) or chance(source, 15) else slice(None, None, cut.step)
+    return cut if range(*cut.indices(n)) or chance(source, 25) else slice(None, None, cut.step)
 
 
 def index_outside(source: Source, shape: Shape) -> Options:
