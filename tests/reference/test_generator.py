@@ -313,7 +313,7 @@ def test_an_op_meets_operands_that_do_not_lie_in_c_order(op: str) -> None:
 
 
 def test_ops_are_met_as_often_as_there_are_ways() -> None:
-    """Of an op that has n ways there are at least 0.5 n times as many steps (0.54 n to 0.68 n) as of one that has one."""
+    """Of an op of n ways there are at least 0.5 n times as many steps (0.54 n to 0.68 n) as of one that has one."""
     steps = Counter(step.op for p in sample(EXPRESSIONS, 1_000) for step in p.steps if not is_join(step))
     ways = {op: row.plan.ways for op, row in CATALOG.items()}
     each = {n: float(np.mean([steps[op] for op in ways if ways[op] == n])) for n in {*ways.values()}}
