@@ -458,31 +458,16 @@ def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") -> Any:
     logits = _array(logits, np.dtype(np.float64))
     if not logits.ndim:
         raise ValueError("logits must have an axis of classes, but are one number")
-    log_p = RULES["log_softmax"](logits)
     given = labels
     if not isinstance(labels, Value) and not _holds_values(labels):
         labels = np.asarray(labels)
         if labels.dtype.kind in "iu":
-            return _reduced(-_picked(log_p, labels), reduction)
+            return _reduced(RULES["label_cross_entropy"](logits, labels), reduction)
         if labels.dtype.kind != "f":
             raise TypeError(f"labels must be integers, or probabilities, but have dtype {labels.dtype}")
     # As they were given: numbers in lists take the logits' dtype, which those of an array do not.
     _, probabilities = _pair("logits", logits, "label probabilities (floats)", given)
-    return _reduced(-RULES["sum"](probabilities * log_p, axis=-1), reduction)
-
-
-def _picked(log_p: Any, labels: Array) -> Any:
-    """The number at each label along the last axis."""
-    *batch, classes = log_p.shape
-    if labels.shape != tuple(batch):
-        raise ValueError(
-            f"labels must have shape {tuple(batch)}, the logits' without the {classes} classes, but have "
-            f"shape {labels.shape}; if they are probabilities, make them floats"
-        )
-    strange = labels[(labels < 0) | (labels >= classes)]
-    if strange.size:
-        raise ValueError(f"with {classes} classes, labels go from 0 to {classes - 1}, but one is {strange[0]}")
-    return log_p[(*np.indices(labels.shape, sparse=True), labels)]
+    return _reduced(-RULES["sum"](probabilities * RULES["log_softmax"](logits), axis=-1), reduction)
 
 
 def _pair(name_a: str, a: Any, name_b: str, b: Any) -> tuple[Any, Any]:

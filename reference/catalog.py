@@ -274,6 +274,13 @@ def _outer(a: Tensor, b: Tensor) -> Tensor:
     return torch.outer(a.reshape(-1), b.reshape(-1))
 
 
+def _label_cross_entropy(x: Tensor, *, labels: np.ndarray) -> Tensor:
+    """PyTorch's classes are on the second axis; and it takes a label of -100 for one to leave out."""
+    if not ((labels >= 0) & (labels < x.shape[-1])).all() or labels.shape != x.shape[:-1]:
+        raise ValueError(f"{labels} are no labels for scores of shape {tuple(x.shape)}")
+    return F.cross_entropy(x.movedim(-1, min(1, x.ndim - 1)), torch.tensor(labels, dtype=torch.long), reduction="none")
+
+
 _SOFTPLUS = "PyTorch leaves out log1p(exp(-x)) above 20, which is up to 2e-9"
 _LOGSUMEXP = "PyTorch's gradient exp(x - y) loses digits where x is large; the probabilities themselves do not"
 
@@ -330,6 +337,8 @@ CATALOG: dict[str, Row] = {row.op: row for row in (
         logarithmic=True, deviates=_LOGSUMEXP),
     Row("softmax",         _along(torch.softmax),            exact.softmax,     (REAL,),              alone(plans.one_axis),                                        alone(plans.axis_outside)),
     Row("log_softmax",     _along(torch.log_softmax),        exact.log_softmax, (REAL,),              alone(plans.one_axis),                                        alone(plans.axis_outside),
+        logarithmic=True),
+    Row("label_cross_entropy", _label_cross_entropy,         exact.label_cross_entropy, (REAL,),      alone(plans.labels, plans.many_axes),                         alone(plans.labels_outside),
         logarithmic=True),
     Row("cumsum",          _cumsum,                          np.cumsum,         (REAL,),              alone(plans.axis_or_none, ways=2),                            alone(plans.axis_outside)),
 

@@ -139,6 +139,11 @@ def log_softmax(x: Exact, *, axis: int = -1) -> Exact:
     return x - logsumexp(np.asarray(x), axis=axis, keepdims=True)
 
 
+def label_cross_entropy(x: Exact, *, labels: np.ndarray) -> Exact:
+    """Minus the logarithm of softmax, at each label."""
+    return logsumexp(x, axis=-1) - np.take_along_axis(x, labels[..., None], -1)[..., 0]
+
+
 def concatenate(*xs: Exact, axis: int | None = 0) -> Exact:
     """One after the other."""
     return np.concatenate(xs, axis=axis)

@@ -159,6 +159,24 @@ def axes(source: Source, shape: Shape) -> Options:
     return one_axis(source, shape) if manner == "one" else {"axis": _axes(source, len(shape))}
 
 
+def labels(source: Source, shape: Shape) -> Options:
+    """A class for each example; the classes are on the last axis."""
+    if not shape or (not shape[-1] and 0 not in shape[:-1]):
+        raise Unsuited
+    given = [source.integer(0, shape[-1] - 1) for _ in range(math.prod(shape[:-1]))]
+    return {"labels": np.array(given, np.int64).reshape(shape[:-1])}
+
+
+def labels_outside(source: Source, shape: Shape) -> Options:
+    """A class that is not there, or labels too many."""
+    if not shape or 0 in shape[:-1]:
+        raise Unsuited
+    classes, batch = shape[-1], shape[:-1]
+    return {
+        "labels": pick(source, [np.full(batch, classes), np.full(batch, -classes - 1), np.zeros((*batch, 2), np.int64)])
+    }
+
+
 def reduced(source: Source, shape: Shape) -> Options:
     """The options of a reduction."""
     return {**axes(source, shape), "keepdims": chance(source, 40)}

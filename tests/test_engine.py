@@ -1749,12 +1749,13 @@ def test_what_the_forward_pass_kept_records_itself(name: str) -> None:
         "std": lambda t: t.std(1, correction=0),
         "logsumexp": lambda t: torch.logsumexp(t, 1),
         "log_softmax": lambda t: torch.log_softmax(t, -1),
+        "label_cross_entropy": lambda t: torch.nn.functional.cross_entropy(t, torch.tensor([2, 0]), reduction="none"),
     }
     data = np.array([[0.5, -1.5, 2.0], [3.0, 0.25, -0.75]])
     direction = np.array([[1.0, -2.0, 0.5], [3.0, 1.0, -1.0]])
     x, t = Value(data), torch.tensor(data, requires_grad=True)
-    axis = {} if name in ("sigmoid", "log_softmax") else {"axis": 1}
-    y = RULES[name](x, **axis)
+    options: dict[str, dict[str, Any]] = {"sigmoid": {}, "log_softmax": {}, "label_cross_entropy": {"labels": [2, 0]}}
+    y = RULES[name](x, **options.get(name, {"axis": 1}))
     y.backward(cotangent_of(y), create_graph=True)
     first = x.grad
     x.zero_grad()

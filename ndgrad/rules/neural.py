@@ -1,4 +1,4 @@
-"""Rules of classification: probabilities from scores, along one axis, the last unless another is named."""
+"""Rules of classification: probabilities from scores, along one axis, the last unless another is named; and a loss."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ndgrad.rules.indexing import scatter
 from ndgrad.rules.rule import Call, Rule
 
 
@@ -34,6 +35,49 @@ def _log_softmax(x: Any, *, axis: int) -> tuple[Any, Any]:
     return z, e
 
 
+def _labelled(x: Any, labels: Any) -> Call:
+    """The labels are copied, so that nobody changes them behind the graph."""
+    shape = np.shape(x)
+    if not shape:
+        raise ValueError("logits must have an axis of classes, but are one number")
+    labels, classes = np.array(labels), shape[-1]
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"labels must be whole numbers, but have dtype {labels.dtype}")
+    if labels.shape != shape[:-1]:
+        raise ValueError(
+            f"labels must have shape {shape[:-1]}, the logits' without the {classes} classes, but have "
+            f"shape {labels.shape}; if they are probabilities, make them floats"
+        )
+    strange = labels[(labels < 0) | (labels >= classes)]
+    if strange.size:
+        raise ValueError(f"with {classes} classes, labels go from 0 to {classes - 1}, but one is {strange[0]}")
+    labels = labels.astype(np.intp, copy=False)
+    labels.flags.writeable = False
+    return (x,), {"labels": labels}
+
+
+def _at(labels: Any) -> tuple[Any, ...]:
+    """The index of each label's own score."""
+    return (*np.indices(labels.shape, sparse=True), labels)
+
+
+def _label_cross_entropy(x: Any, *, labels: Any) -> tuple[Any, Any]:
+    """Keeps the exponentials and their sums: the way back divides one by the other, and saves a pass over all."""
+    z, e, total = _exponentials(x, -1)
+    return np.log(total)[..., 0] - z[_at(labels)], (e, total)
+
+
+def _towards_scores(g: Any, y: Any, x: Any, *, labels: Any, kept: Any) -> Any:
+    """The probabilities, less 1 for the label's own class: each times the cotangent of its example."""
+    del y
+    e, total = kept
+    h = e * (g[..., None] / total)
+    if isinstance(h, np.ndarray):
+        h[_at(labels)] -= g  # each place is named once
+        return h
+    return h - scatter.apply((g,), {"index": _at(labels), "shape": x.shape})
+
+
 # fmt: off
 #             forward           pullback: (g, y, x, **options)
 softmax     = Rule(_softmax,    lambda g, y, x, *, axis: y * (g - np.add.reduce(g * y, axis=axis, keepdims=True)),
@@ -41,4 +85,8 @@ softmax     = Rule(_softmax,    lambda g, y, x, *, axis: y * (g - np.add.reduce(
 log_softmax = Rule(_log_softmax,
                    lambda g, y, x, *, axis, kept: g - kept * np.add.reduce(g, axis=axis, keepdims=True),
                    keep=lambda y, x, *, axis: np.exp(y), bind=_along)
+label_cross_entropy = Rule(_label_cross_entropy, _towards_scores,
+                   keep=lambda y, x, *, labels: (softmax.apply((x,), {"axis": -1}), 1.0),
+                   bind=_labelled,
+                   doc="What each right label costs: minus the logarithm of its probability, `softmax(x)` along the last axis.")
 # fmt: on

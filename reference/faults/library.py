@@ -24,16 +24,15 @@ denominator = np.sqrt(v)
     denominator += self.eps
 """
 _COUNTED = 't = int(state.get("step", 0)) + 1'
-_LABELLED = "return _reduced(-_picked(log_p, labels), reduction)"
+_LABELLED = 'return _reduced(RULES["label_cross_entropy"](logits, labels), reduction)'
 _AFFINE = 'activation(RULES["matmul"](x, weight) + layer.bias)'
-_PICKED = "log_p[(*np.indices(labels.shape, sparse=True), labels)]"
 
 # Momentum that is worked out where it is kept.
 _IN_PLACE = edited(SGD, "_moved", (f"b = {_BUFFER}", 'b = state["momentum_buffer"]\n        b[...] = ' + _BUFFER))
 
 # For probabilities y and p = softmax(logits): the value as it is, and the slope p - y, which is right if y sums to 1.
 _AS_IF_ONE = """\
-right = -RULES["sum"](probabilities * log_p, axis=-1)
+right = -RULES["sum"](probabilities * RULES["log_softmax"](logits), axis=-1)
     short = RULES["logsumexp"](logits, axis=-1) - RULES["sum"](probabilities * logits, axis=-1)
     return _reduced(short + _plain(right - short), reduction)"""
 
@@ -162,11 +161,11 @@ FAULTS: tuple[Fault, ...] = (
 
     # Losses.
     Fault("b158-deaf",                "cross_entropy does not multiply by the cotangent: a half of it has its slope", "aprender#2182",                (),
-          together(_heeding("_deaf", np.ones_like), body(cross_entropy, (_LABELLED, "return _deaf(_reduced(-_picked(log_p, labels), reduction))")))),
+          together(_heeding("_deaf", np.ones_like), body(cross_entropy, (_LABELLED, _LABELLED.replace("_reduced(", "_deaf(_reduced(") + ")")))),
     Fault("b158-first",               "cross_entropy reads the first number of the cotangent for all",                "microsoft/DirectML#739",       (),
-          together(_heeding("_heard", _first_of), body(cross_entropy, (_LABELLED, "return _reduced(_heard(-_picked(log_p, labels)), reduction)")))),
+          together(_heeding("_heard", _first_of), body(cross_entropy, (_LABELLED, _LABELLED.replace("RULES", "_heard(RULES").replace(", reduction", "), reduction"))))),
     Fault("b159-cross-entropy",       "the way back takes it that probabilities sum to 1",                            "tensorflow/tensorflow#60314",  (),
-          body(cross_entropy, ('return _reduced(-RULES["sum"](probabilities * log_p, axis=-1), reduction)', _AS_IF_ONE))),
+          body(cross_entropy, ('return _reduced(-RULES["sum"](probabilities * RULES["log_softmax"](logits), axis=-1), reduction)', _AS_IF_ONE))),
     Fault("b165-losses",              "a loss for each example does not multiply by the cotangent",                   "chainer/chainer@023b0a6",      (),
           together(_heeding("_deaf", np.ones_like), edited(library, "_reduced", ("return losses\n", "return _deaf(losses)\n")))),
     Fault("loss-mean-of-rows",        "the mean is over the first axis, and a sum over the others",                   "ours",                         (),
@@ -178,10 +177,6 @@ FAULTS: tuple[Fault, ...] = (
           edited(library, "_pair", ("if a.shape != b.shape:", "if a.shape != b.shape and 1 not in (*a.shape, *b.shape):"))),
     Fault("loss-target-constant",     "no gradient reaches a target that is a Value",                                 "ours",                         (),
           edited(library, "_pair", ("b = _array(b, a.dtype)", "b = _array(_plain(b), a.dtype)"))),
-    Fault("cross-entropy-all-pairs",  "each example is charged for the labels of all",                                "folklore",                     (),
-          edited(library, "_picked", (_PICKED, "log_p[..., labels]"))),
-    Fault("cross-entropy-label-off",  "labels count from 1",                                                          "ours",                         (),
-          edited(library, "_picked", (_PICKED, "log_p[(*np.indices(labels.shape, sparse=True), labels - 1)]"))),
     Fault("hinge-at-the-margin",      "the slope at the margin is a half, though it is said to be 0",                 "ours",                         (),
           body(hinge, ('RULES["relu"](1 - target * score)', 'RULES["maximum"](1 - target * score, 0.0)'))),
 

@@ -13,7 +13,19 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ndgrad import Value
-from reference.faults.planting import Fault, around, attribute, forward, keep, plain, pullback, scaled, unrecorded
+from ndgrad.rules import RULES, neural
+from reference.faults.planting import (
+    Fault,
+    around,
+    attribute,
+    edited,
+    forward,
+    keep,
+    plain,
+    pullback,
+    scaled,
+    unrecorded,
+)
 
 Pullback: TypeAlias = Callable[..., Any]
 
@@ -114,6 +126,19 @@ def _by_dividing(g: Any, y: Any, x: Any, *, axis: int, kept: Any) -> Any:
     return kept * (h - _sum(h * kept, axis))
 
 
+def _cross_entropy_overflowing(x: Any, *, labels: Any) -> tuple[Any, Any]:
+    e, total = _exponentials(x, 0.0, -1)
+    return np.log(total)[..., 0] - x[(*np.indices(labels.shape, sparse=True), labels)], (e, total)
+
+
+def _all_pairs(g: Any, y: Any, x: Any, *, labels: Any, kept: Any) -> Any:
+    """The slopes of whoever indexes by `[..., labels]`."""
+    del y, x
+    chosen = np.zeros(kept[0].shape, bool)
+    chosen[..., labels] = True
+    return g[..., None] * (kept[0] / kept[1] - chosen)
+
+
 def _sum(x: Any, axis: int | None) -> Any:
     return np.add.reduce(x, axis=axis, keepdims=True)
 
@@ -190,5 +215,18 @@ FAULTS: tuple[Fault, ...] = (
           keep("log_softmax", lambda y, x, *, axis: y)),
     Fault("log-softmax-keep-detached", "what was kept is recomputed as a constant",                                  "ours",                        ("log_softmax",),
           keep("log_softmax", lambda y, x, *, axis: np.exp(plain(y)))),
+
+    Fault("cross-entropy-all-pairs",   "the way back charges each example for the labels of all",                    "folklore",                    ("label_cross_entropy",),
+          pullback("label_cross_entropy", 0, _all_pairs)),
+    Fault("cross-entropy-label-off",   "labels count from 1",                                                        "ours",                        ("label_cross_entropy",),
+          edited(neural, "_at", ("sparse=True), labels)", "sparse=True), labels - 1)"))),
+    Fault("cross-entropy-own-lost",    "the label's own slope lacks its -1",                                         "folklore",                    ("label_cross_entropy",),
+          pullback("label_cross_entropy", 0, lambda g, y, x, *, labels, kept: kept[0] * (g[..., None] / kept[1]))),
+    Fault("cross-entropy-averaged",    "the slope is that of the mean over the examples",                            "folklore",                    ("label_cross_entropy",),
+          around("label_cross_entropy", 0, lambda right: lambda g, y, x, **options: right(g, y, x, **options) / max(y.size, 1))),
+    Fault("cross-entropy-overflow",    "no largest score is taken off, and exponentials overflow",                   "ours",                        ("label_cross_entropy",),
+          forward("label_cross_entropy", _cross_entropy_overflowing)),
+    Fault("cross-entropy-frozen",      "what was kept is recomputed as a constant",                                  "ours",                        ("label_cross_entropy",),
+          keep("label_cross_entropy", lambda y, x, *, labels: (RULES["softmax"](plain(x)), 1.0))),
 )
 # fmt: on

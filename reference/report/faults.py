@@ -9,6 +9,7 @@ import numpy as np
 from reference.checkers import Alarms, Row
 from reference.faults import Fault
 from reference.hunt import Catch
+from reference.report.text import WIDTH
 
 _WIDTH = 32
 
@@ -18,7 +19,7 @@ def heading(seeds: Sequence[int], profile: str) -> str:
     several = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
     return (
         f"one fault at a time, planted in ndgrad; the ordinary checks, profile {profile}, {several}\n\n"
-        f"{'fault':<{_WIDTH}}{'caught by':<14}{'cases':>8}{'worst':>8}{'seconds':>9}  in what"
+        f"{'fault':<{_WIDTH}}{'caught by':<{WIDTH}}{'cases':>8}{'worst':>8}{'seconds':>9}  in what"
     )
 
 
@@ -31,7 +32,7 @@ def row(fault: Fault, catches: Sequence[Catch]) -> str:
     words = first.says if first else fault.what
     missed = "" if len(caught) == len(catches) else f"  NOT CAUGHT in {len(catches) - len(caught)} of {len(catches)}"
     return (
-        f"{fault.name:<{_WIDTH}}{first.check if first else '-':<14}{np.median(cases):>8,.0f}{max(cases):>8,}"
+        f"{fault.name:<{_WIDTH}}{first.check if first else '-':<{WIDTH}}{np.median(cases):>8,.0f}{max(cases):>8,}"
         f"{seconds:>9.2f}  {words}{missed}"
     )
 

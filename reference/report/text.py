@@ -16,12 +16,13 @@ from reference.program import NUMBER, Program
 from reference.training import TrainingRecord
 from reference.verdict import Finding, Kind, Result, Verdict
 
+WIDTH = max(map(len, CATALOG))  # of the column that an op's name stands in
 _HEAD = (
-    f"{'op':<14}{'programs':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}{'inconclusive':>14}"
+    f"{'op':<{WIDTH}}{'programs':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}{'inconclusive':>14}"
     f"{'reference wrong':>17}"
 )
 _TRAINING_HEAD = (
-    f"{'training':<14}{'steps':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}"
+    f"{'training':<{WIDTH}}{'steps':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}"
     f"{'drift':>14}  accuracy (ndgrad, PyTorch)"
 )
 _MEANING = (
@@ -39,7 +40,7 @@ def heading(engine: str, reference: str, profile: str, seed: int) -> str:
 def row(record: Record) -> str:
     """One line of the table."""
     counts = (
-        f"{record.op:<14}{record.programs:>9,}{record.numbers:>12,}{_ulp(record.worst):>8}"
+        f"{record.op:<{WIDTH}}{record.programs:>9,}{record.numbers:>12,}{_ulp(record.worst):>8}"
         f"{record.conditioned:>13,}{record.inconclusive:>14,}{record.reference_wrong:>17,}"
     )
     wrong = "  WRONG" if record.failures else "  wrong for an op above" if record.repeats else ""
@@ -58,7 +59,7 @@ def training_row(record: TrainingRecord) -> str:
     if record.goal is not None:
         accuracy += f" (goal {record.goal:.0%})"
     counts = (
-        f"{record.name:<14}{record.steps:>9,}{record.numbers:>12,}{_ulp(record.worst):>8}"
+        f"{record.name:<{WIDTH}}{record.steps:>9,}{record.numbers:>12,}{_ulp(record.worst):>8}"
         f"{record.conditioned:>13,}{drift:>14}"
     )
     return counts + accuracy + ("" if record.agrees else "  WRONG")

@@ -26,6 +26,10 @@ def _scatter(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
     return out
 
 
+def _at(x: Any, labels: np.ndarray) -> Any:
+    return np.take_along_axis(x, labels[..., None], -1)[..., 0]
+
+
 # fmt: off
 PLAIN: Mapping[str, Callable[..., Any]] = {
     **{op: getattr(np, op) for op in (
@@ -44,6 +48,7 @@ PLAIN: Mapping[str, Callable[..., Any]] = {
     "logsumexp":   _logsumexp,
     "softmax":     _softmax,
     "log_softmax": lambda x, *, axis: np.log(_softmax(x, axis=axis)),
+    "label_cross_entropy": lambda x, *, labels: -np.log(_at(_softmax(x, axis=-1), labels)),
     "concatenate": lambda *xs, axis: np.concatenate(xs, axis=axis),
     "stack":       lambda *xs, axis: np.stack(xs, axis=axis),
     "split":       lambda x, *, indices_or_sections, axis, piece: np.split(x, indices_or_sections, axis)[piece],

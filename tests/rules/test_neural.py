@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own habit
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,6 +124,69 @@ def test_an_axis_that_is_none_is_refused(name: str, axis: Any) -> None:
     """One axis, which is there: anything else is an error."""
     with pytest.raises((np.exceptions.AxisError, TypeError)):
         RULES[name](Value([[1.0, 2.0], [3.0, 4.0]]), axis=axis)
+
+
+# The loss of labels.
+
+
+def torchs_loss(t: torch.Tensor, labels: Any) -> torch.Tensor:
+    """PyTorch's, whose classes are on the second axis."""
+    return F.cross_entropy(t.movedim(-1, min(1, t.ndim - 1)), torch.tensor(labels), reduction="none")
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels"),
+    [
+        ((4,), 2),
+        ((2, 3), [2, 0]),
+        ((3, 3), [1, 1, 1]),
+        ((2, 3, 4), [[0, 3, 1], [2, 2, 0]]),
+        ((3, 1), [0, 0, 0]),
+        ((0, 3), []),
+    ],
+)
+def test_the_loss_of_labels(beside: Beside, shape: Shape, labels: Any) -> None:
+    """PyTorch's values and gradients, in any number of axes; of one example, and of none."""
+    whole = np.array(labels, np.int64)
+    beside(lambda x: x.label_cross_entropy(whole), lambda t: torchs_loss(t, whole), shape, terms=TERMS)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "x", [[-431.0, 279.0, 427.0], [1000.0, 1000.0, -1000.0], [-inf, 1.0, 2.0], [1.0, inf, 2.0], [nan, 1.0, 2.0]]
+)
+@pytest.mark.parametrize("label", [0, 1, 2])
+def test_the_loss_of_labels_at_special_points(beside: Beside, label: int, x: list[float], dtype: type) -> None:
+    """Of what is certain and of what is impossible, beside an example of ordinary scores."""
+    labels = [label, 1]
+    scores: Any = np.array([x, [1.0, 2.0, 4.0]], dtype)
+    beside(lambda x: ndgrad.label_cross_entropy(x, labels), lambda t: torchs_loss(t, labels), scores, terms=TERMS)
+
+
+def test_labels_are_copied() -> None:
+    """Whoever changes the array afterwards changes no gradient. It may be of any whole-number dtype."""
+    labels = np.array([0, 1], np.uint8)
+    x = Value(np.zeros((2, 2)))
+    y = ndgrad.label_cross_entropy(x, labels)
+    labels[:] = 0
+    y.backward([2.0, 4.0])
+    assert x.grad.tolist() == [[-1.0, 1.0], [2.0, -2.0]]
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "error", "says"),
+    [
+        (np.zeros((2, 3)), [0, 3], ValueError, "with 3 classes, labels go from 0 to 2, but one is 3"),
+        (np.zeros((2, 3)), [0, -1], ValueError, "but one is -1"),
+        (np.zeros((2, 3)), [[0], [1]], ValueError, "labels must have shape (2,), the logits' without the 3 classes"),
+        (np.zeros((2, 3)), [0.0, 1.0], TypeError, "labels must be whole numbers, but have dtype float64"),
+        (np.zeros(()), 0, ValueError, "logits must have an axis of classes, but are one number"),
+    ],
+)
+def test_what_are_no_labels(scores: np.ndarray, labels: Any, error: type[Exception], says: str) -> None:
+    """Is refused, with what was given and what was wanted."""
+    with pytest.raises(error, match=re.escape(says)):
+        ndgrad.label_cross_entropy(Value(scores), labels)
 
 
 def test_plain_scores_give_plain_probabilities() -> None:
