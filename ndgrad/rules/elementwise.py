@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad.rules.rule import Call, Rule
+from ndgrad.rules.rule import Call, Rule, floats
 
 
 def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Call:
@@ -32,6 +32,7 @@ def _sigmoid(x: Any) -> tuple[Any, Any]:
 
     Keeps 1 - y, worked out without the subtraction, which loses all digits where y is nearly 1.
     """
+    x = floats(x)
     e = np.exp(-np.abs(x))
     larger = 1.0 / (1.0 + e)
     smaller = e * larger

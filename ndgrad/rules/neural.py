@@ -8,16 +8,22 @@ from typing import Any
 import numpy as np
 
 from ndgrad.rules.indexing import scatter
-from ndgrad.rules.rule import Call, Rule
+from ndgrad.rules.rule import Call, Rule, floats
 
 
 def _along(x: Any, axis: Any = -1) -> Call:
     return (x,), {"axis": operator.index(axis)}
 
 
+def _lowered(x: Any, axis: int) -> Any:
+    """The scores less their largest, so that no exponential of them overflows: floats, and this function's own."""
+    x = floats(x)
+    return x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+
+
 def _exponentials(x: Any, axis: int) -> tuple[Any, Any, Any]:
-    """The scores less their largest, their exponentials, and the sum of these. Nothing overflows."""
-    z = x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+    """The scores less their largest, their exponentials, and the sum of these."""
+    z = _lowered(x, axis)
     e = np.exp(z)
     return z, e, np.add.reduce(e, axis=axis, keepdims=True)
 
@@ -63,8 +69,11 @@ def _at(labels: Any) -> tuple[Any, ...]:
 
 def _label_cross_entropy(x: Any, *, labels: Any) -> tuple[Any, Any]:
     """Keeps the exponentials and their sums: the way back divides one by the other, and saves a pass over all."""
-    z, e, total = _exponentials(x, -1)
-    return np.log(total)[..., 0] - z[_at(labels)], (e, total)
+    z = _lowered(x, -1)
+    right = z[_at(labels)]
+    e = np.exp(z, out=z)
+    total = np.add.reduce(e, axis=-1, keepdims=True)
+    return np.log(total)[..., 0] - right, (e, total)
 
 
 def _towards_scores(g: Any, y: Any, x: Any, *, labels: Any, kept: Any) -> Any:

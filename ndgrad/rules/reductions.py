@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ndgrad.rules.rule import Call, Rule
+from ndgrad.rules.rule import Call, Rule, floats
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 
@@ -121,6 +121,7 @@ def _spread_of(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any,
 
 
 def _var(x: Any, **options: Any) -> tuple[Any, Any]:
+    x = floats(x)
     return _narrowed(_spread_of(_wide(x), **options), x.dtype)
 
 
@@ -131,6 +132,7 @@ def _var_pullback(g: Any, y: Any, x: Any, *, axis: Axis, ddof: float, keepdims: 
 
 
 def _std(x: Any, **options: Any) -> tuple[Any, Any]:
+    x = floats(x)
     variance, d = _spread_of(_wide(x), **options)
     return _narrowed((np.sqrt(variance), d), x.dtype)
 
@@ -187,6 +189,7 @@ def _logsumexp(x: Any, *, axis: Axis, keepdims: bool) -> tuple[Any, Any]:
 
     All but -inf is -inf, as a mask may make it: no reason to warn of the logarithm of 0.
     """
+    x = floats(x)
     limit = np.finfo(x.dtype).max  # an infinite top would leave nothing but NaN
     with np.errstate(all="ignore"):
         top = np.clip(np.maximum.reduce(x, axis=axis, keepdims=True, initial=-limit), -limit, limit)

@@ -154,6 +154,12 @@ def named(table: ModuleType) -> Iterator[tuple[str, Rule]]:
             yield name, rule
 
 
+def floats(x: Any) -> Any:
+    """Whole numbers and booleans as floats, for ops whose results are floats: as NumPy's functions take them."""
+    x = np.asarray(x)
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
 def _is_numpys(function: Callable[..., Any]) -> bool:
     return isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").split(".")[0] == "numpy"
 

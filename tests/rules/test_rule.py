@@ -280,6 +280,20 @@ def test_what_is_kept_can_be_computed_again(name: str) -> None:
     np.testing.assert_allclose(again, kept, rtol=1e-14, atol=1e-15, strict=True)
 
 
+OF_FLOATS = ["sigmoid", "softplus", "mean", "var", "std", "logsumexp", "softmax", "log_softmax", "label_cross_entropy"]
+
+
+@pytest.mark.parametrize("name", OF_FLOATS)
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.bool_])
+def test_plain_whole_numbers_are_taken_for_floats(name: str, dtype: type) -> None:
+    """Where the result is floats by nature: it neither wraps around nor is cut to whole numbers."""
+    args, options = CALLS[name]
+    got = RULES[name](*converted(args, lambda a: np.abs(np.ceil(a)).astype(dtype)), **options)
+    wanted = RULES[name](*converted(args, lambda a: np.abs(np.ceil(a)).astype(dtype).astype(np.float64)), **options)
+    assert got.dtype.kind == "f"
+    np.testing.assert_allclose(got, wanted, rtol=1e-2 if got.dtype == np.float16 else 1e-14)
+
+
 # Errors.
 
 
