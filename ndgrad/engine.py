@@ -294,7 +294,8 @@ class Value:
             leaves = []
             for value, grad in gradients:
                 if value._rule is None:
-                    leaves.append((value, value._accumulated(grad, alone=getrefcount(grad) == _ALONE)))
+                    alone = getrefcount(grad) == _ALONE  # on a line of its own: a call's other arguments count as well
+                    leaves.append((value, value._accumulated(grad, alone=alone)))
         for value, grad in gradients:
             value._grad = grad
         for value, grad in leaves:

@@ -148,6 +148,29 @@ def test_a_lean_graph_keeps_what_pullbacks_read() -> None:
         assert (arrays(built), arrays(passed)) == (2, 3)
 
 
+def test_a_leaf_takes_the_array_that_nobody_else_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A product's gradients are new arrays, and become the leaves' own; a sum hands one on to both, who copy it."""
+    made: list[int] = []
+    monkeypatch.setattr(RULES["matmul"], "pullbacks", tuple(_noting(made, p) for p in RULES["matmul"].pullbacks))
+    a, b = Value(np.ones((2, 3))), Value(np.ones((3, 2)))
+    (a @ b).backward(np.ones((2, 2)))
+    assert [id(a.grad), id(b.grad)] == made
+    x, y = Value(np.ones(2)), Value(np.ones(2))
+    (x + y).backward([3.0, 4.0])
+    assert not np.shares_memory(x.grad, y.grad)
+
+
+def _noting(made: list[int], pullback: Any) -> Any:
+    """The pullback, of whose arrays nobody but this list knows, and it only the numbers of their objects."""
+
+    def noted(*args: Any) -> Any:
+        h = pullback(*args)
+        made.append(id(h))
+        return h
+
+    return noted
+
+
 @pytest.mark.parametrize("step", [article, classifier, chain])
 def test_nothing_outlives_the_loss(step: Step) -> None:
     """With the garbage collector off, no Value and no array of a pass is left when the loss is dropped."""
