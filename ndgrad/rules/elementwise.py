@@ -22,8 +22,9 @@ def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
 def _power(a: Any, b: Any) -> Any:
     """By the operator, which is fast for 2 and its like. For 0.5 NumPy may take the root, which is NaN at -inf."""
     half = b == 0.5  # noqa: PLR2004 - the one exponent that is not what it says
-    if half is not False and np.any(half) and isinstance(a, np.ndarray):
-        a = np.where(half & np.equal(a, -np.inf), np.inf, a)
+    if half is not False and np.any(half) and np.any(np.equal(a, -np.inf)):
+        dtype = np.result_type(a if isinstance(a, np.ndarray) else b)  # a Python number takes the other's
+        a = np.where(half & np.equal(a, -np.inf), np.inf, a).astype(dtype)
     return a**b
 
 

@@ -151,6 +151,17 @@ def test_power_of_minus_infinity(exponent: Any) -> None:
     assert y.data.tolist() == torch.pow(torch.tensor([-np.inf]), torch.tensor([power])).tolist()
 
 
+@pytest.mark.parametrize("base", [-np.inf, np.float64(-np.inf), np.array(-np.inf), np.array([-np.inf]), Value(-np.inf)])
+@pytest.mark.parametrize("exponent", [Value(0.5), Value([0.5, 3.0])], ids=["one", "several"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_minus_infinity_to_a_value(base: Any, exponent: Value, dtype: type) -> None:
+    """However the base is given: NumPy would take the root wherever there is one exponent."""
+    b = Value(exponent.data.astype(dtype))
+    y = base**b
+    assert y.dtype == (dtype if isinstance(base, float) and not isinstance(base, np.generic) else np.float64)
+    assert y.data.ravel().tolist() == [np.inf, -np.inf][: y.size]
+
+
 @pytest.mark.parametrize("base", [-2.0, 0.0, 0.5, 1, 2, 10])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_power_to_a_value(beside: Beside, base: float, dtype: type) -> None:
