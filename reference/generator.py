@@ -83,7 +83,10 @@ class _Growing:
         self.nodes: list[_Node] = []
 
     def around(self, row: Row) -> Program:
-        """One op in mid-program: up to two steps before it, up to two after; and up to ten more beside it."""
+        """One op in mid-program: up to two steps before it, up to two after; and up to ten more beside it.
+
+        Each of those may have a step before it, which lays its operand otherwise in memory, and one after it.
+        """
         for _ in range(pick(self.source, [0, 1, 0, 2])):
             self._grow(self._any_row)
         if self.manner == REFUSED and row.spoilt is not None:
@@ -110,7 +113,8 @@ class _Growing:
         many = [0, 1, 8, 10] if same else [0, 1, 5, 6]
         for _ in range(pick(self.source, many) if "concatenate" in self.ops else 0):
             choose = same if same and chance(self.source, 50) else self._any_row
-            other = self._grow(choose, self._laid(fresh=True), fresh=True)
+            laid = self._laid(fresh=True)
+            other = (laid and self._grow(choose, laid)) or self._grow(choose, fresh=True)
             if same and other and chance(self.source, 30):
                 other = self._grow(self._any_row, other) or other
             node = self._beside(node, other)

@@ -172,9 +172,7 @@ def labels_outside(source: Source, shape: Shape) -> Options:
     if not shape or 0 in shape[:-1]:
         raise Unsuited
     classes, batch = shape[-1], shape[:-1]
-    return {
-        "labels": pick(source, [np.full(batch, classes), np.full(batch, -classes - 1), np.zeros((*batch, 2), np.int64)])
-    }
+    return {"labels": pick(source, [np.full(batch, classes), np.full(batch, -1), np.zeros((*batch, 2), np.int64)])}
 
 
 def reduced(source: Source, shape: Shape) -> Options:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from reference.program import LEAF, NUMBER, Operand, Program, Step, operand_name
 
 TRIES = 600  # of smaller programs, some milliseconds each
 _SIMPLE = (1.0, 0.0, 2.0)
+_ARRAYS = {"condition": 0, "labels": 1}  # options that are arrays: how many of the operand's last axes they lack
 
 
 def shrink(program: Program, fails: Callable[[Program], bool], reference: TorchEngine) -> Program:
@@ -61,9 +63,16 @@ def _size(program: Program) -> tuple[Any, ...]:
     ranks = sum(a.ndim for a in arrays)
     kinds = sum((o.layout != "C") + (o.data.dtype != np.float64) for o in program.operands if o.kind != NUMBER)
     options = sum(len(text(option)) for step in program.steps for option in step.options.values())
+    places = sum(map(_places, (option for step in program.steps for option in step.options.values())))
     unlike_1 = int(np.sum(numbers != 1) + np.sum(~np.isin(numbers, _SIMPLE)))
     counts = len(program.steps), len(program.operands), numbers.size, len(program.directions)
-    return *counts, ranks, options, kinds, unlike_1
+    return *counts, ranks, places, options, kinds, unlike_1
+
+
+def _places(option: Any) -> int:
+    """How many numbers of an index, a condition or labels are not 0."""
+    entries = option if isinstance(option, tuple) else (option,)
+    return sum(int(np.count_nonzero(e)) for e in entries if isinstance(e, (int, np.ndarray)))
 
 
 def _smaller(program: Program, reference: TorchEngine) -> Iterator[Program]:
@@ -123,12 +132,15 @@ def _fewer_numbers(program: Program) -> Iterator[Program]:
     """One axis of an operand, or of all that have it as long, is halved or loses a number; or an axis goes."""
     for i, operand in enumerate(program.operands):
         for axis in range(operand.data.ndim):
-            if operand.data.shape[axis] == 1:
-                yield _with_data(program, {i: operand.data.squeeze(axis)})
             from_end = operand.data.ndim - axis
+            if operand.data.shape[axis] == 1:
+                squeezed = _with_data(program, {i: operand.data.squeeze(axis)})
+                yield squeezed
+                yield _with_changed_options(squeezed, from_end, 1, np.squeeze)
             for kept in _halves(operand.data.shape[axis]):
-                alike = _alike(program, from_end, operand.data.shape[axis])
-                yield _with_data(program, {j: _cut(program.operands[j].data, from_end, kept) for j in alike})
+                length = operand.data.shape[axis]
+                alike = {j: _cut(program.operands[j].data, from_end, kept) for j in _alike(program, from_end, length)}
+                yield _with_changed_options(_with_data(program, alike), from_end, length, partial(_taken, kept))
                 yield _with_data(program, {i: _cut(operand.data, from_end, kept)})
 
 
@@ -146,8 +158,24 @@ def _alike(program: Program, from_end: int, length: int) -> list[int]:
     return [i for i, shape in enumerate(shapes) if len(shape) >= from_end and shape[-from_end] == length]
 
 
+def _with_changed_options(
+    program: Program, from_end: int, length: int, change: Callable[[np.ndarray, int], np.ndarray]
+) -> Program:
+    """Change also the arrays among the options that have an axis of this length there."""
+    for i, step in enumerate(program.steps):
+        for name in _ARRAYS.keys() & step.options.keys():
+            array, axis = step.options[name], from_end - _ARRAYS[name]
+            if 0 < axis <= array.ndim and array.shape[-axis] == length:
+                program = _with_options(program, i, **{name: change(array, array.ndim - axis)})
+    return program
+
+
 def _cut(data: np.ndarray, from_end: int, kept: list[int]) -> np.ndarray:
-    return np.take(data, kept, axis=data.ndim - from_end)
+    return _taken(kept, data, data.ndim - from_end)
+
+
+def _taken(kept: list[int], data: np.ndarray, axis: int) -> np.ndarray:
+    return np.take(data, kept, axis=axis)
 
 
 def _with_data(program: Program, data: dict[int, np.ndarray]) -> Program:
@@ -172,13 +200,49 @@ def _fitted(program: Program, reference: TorchEngine) -> Program | None:
 
 
 def _simpler_options(program: Program) -> Iterator[Program]:
-    """An index without one of its entries; a reduction that keeps no axes."""
+    """A simpler index; arrays of zeros; a reduction that keeps no axes."""
     for i, step in enumerate(program.steps):
-        index = step.options.get("index", ())
-        for j in range(len(index)):
-            yield _with_options(program, i, index=(*index[:j], *index[j + 1 :]))
+        if "index" in step.options:
+            yield from _simpler_index(program, i)
+        for name in _ARRAYS.keys() & step.options.keys():
+            if step.options[name].any():
+                yield _with_options(program, i, **{name: np.zeros_like(step.options[name])})
+        condition = step.options.get("condition")
+        if condition is not None and condition.ndim:
+            yield from (_with_options(program, i, condition=np.asarray(one)) for one in condition.reshape(-1)[:1])
         if step.options.get("keepdims"):
             yield _with_options(program, i, keepdims=False)
+
+
+def _simpler_index(program: Program, i: int) -> Iterator[Program]:
+    """The index of a step without an entry, and its operand without that axis; with fewer places, and simpler ones."""
+    index, base = program.steps[i].options["index"], program.steps[i].inputs[0]
+    for j, entry in enumerate(index):
+        shorter = _with_options(program, i, index=(*index[:j], *index[j + 1 :]))
+        yield shorter
+        if base < len(program.operands) and 0 not in program.operands[base].data.shape[j : j + 1]:
+            data = program.operands[base].data
+            if j < data.ndim:
+                yield _with_data(shorter, {base: data.take(0, axis=j)})
+        for simpler in _simpler_entries(entry):
+            yield _with_options(program, i, index=(*index[:j], simpler, *index[j + 1 :]))
+
+
+def _simpler_entries(entry: Any) -> Iterator[Any]:
+    """Fewer places, and places that are 0; a number of 0; a slice of all."""
+    if isinstance(entry, np.ndarray) and entry.dtype.kind == "i":
+        if entry.ndim == 1:
+            yield from (entry[kept] for kept in _halves(entry.size))
+        yield np.zeros_like(entry)
+        for place in np.ndindex(entry.shape):
+            if entry[place]:
+                changed = entry.copy()
+                changed[place] = 0
+                yield changed
+    elif isinstance(entry, int) and entry:
+        yield 0
+    elif isinstance(entry, slice) and entry != slice(None):
+        yield slice(None)
 
 
 def _with_options(program: Program, i: int, **options: Any) -> Program:

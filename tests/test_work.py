@@ -6,6 +6,8 @@ A change that makes one of these grow makes every user's step slower, whatever a
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -158,6 +160,25 @@ def test_a_leaf_takes_the_array_that_nobody_else_has(monkeypatch: pytest.MonkeyP
     x, y = Value(np.ones(2)), Value(np.ones(2))
     (x + y).backward([3.0, 4.0])
     assert not np.shares_memory(x.grad, y.grad)
+
+
+def test_a_debugger_at_import_makes_no_two_gradients_share_memory() -> None:
+    """What reads the variables of a frame keeps them alive: more references are counted than there are ever after."""
+    script = """
+import sys
+def look(frame, event, argument):
+    frame.f_locals
+    return look
+sys.settrace(look)
+import ndgrad
+sys.settrace(None)
+x = ndgrad.Value([1.0, 2.0])
+p = +x
+(p * 3).sum().backward()
+x.grad[...] = 0.0
+assert p.grad.tolist() == [3.0, 3.0], p.grad
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def _noting(made: list[int], pullback: Any) -> Any:

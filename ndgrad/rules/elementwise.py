@@ -21,10 +21,11 @@ def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
 
 def _power(a: Any, b: Any) -> Any:
     """By the operator, which is fast for 2 and its like. For 0.5 NumPy may take the root, which is NaN at -inf."""
+    if hasattr(a, "__apply_rule__") or hasattr(b, "__apply_rule__"):
+        return a**b  # recorded: it comes here again, with arrays
     half = b == 0.5  # noqa: PLR2004 - the one exponent that is not what it says
     if half is not False and np.any(half) and np.any(np.equal(a, -np.inf)):
-        dtype = np.result_type(a if isinstance(a, np.ndarray) else b)  # a Python number takes the other's
-        a = np.where(half & np.equal(a, -np.inf), np.inf, a).astype(dtype)
+        a = np.where(half & np.equal(a, -np.inf), np.inf, a).astype(np.result_type(a, b))
     return a**b
 
 
@@ -94,7 +95,7 @@ relu          = Rule(lambda x: _chosen(~(x < 0), x),
 leaky_relu    = Rule(lambda x, *, negative_slope: np.where(x > 0, x, x * negative_slope),
                                    lambda g, y, x, *, negative_slope: np.where(x > 0, g, g * negative_slope),
                                    bind=lambda x, negative_slope=0.01: ((x,), {"negative_slope": negative_slope}))
-softplus      = Rule(lambda x: np.logaddexp(0.0, x),
+softplus      = Rule(lambda x: np.logaddexp(0.0, floats(x)),
                                    lambda g, y, x: g * sigmoid(x))
 
 maximum       = Rule(np.maximum,   lambda g, y, a, b: np.where(a < b, 0.0, np.where(np.equal(a, b), g / 2, g)),

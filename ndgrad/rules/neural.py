@@ -46,7 +46,7 @@ def _labelled(x: Any, labels: Any) -> Call:
     shape = np.shape(x)
     if not shape:
         raise ValueError("logits must have an axis of classes, but are one number")
-    labels, classes = np.array(labels), shape[-1]
+    labels, classes = np.array(labels, dtype=None if np.size(labels) else np.intp), shape[-1]
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels must be whole numbers, but have dtype {labels.dtype}")
     if labels.shape != shape[:-1]:

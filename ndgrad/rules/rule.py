@@ -155,8 +155,10 @@ def named(table: ModuleType) -> Iterator[tuple[str, Rule]]:
 
 
 def floats(x: Any) -> Any:
-    """Whole numbers and booleans as floats, for ops whose results are floats: as NumPy's functions take them."""
+    """Whole numbers and booleans in double precision, for ops whose results are floats."""
     x = np.asarray(x)
+    if x.dtype.kind not in "fiub":
+        raise TypeError(f"ndgrad differentiates real numbers, but got dtype {x.dtype}")
     return x if x.dtype.kind == "f" else x.astype(np.float64)
 
 

@@ -18,6 +18,7 @@ from reference.faults.planting import (
     Fault,
     around,
     attribute,
+    body,
     edited,
     forward,
     keep,
@@ -131,6 +132,9 @@ def _cross_entropy_overflowing(x: Any, *, labels: Any) -> tuple[Any, Any]:
     return np.log(total)[..., 0] - x[(*np.indices(labels.shape, sparse=True), labels)], (e, total)
 
 
+_labelled = neural._labelled  # noqa: SLF001 - what is spoilt is the rule's own
+
+
 def _all_pairs(g: Any, y: Any, x: Any, *, labels: Any, kept: Any) -> Any:
     """The slopes of whoever indexes by `[..., labels]`."""
     del y, x
@@ -224,6 +228,10 @@ FAULTS: tuple[Fault, ...] = (
           pullback("label_cross_entropy", 0, lambda g, y, x, *, labels, kept: kept[0] * (g[..., None] / kept[1]))),
     Fault("cross-entropy-averaged",    "the slope is that of the mean over the examples",                            "folklore",                    ("label_cross_entropy",),
           around("label_cross_entropy", 0, lambda right: lambda g, y, x, **options: right(g, y, x, **options) / max(y.size, 1))),
+    Fault("cross-entropy-labels-shared", "the labels are not copied, and may change before the way back",           "ours",                        ("label_cross_entropy",),
+          body(_labelled, ("np.array(labels, dtype=None if np.size(labels) else np.intp)", "np.asarray(labels)"), ("    labels.flags.writeable = False\n", ""))),
+    Fault("cross-entropy-unchecked",   "a label of -1 is taken for the last class",                                  "folklore",                    ("label_cross_entropy",),
+          body(_labelled, ("(labels < 0) | (labels >= classes)", "labels >= classes"))),
     Fault("cross-entropy-overflow",    "no largest score is taken off, and exponentials overflow",                   "ours",                        ("label_cross_entropy",),
           forward("label_cross_entropy", _cross_entropy_overflowing)),
     Fault("cross-entropy-frozen",      "what was kept is recomputed as a constant",                                  "ours",                        ("label_cross_entropy",),

@@ -163,7 +163,7 @@ def replayed(script: Script, *, careful: bool) -> SessionRecord:
 
 
 def shortened(record: SessionRecord) -> SessionRecord:
-    """Leave out the calls without which a session still goes wrong in the same way, and make the choices simple."""
+    """Leave out the calls without which a session still goes wrong in the same way, and make the others plain."""
     kinds = {finding.kind for finding in record.findings}
     best, looking = record, True
     while looking:

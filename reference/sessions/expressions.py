@@ -74,7 +74,8 @@ class Expression:
         """
         try:
             with torch.set_grad_enabled(recorded):
-                y = session.graph.record(self.row.mirror, self._tensors(), self.options)
+                logarithms = self.row.logarithmic
+                y = session.graph.record(self.row.mirror, self._tensors(), self.options, logarithms=logarithms)
         except (RuntimeError, ValueError, IndexError):
             raise Unsuited from None
         if not 0 < y.numel() <= MOST:
@@ -85,7 +86,8 @@ class Expression:
     def again(self, noise: Noise) -> np.ndarray:
         """The result from disturbed operands."""
         with torch.no_grad():
-            y = self.row.mirror(*map(noise.on, self._tensors()), **self.options)
+            disturbed = [noise.on(x, logarithms=self.row.logarithmic) for x in self._tensors()]
+            y = self.row.mirror(*disturbed, **self.options)
             result: np.ndarray = y.numpy()
             return result
 

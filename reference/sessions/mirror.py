@@ -97,8 +97,9 @@ class Pair:
 class _Kept:
     """Numbers that the graph keeps for the way back, and whether they were overwritten since."""
 
-    def __init__(self, tensor: Tensor) -> None:
+    def __init__(self, tensor: Tensor, *, logarithms: bool) -> None:
         self.tensor = tensor
+        self.logarithms = logarithms
         self.overwritten = False
 
 
@@ -113,23 +114,35 @@ class Graph:
     def __init__(self) -> None:
         self.read_overwritten = False
         self._noise: Noise | None = None
+        self._logarithms = False
         self._kept: dict[int, list[_Kept]] = {}  # by the memory that the numbers are in
 
-    def record(self, function: Callable[..., Tensor], operands: Sequence[Tensor], options: Mapping[str, Any]) -> Tensor:
-        """Apply a function. The result is no view, for writes would reach what it is a view of; nor an operand."""
+    def record(
+        self,
+        function: Callable[..., Tensor],
+        operands: Sequence[Tensor],
+        options: Mapping[str, Any],
+        *,
+        logarithms: bool = False,
+    ) -> Tensor:
+        """Apply a function. The result is no view, for writes would reach what it is a view of; nor an operand.
+
+        What it keeps may be logarithms, which a disturbance adds to.
+        """
+        self._logarithms = logarithms
         with saved_tensors_hooks(self._keep, self._give):
             y = function(*operands, **options)
             is_view = y._is_view()  # noqa: SLF001 - it has no public name
             return y.clone() if is_view or _memory(y) in map(_memory, operands) else y
 
     def _keep(self, tensor: Tensor) -> _Kept:
-        kept = _Kept(tensor.detach())
+        kept = _Kept(tensor.detach(), logarithms=self._logarithms)
         self._kept.setdefault(_memory(tensor), []).append(kept)
         return kept
 
     def _give(self, kept: _Kept) -> Tensor:
         self.read_overwritten |= kept.overwritten
-        return self._noise.on(kept.tensor) if self._noise else kept.tensor
+        return self._noise.on(kept.tensor, logarithms=kept.logarithms) if self._noise else kept.tensor
 
     def overwrite(self, tensor: Tensor) -> None:
         """Copy what is kept of a tensor, whose numbers are about to change."""

@@ -46,6 +46,7 @@ SPELLINGS = (
     Spelling("where",        ("np.where({condition}, {0}, {1})", "ndgrad.where({condition}, {0}, {1})")),
     Spelling("max",          ("{0}.max({options})", "np.max({0}, {options})")),
     Spelling("softmax",      ("{0}.softmax({options})", "ndgrad.softmax({0}, {options})")),
+    Spelling("label_cross_entropy", ("{0}.label_cross_entropy({labels})", "ndgrad.label_cross_entropy({0}, {labels})")),
     Spelling("reshape",      ("{0}.reshape({shape})", "np.reshape({0}, {shape})")),
     Spelling("transpose",    ("{0}.transpose({axes})", "np.transpose({0}, {axes})")),
     Spelling("broadcast_to", ("np.broadcast_to({0}, {shape})",)),

@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import gmpy2
@@ -42,6 +43,7 @@ class Exactness:
         sides: the engine and the reference, to see what errors they make nearby.
         witness: the exact engine.
         got: what the engine made of it.
+        followed: what the reference makes of the engine's own values.
         single: whether single precision's rounding counts.
         convention: whether another slope at a kink is another convention; else rounding may have chosen it.
     """
@@ -52,6 +54,7 @@ class Exactness:
         sides: tuple[Engine, Engine],
         witness: ExactEngine,
         got: Outcome,
+        followed: Outcome,
         *,
         single: bool,
         convention: bool,
@@ -60,6 +63,7 @@ class Exactness:
         self._sides = sides
         self._witness = witness
         self._got = got
+        self._followed = _by_name(parts(program, followed))
         self._single = single
         self._convention = convention
         self._leaves = [o.name for o in program.leaves]
@@ -102,6 +106,8 @@ class Exactness:
         """Who is right, where there is one right number."""
         rounding = error + AT_ONCE / MARGIN * _spacing(exact, single=self._single)
         mine, theirs = _off(finding.got, exact), _off(finding.wanted, exact)
+        if finding.part.startswith(SECOND_ORDER) and max(mine, abs(float(exact))) <= MARGIN * self._least:
+            return Result.CONDITIONED
         if mine <= MARGIN * rounding:
             right = known or theirs <= MARGIN * rounding
             return Result.CONDITIONED if right else self._reference(finding, rounding)
@@ -112,14 +118,26 @@ class Exactness:
             return Result.REFERENCE_WRONG
         return Result.CONDITIONED if mine <= MARGIN * max(theirs, worst_theirs) else Result.ENGINE_WRONG
 
+    @cached_property
+    def _least(self) -> float:
+        """What of a second-order gradient may be rounding of rounding, where the terms cancel to the last digit.
+
+        Estimates are of the first order in the unit of rounding: its square, times the largest factors, is below them.
+        """
+        cotangent, *directions = map(_largest, (self._program.cotangent, *self._program.directions))
+        return self._unit**2 * cotangent * max(1.0, *directions)
+
+    @property
+    def _unit(self) -> float:
+        return float(np.finfo(np.float32 if self._single else np.float64).eps)
+
     def _sees_a_part(self) -> bool:
         """Whether some of the result is no number, so that the witness's slope is that of the rest alone."""
         return not all(map(gmpy2.is_finite, self._witness.values(self._program)[-1].reshape(-1)))
 
     def _share_digits(self, finding: Finding) -> bool:
         """Whether both sides have half of their digits in common: beside NaN, rounding cannot be measured."""
-        unit = np.finfo(np.float32 if self._single else np.float64).eps
-        return _off(finding.wanted, finding.got) <= math.sqrt(unit) * abs(float(finding.wanted))
+        return _off(finding.wanted, finding.got) <= math.sqrt(self._unit) * abs(float(finding.wanted))
 
     def _reference(self, finding: Finding, rounding: float) -> Result:
         """The reference is off, and the engine is not: unless that one errs as much nearby, its fault."""
@@ -158,9 +176,14 @@ class Exactness:
         if not legal:
             says = f"its slopes are {float(slopes.left):.6g} and {float(slopes.right):.6g} on the two sides"
             return replace(finding, says=says)
-        if not self._convention:
+        if not self._convention or self._decided_by_rounding(finding):
             return replace(finding, result=Result.CONDITIONED)
         return replace(finding, kind=Kind.CONVENTION, result=Result.CONVENTION)
+
+    def _decided_by_rounding(self, finding: Finding) -> bool:
+        """Whether the reference takes the engine's slope as well, once it has the engine's numbers to compare."""
+        array = self._followed[finding.part]
+        return _has(array, finding.place) and self._share_digits(replace(finding, wanted=array[finding.place]))
 
     def _is_subgradient(self, finding: Finding) -> bool:
         """Whether the engine's number, alone and with each other one at the kink, lies among slopes a hair away."""
@@ -211,6 +234,11 @@ def _lies_among(number: Any, samples: Sequence[Any]) -> bool:
     low, high = min(known), max(known)
     slack = (high - low + abs(high) + abs(low)) * 1e-6
     return bool(low - slack <= number <= high + slack)
+
+
+def _largest(array: Any) -> float:
+    """The largest finite size among the numbers of an array."""
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
 
 
 def _off(number: Any, exact: Any) -> float:

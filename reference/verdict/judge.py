@@ -94,7 +94,9 @@ class _Case:
         if not remaining:
             return []
         sides, convention = (self._engine, self._reference), self._is_a_matter_of_convention()
-        exactness = Exactness(self._program, sides, _WITNESS, self._got, single=self._single(), convention=convention)
+        exactness = Exactness(
+            self._program, sides, _WITNESS, self._got, self._followed, single=self._single(), convention=convention
+        )
         return [exactness.settle(unexplained) for unexplained in remaining]
 
     @cached_property

@@ -27,6 +27,8 @@ def _scatter(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _at(x: Any, labels: np.ndarray) -> Any:
+    if np.any(labels < 0):
+        raise IndexError("labels go from 0 on")
     return np.take_along_axis(x, labels[..., None], -1)[..., 0]
 
 

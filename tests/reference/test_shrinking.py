@@ -64,14 +64,34 @@ def test_numbers_that_matter_stay() -> None:
 
 
 def test_an_index_loses_what_does_not_matter() -> None:
-    """Entries of an index go, one by one."""
-    index = "(slice(None,None,1),None,i8([0,0]))"
-    line = f"x=f8([[1.0,2.0],[3.0,4.0]]); a=getitem(x,index={index}); back(a,f8([[[1.0,2.0]],[[3.0,4.0]]]))"
+    """Its entries go, one by one, with an axis of the operand if they must; places go, and become 0."""
+    index = "(slice(-1,1,None),None,i8([-1,2,2]))"
+    line = f"x=f8([[1.0,2.0,3.0]]); a=getitem(x,index={index}); back(a,f8([[[1.0,2.0,3.0]]]))"
 
     def repeats(program: Program) -> bool:
-        return any(isinstance(entry, np.ndarray) for entry in program.steps[0].options["index"])
+        arrays = [entry for entry in program.steps[0].options["index"] if isinstance(entry, np.ndarray)]
+        return any(entry.size > np.unique(entry).size for entry in arrays)
 
     assert small(line, repeats) == "x=f8([1.0]); a=getitem(x,index=(i8([0,0]),)); back(a,f8([1.0,1.0]))"
+
+
+@pytest.mark.parametrize(
+    ("line", "shrunk"),
+    [
+        (
+            "x=f8([[1.0,2.0]]); y=f8([5.0,6.0]); a=where(x,y,condition=b1([[True,False]])); back(a,f8([[1.0,2.0]]))",
+            "x=f8(1.0); y=f8(1.0); a=where(x,y,condition=b1(False)); back(a,f8(1.0))",
+        ),
+        (
+            "x=f8([[1.0,2.0],[3.0,4.0]]); a=label_cross_entropy(x,labels=i8([1,0])); back(a,f8([1.0,2.0]))",
+            "x=f8([1.0]); a=label_cross_entropy(x,labels=i8(0)); back(a,f8(1.0))",
+        ),
+    ],
+    ids=["where", "labels"],
+)
+def test_arrays_among_the_options_are_cut_with_the_operands(line: str, shrunk: str) -> None:
+    """And hold zeros where it does not matter what they hold."""
+    assert small(line, lambda program: len(program.steps) > 0) == shrunk
 
 
 def test_what_does_not_fail_again_is_left_as_it_is() -> None:

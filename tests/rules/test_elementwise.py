@@ -162,6 +162,31 @@ def test_minus_infinity_to_a_value(base: Any, exponent: Value, dtype: type) -> N
     assert y.data.ravel().tolist() == [np.inf, -np.inf][: y.size]
 
 
+def test_one_minus_infinity_changes_no_other_slope() -> None:
+    """In single precision a recorded pass gives what a plain one gives, to the bit, and its dtype."""
+    data = np.array([-np.inf, *np.random.default_rng(0).uniform(0.1, 9, 200)], np.float32)
+    slopes = []
+    for record in (False, True):
+        x = Value(data)
+        (x**1.5).backward(np.ones_like(data), create_graph=record)
+        slopes.append(np.asarray(x.grad.data if record else x.grad))
+    plain, recorded = slopes
+    np.testing.assert_array_equal(recorded, plain, strict=True)
+    for base in (np.float32(-np.inf), np.float32(4.0)):
+        assert RULES["power"](base, 0.5).dtype == np.float32
+        assert RULES["power"](np.float64(base), np.array([0.5, 3.0], np.float32)).dtype == np.float64
+
+
+def test_the_exponents_slope_beside_minus_infinity_is_nan_twice() -> None:
+    """As PyTorch says: that the power a half is infinite there hides no base."""
+    x, b = Value([-np.inf, 9.0]), Value([1.5, 0.5])
+    (x**b).backward(np.ones(2), create_graph=True)
+    slope = x.grad
+    b.zero_grad()
+    slope.sum().backward()
+    assert np.isnan(np.asarray(b.grad)[0])
+
+
 @pytest.mark.parametrize("base", [-2.0, 0.0, 0.5, 1, 2, 10])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_power_to_a_value(beside: Beside, base: float, dtype: type) -> None:

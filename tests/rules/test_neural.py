@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -163,11 +164,13 @@ def test_the_loss_of_labels_at_special_points(beside: Beside, label: int, x: lis
     beside(lambda x: ndgrad.label_cross_entropy(x, labels), lambda t: torchs_loss(t, labels), scores, terms=TERMS)
 
 
-def test_labels_are_copied() -> None:
+@pytest.mark.parametrize("dtype", [np.intp, np.uint8])
+@pytest.mark.parametrize("loss", [ndgrad.label_cross_entropy, partial(ndgrad.cross_entropy, reduction="none")])
+def test_labels_are_copied(loss: Callable[..., Any], dtype: type) -> None:
     """Whoever changes the array afterwards changes no gradient. It may be of any whole-number dtype."""
-    labels = np.array([0, 1], np.uint8)
+    labels: Any = np.array([0, 1], dtype)
     x = Value(np.zeros((2, 2)))
-    y = ndgrad.label_cross_entropy(x, labels)
+    y = loss(x, labels)
     labels[:] = 0
     y.backward([2.0, 4.0])
     assert x.grad.tolist() == [[-1.0, 1.0], [2.0, -2.0]]

@@ -290,8 +290,15 @@ def test_plain_whole_numbers_are_taken_for_floats(name: str, dtype: type) -> Non
     args, options = CALLS[name]
     got = RULES[name](*converted(args, lambda a: np.abs(np.ceil(a)).astype(dtype)), **options)
     wanted = RULES[name](*converted(args, lambda a: np.abs(np.ceil(a)).astype(dtype).astype(np.float64)), **options)
-    assert got.dtype.kind == "f"
-    np.testing.assert_allclose(got, wanted, rtol=1e-2 if got.dtype == np.float16 else 1e-14)
+    np.testing.assert_array_equal(got, wanted, strict=True)
+
+
+@pytest.mark.parametrize("data", [np.array(["1", "2"]), np.array([None, 2]), np.array([1 + 2j, 0])])
+@pytest.mark.parametrize("name", ["sigmoid", "softmax", "logsumexp", "std"])
+def test_what_is_no_real_number_is_refused(name: str, data: np.ndarray) -> None:
+    """Text is not read, nothing is NaN in silence, and no imaginary part is lost."""
+    with pytest.raises(TypeError, match=r"ndgrad differentiates real numbers, but got dtype"):
+        RULES[name](data)
 
 
 # Errors.

@@ -50,7 +50,7 @@ def test_all_ways_to_write_an_op_mean_the_same(spelling: Spelling) -> None:
     table: dict[str, dict[str, Any]] = {
         "sum": {"axis": 0}, "mean": {"axis": 1}, "max": {"axis": 0}, "softmax": {"axis": 0}, "reshape": {"shape": (4,)},
         "transpose": {"axes": (1, 0)}, "where": {"condition": [True, False]}, "astype": {"dtype": "float64"},
-        "concatenate": {"axis": 0}, "stack": {"axis": 1},
+        "concatenate": {"axis": 0}, "stack": {"axis": 1}, "label_cross_entropy": {"labels": [1, 0]},
     }  # fmt: skip
     options = table.get(spelling.op, {})
     by_name = ", ".join(f"{name}={option!r}" for name, option in options.items())

@@ -123,3 +123,26 @@ def test_a_slope_where_there_is_no_value_is_the_references() -> None:
     """The logarithm of -1 is no number, its slope -1 by convention: another is wrong, though nothing exact says so."""
     finding = first("x=f8([-1.0]); a=log(x); back(a,f8([1.0]))", planting.scaled("log", 0, 2.0))
     assert (finding.result, finding.got, finding.wanted) == (Result.ENGINE_WRONG, -2.0, -1.0)
+
+
+def test_a_tie_that_rounding_breaks_is_no_matter_of_convention() -> None:
+    """PyTorch's softplus of one number is two, by its place in the array, and so its least one is alone."""
+    line = (
+        "x=f8([[[1.0,1.0,1.0],[1.0,1.0,1.0],[1.0,-0.9733509026636445,1.0]],"
+        "[[1.0,1.0,1.0],[28.22428378123494,1.0,1.0],[1.0,-0.9733509026636445,1.0]]]); "
+        "a=softplus(x); b=min(a,axis=(0,-2),keepdims=False); back(b,f8([1.0,1.0,1.0]))"
+    )
+    assert verdict(line).result is Result.CONDITIONED
+
+
+def test_rounding_of_rounding_is_no_fault() -> None:
+    """In single precision the terms of a second derivative cancel exactly on one side, and to 1e-15 on the other."""
+    line = (
+        "x=f4([-3.375,-2.875,-3.375]); a=broadcast_to(x,shape=(3,3,3)); b=softmax(a,axis=0); c=log_softmax(b,axis=0); "
+        "back(c,f4([[[-2.25,2.75,1.25],[1.0,3.75,-0.125],[-3.625,-2.625,-1.875]],[[1.25,-1.125,-1.5],"
+        "[-3.125,1.625,-3.75],[-0.375,1.875,0.0]],[[1.375,2.125,-2.25],[-3.25,-3.5,0.5],[-1.875,-2.375,1.75]]]),"
+        "along=(f4([2.375,3.5,-0.125]),))"
+    )
+    assert verdict(line).result is Result.CONDITIONED
+    off = planting.around("softmax", 0, lambda right: lambda g, y, x, axis: right(g, y, x, axis=axis) + 1e-5 * x * x)
+    assert first(line, off).result is Result.ENGINE_WRONG
