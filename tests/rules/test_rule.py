@@ -293,11 +293,11 @@ def test_plain_whole_numbers_are_taken_for_floats(name: str, dtype: type) -> Non
     np.testing.assert_array_equal(got, wanted, strict=True)
 
 
-@pytest.mark.parametrize("data", [np.array(["1", "2"]), np.array([None, 2]), np.array([1 + 2j, 0])])
+@pytest.mark.parametrize("data", [np.array(["1", "2"]), np.array([None, 2])])
 @pytest.mark.parametrize("name", ["sigmoid", "softmax", "logsumexp", "std"])
-def test_what_is_no_real_number_is_refused(name: str, data: np.ndarray) -> None:
-    """Text is not read, nothing is NaN in silence, and no imaginary part is lost."""
-    with pytest.raises(TypeError, match=r"ndgrad differentiates real numbers, but got dtype"):
+def test_what_is_no_number_is_refused(name: str, data: np.ndarray) -> None:
+    """Text is not read, and nothing is NaN in silence."""
+    with pytest.raises(TypeError, match=r"numbers are wanted, but got dtype"):
         RULES[name](data)
 
 
