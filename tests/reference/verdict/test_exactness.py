@@ -136,7 +136,7 @@ def test_a_tie_that_rounding_breaks_is_no_matter_of_convention() -> None:
 
 
 def test_who_is_right_by_luck_shows_nothing() -> None:
-    """The terms of a second derivative cancel exactly in PyTorch, with these directions and not with their neighbours."""
+    """The terms of a second derivative cancel exactly in PyTorch with these directions, not with their neighbours."""
     constant = (
         "x=f4([[1.0,1.0,1.0]]); a=broadcast_to(x,shape=(3,1,3,3)); b=var(a,axis=(0,2),keepdims=False,ddof=2); "
         "back(b,f4([[1.0,1.0,1.0]]),along=(f4([[-3.875,-1.375,1.625]]),))"
