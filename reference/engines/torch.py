@@ -37,6 +37,7 @@ class Noise:
     def __init__(self, size: float, seed: int) -> None:
         self.size = size
         self._signs = torch.Generator().manual_seed(seed)
+        self._logarithms: dict[int, Tensor] = {}  # that are kept, by the memory that they are in
 
     def on(self, x: Tensor, *, logarithms: bool = False) -> Tensor:
         """Disturb a tensor, and what comes back to it; logarithms by adding to them as well."""
@@ -52,10 +53,17 @@ class Noise:
 
     @contextmanager
     def kept(self, *, logarithms: bool = False) -> Iterator[None]:
-        """Disturb what is kept for the way back by the ops within; logarithms by adding to them as well."""
+        """Disturb what is kept for the way back by the ops within; logarithms by adding to them as well.
+
+        A way back that records keeps them again, for one of its own: there they are known by their memory.
+        """
 
         def disturbed(x: Tensor) -> Tensor:
-            return self.on(x.detach(), logarithms=logarithms)
+            logarithm = logarithms or x.data_ptr() in self._logarithms
+            moved = self.on(x.detach(), logarithms=logarithm)
+            if logarithm:
+                self._logarithms[moved.data_ptr()] = moved
+            return moved
 
         with torch.autograd.graph.saved_tensors_hooks(disturbed, lambda x: x):
             yield
