@@ -23,7 +23,7 @@ from typing import TypeVar
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 
-from benchmarks import growth, report
+from benchmarks import growth, page, report
 from reference.campaign import EXPRESSIONS
 from reference.engines import NdgradEngine, Outcome, TorchEngine
 from reference.engines.torch import one_thread
@@ -174,16 +174,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     says = (__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.harness", description=says)
     parser.add_argument("--programs", type=int, default=4_000, metavar="N", help="how many of each (default: 4,000)")
-    parser.add_argument("--write", action="store_true", help=f"renew {growth.PICTURE.name} as well")
+    parser.add_argument(
+        "--write", action="store_true", help=f"renew {page.PAGE.name} and {growth.PICTURE.name} as well"
+    )
     options = parser.parse_args(arguments)
     one_thread()
     gc.freeze()  # as verify does
-    print(report.heading(report.machine()), flush=True)
+    heading = report.heading(report.machine())
+    print(heading, flush=True)
     streams = list(_streams(options.programs))
     print(f"\n{report.aligned([HEAD, *map(row, streams)])}\n", flush=True)
     found = list(growth.measured())
     print(f"{report.aligned(list(growth.rows(found)))}\n\n{growth.told(found)}")
     if options.write:
+        page.write_harness(heading, [HEAD, *map(row, streams)])
         growth.PICTURE.write_text(growth.draw(found))
     return int(any(verdict.result.blames for stream in streams for verdict in stream.verdicts))
 

@@ -9,22 +9,28 @@ from benchmarks.report import Table, markdown
 
 PAGE = Path(__file__).with_name("README.md")
 PICTURE = Path(__file__).parent.parent / "docs" / "benchmark.svg"
-BEGIN, END = "<!-- measured -->", "<!-- end of what was measured -->"
+SPEED = ("<!-- measured -->", "<!-- end of what was measured -->")
+HARNESS = ("<!-- the harness, measured -->", "<!-- end of the harness, measured -->")
 
 
 def write(heading: str, tables: Sequence[Table], reasons: str, picture: str) -> None:
     """Renew the page and the picture."""
     measured = "\n\n".join([heading, *map(markdown, tables), _paragraphs(reasons)])
-    PAGE.write_text(renewed(PAGE.read_text(), measured))
+    PAGE.write_text(renewed(PAGE.read_text(), measured, SPEED))
     PICTURE.write_text(picture)
 
 
-def renewed(page: str, measured: str) -> str:
-    """The page with other words between its markers."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def write_harness(heading: str, table: Table) -> None:
+    """Renew what the page says of the harness."""
+    PAGE.write_text(renewed(PAGE.read_text(), f"{heading}\n\n{markdown(table)}", HARNESS))
+
+
+def renewed(page: str, measured: str, markers: tuple[str, str]) -> str:
+    """The page with other words between two markers."""
+    before, begin, rest = page.partition(markers[0])
+    _, end, after = rest.partition(markers[1])
     if not begin or not end:
-        raise ValueError(f"{PAGE.name} must have the markers {BEGIN} and {END}, in this order")
+        raise ValueError(f"{PAGE.name} must have the markers {markers[0]} and {markers[1]}, in this order")
     return f"{before}{begin}\n\n{measured}\n\n{end}{after}"
 
 

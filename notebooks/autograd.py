@@ -281,7 +281,8 @@ o
 
 # %% [markdown]
 # And beside each gradient, PyTorch's. The distance is counted in ULP, units in the last place: 1 ULP apart means that
-# there is no other number between the two. Both computed $1 - \tanh^2$, with a `tanh` that was rounded differently.
+# there is no other number between the two. Where they differ, one has rounded elsewhere: ndgrad rounds $\tanh^2$, and
+# then $1 - \tanh^2$; PyTorch, in one go, rounds once.
 
 # %%
 reference.draw_dot(o)

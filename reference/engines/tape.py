@@ -33,19 +33,19 @@ class TapeEngine:
 
     def leaf(self, array: np.ndarray, name: str) -> Any:
         """Make a value that wants a gradient. The array is read-only."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define leaf")
 
     def data(self, value: Any) -> np.ndarray:
         """Give a value's numbers as an array."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define data")
 
     def back(self, result: Any, cotangent: np.ndarray) -> None:
         """Pass back from the result. The cotangent has its shape, and is read-only."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define back")
 
     def gradient(self, leaf: Any) -> np.ndarray | None:
         """Give a leaf's gradient; None if none has arrived."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define gradient")
 
     def inner_gradient(self, value: Any) -> np.ndarray | None:
         """Give the gradient of a step's value, where the engine shows it; by default it does not."""

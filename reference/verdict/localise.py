@@ -118,6 +118,8 @@ def _where_it_meets(program: Program, got: Outcome, reference: Reference) -> str
     for i, (mine, theirs) in list(enumerate(both))[::-1]:
         shown = bool(got.inner) or i < len(program.operands)
         if shown and not _near(mine, theirs):
+            if i == program.result:
+                return f"the gradient of the result, {names[i]}, is not what was sent any more: was it written into?"
             return f"contributions to {names[i]} do not meet as they should"
     return "what goes wrong lies between them"
 

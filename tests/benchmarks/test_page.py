@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.page import BEGIN, END, PAGE, renewed
+from benchmarks.page import HARNESS, PAGE, SPEED, renewed
 
 
 def test_only_what_stands_between_the_markers_changes() -> None:
     """New words replace the old ones between the markers, and twice gives the same as once."""
-    page = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    once = renewed(page, "new")
-    assert once == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
-    assert renewed(once, "new") == once
+    begin, end = SPEED
+    page = f"before\n{begin}\nold\n{end}\nafter\n"
+    once = renewed(page, "new", SPEED)
+    assert once == f"before\n{begin}\n\nnew\n\n{end}\nafter\n"
+    assert renewed(once, "new", SPEED) == once
 
 
 def test_a_page_without_markers_is_refused() -> None:
     """A page that has lost a marker is left as it is, with an error."""
     with pytest.raises(ValueError, match="must have the markers"):
-        renewed(f"before {END} after", "new")
+        renewed(f"before {SPEED[1]} after", "new", SPEED)
 
 
-def test_the_page_has_its_markers() -> None:
-    """benchmarks/README.md can be renewed."""
-    assert "measured here" in renewed(PAGE.read_text(), "measured here")
+@pytest.mark.parametrize("markers", [SPEED, HARNESS])
+def test_the_page_has_its_markers(markers: tuple[str, str]) -> None:
+    """benchmarks/README.md can be renewed, and has figures there."""
+    page = PAGE.read_text()
+    assert "measured here" in renewed(page, "measured here", markers)
+    assert "| --: |" in page.partition(markers[0])[2].partition(markers[1])[0]

@@ -54,7 +54,7 @@ class Slope:
         value: tanh, from three sides.
         slope: its slope, from three sides.
         once: 1 - tanh² of PyTorch's tanh, computed exactly and rounded once.
-        magnified: what one ULP of tanh makes of 1 - tanh², in ULP.
+        magnified: what one ULP of tanh makes of 1 - tanh², in ULP: 2 tanh times that ULP.
     """
 
     x: str
@@ -75,15 +75,33 @@ class Total:
 
 @dataclass(frozen=True)
 class Twins:
-    """Two doubles that differ in the last bits: both written out in binary, cut where they begin to differ."""
+    """Two doubles that differ in the last bits: both written out in binary, cut where they begin to differ.
+
+    Args:
+        what: the node of the neuron that has this gradient: the first on the way back where both differ.
+        after: the node after it.
+        mine: ndgrad's.
+        theirs: PyTorch's.
+        exact: the number itself.
+        same: the bits that both have.
+        mine_bits: ndgrad's further bits.
+        their_bits: PyTorch's.
+        value: what `after` is, if it is the same on both sides.
+        squared: its square, rounded; and 1 less that is ndgrad's number, if it is.
+        once: whether PyTorch's number is 1 less the square, rounded once.
+    """
 
     what: str
+    after: str
     mine: str
     theirs: str
     exact: str
     same: str
     mine_bits: str
     their_bits: str
+    value: str
+    squared: str
+    once: bool
 
 
 @dataclass(frozen=True)
@@ -128,10 +146,10 @@ def _elementwise(op: str, operands: Sequence[np.ndarray]) -> Program:
 def _slope(x: float) -> Slope:
     sides = seen(parse(f"x=f8({x}); a=tanh(x); back(a,f8(1.0))"))
     y = sides.mine.values[0]
-    here, there = (np.asarray(1 - z * z) for z in (y, np.nextafter(y, 0)))
     with precisely():
         once = float(1 - exactly(sides.theirs.values[0])[()] ** 2)
-    return Slope(full(x), sides.value(1)[0], sides.gradient(0)[0], full(once), ulp_text(float(ulps(here, there))))
+    magnified = float(2 * y * np.spacing(y) / np.spacing(once))
+    return Slope(full(x), sides.value(1)[0], sides.gradient(0)[0], full(once), f"{magnified:.2g}")
 
 
 def _totals() -> list[Total]:
@@ -173,14 +191,31 @@ def _total(how: str, total: Any, exact: float) -> Total:
 
 
 def _twins() -> Twins:
-    """The neuron's gradient towards its first input, which the second panel comes to."""
+    """The neuron's gradient before its tanh: the first number on the way back, and 1 - tanh², as 1 arrives."""
     sides = seen(LESSONS[0].program)
     program = sides.program
-    mine, theirs = (float(gradients(program, side)[0]) for side in (sides.mine, sides.theirs))
-    number = numbers(mine, theirs, exact_gradient(program, 0, sides.exact[0]))[0]
+    last = len(program.names) - 1
+    before = program.steps[-1].inputs[0]
+    mine, theirs = (float(gradients(program, side)[before]) for side in (sides.mine, sides.theirs))
+    number = numbers(mine, theirs, exact_gradient(program, before, sides.exact[before]))[0]
     first, second = _binary(mine), _binary(theirs)
     cut = next((k for k, (a, b) in enumerate(zip(first, second, strict=True)) if a != b), len(first))
-    return Twins(program.names[0], number.mine, number.theirs, number.exact, first[:cut], first[cut:], second[cut:])
+    f, other = float(sides.mine.values[-1]), float(sides.theirs.values[-1])
+    with precisely():
+        once = float(1 - exactly(np.asarray(other))[()] ** 2)
+    return Twins(
+        what=program.names[before],
+        after=program.names[last],
+        mine=number.mine,
+        theirs=number.theirs,
+        exact=number.exact,
+        same=first[:cut],
+        mine_bits=first[cut:],
+        their_bits=second[cut:],
+        value=full(f) if f == other else "",
+        squared=full(f * f) if 1 - f * f == mine else "",
+        once=theirs == once,
+    )
 
 
 def _binary(x: float) -> str:

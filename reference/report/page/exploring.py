@@ -49,7 +49,7 @@ class Curve:
 
 # fmt: off
 CURVES = (
-    Curve("parabola", "3x² − 4x + 5", "The article's parabola. Its slope is 6x − 4; the forward difference has 3h more.",
+    Curve("parabola", "3x² − 4x + 5", "A parabola. Its slope is 6x − 4; the forward difference has 3h more.",
           parse("x=f8(0.0); k=3.0; l=4.0; m=5.0; a=square(x); b=multiply(a,k); c=multiply(x,l); d=subtract(b,c); e=add(d,m); back(e,f8(1.0))"),
           -2.0, 3.0),
     Curve("sin", "sin x", "Where the curve bends, the secant leaves it.",

@@ -30,7 +30,7 @@ class Lesson:
 _REUSED = "x=f8(2.0); y=f8(3.0); a=multiply(x,y); b=square(a); c=multiply(b,a); back(c,f8(1.0))"
 LESSONS = (
     Lesson("neuron", "a neuron",
-           "The article's neuron, tanh(x1·w1 + x2·w2 + b): five ops, and five numbers whose gradient is wanted.",
+           "A neuron, tanh(x1·w1 + x2·w2 + b): five ops, and five numbers whose gradient is wanted.",
            parse("x1=f8(2.0); w1=f8(-3.0); x2=f8(0.0); w2=f8(1.0); b=f8(6.8813735870195432); a=multiply(x1,w1); "
                  "c=multiply(x2,w2); d=add(a,c); e=add(d,b); f=tanh(e); back(f,f8(1.0))")),
     Lesson("reused", "a value used twice",

@@ -35,6 +35,7 @@ class Number:
         exact: the number itself.
         ulp: how far ndgrad's is from PyTorch's, in ULP.
         off: how far ndgrad's is from the double next to the exact number.
+        their_off: how far PyTorch's is from it.
     """
 
     place: str
@@ -43,6 +44,7 @@ class Number:
     exact: str
     ulp: str
     off: str
+    their_off: str
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,12 @@ def numbers(mine: Any, theirs: Any, exact: Any) -> list[Number]:
 
 
 def _number(place: tuple[int, ...], mine: Any, theirs: Any, exact: Any) -> Number:
-    off = "–" if exact is None else ulp_text(_apart(mine, np.asarray(float(exact), np.asarray(mine).dtype)))
+    off, their_off = (
+        "–" if exact is None else ulp_text(_apart(side, np.asarray(float(exact), np.asarray(side).dtype)))
+        for side in (mine, theirs)
+    )
     at = str(list(place)) if place else ""
-    return Number(at, full(mine), full(theirs), exact_text(exact), ulp_text(_apart(mine, theirs)), off)
+    return Number(at, full(mine), full(theirs), exact_text(exact), ulp_text(_apart(mine, theirs)), off, their_off)
 
 
 def _apart(a: Any, b: Any) -> float:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import inspect
 import math
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,8 @@ def traced(function: Function, shapes: Sequence[tuple[int, ...]], seed: int) -> 
         raise Untraceable(
             f"its operands have {numbers:,} numbers, but at most {MOST:,} can be worked out exactly in time"
         )
+    if not all(map(math.prod, shapes)):
+        raise Untraceable(f"of the shapes {list(shapes)} one has no numbers: there is nothing to step through")
     rng = np.random.default_rng(seed)
     leaves = [
         Value(_short(rng, shape), name) for shape, name in zip(shapes, _names(function, len(shapes)), strict=True)
@@ -51,11 +55,17 @@ def traced(function: Function, shapes: Sequence[tuple[int, ...]], seed: int) -> 
         result = function(*leaves)
     except Exception as error:
         raise Untraceable(
-            f"called with Values of shapes {list(shapes)}, it raised {type(error).__name__}: {error}"
+            f"called with Values of shapes {list(shapes)}, it raised {type(error).__name__}: {error} ({_place(error)})"
         ) from error
     if not isinstance(result, Value) or not result.requires_grad:
         raise Untraceable(f"it must give a Value made of its operands, but gave {type(result).__name__}")
     return _Reader(leaves).program(result, _short(rng, result.shape))
+
+
+def _place(error: Exception) -> str:
+    """Where an error was raised."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return f"{Path(last.filename).name}, line {last.lineno}"
 
 
 def _short(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -89,7 +99,9 @@ class _Reader:
         nodes, _ = trace(result)
         steps = [node for node in nodes if node._rule is not None]  # noqa: SLF001 - a graph is read by it
         if not steps:
-            raise Untraceable("it gives one of its operands, and there is nothing to differentiate")
+            raise Untraceable(
+                "its result is no step on its operands: does it give one of them back, or make a Value of .data?"
+            )
         if len(steps) > LARGEST:
             raise Untraceable(f"it makes {len(steps)} steps, but nobody steps through more than {LARGEST}")
         for step in steps:
