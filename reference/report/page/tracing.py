@@ -63,9 +63,10 @@ def traced(function: Function, shapes: Sequence[tuple[int, ...]], seed: int) -> 
 
 
 def _place(error: Exception) -> str:
-    """Where an error was raised."""
-    *_, last = traceback.extract_tb(error.__traceback__)
-    return f"{Path(last.filename).name}, line {last.lineno}"
+    """The last line of the function's own file on the way to an error: that is where its author looks."""
+    _, *frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else "in the call itself"
 
 
 def _short(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

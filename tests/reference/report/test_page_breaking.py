@@ -46,7 +46,7 @@ def test_the_picture_marks_what_is_wrong(name: str, shown: dict[str, Broken]) ->
 FIRST = {
     "unbroadcast": "in a: what it passes back to x and y",
     "assign":      "each step alone is right; contributions to a do not meet as they should",
-    "buffer":      "each step alone is right; the gradient of the result, c, is not what was sent any more: was it written into?",
+    "buffer":      "each step alone is right; the gradient of the result, c, is not what was sent any more",
     "factor":      "in f: what it passes back to e",
 }
 # fmt: on
