@@ -184,7 +184,9 @@ class _Walker:
             added = f"{_inline(arrival.before)} + {_inline(move.gives)} = {_inline(arrival.after)}"
             yield f"gradient of {to}, added up", added
         step = self.program.steps[move.step]
-        yield "by this rule of ndgrad", rule(step.op, move.position, [of, *(self.names[i] for i in step.inputs)])
+        vectors = any(self._value(i).ndim == 1 for i in step.inputs)
+        names = [of, *(self.names[i] for i in step.inputs)]
+        yield "by this rule of ndgrad", rule(step.op, move.position, names, vectors=vectors)
 
     def _note(self, arrival: Arrival) -> str:
         of, to = self.names[arrival.of], self.names[arrival.to]

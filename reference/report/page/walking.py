@@ -181,13 +181,14 @@ def arrivals(program: Program, moves: Sequence[Move]) -> list[Arrival]:
 ARRIVES = "arrives"  # what the cotangent is called in a rule that is shown
 
 
-def rule(op: str, position: int, names: Sequence[str] = ()) -> str:
+def rule(op: str, position: int, names: Sequence[str] = (), *, vectors: bool = False) -> str:
     """What stands in the table of rules for the way back to an operand: its formula, or the call of a function.
 
     Args:
         op: the op.
         position: of the operand.
         names: what the op's result and its operands are called; by default as in the table.
+        vectors: whether an operand is a vector. A function may treat it otherwise than it ends: so its call is given.
     """
     pullbacks = RULES[op].pullbacks
     pullback: Any = pullbacks[min(position, len(pullbacks) - 1)]
@@ -195,7 +196,7 @@ def rule(op: str, position: int, names: Sequence[str] = ()) -> str:
         return ""
     parameters = pullback.__code__.co_varnames[: pullback.__code__.co_argcount]
     called = dict(zip(parameters, [ARRIVES, *names], strict=False)) if names else {}
-    return ast.unparse(_Renamed(called).visit(copy.deepcopy(_formula(pullback, parameters))))
+    return ast.unparse(_Renamed(called).visit(copy.deepcopy(_formula(pullback, parameters, vectors=vectors))))
 
 
 class _Renamed(ast.NodeTransformer):
@@ -210,15 +211,28 @@ class _Renamed(ast.NodeTransformer):
 
 
 @lru_cache
-def _formula(pullback: Any, parameters: tuple[str, ...]) -> ast.expr:
-    """The expression that a pullback is, if it is a row's own; else a call of it.
+def _formula(pullback: Any, parameters: tuple[str, ...], *, vectors: bool) -> ast.expr:
+    """The expression that a pullback is, if it is a row's own; what a function ends in; or else a call of it.
 
     An ellipsis, if the file has changed since it was imported, and no longer says what is run.
     """
     code = pullback.__code__
     if code.co_name != "<lambda>":
+        (function,) = ast.parse(textwrap.dedent(inspect.getsource(pullback))).body
+        last = function.body[-1] if isinstance(function, ast.FunctionDef) else None
+        if (
+            not vectors
+            and isinstance(last, ast.Return)
+            and last.value is not None
+            and _names_only(last.value, parameters)
+        ):
+            return last.value
         return ast.Call(ast.Name(code.co_name), [*map(ast.Name, parameters)], [])
     return next((node.body for node in _lambdas(pullback) if _is_at(node, code)), ast.Constant(...))
+
+
+def _names_only(expression: ast.expr, names: Sequence[str]) -> bool:
+    return all(node.id in names for node in ast.walk(expression) if isinstance(node, ast.Name))
 
 
 def _lambdas(function: Any) -> Iterator[ast.Lambda]:

@@ -104,7 +104,10 @@ def test_the_rules_are_those_of_the_table() -> None:
     assert (rule("multiply", 0), rule("multiply", 1)) == ("g * b", "g * a")
     assert rule("tanh", 0, ["o", "n"]) == "arrives * (1 - o * o)"
     assert rule("divide", 1, ["b", "y", "a"]) == "-arrives * (b / a)"
-    assert rule("matmul", 0, ["a", "X", "W"]) == "_matmul_left(arrives, a, X, W)"
+    assert rule("matmul", 0, ["a", "X", "W"]) == "arrives @ W.mT"
+    assert rule("matmul", 1, ["a", "X", "W"]) == "X.mT @ arrives"
+    assert rule("matmul", 0, ["a", "X", "w"], vectors=True) == "_matmul_left(arrives, a, X, w)"
+    assert rule("std", 0) == "_std_pullback(g, y, x)"
     for op, row in RULES.items():
         for position, pullback in enumerate(row.pullbacks):
             assert bool(rule(op, position)) == (pullback is not None)
