@@ -209,7 +209,7 @@ def _simpler_options(program: Program) -> Iterator[Program]:
                 yield _with_options(program, i, **{name: np.zeros_like(step.options[name])})
         condition = step.options.get("condition")
         if condition is not None and condition.ndim:
-            yield from (_with_options(program, i, condition=np.asarray(one)) for one in condition.reshape(-1)[:1])
+            yield from (_with_options(program, i, condition=np.asarray(one)) for one in condition.flat[:1])
         if step.options.get("keepdims"):
             yield _with_options(program, i, keepdims=False)
 
@@ -220,10 +220,9 @@ def _simpler_index(program: Program, i: int) -> Iterator[Program]:
     for j, entry in enumerate(index):
         shorter = _with_options(program, i, index=(*index[:j], *index[j + 1 :]))
         yield shorter
-        if base < len(program.operands) and 0 not in program.operands[base].data.shape[j : j + 1]:
-            data = program.operands[base].data
-            if j < data.ndim:
-                yield _with_data(shorter, {base: data.take(0, axis=j)})
+        data: Any = program.operands[base].data if base < len(program.operands) else np.zeros(())
+        if j < data.ndim and data.shape[j]:
+            yield _with_data(shorter, {base: data.take(0, axis=j)})
         for simpler in _simpler_entries(entry):
             yield _with_options(program, i, index=(*index[:j], simpler, *index[j + 1 :]))
 

@@ -115,17 +115,14 @@ class Exactness:
             return Result.REFERENCE_WRONG
         return Result.CONDITIONED if mine <= MARGIN * max(theirs, worst_theirs) else Result.ENGINE_WRONG
 
-    @property
-    def _unit(self) -> float:
-        return float(np.finfo(np.float32 if self._single else np.float64).eps)
-
     def _sees_a_part(self) -> bool:
         """Whether some of the result is no number, so that the witness's slope is that of the rest alone."""
         return not all(map(gmpy2.is_finite, self._witness.values(self._program)[-1].reshape(-1)))
 
     def _share_digits(self, finding: Finding) -> bool:
         """Whether both sides have half of their digits in common: beside NaN, rounding cannot be measured."""
-        return _off(finding.wanted, finding.got) <= math.sqrt(self._unit) * abs(float(finding.wanted))
+        unit = np.finfo(np.float32 if self._single else np.float64).eps
+        return _off(finding.wanted, finding.got) <= math.sqrt(unit) * abs(float(finding.wanted))
 
     def _reference(self, finding: Finding, rounding: float) -> Result:
         """The reference is off, and the engine is not: unless that one errs as much nearby, its fault."""

@@ -194,7 +194,6 @@ def _twins() -> Twins:
     """The neuron's gradient before its tanh: the first number on the way back, and 1 - tanh², as 1 arrives."""
     sides = seen(LESSONS[0].program)
     program = sides.program
-    last = len(program.names) - 1
     before = program.steps[-1].inputs[0]
     mine, theirs = (float(gradients(program, side)[before]) for side in (sides.mine, sides.theirs))
     number = numbers(mine, theirs, exact_gradient(program, before, sides.exact[before]))[0]
@@ -205,7 +204,7 @@ def _twins() -> Twins:
         once = float(1 - exactly(np.asarray(other))[()] ** 2)
     return Twins(
         what=program.names[before],
-        after=program.names[last],
+        after=program.names[program.result],
         mine=number.mine,
         theirs=number.theirs,
         exact=number.exact,

@@ -218,21 +218,18 @@ def _formula(pullback: Any, parameters: tuple[str, ...], *, vectors: bool) -> as
     """
     code = pullback.__code__
     if code.co_name != "<lambda>":
-        (function,) = ast.parse(textwrap.dedent(inspect.getsource(pullback))).body
-        last = function.body[-1] if isinstance(function, ast.FunctionDef) else None
-        if (
-            not vectors
-            and isinstance(last, ast.Return)
-            and last.value is not None
-            and _names_only(last.value, parameters)
-        ):
-            return last.value
+        end = None if vectors else _end(pullback)
+        if end is not None and all(n.id in parameters for n in ast.walk(end) if isinstance(n, ast.Name)):
+            return end
         return ast.Call(ast.Name(code.co_name), [*map(ast.Name, parameters)], [])
     return next((node.body for node in _lambdas(pullback) if _is_at(node, code)), ast.Constant(...))
 
 
-def _names_only(expression: ast.expr, names: Sequence[str]) -> bool:
-    return all(node.id in names for node in ast.walk(expression) if isinstance(node, ast.Name))
+def _end(function: Any) -> ast.expr | None:
+    """What a function returns at its end."""
+    (defined,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    last = defined.body[-1] if isinstance(defined, ast.FunctionDef) else None
+    return last.value if isinstance(last, ast.Return) else None
 
 
 def _lambdas(function: Any) -> Iterator[ast.Lambda]:
