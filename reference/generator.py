@@ -18,7 +18,7 @@ import numpy as np
 from reference.catalog import CATALOG, REAL, Domain, Row, forward
 from reference.plans import MOST_NUMBERS, Options, Shape, any_shape
 from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step, operand_names
-from reference.source import Source, Unsuited, chance, pick
+from reference.source import Source, Unsuited, chance, pick, picks
 
 ORDINARY, EDGES, NONFINITE, REFUSED = "ordinary", "edges", "nonfinite", "refused"
 # Of twenty programs so many of each manner. Edges are kinks, ties, poles, the tiny and the large.
@@ -261,10 +261,10 @@ class _Growing:
     def _data(self, shape: Shape, domain: Domain, dtype: np.dtype[Any]) -> np.ndarray:
         size = math.prod(shape)
         if self.manner == ORDINARY:
-            numbers = [pick(self.source, domain.numbers) for _ in range(size)]
+            numbers = picks(self.source, domain.numbers, size)
         elif chance(self.source, 25):  # ties: two different numbers in all
             some = [self._choice(domain), self._choice(domain)]
-            numbers = [pick(self.source, some) for _ in range(size)]
+            numbers = picks(self.source, some, size)
         else:
             numbers = [self._choice(domain) for _ in range(size)]
         return np.array(numbers, dtype).reshape(shape)
@@ -301,7 +301,7 @@ class _Growing:
     def _cotangent(self, value: np.ndarray) -> np.ndarray:
         """Never ones all over; sometimes tiny, sometimes huge."""
         scale = pick(self.source, [1.0] * 18 + [2.0**-30, 2.0**20])
-        numbers = [pick(self.source, REAL.numbers) * scale for _ in range(value.size)]
+        numbers = [number * scale for number in picks(self.source, REAL.numbers, value.size)]
         return np.array(numbers, value.dtype).reshape(value.shape)
 
 

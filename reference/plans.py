@@ -163,7 +163,7 @@ def labels(source: Source, shape: Shape) -> Options:
     """A class for each example; the classes are on the last axis."""
     if not shape or (not shape[-1] and 0 not in shape[:-1]):
         raise Unsuited
-    given = [source.integer(0, shape[-1] - 1) for _ in range(math.prod(shape[:-1]))]
+    given = source.integers(0, shape[-1] - 1, math.prod(shape[:-1]))
     return {"labels": np.array(given, np.int64).reshape(shape[:-1])}
 
 
@@ -434,7 +434,7 @@ def _kept_apart(source: Source, shape: Shape) -> tuple[Any, ...]:
     """
     if len(shape) == 1:
         return (np.array(shuffled(source, range(shape[0])), np.int64),)
-    arrays = [np.array([source.integer(-n, n - 1) for _ in range(2)], np.int64) for n in (shape[0], shape[-1])]
+    arrays = [np.array(source.integers(-n, n - 1, 2), np.int64) for n in (shape[0], shape[-1])]
     entries: list[Any] = [arrays[0], *[slice(None, None, None)] * (len(shape) - 2), arrays[1]]
     if len(shape) == 2:  # noqa: PLR2004 - nothing stands between them
         entries.insert(1, None)
@@ -451,7 +451,7 @@ def _entry(source: Source, n: int, array_shape: Shape | None) -> Any:
     )
     if n and manner == "array" and array_shape:
         shape = array_shape if chance(source, 80) else (1,)
-        numbers = [source.integer(-n, n - 1) for _ in range(math.prod(shape))]
+        numbers = source.integers(-n, n - 1, math.prod(shape))
         return np.array(numbers, np.int64).reshape(shape)
     if n and manner == "int":
         return source.integer(-n, n - 1)
@@ -486,7 +486,7 @@ def scattered(source: Source, shape: Shape) -> Options:
             raise Unsuited
         return {"index": (whole,), "shape": (n, *rest)}
     n = source.integer(1, 4)
-    places = np.array([source.integer(-n, n - 1) for _ in range(first)], np.int64)
+    places = np.array(source.integers(-n, n - 1, first), np.int64)
     return {"index": (places,), "shape": (n, *rest)}
 
 

@@ -10,14 +10,33 @@ from hypothesis import strategies as st
 
 from reference.generator import draw_program
 from reference.program import Program
-from reference.source import Unsuited
+from reference.source import Source, Unsuited
 
 
-class _Drawn:
-    """Choices that Hypothesis makes, by way of a `Random` of its own: in half the time of a strategy for each."""
+_AT_ONCE = 64  # numbers that are one choice: always as many, so that an array with other axes keeps its numbers
+_BYTE = 256
+
+
+class _Drawn(Source):
+    """Choices that Hypothesis makes, by way of a `Random` of its own: in half the time of a strategy for each.
+
+    Numbers of one range come as bytes, many in one choice: each costs as much as any, and an array has many.
+    """
 
     def __init__(self, random: Random) -> None:
-        self.integer = random.randint
+        self._random = random
+
+    def integer(self, low: int, high: int) -> int:
+        """Let Hypothesis choose from `low` to `high`, both included."""
+        return self._random.randint(low, high)
+
+    def integers(self, low: int, high: int, count: int) -> list[int]:
+        """Let Hypothesis choose many at once: a smaller byte is a smaller number, and so shrinks."""
+        span = high - low + 1
+        if count < 2 or not 1 <= span <= _BYTE:  # noqa: PLR2004
+            return super().integers(low, high, count)
+        chosen = b"".join(self._random.randbytes(_AT_ONCE) for _ in range(0, count, _AT_ONCE))
+        return [low + byte * span // _BYTE for byte in chosen[:count]]
 
 
 _RANDOM = st.randoms(use_true_random=False)

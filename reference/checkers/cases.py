@@ -146,9 +146,13 @@ def _moved(case: Case, seed: int) -> Case:
 class _Ordinary(Seeded):
     """Choices from a seed, the first of them the simplest: that is a program's manner, and so the ordinary one."""
 
+    _begun = False
+
     def integer(self, low: int, high: int) -> int:
         """Give a number from `low` to `high`, both included."""
-        return super().integer(low, high if self.choices else low)
+        highest = high if self._begun else low
+        self._begun = True
+        return super().integer(low, highest)
 
 
 def _drawn(source: Source, ops: Sequence[str] | None = None) -> Program | None:

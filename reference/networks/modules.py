@@ -73,7 +73,7 @@ class _Built(NamedTuple):
         ]
 
 
-class _Noted:
+class _Noted(Source):
     """Gives what a source gives, and notes it."""
 
     def __init__(self, source: Source) -> None:
@@ -85,7 +85,7 @@ class _Noted:
         return self.given[-1]
 
 
-class _Again:
+class _Again(Source):
     """Gives what was given before."""
 
     def __init__(self, given: Iterable[int]) -> None:
@@ -137,7 +137,7 @@ class _Growing:
 
     def _value(self) -> _Thing:
         shape = pick(self._source, [(), (2,), (1, 3)])
-        numbers = np.array([self._source.integer(-8, 8) / 4 for _ in range(math.prod(shape))]).reshape(shape)
+        numbers = np.array(self._source.integers(-8, 8, math.prod(shape))).reshape(shape) / 4
         dtype, wants = pick(self._source, self._dtypes), not chance(self._source, 25)
         name = self._named("value", f"Value(np.array({numbers.tolist()}, {dtype!r}), requires_grad={wants})")
         return _Thing(name, [_Wanted("", self._check.made[name], numbers.astype(dtype), 1.0)])

@@ -43,7 +43,7 @@ class SessionRecord:
     script: Script
 
 
-class _Noted:
+class _Noted(Source):
     """Choices of another source, noted."""
 
     def __init__(self, source: Source) -> None:
@@ -55,7 +55,7 @@ class _Noted:
         return self.choices[-1]
 
 
-class _Replayed:
+class _Replayed(Source):
     """Choices made before. Where they do not fit any more, or are used up, the nearest that fits."""
 
     def __init__(self, choices: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.source import Source, chance, pick
+from reference.source import Source, chance, pick, picks
 from reference.training.task import BY_HAND, Batch, Cleared, Given, Handed, Stage, Task
 
 _NUMBERS = (1.0, -1.0, 0.5, 2.0, -0.5, 0.0, 1.5, -2.0, 0.25, -0.75, 3.0, 0.125)
@@ -101,7 +101,7 @@ def _batch(source: Source, loss: str, batch: tuple[int, ...], widths: tuple[int,
 
 
 def _array(source: Source, shape: tuple[int, ...], numbers: Sequence[float], dtype: np.dtype[Any]) -> np.ndarray:
-    array = np.array([pick(source, numbers) for _ in range(math.prod(shape))], dtype).reshape(shape)
+    array = np.array(picks(source, numbers, math.prod(shape)), dtype).reshape(shape)
     array.flags.writeable = False
     return array
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference.source import Seeded, chance, pick, shuffled
+from reference.source import Seeded, Source, chance, pick, picks, shuffled
 
 
-class Given:
+class Given(Source):
     """Choices that were laid down beforehand, and the ranges that they were asked for in."""
 
     def __init__(self, *numbers: int) -> None:
@@ -48,11 +48,8 @@ def test_a_seed_chooses_always_the_same(seed: list[object], ranges: list[tuple[i
 
 @given(st.integers(), RANGES)
 def test_numbers_lie_in_the_range(seed: int, ranges: list[tuple[int, int]]) -> None:
-    """Each from its range, ends included; and each is noted, in order."""
-    source = Seeded(seed)
-    numbers = [source.integer(low, high) for low, high in ranges]
-    assert all(low <= number <= high for number, (low, high) in zip(numbers, ranges, strict=True))
-    assert source.choices == numbers
+    """Each from its range, ends included."""
+    assert all(low <= number <= high for number, (low, high) in zip(chosen([seed], ranges), ranges, strict=True))
 
 
 @given(st.integers(), RANGES)
@@ -62,12 +59,23 @@ def test_numbers_are_those_of_randint(seed: int, ranges: list[tuple[int, int]]) 
     assert chosen([seed], ranges) == [pythons.randint(low, high) for low, high in ranges]
 
 
+@given(st.integers(), st.integers(-1000, 1000), st.integers(0, 1000), st.integers(0, 20))
+def test_many_at_once_are_the_same_one_by_one(seed: int, low: int, span: int, count: int) -> None:
+    """The numbers, and what comes after them."""
+    at_once, by_one = Seeded(seed), Seeded(seed)
+    ranges = [(low, low + span)] * count
+    assert at_once.integers(low, low + span, count) == [by_one.integer(*ends) for ends in ranges]
+    assert at_once.integer(0, 10**6) == by_one.integer(0, 10**6)
+
+
 def test_an_empty_range_is_refused() -> None:
-    """Nothing can be picked of nothing: the error says so, and no choice is noted."""
+    """Nothing can be picked of nothing: the error says so."""
     source = Seeded(0)
     with pytest.raises(ValueError, match="no whole number lies from 0 to -1"):
         pick(source, [])
-    assert not source.choices
+    with pytest.raises(ValueError, match="no whole number lies from 0 to -1"):
+        picks(source, [], 1)
+    assert not picks(source, [], 0)
 
 
 def test_both_ends_are_reached() -> None:

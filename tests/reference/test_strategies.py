@@ -85,11 +85,32 @@ def test_a_number_that_matters_is_left(number: float) -> None:
 # A replay.
 
 
+class Noted(Seeded):
+    """A seed's choices, noted as Hypothesis would have made them."""
+
+    def __init__(self, *seed: object) -> None:
+        super().__init__(*seed)
+        self.choices: list[int | bytes] = []
+
+    def integer(self, low: int, high: int) -> int:
+        number = super().integer(low, high)
+        self.choices.append(number)
+        return number
+
+    def integers(self, low: int, high: int, count: int) -> list[int]:
+        if count < 2:
+            return [self.integer(low, high) for _ in range(count)]
+        numbers = super().integers(low, high, count)
+        chosen = bytes(-(-(number - low) * 256 // (high - low + 1)) for number in numbers)
+        self.choices += [chosen[i : i + 64].ljust(64, b"\0") for i in range(0, count, 64)]
+        return numbers
+
+
 @pytest.mark.parametrize("op", ["tanh", "where", "getitem", "pad", None])
 @pytest.mark.parametrize("number", range(4))
 def test_recorded_choices_give_the_same_program(op: str | None, number: int) -> None:
-    """What a bulk run noted of a program, Hypothesis draws again: it can start from there."""
-    source = Seeded("replay", op, number)
+    """What a bulk run drew, Hypothesis draws of the same choices: it can start from there."""
+    source = Noted("replay", op, number)
     line = str(draw_program(source, op))
     database, seen = InMemoryExampleDatabase(), list[str]()
 

@@ -14,9 +14,10 @@ from ndgrad import Value
 from reference.faults.planting import edited
 from reference.sessions import CALLS, Running
 from reference.sessions.session import HEADER
+from reference.source import Source
 
 
-class Drawn:
+class Drawn(Source):
     """Choices that Hypothesis makes."""
 
     def __init__(self, data: st.DataObject) -> None:
