@@ -12,7 +12,6 @@ from reference.generator import draw_program
 from reference.program import Program
 from reference.source import Source, Unsuited
 
-
 _AT_ONCE = 64  # numbers that are one choice: always as many, so that an array with other axes keeps its numbers
 _BYTE = 256
 
