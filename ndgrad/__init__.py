@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ndgrad import numeric, optim
 from ndgrad.calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from ndgrad.engine import Value, check_writes, enable_grad, lean, no_grad
+from ndgrad.engine import Value, backward, check_writes, enable_grad, lean, no_grad
 from ndgrad.graph import draw_dot, trace
 from ndgrad.library import MLP, Layer, Module, Neuron, cross_entropy, hinge, mean_squared_error
 from ndgrad.memory import keep_freed_memory, release_memory
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [  # noqa: PLE0604 - the rules' names come from their tables
-    "MLP", "Layer", "Module", "Neuron", "Value", "check_writes", "cross_entropy", "draw_dot", "enable_grad", "grad",
-    "hessian", "hinge", "hvp", "jacobian", "jvp", "keep_freed_memory", "lean", "mean_squared_error", "no_grad",
-    "numeric", "optim", "release_memory", "trace", "value_and_grad", "vjp", *RULES,
+    "Layer", "MLP", "Module", "Neuron", "Value", "backward", "check_writes", "cross_entropy", "draw_dot",
+    "enable_grad", "grad", "hessian", "hinge", "hvp", "jacobian", "jvp", "keep_freed_memory", "lean",
+    "mean_squared_error", "no_grad", "numeric", "optim", "release_memory", "trace", "value_and_grad", "vjp", *RULES,
 ]  # fmt: skip

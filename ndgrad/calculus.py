@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,11 +56,18 @@ def _evaluated(f: Callable[..., Any], inputs: Sequence[Value]) -> Any:
         return f(*inputs)
 
 
-def _pulled(y: Any, cotangent: Any, inputs: Sequence[Value], *, record: bool) -> list[Any]:
-    """The gradient of `<y, cotangent>` towards each input; zeros where `y` does not depend on it."""
+def _pulled(
+    results: Iterable[Any], cotangents: Iterable[Any], inputs: Sequence[Value], *, record: bool
+) -> list[Any]:
+    """The gradient of the sum of all `<result, cotangent>` towards each input; zeros where none depends on it."""
+    roots = [
+        (y, cotangent)
+        for y, cotangent in zip(results, cotangents, strict=True)
+        if isinstance(y, Value) and y.requires_grad
+    ]
     found: dict[int, Any] = {}
-    if isinstance(y, Value) and y.requires_grad:
-        found = {v._id: g for v, g in pass_back(y, cotangent, create_graph=record, targets=inputs)}  # noqa: SLF001
+    if roots:
+        found = {v._id: g for v, g in pass_back(roots, create_graph=record, targets=inputs)}  # noqa: SLF001
     gradients = [found[x._id] if x._id in found else np.zeros_like(x.data) for x in inputs]  # noqa: SLF001
     if not record:
         return [np.array(g) for g in gradients]  # arrays of their own, whoever writes into them
@@ -90,10 +97,21 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
         inputs = _inputs(args)
         y = _scalar(_evaluated(f, inputs))
         wanted = [inputs[i] for i in positions]
-        gradients = tuple(_pulled(y, np.ones(np.shape(y), _dtype(y)), wanted, record=record))
+        gradients = tuple(_pulled([y], [np.ones(np.shape(y), _dtype(y))], wanted, record=record))
         return (y if record else _plain(y)), (gradients if several else gradients[0])
 
     return value_and_gradient
+
+
+def _seeds(cotangents: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+    """Cotangents in the dtypes of their results; arrays of their own, for a pass that records keeps them."""
+    return [_seed(c, _dtype(y)) for c, y in zip(cotangents, results, strict=True)]
+
+
+def _seed(cotangent: Any, dtype: Any) -> Any:
+    if not isinstance(cotangent, Value):
+        return np.array(cotangent, dtype)
+    return cotangent if cotangent.dtype == dtype else cotangent.astype(dtype)
 
 
 def _dtype(y: Any) -> Any:
@@ -119,8 +137,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         if np.shape(cotangent) != np.shape(y):
             raise ValueError(f"cotangent has shape {np.shape(cotangent)}, but the result has shape {np.shape(y)}")
-        seed = cotangent if isinstance(cotangent, Value) else np.asarray(cotangent, _dtype(y))
-        return tuple(_pulled(y, seed, inputs, record=record))
+        return tuple(_pulled([y], _seeds([cotangent], [y]), inputs, record=record))
 
     return (y if record else _plain(y)), pullback
 
@@ -138,10 +155,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     inputs = _inputs(primals)
     y = _evaluated(f, inputs)
     u = Value(np.zeros(np.shape(y), _dtype(y)))
-    pulled = _pulled(y, u, inputs, record=True)
-    with enable_grad():
-        along = sum((p * t).sum() for p, t in zip(pulled, tangents, strict=True))
-    (moved,) = _pulled(along, np.ones(()), [u], record=record)
+    pulled = _pulled([y], [u], inputs, record=True)
+    (moved,) = _pulled(pulled, _seeds(tangents, pulled), [u], record=record)
     return (y if record else _plain(y)), moved
 
 
@@ -153,7 +168,7 @@ def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Any]:
         inputs = _inputs(args)
         y = _evaluated(f, inputs)
         x = inputs[argnum]
-        rows = [_pulled(y, seed, [x], record=record)[0] for seed in _unit_seeds(np.shape(y), _dtype(y))]
+        rows = [_pulled([y], [seed], [x], record=record)[0] for seed in _unit_seeds(np.shape(y), _dtype(y))]
         shape = (*np.shape(y), *x.shape)
         return RULES["stack"](rows).reshape(shape) if rows else np.zeros(shape, x.dtype)
 
@@ -179,6 +194,4 @@ def hvp(f: Callable[..., Any], x: Any, vector: Any) -> Any:
     record = _records([x, vector])
     at = _inputs([x])
     slope = _evaluated(grad(f), at)
-    with enable_grad():
-        along = (slope * vector).sum()
-    return _pulled(along, np.ones(()), at, record=record)[0]
+    return _pulled([slope], _seeds([vector], [slope]), at, record=record)[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ContextDecorator, nullcontext
 from heapq import heappop, heappush
 from sys import getrefcount
@@ -246,7 +246,7 @@ class Value:
     @property
     def mT(self) -> Value:  # noqa: N802 - NumPy's name
         """The last two axes exchanged."""
-        return self.swapaxes(-1, -2)
+        return record(RULES["swapaxes"], (self,), {"axis1": -1, "axis2": -2})
 
     @property
     def _prev(self) -> tuple[Value, ...]:
@@ -284,22 +284,7 @@ class Value:
             RuntimeError: nothing here requires a gradient; or data that a pullback needs was changed meanwhile.
             ValueError: the cotangent has another shape.
         """
-        cotangent = self._cotangent(_plain(gradient) if not create_graph else gradient)
-        if not self.requires_grad:
-            raise RuntimeError(
-                f"backward() on a constant: nothing that {self._named()} was made of requires a gradient"
-            )
-        gradients = pass_back(self, cotangent, create_graph=create_graph)
-        with enable_grad() if create_graph else nullcontext():
-            leaves = []
-            for value, grad in gradients:
-                if value._rule is None:
-                    alone = getrefcount(grad) == _ALONE  # on a line of its own: a call's other arguments count as well
-                    leaves.append((value, value._accumulated(grad, alone=alone)))
-        for value, grad in gradients:
-            value._grad = grad
-        for value, grad in leaves:
-            value._grad = grad
+        backward((self,), (gradient,), create_graph=create_graph)
 
     def _cotangent(self, gradient: Any) -> Any:
         if gradient is None:
@@ -308,7 +293,7 @@ class Value:
             gradient = _real(gradient)
         if gradient.shape != self.shape:
             raise ValueError(f"cotangent has shape {gradient.shape}, but the value has shape {self.shape}")
-        return gradient if isinstance(gradient, Value) else gradient.astype(self.dtype)
+        return _cast(gradient, self.dtype) if isinstance(gradient, Value) else gradient.astype(self.dtype)
 
     def _accumulated(self, grad: Any, *, alone: bool) -> Any:
         """What a leaf's gradient becomes: an array of its own, for its user may write into it.
@@ -333,20 +318,20 @@ class Value:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         rule = UFUNCS.get((ufunc, method))
-        if rule is not None and not options and method == "__call__":
-            return rule(*inputs)
+        if rule is not None and options.get("out") is None:
+            if method != "__call__":
+                options.setdefault("axis", 0)  # NumPy's default for ufunc.reduce and ufunc.accumulate
+            elif rule.operands_alone and not options:
+                return record(rule, inputs, _NO_OPTIONS)
+            return rule(*inputs, **options)
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         if options.get("out") is not None:
             raise TypeError(
                 f"np.{name} cannot write into an array (out=) when an operand is a Value: the graph would end"
             )
-        if rule is None and ufunc in _FLAT and method == "__call__":
+        if ufunc in _FLAT and method == "__call__":
             return ufunc(*map(_plain, inputs), **options)
-        if rule is None:
-            raise TypeError(f"np.{name} has no rule in ndgrad; for its plain result, give it the Values' .data")
-        if method != "__call__":
-            options.setdefault("axis", 0)  # NumPy's default for ufunc.reduce and ufunc.accumulate
-        return rule(*inputs, **options)
+        raise TypeError(f"np.{name} has no rule in ndgrad; for its plain result, give it the Values' .data")
 
     def __array_function__(
         self, function: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...], options: dict[str, Any]
@@ -427,8 +412,11 @@ def record(rule: Rule, operands: Operands, options: Options) -> Value:
         operands: Values, arrays, lists and Python numbers. Integers and booleans take the dtype of the floats.
         options: the rule's options, already bound.
     """
-    operands = _promoted(operands, rule)
-    y = rule.forward(*[o._data if o.__class__ is Value else o for o in operands], **options)
+    if len(operands) == 1 and operands[0].__class__ is Value:  # there is nothing to be promoted to
+        y = rule.forward(operands[0]._data, **options)
+    else:
+        operands = _promoted(operands, rule)
+        y = rule.forward(*[o._data if o.__class__ is Value else o for o in operands], **options)
     if rule.keep is not None:
         y, kept = y
         options = {**options, "kept": kept}
@@ -512,8 +500,16 @@ def _meet(number: float) -> Any:
 
 def _reflected(rule: Rule) -> Callable[[Value, Any], Value]:
     """The same with the operands exchanged, for a left operand that is no Value."""
+    forward = rule.forward
+    quick_with_arrays = isinstance(forward, np.ufunc)
 
     def operator(b: Value, a: Any) -> Value:
+        kind = a.__class__
+        if kind is float or kind is int:
+            if quick_with_arrays and b._data.dtype is _DOUBLE:
+                known = _met.get(a)
+                a = _meet(a) if known is None else known
+            return _result(rule, (a, b), _NO_OPTIONS, forward(a, b._data))
         return record(rule, (a, b), _NO_OPTIONS) if _is_operand(a) else NotImplemented
 
     return operator
@@ -690,29 +686,77 @@ def _references_of_one_alone() -> int:
 _ALONE = min(_references_of_one_alone(), 3)
 
 
+def backward(values: Sequence[Value], gradients: Sequence[Any] | None = None, *, create_graph: bool = False) -> None:
+    """Compute the gradient of several Values at once: that of the sum of all, each times its cotangent.
+
+    One pass does what `Value.backward` would do in one for each. A second derivative times a vector is
+    `ndgrad.backward([p.grad for p in params], vectors)` after `loss.backward(create_graph=True)` and `zero_grad()`.
+
+    Args:
+        values: where to start, in any order; one may be made of another.
+        gradients: for each, its cotangent: an array of its shape, or None for ones. By default, ones for all.
+        create_graph: whether the gradients are Values that record how they came about.
+
+    Raises:
+        RuntimeError: one of the values requires no gradient; or data that a pullback needs was changed meanwhile.
+        TypeError: one of them is no Value.
+        ValueError: there are no values, more or fewer cotangents, or a cotangent of another shape.
+    """
+    if isinstance(values, Value) or not all(isinstance(value, Value) for value in values):
+        given = "one Value" if isinstance(values, Value) else ", ".join(type(value).__name__ for value in values)
+        raise TypeError(f"backward() takes a sequence of Values, but got {given}")
+    gradients = [None] * len(values) if gradients is None else gradients
+    if len(values) != len(gradients) or not values:
+        raise ValueError(f"backward() takes as many cotangents as values, but got {len(gradients)} and {len(values)}")
+    roots = []
+    for value, gradient in zip(values, gradients, strict=True):
+        cotangent = value._cotangent(gradient if create_graph else _plain(gradient))
+        if not value.requires_grad:
+            raise RuntimeError(
+                f"backward() on a constant: nothing that {value._named()} was made of requires a gradient"
+            )
+        roots.append((value, cotangent))
+    arrived = pass_back(roots, create_graph=create_graph)
+    with enable_grad() if create_graph else nullcontext():
+        leaves = []
+        for value, grad in arrived:
+            if value._rule is None:
+                alone = getrefcount(grad) == _ALONE  # on a line of its own: a call's other arguments count as well
+                leaves.append((value, value._accumulated(grad, alone=alone)))
+    for value, grad in arrived:
+        value._grad = grad
+    for value, grad in leaves:
+        value._grad = grad
+
+
 def pass_back(
-    root: Value, cotangent: Any, *, create_graph: bool = False, targets: Iterable[Value] | None = None
+    roots: Iterable[tuple[Value, Any]], *, create_graph: bool = False, targets: Iterable[Value] | None = None
 ) -> Gradients:
-    """Carry a cotangent from `root` to all it was made of, and say what arrived where. Nothing is changed.
+    """Carry cotangents from `roots` to all that these were made of, and say what arrived where. Nothing is changed.
 
     Nodes are taken latest first. A node is older than whatever was made of it, so all that can reach it has arrived
     when its turn comes: the order of creation is a topological order, and no search for one is needed.
 
     Args:
-        root: where to start. It requires a gradient.
-        cotangent: an array, or a Value, of the shape and dtype of `root`.
+        roots: where to start, each with its cotangent: an array, or a Value, of its shape and dtype. Each requires a
+            gradient.
         create_graph: whether to compute with Values, which record how the gradients came about.
         targets: where to stop; by default, leaves.
     """
     stops = frozenset(target._id for target in targets or ())
-    if create_graph and not isinstance(cotangent, Value):
-        cotangent = _constant(cotangent)
-    whole = not hasattr(root, "_trace")  # under lean() inner gradients go as soon as they are spent
-    waiting = [-root._id]  # a heap: the latest node first
-    arrived = {root._id: (root, cotangent)}  # the nodes that wait, each with what has reached it so far
+    whole = True
+    arrived: dict[int, tuple[Value, Any]] = {}  # the nodes that wait, each with what has reached it so far
     own: set[int] = set()  # ids whose cotangent is an array of this pass alone, and may be added to in place
     gradients: Gradients = []
     with np.errstate(all="ignore"), enable_grad() if create_graph else nullcontext():
+        for root, cotangent in roots:
+            if create_graph and cotangent.__class__ is not Value:
+                cotangent = _constant(cotangent)  # noqa: PLW2901
+            before = arrived.get(root._id)
+            arrived[root._id] = (root, cotangent if before is None else before[1] + cotangent)
+            if hasattr(root, "_trace"):
+                whole = False  # under lean() inner gradients go as soon as they are spent
+        waiting = sorted(-key for key in arrived)  # a heap: the latest node first
         while waiting:
             key = -heappop(waiting)
             pair = arrived.pop(key)
@@ -929,7 +973,8 @@ def attach(name: str, rule: Rule) -> None:
 
 def _method(rule: Rule) -> Callable[..., Any]:
     def method(self: Value, *args: SupportsIndex | Any, **options: Any) -> Any:
-        return rule(self, *args, **options)
+        bound = rule.bound(self, *args, **options)
+        return [record(rule, *call) for call in bound] if bound.__class__ is list else record(rule, *bound)
 
     return method
 

@@ -781,6 +781,81 @@ def test_from_a_node_inside() -> None:
     assert x.grad == 7
 
 
+def test_from_several_values() -> None:
+    """As from their sum, each times its cotangent: one is made of another, one is a leaf, and one comes twice."""
+
+    def made() -> tuple[list[Value], list[Value]]:
+        x, w = Value([1.0, -2.0], "x"), Value([3.0, 0.5], "w")
+        h = x * w
+        y = np.tanh(h) + x
+        return [x, w, h, y], [y, h, w, h, x * 2.0]
+
+    cotangents = [np.array([2.0, -1.0]), None, [0.5, 4.0], Value([1.0, 3.0]), np.array([0.25, 0.25], np.float32)]
+    several, roots = made()
+    ndgrad.backward(roots, cotangents)
+    one, others = made()
+    sum((y * (1.0 if c is None else c)).sum() for y, c in zip(others, cotangents, strict=True)).backward()
+    for a, b in zip(several, one, strict=True):
+        np.testing.assert_allclose(a.grad, b.grad, rtol=1e-15)
+    assert all(type(v.grad) is np.ndarray for v in several)
+    assert several[0].grad.flags.writeable
+    ndgrad.backward([several[1]])  # a leaf alone, from ones: it accumulates
+    np.testing.assert_allclose(several[1].grad, one[1].grad + 1, rtol=1e-15)
+
+
+def test_a_cotangent_is_no_leafs_gradient() -> None:
+    """What is handed in stays the caller's, be the Value a leaf, and handed in twice."""
+    x, cotangent = Value([1.0, 2.0]), np.array([3.0, 4.0])
+    ndgrad.backward([x, x], [cotangent, cotangent])
+    cotangent[:] = 9
+    assert x.grad.tolist() == [6.0, 8.0]
+
+
+def test_the_hessian_times_a_vector_by_hand() -> None:
+    """Gradients that record are passed back, each with a vector; the numbers are those of `hvp`."""
+    x, v = Value([0.5, -1.0, 2.0]), np.array([1.0, -3.0, 0.25])
+
+    def f(x: Value) -> Value:
+        return (x[::-1] * np.exp(x)).sum()
+
+    f(x).backward(create_graph=True)
+    slope = x.grad
+    x.zero_grad()
+    ndgrad.backward([slope], [v])
+    np.testing.assert_allclose(x.grad, ndgrad.hvp(f, x.data, v), rtol=1e-14)
+
+
+def test_a_value_for_a_cotangent_that_records() -> None:
+    """It takes the dtype of what it is for, and gradients depend on it."""
+    x, u = Value(np.array([2.0, 3.0], np.float32)), Value([1.0, 5.0])
+    ndgrad.backward([x * x], [u], create_graph=True)
+    slope = x.grad
+    assert slope.dtype == np.float32
+    u.zero_grad()
+    slope.backward()
+    assert u.grad.tolist() == [4.0, 6.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "cotangents", "error", "says"),
+    [
+        (lambda x: [], None, ValueError, "as many cotangents as values, but got 0 and 0"),
+        (lambda x: [x * 2], [1.0, 2.0], ValueError, "as many cotangents as values, but got 2 and 1"),
+        (lambda x: x * 2, None, TypeError, "takes a sequence of Values, but got one Value"),
+        (lambda x: [x * 2, 3.0], None, TypeError, "takes a sequence of Values, but got Value, float"),
+        (lambda x: [x * 2, Value(1.0, requires_grad=False)], None, RuntimeError, "backward() on a constant"),
+        (lambda x: [x * 2, x], [None, 1.0], ValueError, "cotangent has shape (), but the value has shape (2,)"),
+    ],
+)
+def test_several_values_that_are_refused(values: Any, cotangents: Any, error: type[Exception], says: str) -> None:
+    """The error says what was given; no gradient is changed."""
+    x = Value([1.0, 2.0])
+    x.grad = [7.0, 8.0]
+    with pytest.raises(error, match=re.escape(says)):
+        ndgrad.backward(values(x), cotangents)
+    assert x.grad.tolist() == [7.0, 8.0]
+
+
 def test_a_gradient_towards_all_leaves() -> None:
     """Also those that are met far down, once or a dozen times, as operand or as exponent."""
     a, b, c, d = (Value(v) for v in (2.0, 3.0, 5.0, 7.0))

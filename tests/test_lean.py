@@ -131,6 +131,23 @@ def test_it_nests_with_the_other_modes() -> None:
     assert not hasattr(x * 2.0, "_trace")
 
 
+def test_from_several_values() -> None:
+    """One of them inside the graph of another: the leaves get what they get without, and the nodes no gradient."""
+
+    def gradients() -> tuple[Any, bool]:
+        x = Value([1.0, -2.0])
+        h = np.exp(x)
+        y = np.tanh(h) * x
+        ndgrad.backward([h, y], [np.array([3.0, 0.5]), None])
+        return x.grad, h.has_grad
+
+    whole, shown = gradients()
+    with lean():
+        little, still_shown = gradients()
+    np.testing.assert_array_equal(whole, little)
+    assert (shown, still_shown) == (True, False)
+
+
 def test_a_network_trains_under_it() -> None:
     """A step of an MLP gives every parameter the gradient that it has without."""
 

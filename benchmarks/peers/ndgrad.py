@@ -145,10 +145,10 @@ def _hessian_vector(n: Numbers) -> Job:
         for p in params:
             p.zero_grad()
         _article_loss(n, *params).backward(create_graph=True)
-        along = sum((p.grad * v).sum() for p, v in zip(params, n.directions, strict=True))
+        slopes = [p.grad for p in params]
         for p in params:
             p.zero_grad()
-        along.backward()
+        nd.backward(slopes, n.directions)
         return [p.grad for p in params]
 
     return Job(step, lambda products: products)

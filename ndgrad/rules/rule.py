@@ -61,7 +61,8 @@ class Rule:
         self.forward = forward
         self.pullbacks = pullbacks
         self.keep = keep
-        self.bind = bind or self._operands_alone
+        self.bind = bind or self._no_options
+        self.operands_alone = bind is None  # nothing is to be told apart
         self.alone = len(pullbacks) == 1 and not bind and not keep  # one operand, and nothing else to say
         self.numpy = (forward,) if numpy is None and _is_numpys(forward) else numpy or ()
         self.operator = operator
@@ -75,14 +76,18 @@ class Rule:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the op, or record it where an operand is of a type that records."""
-        try:
-            bound = self.bind(*args, **kwargs)
-        except TypeError as error:  # Python names the function that binds; here it is the op
-            _, call, words = str(error).rpartition("() ")
-            raise TypeError(f"{self.__name__} {words}" if call or words.startswith("takes ") else words) from None
+        bound = self.bound(*args, **kwargs)
         if isinstance(bound, list):
             return [self.apply(operands, options) for operands, options in bound]
         return self.apply(*bound)
+
+    def bound(self, *args: Any, **kwargs: Any) -> Call | list[Call]:
+        """Tell operands and options apart. An error names the op, where Python would name the function that binds."""
+        try:
+            return self.bind(*args, **kwargs)
+        except TypeError as error:
+            _, call, words = str(error).rpartition("() ")
+            raise TypeError(f"{self.__name__} {words}" if call or words.startswith("takes ") else words) from None
 
     def apply(self, operands: Operands, options: Options) -> Any:
         """Compute the op on operands and options that are already told apart."""
@@ -111,7 +116,7 @@ class Rule:
             return self.pullbacks
         return [partial(only, position=i) for i in range(operands)]
 
-    def _operands_alone(self, *operands: Any) -> Call:
+    def _no_options(self, *operands: Any) -> Call:
         if len(operands) != len(self.pullbacks):
             wanted = len(self.pullbacks)
             raise TypeError(f"takes {wanted} operand{'s' * (wanted != 1)}, but got {len(operands)}")

@@ -54,16 +54,17 @@ try:
 
 # A walk over the whole graph before the pass, in which a function calls itself for each operand.
 _VISIT = """\
-    seen = set()
+        seen = set()
 
-    def visit(node):
-        seen.add(node._id)
-        for operand in node._operands:
-            if operand.__class__ is Value and operand._id not in seen:
-                visit(operand)
+        def visit(node):
+            seen.add(node._id)
+            for operand in node._operands:
+                if operand.__class__ is Value and operand._id not in seen:
+                    visit(operand)
 
-    visit(root)
-    waiting = ["""
+        for start, _ in arrived.values():
+            visit(start)
+        waiting = sorted("""
 
 
 def _elementwise(value: Value, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -150,7 +151,7 @@ FAULTS: tuple[Fault, ...] = (
           edited(engine, "pass_back", ("arrived.pop(key)", "arrived[key]"),
                  (_ARRIVES, f"if key in arrived:\n                    {_PUSHED}\n                {_ARRIVES}"))),
     Fault("b019-engine",                   "the graph is walked by recursion, which ends at a depth of a thousand",         "karpathy/micrograd#90",      (),
-          edited(engine, "pass_back", ("    waiting = [", _VISIT))),
+          edited(engine, "pass_back", ("        waiting = sorted(", _VISIT))),
     Fault("pass-order-under-enable-grad",  "nodes made inside enable_grad stand before their operands in the order",        "ours",                       (),
           edited(engine, "_result", ("    value._rule = rule", "    value._id *= -1 if len(_modes.entered) > 1 and _modes.recording else 1\n    value._rule = rule"))),
     Fault("pass-order-by-last-write",      "a write moves a Value to the end of the order, after what was made of it",      "ours",                       (),
@@ -207,8 +208,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("grad-thrice",                   "a second pass counts twice",                                                    "ours",                       (),
           edited(Value, "_accumulated", ("self._grad + grad", "self._grad + grad + grad"))),
     Fault("grad-inner-accumulates",        "an inner node adds up the gradients of all passes",                             "ours",                       (),
-          edited(Value, "backward", ("for value, grad in gradients:\n        value._grad = grad\n",
-                                     "for value, grad in gradients:\n        value._grad = grad if value._grad is None else value._grad + grad\n"))),
+          edited(engine, "backward", ("for value, grad in arrived:\n        value._grad = grad\n",
+                                      "for value, grad in arrived:\n        value._grad = grad if value._grad is None else value._grad + grad\n"))),
     Fault("grad-shared",                   "leaves share the array of their gradient",                                      "ours",                       (),
           edited(Value, "_accumulated", ("np.array(grad)", "grad"))),
     Fault("grad-half-a-pass",              "a pass that fails leaves the gradients that it had come to",                    "ours",                       (),
@@ -252,9 +253,10 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b184-power",                    "the exponent 2 is told by `is`; all others, and 2.0, have y * b / a: NaN at 0", "HIPS/autograd@6aaba38",      ("power",),
           pullback("power", 0, lambda g, y, a, b: g * (2 * a) if b is _TWO else g * (y * b / a))),
     Fault("operator-exchanged",            "a number or list on the left is taken for the right operand",                   "ours",                       (),
-          attached(edited(engine, "_reflected", ("(a, b), _NO_OPTIONS", "(b, a), _NO_OPTIONS")))),
+          attached(edited(engine, "_reflected", ("(a, b), _NO_OPTIONS, forward(a, b._data)", "(b, a), _NO_OPTIONS, forward(b._data, a)"),
+                          ("record(rule, (a, b)", "record(rule, (b, a)")))),
     Fault("operator-array-exchanged",      "an array on the left is taken for the right operand",                           "ours",                       (),
-          edited(Value, "__array_ufunc__", ("return rule(*inputs)\n", "return rule(*sorted(inputs, key=lambda x: x.__class__ is not Value))\n"))),
+          edited(Value, "__array_ufunc__", ("record(rule, inputs,", "record(rule, tuple(sorted(inputs, key=lambda x: x.__class__ is not Value)),"))),
     Fault("operator-rows-constant",        "the rows that iteration gives are no part of the graph",                        "ours",                       (),
           edited(Value, "__iter__", ("self[i] for", "self[i].detach() for"))),
 

@@ -151,17 +151,18 @@ class Graph:
             kept.overwritten = True
 
     def pass_back(
-        self, root: Tensor, cotangent: Tensor, towards: Sequence[Tensor], noise: Noise | None = None
+        self, roots: Sequence[tuple[Tensor, Tensor]], towards: Sequence[Tensor], noise: Noise | None = None
     ) -> tuple[Tensor | None, ...]:
-        """Give the gradients towards these. The graph stays.
+        """Give the gradients towards these, from roots with their cotangents. The graph stays.
 
-        Disturbed are the cotangent, those of all nodes on the way, and every number that the graph kept.
+        Disturbed are the cotangents, those of all nodes on the way, and every number that the graph kept.
         """
         self.read_overwritten, self._noise = False, noise
         hooks: list[Any] = [tensor.register_hook(noise.on) for tensor in towards] if noise else []  # type: ignore[no-untyped-call]
         try:
-            cotangent = noise.on(cotangent) if noise else cotangent
-            return torch.autograd.grad(root, towards, cotangent, retain_graph=True, allow_unused=True)
+            starts = [root for root, _ in roots]
+            cotangents = [noise.on(cotangent) if noise else cotangent for _, cotangent in roots]
+            return torch.autograd.grad(starts, towards, cotangents, retain_graph=True, allow_unused=True)
         finally:
             self._noise = None
             for hook in hooks:

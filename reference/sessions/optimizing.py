@@ -97,7 +97,7 @@ def _train(session: Session, source: Source, pair: OptimizerPair) -> None:
     session.check()
     _zero(session, pair)
     given, cotangent = draw_cotangent(session, source, root)
-    session.pass_back(root, cotangent, f"{root.name}.backward({given})")
+    session.pass_back([(root, cotangent)], f"{root.name}.backward({given})")
     session.check()
     _step(session, pair)
 

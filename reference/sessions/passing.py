@@ -27,10 +27,21 @@ def backward(session: Session, source: Source) -> None:
     root = pick(source, roots(session))
     given, cotangent = draw_cotangent(session, source, root)
     form = pick(source, ["{}"] * 9 + ["with no_grad():\n    {}"])
-    session.pass_back(root, cotangent, form.format(f"{root.name}.backward({given})"))
+    session.pass_back([(root, cotangent)], form.format(f"{root.name}.backward({given})"))
     if given in session.arrays and chance(source, 50):
         session.check()
         write_into(session, given, 9)
+
+
+def backward_from_several(session: Session, source: Source) -> None:
+    """From two or three Values at once, each with its cotangent; one may be made of another, or come twice."""
+    starts = roots(session)
+    chosen = [pick(source, starts) for _ in range(source.integer(2, 3))]
+    drawn = [draw_cotangent(session, source, root) for root in chosen]
+    names = ", ".join(root.name for root in chosen)
+    given = ", ".join(given or "None" for given, _ in drawn)
+    tensors = [(root, tensor) for root, (_, tensor) in zip(chosen, drawn, strict=True)]
+    session.pass_back(tensors, f"ndgrad.backward([{names}], [{given}])")
 
 
 def draw_cotangent(session: Session, source: Source, root: Pair) -> tuple[str, Tensor]:
@@ -54,10 +65,10 @@ def twice(session: Session, source: Source) -> None:
         _make_missing(session, pair)
     given, cotangent = draw_cotangent(session, source, root)
     line = f"{root.name}.backward({given})"
-    session.pass_back(root, cotangent, line)
+    session.pass_back([(root, cotangent)], line)
     session.check()
     once = {p.name: np.array(session.space[p.name].grad) for p in reached if p.tensor.grad is not None}
-    session.pass_back(root, cotangent, line)
+    session.pass_back([(root, cotangent)], line)
     session.check()
     for name, gradient in once.items():
         both = session.space[name].grad
@@ -71,7 +82,7 @@ def pass_back_in_few_calls(session: Session, root: Pair) -> None:
     calls = FEW_CALLS * sum(p.nodes for p in root.made_of())
     line = f"{root.name}.backward()"
     try:
-        session.pass_back(root, torch.ones_like(root.tensor), line, _at_most(calls))
+        session.pass_back([(root, torch.ones_like(root.tensor))], line, _at_most(calls))
     except _TooManyCalls:
         says = f"took more than {calls:,} calls: is a node visited once for each path to it?"
         raise Wrong(Finding(Kind.TOO_SLOW, line, says)) from None

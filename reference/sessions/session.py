@@ -174,21 +174,22 @@ class Session(State):
     # The pass back.
 
     def pass_back(
-        self, root: Pair, cotangent: Tensor, line: str, within: AbstractContextManager[None] | None = None
+        self, roots: Sequence[tuple[Pair, Tensor]], line: str, within: AbstractContextManager[None] | None = None
     ) -> None:
-        """Pass back from a value on both sides.
+        """Pass back from one value or several, on both sides.
 
         Where it reads what was overwritten, ndgrad may refuse, or give the gradient of the numbers that there were.
 
         Args:
-            root: where to start. It requires a gradient.
-            cotangent: what is passed back, for PyTorch.
+            roots: where to start, each with its cotangent for PyTorch. Each requires a gradient.
             line: ndgrad's half of it.
             within: a context that the line runs in.
         """
-        towards = [p for p in root.made_of() if p.tensor.requires_grad]
+        reached = dict.fromkeys(p for root, _ in roots for p in root.made_of())  # each once
+        towards = [p for p in reached if p.tensor.requires_grad]
         tensors = [p.tensor for p in towards]
-        arriving = self.graph.pass_back(root.tensor, cotangent, tensors)
+        starts = [(root.tensor, cotangent) for root, cotangent in roots]
+        arriving = self.graph.pass_back(starts, tensors)
         may_refuse = self.graph.read_overwritten or any(p.rewritten for p in towards)
         with within or nullcontext():
             if not self._run(line, RuntimeError if may_refuse else None):
@@ -198,7 +199,7 @@ class Session(State):
             pair.arrived(gradient)
 
         def again(noise: Noise) -> dict[str, np.ndarray]:
-            disturbed = self.graph.pass_back(root.tensor, cotangent, tensors, noise)
+            disturbed = self.graph.pass_back(starts, tensors, noise)
             return {
                 p.gradient_name: np.array((g if old is None else old + g).numpy())
                 for p, g, old in zip(towards, disturbed, before, strict=True)
@@ -206,7 +207,7 @@ class Session(State):
             }
 
         names = frozenset(p.gradient_name for p in towards)
-        self.computed = Computed(again, names, root.single or any(p.single for p in towards))
+        self.computed = Computed(again, names, any(p.single for p in (*(root for root, _ in roots), *towards)))
 
     # The end.
 

@@ -95,7 +95,7 @@ def array_written(session: Session, source: Source) -> None:
 
 def pass_ones_back(session: Session, root: Pair) -> None:
     """Pass back without a cotangent."""
-    session.pass_back(root, torch.ones_like(root.tensor), f"{root.name}.backward()")
+    session.pass_back([(root, torch.ones_like(root.tensor))], f"{root.name}.backward()")
 
 
 def write_into(session: Session, name: str, number: int) -> None:

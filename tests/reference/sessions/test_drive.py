@@ -111,7 +111,8 @@ def test_every_mode_is_met(form: str) -> None:
         "lr=np.float64(", "weight_decay=", "maximize=True", "(p for p in [", ".load_state_dict(saved", ".zero_grad()",
         "requires_grad=False", "np.float32)", " += ", "copy.deepcopy(", "pickle.loads(", ".detach()", "del ",
         "= np.float64(", "check_writes()", ".data[...] = 0.5", "with suppress(RuntimeError):", "for _ in range(30):",
-        ".backward()", ".backward(n", ".backward([", ".grad = 0.0", ".grad = n", ".grad[...] = ", "= [", ".T.T",
+        ".backward()", ".backward(n", "ndgrad.backward([", ".backward([", ".grad = 0.0", ".grad = n", ".grad[...] = ",
+        "= [", ".T.T",
     ],
 )  # fmt: skip
 def test_every_manner_is_met(piece: str) -> None:

@@ -34,7 +34,7 @@ def test_what_is_overwritten_is_copied_first() -> None:
     graph.overwrite(b)
     with torch.no_grad():
         b.mul_(100)
-    gradients = graph.pass_back(y, torch.ones_like(y), [a, b])
+    gradients = graph.pass_back([(y, torch.ones_like(y))], [a, b])
     assert [g.tolist() for g in gradients if g is not None] == [[3.0, 4.0], [1.0, 2.0]]
     assert graph.read_overwritten
 
@@ -44,7 +44,7 @@ def test_what_is_not_read_may_be_overwritten() -> None:
     graph, a, b = Graph(), tensor(1.0), tensor(2.0, grad=False)
     for y in (graph.record(torch.add, [a, b], {}), multiplied(graph, a, b)):
         graph.overwrite(a)
-        graph.pass_back(y, torch.ones_like(y), [a])
+        graph.pass_back([(y, torch.ones_like(y))], [a])
         assert not graph.read_overwritten
 
 
@@ -55,7 +55,7 @@ def test_a_result_that_is_kept_is_known_by_its_memory() -> None:
     graph.overwrite(y)
     with torch.no_grad():
         y.fill_(5.0)
-    (gradient,) = graph.pass_back(y, torch.ones_like(y), [a])
+    (gradient,) = graph.pass_back([(y, torch.ones_like(y))], [a])
     assert gradient is not None
     assert gradient.tolist() == [1.0]
     assert graph.read_overwritten
@@ -71,7 +71,7 @@ def test_results_have_memory_of_their_own(op: str) -> None:
     graph, a = Graph(), tensor(1.0, 2.0)
     y = graph.record(CATALOG[op].mirror, [a], options.get(op, {}))
     assert y.untyped_storage().data_ptr() != a.untyped_storage().data_ptr()
-    (gradient,) = graph.pass_back(y, torch.ones_like(y), [a])
+    (gradient,) = graph.pass_back([(y, torch.ones_like(y))], [a])
     assert gradient is not None
     assert gradient.tolist() == [1.0, 1.0]
 
@@ -84,7 +84,7 @@ def test_a_result_that_is_written_into_still_has_its_gradient() -> None:
     graph.overwrite(y)
     with torch.no_grad():
         y.mul_(2.0)
-    (gradient,) = graph.pass_back(z, torch.ones_like(z), [y])
+    (gradient,) = graph.pass_back([(z, torch.ones_like(z))], [y])
     assert gradient is not None
     assert torch.equal(gradient, -torch.ones_like(gradient))
 
@@ -94,7 +94,7 @@ def test_a_disturbed_pass_moves_by_its_condition() -> None:
     graph, a, b = Graph(), tensor(0.5, -0.25), tensor(1.0, 2.0)
     y = graph.record(torch.tanh, [multiplied(graph, a, b)], {})
     exact, disturbed, again = (
-        graph.pass_back(y, torch.ones_like(y), [a, b], noise)[0] for noise in (None, Noise(2.0**-20, 0), None)
+        graph.pass_back([(y, torch.ones_like(y))], [a, b], noise)[0] for noise in (None, Noise(2.0**-20, 0), None)
     )
     assert exact is not None
     assert disturbed is not None
