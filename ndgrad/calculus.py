@@ -56,9 +56,7 @@ def _evaluated(f: Callable[..., Any], inputs: Sequence[Value]) -> Any:
         return f(*inputs)
 
 
-def _pulled(
-    results: Iterable[Any], cotangents: Iterable[Any], inputs: Sequence[Value], *, record: bool
-) -> list[Any]:
+def _pulled(results: Iterable[Any], cotangents: Iterable[Any], inputs: Sequence[Value], *, record: bool) -> list[Any]:
     """The gradient of the sum of all `<result, cotangent>` towards each input; zeros where none depends on it."""
     roots = [
         (y, cotangent)
