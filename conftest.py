@@ -3,6 +3,7 @@
 It knows how tests are run. What they test, it does not know.
 """
 
+import gc
 import platform
 from collections import Counter
 from importlib.metadata import version
@@ -62,6 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="slow: only in make deep"))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what was imported and collected: it goes through all else in many a test."""
+    gc.collect()
+    gc.freeze()
 
 
 def reason(report: pytest.TestReport | pytest.CollectReport) -> str:
