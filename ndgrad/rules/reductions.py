@@ -81,7 +81,7 @@ def _repeated(g: Any, shape: tuple[int, ...], axis: Axis) -> Any:
         view: Any = np.ndarray(shape, g.dtype, np.asarray(g), 0, (0,) * len(shape))
         view.flags.writeable = False
         return view
-    return np.broadcast_to(restore(g, shape, axis), shape)
+    return np.broadcast_to(restore(g, shape, axis) if g.ndim else g, shape)
 
 
 def _divided(g: Any, n: int) -> Any:

@@ -108,16 +108,22 @@ class Exactness:
         if mine <= MARGIN * rounding:
             right = known or theirs <= MARGIN * rounding
             return Result.CONDITIONED if right else self._reference(finding, rounding)
-        if theirs > MARGIN * rounding and self._sees_a_part():
+        if theirs > MARGIN * rounding and self._sees_a_part(finding):
             return Result.INCONCLUSIVE if self._share_digits(finding) else _by_convention(finding)
         worst_mine, worst_theirs = self._errors_nearby(finding.part, finding.place)
         if theirs > MARGIN * max(mine, worst_mine, rounding):
             return Result.REFERENCE_WRONG
         return Result.CONDITIONED if mine <= MARGIN * max(theirs, worst_theirs) else Result.ENGINE_WRONG
 
-    def _sees_a_part(self) -> bool:
-        """Whether some of the result is no number, so that the witness's slope is that of the rest alone."""
-        return not all(map(gmpy2.is_finite, self._witness.values(self._program)[-1].reshape(-1)))
+    def _sees_a_part(self, finding: Finding) -> bool:
+        """Whether what is no number in the result has a share in this one: the witness's is that of the rest alone."""
+        result = self._witness.values(self._program)[-1]
+        finite = np.array([bool(gmpy2.is_finite(number)) for number in result.reshape(-1)]).reshape(result.shape)
+        if finite.all() or finding.kind is Kind.FORWARD or self._program.cotangent is None:
+            return False
+        rest = replace(self._program, cotangent=self._program.cotangent * finite)
+        array = _by_name(parts(rest, self._sides[1].run(rest)))[finding.part]
+        return not (_has(array, finding.place) and array[finding.place] == finding.wanted)
 
     def _share_digits(self, finding: Finding) -> bool:
         """Whether both sides have half of their digits in common: beside NaN, rounding cannot be measured."""

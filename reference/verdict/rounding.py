@@ -297,9 +297,15 @@ class _Rounding:
         return wrong
 
     def _off(self, name: str, array: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """How far an engine's numbers are off; not at all where they agree at once."""
-        off = apart(array, self._base[name] if self.single else wanted)
+        """How far an engine's numbers are off; not at all where they agree at once.
+
+        Nor where both sides left the range of single precision on the way: which of inf and NaN comes of it is chance.
+        """
+        base = self._base[name] if self.single else wanted
+        base = np.zeros(()) if base is None else base
+        off = apart(array, base)
         near = ulps(array, wanted, single=self.single) <= AT_ONCE
+        near |= ~np.isfinite(array) & ~np.isfinite(wanted) & np.isfinite(base)
         return np.where(near, 0.0, np.where(np.isnan(off), np.inf, off))
 
     def _beyond(self, name: str, off: np.ndarray) -> np.ndarray:

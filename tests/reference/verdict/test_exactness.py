@@ -151,3 +151,27 @@ def test_who_is_right_by_luck_shows_nothing() -> None:
     assert verdict(line).result is Result.CONDITIONED
     off = planting.around("softmax", 0, lambda right: lambda g, y, x, axis: right(g, y, x, axis=axis) + 1e-5 * x * x)
     assert first(line, off).result is Result.ENGINE_WRONG
+
+
+def test_what_is_no_number_elsewhere_hides_nothing() -> None:
+    """NaN has no share in the gradients of the other numbers: the witness judges them as it does without."""
+    line = (
+        "x=f8([[[-1e-12,-1e-12],[0.0,-1e-12],[-1e-12,0.0]],[[-1e-12,0.0],[-1e-12,-1e-12],[0.0,0.0]]]); y=f8([nan]); "
+        "a=label_cross_entropy(x,labels=i8([[0,1,0],[1,1,0]])); b=std(a,axis=None,keepdims=True,ddof=2); "
+        "c=concatenate(y,b,axis=None); back(c,f8([1.0,11.5]))"
+    )
+    assert verdict(line).result is Result.CONDITIONED  # one digit in ten thousand is left, by PyTorch fewer
+    finding = first(line, planting.scaled("std", 0, 1.5))
+    assert finding.result is Result.ENGINE_WRONG
+    assert finding.exact is not None
+
+
+def test_beyond_the_range_of_single_precision_inf_and_nan_are_one() -> None:
+    """1 / 1e-45 overflows: PyTorch's inf is multiplied by a product that has vanished, the engine's by what is left."""
+    line = (
+        "x=f4([[1000.0,1.0,-1e-12,1e-12,1e-12,1e-12],[1.0,-0.0,1.0,1.0,1.0,1.0]]); "
+        "a=prod(x,axis=1,keepdims=False); b=log(a); back(b,f4([1.0,1.0]))"
+    )
+    assert verdict(line).result is Result.CONDITIONED
+    five = planting.pullback("prod", 0, lambda g, y, x, axis, keepdims: np.full_like(x, 5.0))
+    assert first(line, five).result is Result.ENGINE_WRONG
