@@ -53,7 +53,10 @@ def _plain(x: Any) -> Any:
 
 def _evaluated(f: Callable[..., Any], inputs: Sequence[Value]) -> Any:
     with _inside(), enable_grad():
-        return f(*inputs)
+        y = f(*inputs)
+    if not isinstance(y, (Value, int, float, np.ndarray, np.generic)):
+        raise TypeError(f"the function must give a Value, a number or an array, but gave {type(y).__name__}")
+    return y
 
 
 def _pulled(results: Iterable[Any], cotangents: Iterable[Any], inputs: Sequence[Value], *, record: bool) -> list[Any]:
@@ -108,8 +111,9 @@ def _seeds(cotangents: Sequence[Any], results: Sequence[Any]) -> list[Any]:
 
 def _seed(cotangent: Any, dtype: Any) -> Any:
     if not isinstance(cotangent, Value):
-        return np.array(cotangent, dtype)
-    return cotangent if cotangent.dtype == dtype else cotangent.astype(dtype)
+        return Value(cotangent).data.astype(dtype, copy=False)
+    with enable_grad():
+        return RULES["positive"](cotangent) if cotangent.dtype == dtype else cotangent.astype(dtype)
 
 
 def _dtype(y: Any) -> Any:
@@ -146,6 +150,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     A pullback is linear in its cotangent `u`, so the derivative of `<pullback(u), tangents>` towards `u` is the
     wanted one: two passes back make a pass forward.
     """
+    if len(primals) != len(tangents):
+        raise ValueError(f"there must be a tangent for each primal, but there are {len(tangents)} for {len(primals)}")
     for primal, tangent in zip(primals, tangents, strict=True):
         if np.shape(primal) != np.shape(tangent):
             raise ValueError(f"tangent has shape {np.shape(tangent)}, but its primal has shape {np.shape(primal)}")

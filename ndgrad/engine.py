@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ContextDecorator, nullcontext
 from heapq import heappop, heappush
 from sys import getrefcount
@@ -284,7 +284,12 @@ class Value:
             RuntimeError: nothing here requires a gradient; or data that a pullback needs was changed meanwhile.
             ValueError: the cotangent has another shape.
         """
-        backward((self,), (gradient,), create_graph=create_graph)
+        cotangent = self._cotangent(gradient if create_graph else _plain(gradient))
+        if not self.requires_grad:
+            raise RuntimeError(
+                f"backward() on a constant: nothing that {self._named()} was made of requires a gradient"
+            )
+        _accumulate([(self, cotangent)], create_graph=create_graph)
 
     def _cotangent(self, gradient: Any) -> Any:
         if gradient is None:
@@ -293,7 +298,10 @@ class Value:
             gradient = _real(gradient)
         if gradient.shape != self.shape:
             raise ValueError(f"cotangent has shape {gradient.shape}, but the value has shape {self.shape}")
-        return _cast(gradient, self.dtype) if isinstance(gradient, Value) else gradient.astype(self.dtype)
+        if isinstance(gradient, Value):
+            with enable_grad():
+                return _cast(gradient, self.dtype)
+        return gradient.astype(self.dtype)
 
     def _accumulated(self, grad: Any, *, alone: bool) -> Any:
         """What a leaf's gradient becomes: an array of its own, for its user may write into it.
@@ -373,6 +381,10 @@ class Value:
     def __repr__(self) -> str:
         numbers = np.array2string(self._data, separator=", ", prefix="Value(data=") if self.ndim else str(self._data)
         return f"Value(data={numbers})" if self.dtype == np.float64 else f"Value(data={numbers}, dtype={self.dtype})"
+
+    def __format__(self, spec: str) -> str:
+        """A number's format, where there is just one; `repr` without one."""
+        return format(self.item(), spec) if spec else repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Value, (self._data, self.label, self.requires_grad))
@@ -686,44 +698,50 @@ def _references_of_one_alone() -> int:
 _ALONE = min(_references_of_one_alone(), 3)
 
 
-def backward(values: Sequence[Value], gradients: Sequence[Any] | None = None, *, create_graph: bool = False) -> None:
+def backward(values: Iterable[Any], gradients: Iterable[Any] | None = None, *, create_graph: bool = False) -> None:
     """Compute the gradient of several Values at once: that of the sum of all, each times its cotangent.
 
-    One pass does what `Value.backward` would do in one for each. A second derivative times a vector is
+    One pass does what `Value.backward` would do in one for each. A second derivative times vectors is
     `ndgrad.backward([p.grad for p in params], vectors)` after `loss.backward(create_graph=True)` and `zero_grad()`.
 
     Args:
-        values: where to start, in any order; one may be made of another.
+        values: where to start, in any order; one may be made of another. Arrays and constants contribute nothing.
         gradients: for each, its cotangent: an array of its shape, or None for ones. By default, ones for all.
         create_graph: whether the gradients are Values that record how they came about.
 
     Raises:
-        RuntimeError: one of the values requires no gradient; or data that a pullback needs was changed meanwhile.
-        TypeError: one of them is no Value.
-        ValueError: there are no values, more or fewer cotangents, or a cotangent of another shape.
+        RuntimeError: nothing here requires a gradient; or data that a pullback needs was changed meanwhile.
+        TypeError: one of the values is no Value and no array.
+        ValueError: there are more or fewer cotangents than values, or one has another shape than its value.
     """
-    if isinstance(values, Value) or not all(isinstance(value, Value) for value in values):
-        given = "one Value" if isinstance(values, Value) else ", ".join(type(value).__name__ for value in values)
-        raise TypeError(f"backward() takes a sequence of Values, but got {given}")
-    gradients = [None] * len(values) if gradients is None else gradients
-    if len(values) != len(gradients) or not values:
-        raise ValueError(f"backward() takes as many cotangents as values, but got {len(gradients)} and {len(values)}")
-    roots = []
-    for value, gradient in zip(values, gradients, strict=True):
-        cotangent = value._cotangent(gradient if create_graph else _plain(gradient))
-        if not value.requires_grad:
-            raise RuntimeError(
-                f"backward() on a constant: nothing that {value._named()} was made of requires a gradient"
-            )
-        roots.append((value, cotangent))
-    arrived = pass_back(roots, create_graph=create_graph)
+    starts = [x if x.__class__ is Value else _constant(_operand(x)) for x in _several(values, "Values")]
+    given = [None] * len(starts) if gradients is None else _several(gradients, "cotangents")
+    if len(starts) != len(given):
+        raise ValueError(f"backward() takes as many cotangents as values, but got {len(given)} and {len(starts)}")
+    roots = [(x, x._cotangent(g if create_graph else _plain(g))) for x, g in zip(starts, given, strict=True)]
+    roots = [(x, cotangent) for x, cotangent in roots if x.requires_grad]
+    if not roots:
+        made = ", ".join(x._named() for x in starts) or "an empty sequence"
+        raise RuntimeError(f"backward() on constants: nothing that these were made of requires a gradient: {made}")
+    _accumulate(roots, create_graph=create_graph)
+
+
+def _several(things: Any, what: str) -> list[Any]:
+    if isinstance(things, Value) or not isinstance(things, Iterable):
+        raise TypeError(f"backward() takes a sequence of {what}, but got a {type(things).__name__}")
+    return list(things)
+
+
+def _accumulate(roots: Gradients, *, create_graph: bool) -> None:
+    """Pass back, and put down what arrives: at leaves to what they have, at inner nodes in place of it."""
+    gradients = pass_back(roots, create_graph=create_graph)
     with enable_grad() if create_graph else nullcontext():
         leaves = []
-        for value, grad in arrived:
+        for value, grad in gradients:
             if value._rule is None:
                 alone = getrefcount(grad) == _ALONE  # on a line of its own: a call's other arguments count as well
                 leaves.append((value, value._accumulated(grad, alone=alone)))
-    for value, grad in arrived:
+    for value, grad in gradients:
         value._grad = grad
     for value, grad in leaves:
         value._grad = grad
@@ -744,7 +762,7 @@ def pass_back(
         targets: where to stop; by default, leaves.
     """
     stops = frozenset(target._id for target in targets or ())
-    whole = True
+    whole = False
     arrived: dict[int, tuple[Value, Any]] = {}  # the nodes that wait, each with what has reached it so far
     own: set[int] = set()  # ids whose cotangent is an array of this pass alone, and may be added to in place
     gradients: Gradients = []
@@ -754,8 +772,8 @@ def pass_back(
                 cotangent = _constant(cotangent)  # noqa: PLW2901
             before = arrived.get(root._id)
             arrived[root._id] = (root, cotangent if before is None else before[1] + cotangent)
-            if hasattr(root, "_trace"):
-                whole = False  # under lean() inner gradients go as soon as they are spent
+            if not hasattr(root, "_trace"):
+                whole = True  # under lean() inner gradients go as soon as they are spent
         waiting = sorted(-key for key in arrived)  # a heap: the latest node first
         while waiting:
             key = -heappop(waiting)

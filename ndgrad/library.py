@@ -48,6 +48,14 @@ class Module:
     has the parameters `inner.0.weight`, `inner.0.bias`, `inner.1.weight`, `inner.1.bias` and `scale`.
     """
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse an array in place of a parameter, which would then be none, and not be trained."""
+        if isinstance(vars(self).get(name), Value) and not isinstance(value, Value) and value is not None:
+            raise TypeError(
+                f"{name} is a Value, and cannot become a {type(value).__name__}: assign the numbers to {name}.data"
+            )
+        super().__setattr__(name, value)
+
     def named_parameters(self) -> dict[str, Value]:
         """Give the parameters by name, such as `layers.0.weight`, in the order in which they were assigned.
 

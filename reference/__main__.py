@@ -175,9 +175,9 @@ def _verify(options: argparse.Namespace) -> int:
 
         page.write(page.page_of(records, runs, maps, ops, profile=options.profile, seed=options.seed), options.page)
         print(f"the page: {options.page}")
-    if not found["counts"]["numbers"]:
-        return NOTHING
-    return AGREES if found["agrees"] else DISAGREES
+    if not found["agrees"]:
+        return DISAGREES
+    return AGREES if found["counts"]["numbers"] else NOTHING
 
 
 def _page(options: argparse.Namespace) -> int:
@@ -297,7 +297,12 @@ def _compared(faults: Sequence[Fault], caught: Mapping[str, bool]) -> None:
 
 def _ops(asked: str | None, known: Sequence[str]) -> Sequence[str] | None:
     """The ops asked for; None, with a word on standard error, if one is not known."""
-    wanted = [name.strip() for name in asked.split(",") if name.strip()] if asked is not None else list(known)
+    if asked is None:
+        return list(known)
+    wanted = list(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
+    if not wanted:
+        print(f"error: --ops names no op, but is {asked!r}", file=sys.stderr)
+        return None
     return _known(wanted, known, "op")
 
 
@@ -384,6 +389,8 @@ def _again(program: Program, path: Path | None) -> int:
         print(f"{engine.name} and {reference.name}: {verdict.result} ({verdict.numbers:,} numbers)")
     else:
         print("nothing was compared")
+        for side in (engine, reference):
+            print(f"  {side.name} says: {side.run(program).error}")
     origin = failure.origin if failure else None
     if path and not _drawn(draw(program, engine, reference, verdict.result, origin), path):
         return USAGE

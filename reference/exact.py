@@ -7,7 +7,7 @@ goes through an exponential and back, as softmax does, comes back from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -40,6 +40,12 @@ def exactly(x: Any) -> Exact:
 def _each(function: Callable[..., Any], operands: int = 1) -> Callable[..., Any]:
     ufunc: Callable[..., Any] = np.frompyfunc(function, operands, 1)
     return ufunc
+
+
+def _logaddexp(a: Any, b: Any) -> Any:
+    """Of an infinity nothing is to be subtracted."""
+    larger = _larger(a, b)
+    return larger + gmpy2.log1p(gmpy2.exp(-abs(a - b))) if gmpy2.is_finite(a) and gmpy2.is_finite(b) else larger
 
 
 def _larger(a: Any, b: Any) -> Any:
@@ -176,3 +182,52 @@ def scatter(x: Exact, *, index: Any, shape: tuple[int, ...]) -> Exact:
     out = exactly(np.zeros(shape))
     np.add.at(out, index, x)
     return out
+
+
+# Definitions as users write them, with NumPy's functions.
+
+_FUNCTIONS: dict[np.ufunc, Callable[..., Any]] = {
+    np.exp: exp, np.log: log, np.log1p: log1p, np.expm1: expm1, np.sqrt: sqrt, np.sin: sin, np.cos: cos, np.tan: tan,
+    np.tanh: tanh, np.square: square, np.maximum: maximum, np.minimum: minimum,
+    np.logaddexp: _each(_logaddexp, 2),
+    np.sinh: _each(gmpy2.sinh), np.cosh: _each(gmpy2.cosh), np.arctan: _each(gmpy2.atan), np.cbrt: _each(gmpy2.cbrt),
+    np.arcsin: _each(gmpy2.asin), np.arccos: _each(gmpy2.acos), np.arcsinh: _each(gmpy2.asinh),
+    np.arccosh: _each(gmpy2.acosh), np.arctanh: _each(gmpy2.atanh), np.arctan2: _each(gmpy2.atan2, 2),
+    np.hypot: _each(gmpy2.hypot, 2), np.exp2: _each(gmpy2.exp2), np.log2: _each(gmpy2.log2),
+    np.log10: _each(gmpy2.log10),
+}  # fmt: skip
+
+
+class _Numbers(np.ndarray):
+    """Exact numbers that NumPy's functions compute with, and not its operators alone."""
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        plain = [np.asarray(x) if isinstance(x, _Numbers) else x for x in inputs]
+        function = _FUNCTIONS.get(ufunc, ufunc)
+        return _numbers(getattr(function, method)(*plain, **options))
+
+    def __array_function__(self, *call: Any) -> Any:
+        return _numbers(super().__array_function__(*call))
+
+
+def _numbers(x: Any) -> Any:
+    """Exact numbers, be they one alone, as such; in lists as well, and all else as it is."""
+    if isinstance(x, (list, tuple)):
+        return [_numbers(one) for one in x]
+    exact = isinstance(x, type(gmpy2.mpfr(0))) or (isinstance(x, np.ndarray) and x.dtype == object)
+    return np.asarray(x, object).view(_Numbers) if exact else x
+
+
+def defined(definition: Callable[..., Any], operands: Sequence[Exact], options: Mapping[str, Any]) -> Exact:
+    """Compute what a row says that its op is, which may be written with NumPy's functions.
+
+    Raises:
+        TypeError: it needs one that is not known here.
+    """
+    try:
+        return np.asarray(definition(*map(_numbers, operands), **options))
+    except TypeError as error:
+        if "mpfr" not in str(error):
+            raise
+        known = ", ".join(sorted(ufunc.__name__ for ufunc in _FUNCTIONS))
+        raise TypeError(f"the exact definition fails on gmpy2's numbers, which know {known}: {error}") from error

@@ -88,11 +88,33 @@ def _smaller(program: Program, reference: TorchEngine) -> Iterator[Program]:
 
 
 def _fewer_steps(program: Program, reference: TorchEngine) -> Iterator[Program]:
-    """One step alone; all up to a step; all but those that a value was made by: it becomes an operand."""
+    """One step alone; all up to a step; all but those that a value was made by: it becomes an operand.
+
+    Or all but one step, which gives way to one of its inputs.
+    """
     values = reference.run(program).values
     for last in range(len(program.steps)):
         for cut in range(last, -1, -1):  # operands of these steps that earlier ones made are given
             yield from filter(None, [_fitted(_part(program, values, cut, last), reference)])
+    for i, step in enumerate(program.steps[:-1]):
+        for base in dict.fromkeys(step.inputs):
+            yield from filter(None, [_fitted(_passed_by(program, i, base), reference)])
+
+
+def _passed_by(program: Program, i: int, base: int) -> Program:
+    """The program without a step: an input of it is used in place of its value."""
+    gone = len(program.operands) + i
+
+    def place(j: int) -> int:
+        return place(base) if j == gone else j - (j > gone)
+
+    steps = [replace(s, inputs=tuple(map(place, s.inputs))) for s in program.steps]
+    return _used(replace(program, steps=(*steps[:i], *steps[i + 1 :])))
+
+
+def _used(program: Program) -> Program:
+    """The program without what its result does not depend on."""
+    return _part(program, (), 0, len(program.steps) - 1)
 
 
 def _part(program: Program, values: Sequence[np.ndarray], first: int, last: int) -> Program:
@@ -129,7 +151,7 @@ def _directions(program: Program, given: Sequence[int]) -> tuple[np.ndarray, ...
 
 
 def _fewer_numbers(program: Program) -> Iterator[Program]:
-    """One axis of an operand, or of all that have it as long, is halved or loses a number; or an axis goes."""
+    """One axis of an operand, or of all that have it as long, is halved or loses a number; or the whole axis goes."""
     for i, operand in enumerate(program.operands):
         for axis in range(operand.data.ndim):
             from_end = operand.data.ndim - axis
@@ -137,6 +159,8 @@ def _fewer_numbers(program: Program) -> Iterator[Program]:
                 squeezed = _with_data(program, {i: operand.data.squeeze(axis)})
                 yield squeezed
                 yield _with_changed_options(squeezed, from_end, 1, np.squeeze)
+            elif operand.data.size:
+                yield _with_data(program, {i: np.asarray(operand.data.take(0, axis))})
             for kept in _halves(operand.data.shape[axis]):
                 length = operand.data.shape[axis]
                 alike = {j: _cut(program.operands[j].data, from_end, kept) for j in _alike(program, from_end, length)}

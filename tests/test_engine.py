@@ -215,6 +215,15 @@ def test_repr(data: Any, text: str) -> None:
     assert str(Value(data, label="x")) == text
 
 
+def test_format() -> None:
+    """A number's, where there is just one; without a format it is shown as by `repr`."""
+    x = Value(2.5)
+    assert f"{x:.3f} {x} {x!r}" == "2.500 Value(data=2.5) Value(data=2.5)"
+    assert f"{Value([0.125]):.1e}" == "1.2e-01"
+    with pytest.raises(ValueError, match="array of size 1"):
+        f"{Value([1.0, 2.0]):.3f}"
+
+
 def test_equality_is_elementwise_and_the_hash_is_identity() -> None:
     """Equal Values stay apart in sets, as keys and as nodes of a graph."""
     a, b = Value(2.0), Value(2.0)
@@ -804,12 +813,38 @@ def test_from_several_values() -> None:
     np.testing.assert_allclose(several[1].grad, one[1].grad + 1, rtol=1e-15)
 
 
+@pytest.mark.parametrize("leaf_first", [True, False])
+def test_from_a_leaf_and_what_is_made_of_it(*, leaf_first: bool) -> None:
+    """The order in which they are given does not count: what is made later is asked first."""
+    x = Value([1.0, 2.0])
+    h = x * 2.0
+    y = h * h
+    ndgrad.backward([x, h, y][:: 1 if leaf_first else -1])
+    assert h.grad.tolist() == [5.0, 9.0]
+    assert x.grad.tolist() == [11.0, 19.0]
+
+
 def test_a_cotangent_is_no_leafs_gradient() -> None:
-    """What is handed in stays the caller's, be the Value a leaf, and handed in twice."""
+    """What is handed in stays the caller's, be the Value a leaf, and handed in twice; any iterable will do."""
     x, cotangent = Value([1.0, 2.0]), np.array([3.0, 4.0])
-    ndgrad.backward([x, x], [cotangent, cotangent])
-    cotangent[:] = 9
-    assert x.grad.tolist() == [6.0, 8.0]
+    for times in (1, 2):
+        x.zero_grad()
+        ndgrad.backward((x for _ in range(times)), (cotangent for _ in range(times)))
+        assert not np.shares_memory(x.grad, cotangent)
+        assert x.grad.tolist() == [3.0 * times, 4.0 * times]
+
+
+def test_constants_among_several_contribute_nothing() -> None:
+    """Gradients that record may be constants, of what enters linearly, or arrays, of what does not enter at all."""
+    w, b, unused = Value([1.0, 2.0]), Value([3.0, 4.0]), Value([5.0])
+    ((w**2).sum() + b.sum()).backward(create_graph=True)
+    slopes = [p.grad for p in (w, b, unused)]
+    for p in (w, b):
+        p.zero_grad()
+    ndgrad.backward(slopes, [[3.0, 4.0], [1.0, 1.0], [1.0]])
+    assert w.grad.tolist() == [6.0, 8.0]
+    assert not b.has_grad
+    assert not unused.has_grad
 
 
 def test_the_hessian_times_a_vector_by_hand() -> None:
@@ -827,24 +862,28 @@ def test_the_hessian_times_a_vector_by_hand() -> None:
 
 
 def test_a_value_for_a_cotangent_that_records() -> None:
-    """It takes the dtype of what it is for, and gradients depend on it."""
-    x, u = Value(np.array([2.0, 3.0], np.float32)), Value([1.0, 5.0])
-    ndgrad.backward([x * x], [u], create_graph=True)
-    slope = x.grad
-    assert slope.dtype == np.float32
-    u.zero_grad()
-    slope.backward()
-    assert u.grad.tolist() == [4.0, 6.0]
+    """It takes the dtype of what it is for, and gradients depend on it, whatever mode is around."""
+    for mode in (enable_grad, no_grad):
+        x, u = Value(np.array([2.0, 3.0], np.float32)), Value([1.0, 5.0])
+        y = x * x
+        with mode():
+            ndgrad.backward([y], [u], create_graph=True)
+        slope = x.grad
+        assert {y.grad.dtype, slope.dtype} == {np.dtype(np.float32)}
+        slope.backward()
+        assert u.grad.tolist() == [4.0, 6.0]
 
 
 @pytest.mark.parametrize(
     ("values", "cotangents", "error", "says"),
     [
-        (lambda x: [], None, ValueError, "as many cotangents as values, but got 0 and 0"),
+        (lambda x: [], None, RuntimeError, "nothing that these were made of requires a gradient: an empty sequence"),
         (lambda x: [x * 2], [1.0, 2.0], ValueError, "as many cotangents as values, but got 2 and 1"),
-        (lambda x: x * 2, None, TypeError, "takes a sequence of Values, but got one Value"),
-        (lambda x: [x * 2, 3.0], None, TypeError, "takes a sequence of Values, but got Value, float"),
-        (lambda x: [x * 2, Value(1.0, requires_grad=False)], None, RuntimeError, "backward() on a constant"),
+        (lambda x: x * 2, None, TypeError, "takes a sequence of Values, but got a Value"),
+        (lambda x: 3.0, None, TypeError, "takes a sequence of Values, but got a float"),
+        (lambda x: [x * 2, "x"], None, TypeError, "an operand must be a number, an array or a Value, but got str"),
+        (lambda x: [x * 2], 1.0, TypeError, "takes a sequence of cotangents, but got a float"),
+        (lambda x: [x.detach(), 3.0], None, RuntimeError, "requires a gradient: a Value (a leaf, shape (2,)), a Value"),
         (lambda x: [x * 2, x], [None, 1.0], ValueError, "cotangent has shape (), but the value has shape (2,)"),
     ],
 )

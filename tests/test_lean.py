@@ -148,6 +148,19 @@ def test_from_several_values() -> None:
     assert (shown, still_shown) == (True, False)
 
 
+def test_beside_a_value_that_is_not_lean() -> None:
+    """In one pass, its inner nodes show their gradients as they do alone."""
+    x = Value([1.0, -2.0])
+    h = x.exp()
+    y = h.tanh()
+    with lean():
+        z = x.sin() * x
+    for values in ([y, z], [z, y]):
+        h.zero_grad()
+        ndgrad.backward(values)
+        assert h.has_grad
+
+
 def test_a_network_trains_under_it() -> None:
     """A step of an MLP gives every parameter the gradient that it has without."""
 

@@ -511,10 +511,21 @@ def test_saved_and_loaded(tmp_path: Path, name: str, dtype: Any) -> None:
     assert all(p.dtype == dtype for p in other.parameters())
 
 
+def test_a_parameter_is_not_replaced_by_an_array() -> None:
+    """It would no longer be one, and not be trained: its data can be assigned, or another Value, or None."""
+    layer: Any = Layer(2, 3)
+    with pytest.raises(TypeError, match=r"weight is a Value, and cannot become a ndarray: .* to weight\.data"):
+        layer.weight = np.ones((2, 3))
+    assert len(layer.parameters()) == 2
+    layer.weight = Value(np.ones((2, 3)))
+    layer.bias = None
+    assert len(layer.parameters()) == 1
+
+
 def test_files_are_numpys(tmp_path: Path) -> None:
     """np.load reads the file: one array for each parameter, under its name, even if that is `file`."""
     n = Tower()
-    n.file = Value([[1.0, 2.0]])  # type: ignore[attr-defined]
+    n.file = Value([[1.0, 2.0]])
     n.save(tmp_path / "tower.npz")
     with np.load(tmp_path / "tower.npz", allow_pickle=False) as file:
         assert file.files == list(n.named_parameters())

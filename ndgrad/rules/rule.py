@@ -22,6 +22,7 @@ Call: TypeAlias = tuple[Operands, dict[str, Any]]
 
 
 _COMPUTED = frozenset({np.ndarray, float, int})  # types known to record nothing: they are not asked
+_TYPED = (np.ndarray, np.generic)  # whatever has a dtype
 
 
 class Rule:
@@ -96,8 +97,20 @@ class Rule:
                 record = getattr(operand, "__apply_rule__", None)
                 if record is not None:
                     return record(self, operands, options)
-        y = self.forward(*(o if isinstance(o, np.ndarray) else _array(o) for o in operands), **options)
+        arrays = [o if isinstance(o, np.ndarray) else self._array(o) for o in operands]
+        if not self.weak and not any(isinstance(x, _TYPED) for x in arrays):
+            arrays = [np.asarray(x) for x in arrays]  # Python numbers alone: beside an array they would be weak
+        y = self.forward(*arrays, **options)
         return y[0] if self.keep else y
+
+    def _array(self, operand: Any) -> Any:
+        """Python numbers stay as they are, for NumPy treats them as weak; lists become arrays."""
+        if isinstance(operand, (int, float, complex, np.generic)):
+            return operand
+        array = np.asarray(operand)
+        if array.dtype.kind not in "fciub":
+            raise TypeError(f"{self.__name__} takes numbers, but got {type(operand).__name__} (dtype {array.dtype})")
+        return array
 
     def reads(self, positions: Iterable[int]) -> frozenset[int]:
         """Whose numbers the pullbacks to some operands read: 0 stands for the result, 1 for the first operand ...
@@ -172,8 +185,3 @@ def floats(x: Any) -> Any:
 
 def _is_numpys(function: Callable[..., Any]) -> bool:
     return isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").split(".")[0] == "numpy"
-
-
-def _array(operand: Any) -> Any:
-    """Python numbers stay as they are, for NumPy treats them as weak; lists become arrays."""
-    return operand if isinstance(operand, (int, float, complex, np.generic)) else np.asarray(operand)

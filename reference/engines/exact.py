@@ -15,7 +15,7 @@ import gmpy2
 import numpy as np
 
 from reference.catalog import CATALOG, Row, promoted
-from reference.exact import Exact, exactly, precisely
+from reference.exact import Exact, defined, exactly, precisely
 from reference.program import LEAF, NUMBER, Program
 
 STEP = gmpy2.mpfr(2) ** -84  # of a difference quotient, relative; its square, 1e-51, is the error that it leaves
@@ -112,7 +112,7 @@ class ExactEngine:
             for step in program.steps:
                 dtype = promoted([np.empty(0, dtypes[i]) for i in step.inputs if not (i < len(weak) and weak[i])])
                 inputs = [_numbers(moved(_rounded(values[i], dtypes[i], dtype))) for i in step.inputs]
-                y = self._catalog[step.op].exact(*inputs, **step.options)
+                y = defined(self._catalog[step.op].exact, inputs, step.options)
                 values.append(_numbers(y))
                 dtypes.append(np.dtype(step.options.get("dtype", dtype)))
         return values[len(weak) :]

@@ -126,7 +126,8 @@ def _headline(finding: Finding, engine: str, reference: str) -> str:
     place = f"[{', '.join(map(str, finding.place))}]" if finding.place else ""
     if finding.kind is Kind.CONVENTION:
         numbers = f"is {_number(finding.got)}, where {reference} takes {_number(finding.wanted)}"
-        return f"{finding.part}{place} {numbers}, and both are slopes at this kink (CONVENTION). Conventions differ."
+        says = finding.says or "both are slopes at this kink"
+        return f"{finding.part}{place} {numbers}, and {says} (CONVENTION). Conventions differ."
     if finding.kind in (Kind.FORWARD, Kind.GRADIENT):
         numbers = f"is {_number(finding.got)}, but {reference} says {_number(finding.wanted)}"
         exact = "" if finding.exact is None else f" (exact: {_number(finding.exact)})"
@@ -200,15 +201,15 @@ def last_line(records: Sequence[Record], runs: Sequence[TrainingRecord], ops: in
     programs = sum(r.programs for r in records)
     numbers = sum(r.numbers for r in records) + sum(r.numbers for r in runs)
     training = f"{len(runs)} training {'run' if len(runs) == 1 else 'runs'}"
-    counted = f"{ops} ops, {programs:,} programs, {_millions(numbers)} numbers, {training}"
+    counted = f"{ops} {'op' if ops == 1 else 'ops'}, {programs:,} programs, {_millions(numbers)} numbers, {training}"
     name = engine.partition(" ")[0]
     wrong = sum(len(r.failures) for r in records) + sum(not r.agrees for r in runs)
-    if not numbers:
-        return f"{counted}: nothing was compared."
     if wrong:
         return (
             f"{counted}: {name} disagrees with {reference} in {wrong} {'case' if wrong == 1 else 'cases'}, shown above."
         )
+    if not numbers:
+        return f"{counted}: nothing was compared."
     worst = max([r.worst for r in records] + [r.worst for r in runs], default=0.0)
     counts = [(sum(r.inconclusive for r in records), "inconclusive")]
     counts += [(sum(r.reference_wrong for r in records), f"in which {reference.partition(' ')[0]} is wrong")]

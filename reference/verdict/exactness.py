@@ -97,7 +97,7 @@ class Exactness:
         if part == "value":
             value = self._witness.value(program, place)
             return Slopes(value, value) if gmpy2.is_finite(value) else Slopes(None, None)
-        leaf = self._leaves.index(part[part.index("[") + 1 : -1])
+        leaf = self._leaf(part)
         function = self._witness.second_slopes if part.startswith(SECOND_ORDER) else self._witness.slopes
         return function(program, leaf, place)
 
@@ -160,6 +160,9 @@ class Exactness:
 
     def _at_a_kink(self, finding: Finding, slopes: Slopes) -> Finding:
         """Where no number is the right one. What the witness cannot tell, the reference's convention settles."""
+        if self._is_of_nan(finding):
+            says = "of what is NaN there is no slope"
+            return replace(finding, kind=Kind.CONVENTION, result=Result.CONVENTION, says=says)
         if slopes.left is None or slopes.right is None or finding.part.startswith(SECOND_ORDER):
             return replace(finding, result=_by_convention(finding))
         with precisely():
@@ -171,6 +174,15 @@ class Exactness:
             return replace(finding, result=Result.CONDITIONED)
         return replace(finding, kind=Kind.CONVENTION, result=Result.CONVENTION)
 
+    def _is_of_nan(self, finding: Finding) -> bool:
+        """Whether it is the gradient towards a number that is none."""
+        of_a_leaf = finding.kind is Kind.GRADIENT and not finding.part.startswith(SECOND_ORDER)
+        return of_a_leaf and bool(np.isnan(self._program.leaves[self._leaf(finding.part)].data[finding.place]))
+
+    def _leaf(self, part: str) -> int:
+        """The place among the leaves of that which a part is the gradient of."""
+        return self._leaves.index(part[part.index("[") + 1 : -1])
+
     def _decided_by_rounding(self, finding: Finding) -> bool:
         """Whether the reference takes the engine's slope as well, once it has the engine's numbers to compare."""
         array = self._followed[finding.part]
@@ -178,7 +190,7 @@ class Exactness:
 
     def _is_subgradient(self, finding: Finding) -> bool:
         """Whether the engine's number, alone and with each other one at the kink, lies among slopes a hair away."""
-        leaf = self._leaves.index(finding.part[finding.part.index("[") + 1 : -1])
+        leaf = self._leaf(finding.part)
         here = (leaf, finding.place)
         others = [at for at in self._kinked() if at != here][: KINKED - 1]
         mine = {at: self._number(at) for at in (here, *others)}

@@ -116,7 +116,7 @@ def _where_it_meets(program: Program, got: Outcome, reference: Reference) -> str
     names = program.names
     both = zip(_gradients(program, got), _gradients(program, wanted), strict=True)
     for i, (mine, theirs) in list(enumerate(both))[::-1]:
-        shown = bool(got.inner) or i < len(program.operands)
+        shown = any(g is not None for g in got.inner) or i < len(program.operands)
         if shown and not _near(mine, theirs):
             if i == program.result:
                 return f"the gradient of the result, {names[i]}, is not what was sent any more: was it written into?"

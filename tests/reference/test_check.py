@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 
-from ndgrad.rules import RULES
+from ndgrad.rules import RULES, Rule
+from reference.catalog import CATALOG, REAL, Row
 from reference.check import check_engine
 from reference.engines import NdgradEngine
+from reference.plans import alone
 
 
 def test_a_right_engine_is_told_nothing() -> None:
@@ -21,6 +27,32 @@ def test_a_wrong_op_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     (words,) = check_engine(NdgradEngine(), ["exp", "sum"])
     assert words.startswith("exp: grad[x] is ")
     assert "ratio -1 everywhere: a sign?" in words
+
+
+def test_a_slope_of_what_is_no_number_is_a_convention() -> None:
+    """Of NaN there is no slope: another one than PyTorch's is told as another convention, and hides no fault."""
+    relu = RULES["relu"]
+
+    def engine(slope: Any) -> NdgradEngine:
+        return NdgradEngine({**RULES, "relu": Rule(relu.forward, lambda g, y, x: np.where(x > 0, slope * g, 0.0))})
+
+    (words,) = check_engine(engine(1.0), ["relu"])
+    assert "and of what is NaN there is no slope (CONVENTION). Conventions differ." in words
+    (words,) = check_engine(engine(1.5), ["relu"])
+    assert "ndgrad is wrong" in words
+
+
+def test_a_definition_with_numpys_functions_settles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function of a user's is told wrong, with the exact number, though its definition takes exponentials."""
+
+    def silu(x: Any) -> Any:
+        return x / (1 + np.exp(-x))
+
+    row = Row("silu", torch.nn.functional.silu, silu, (REAL,), alone())
+    monkeypatch.setitem(CATALOG, "silu", row)
+    wrong = Rule(silu, lambda g, y, x: g * (1 / (1 + np.exp(-x))))
+    (words,) = check_engine(NdgradEngine({**RULES, "silu": wrong}), ["silu"])
+    assert re.match(r"silu: grad\[x\] is .*, but PyTorch .* says .* \(exact: .*\)\. ndgrad is wrong\.", words)
 
 
 def test_what_is_not_known_is_refused() -> None:

@@ -335,3 +335,43 @@ def test_no_gradient_rule_is_in_reach() -> None:
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     assert modules == {"__future__", "collections.abc", "contextlib", "typing", "gmpy2", "numpy"}
+
+
+# What users write.
+
+
+@pytest.mark.parametrize(
+    ("definition", "double"),
+    [
+        (lambda x: x / (1 + np.exp(-x)), lambda x: x / (1 + np.exp(-x))),
+        (lambda x: np.where(x > 0, x, np.expm1(x)), lambda x: np.where(x > 0, x, np.expm1(x))),
+        (lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),) * 2,
+        (lambda x: x * np.tanh(np.logaddexp(0.0, x)),) * 2,
+        (lambda x: np.sinh(x).sum(axis=-1, keepdims=True) + np.arctan(np.abs(x)),) * 2,
+        (lambda x: np.maximum(np.stack([x, -x]), 0.25).max(axis=0),) * 2,
+    ],
+    ids=["silu", "elu", "gelu", "mish", "sums", "extremes"],
+)  # fmt: skip
+def test_definitions_are_written_with_numpys_functions(definition: Any, double: Any) -> None:
+    """As for floats, on arrays with and without axes; all digits are exact."""
+    for x in (np.array([[-3.0, 0.5], [20.0, -0.25]]), np.array(1.5)):
+        if x.ndim or "axis" not in str(definition.__code__.co_consts) + str(definition.__code__.co_names):
+            with exact.precisely():
+                got = exact.defined(definition, [exact.exactly(x)], {})
+            assert type(got) is np.ndarray
+            np.testing.assert_allclose(got.astype(float), double(x), rtol=1e-13)
+
+
+def test_logaddexp_knows_infinities() -> None:
+    """The larger of the two, where one is infinite."""
+    inf = float("inf")
+    with exact.precisely():
+        pairs = [exact.exactly([inf, -inf, -inf, inf]), exact.exactly([inf, -inf, 1.0, 1.0])]
+        got = exact.defined(np.logaddexp, pairs, {})
+    assert got.astype(float).tolist() == [inf, -inf, 1.0, inf]
+
+
+def test_a_function_that_exact_numbers_have_not() -> None:
+    """The error names those that they have."""
+    with pytest.raises(TypeError, match=r"which know arccos, .*, exp, .*tanh: "):
+        exact.defined(np.deg2rad, [exact.exactly([1.0])], {})

@@ -168,10 +168,29 @@ def test_help_needs_no_torch() -> None:
     assert "verify" in done.stdout
 
 
-def test_nothing_compared_is_no_agreement(capsys: pytest.CaptureFixture[str]) -> None:
-    """Asked for no op at all it compares nothing, says so, and ends with status 5."""
-    assert command_line.main(["verify", "--ops", ","]) == 5
-    assert capsys.readouterr().out.splitlines()[-1].endswith("nothing was compared.")
+@pytest.mark.parametrize("ops", ["", ",", " "])
+def test_no_op_at_all_is_a_mistake(ops: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty variable of a script must not make a green run."""
+    assert command_line.main(["verify", "--ops", ops]) == 2
+    assert capsys.readouterr().err == f"error: --ops names no op, but is {ops!r}\n"
+
+
+def test_what_raises_at_once_disagrees() -> None:
+    """A rule that raises in the first program compares no number, and is wrong; an op that is named twice is one."""
+    planted = "from ndgrad.rules import RULES; RULES['sqrt'].pullbacks = (lambda g, y, x: undefined,)"
+    done = run("verify", "--ops", "sqrt,sqrt", "--profile", "quick", code=planted)
+    assert done.returncode == 1
+    last = r"1 op, \d+ programs, 0 numbers, 0 training runs: ndgrad disagrees with PyTorch [\d.]+ in 1 case, .*"
+    assert re.fullmatch(last, done.stdout.splitlines()[-1])
+
+
+def test_both_refusing_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that neither side takes is compared in nothing: what each says is printed."""
+    assert command_line.main(["repro", "x=f8([1.0]); a=sum(x,axis=3,keepdims=False); back(a,f8(1.0))"]) == 5
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "nothing was compared"
+    assert printed[1].startswith("  ndgrad 0.1.0 says: axis 3 is out of bounds")
+    assert printed[2].startswith("  PyTorch")
 
 
 def test_a_training_run_that_fails_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -154,7 +154,7 @@ FAULTS: list[tuple[str, Plant, Kind, str]] = [
     ),
     (
         "half a pass, and then an error",
-        edited(engine, "backward", ("arrived = pass_back(", "values[0]._grad = cotangent\n    arrived = pass_back(")),
+        edited(engine, "_accumulate", ("gradients = pass", "roots[0][0]._grad = roots[0][1]\n    gradients = pass")),
         Kind.GRADIENT,
         r"grad\[\w\].* is .*, but PyTorch says",
     ),

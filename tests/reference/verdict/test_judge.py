@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from reference.engines import NdgradEngine, Outcome, TorchEngine
+from reference.faults import planting
 from reference.program import Program, parse
 from reference.verdict import AT_ONCE, Finding, Kind, Result, judge, ulps
 
@@ -228,3 +229,17 @@ def test_a_missing_second_derivative_excuses_nothing_else() -> None:
         return replace(outcome, gradients=(first, last * 2), twice=(first * 2, last * 4))
 
     assert "grad[y]" in {finding.part for finding in found(program, spoil)}
+
+
+def test_a_jump_beside_a_kink_is_no_fault() -> None:
+    """At 20 PyTorch's softplus begins to be a line, without a second derivative; no witness can tell beside a tie."""
+    ones = "f8([[[1.0]],[[1.0]],[[1.0]],[[1.0]],[[1.0]],[[1.0]],[[1.0]]])"
+    line = (
+        "x=f8([[[1.0]],[[1.0]],[[3.375]],[[3.375]],[[1.0]],[[1.0]],[[3.0]]]); "
+        "y=f8([[[2.125]],[[3.0]],[[1.0]],[[1.0]],[[3.0]],[[2.125]],[[3.0]]]); "
+        f"a=maximum(x,y); b=cumsum(a,axis=-3); c=softplus(b); back(c,{ones},along=({ones},{ones}))"
+    )
+    assert judge(parse(line), NdgradEngine(), TorchEngine()).result is Result.CONDITIONED
+    tie = "x=f8([3.0]); y=f8([3.0]); a=maximum(x,y); b=multiply(a,a); back(b,f8([1.0]),along=(f8([1.0]),f8([1.0])))"
+    with planting.pullback("multiply", 1, lambda g, y, a, b: g * planting.plain(a))():
+        assert judge(parse(tie), NdgradEngine(), TorchEngine()).result is Result.ENGINE_WRONG

@@ -44,6 +44,20 @@ def test_a_step_that_raises_is_named() -> None:
         assert localise(parse(LINE), NdgradEngine(), TorchEngine()) == Origin(1, "it is not computed")
 
 
+class Unseen(NdgradEngine):
+    """An engine that shows no gradients of inner values, as most that are plugged in."""
+
+    def inner_gradient(self, value: object) -> None:
+        """Show nothing."""
+
+
+def test_contributions_are_named_without_inner_gradients() -> None:
+    """What is not shown is not taken for wrong: the leaf is named, where contributions meet."""
+    with planting.edited(ndgrad.engine, "pass_back", ("(operand, there[1] + h)", "pair"))():
+        origin = localise(parse(LINE), Unseen(), TorchEngine())
+    assert origin.says == "each step alone is right; contributions to x do not meet as they should"
+
+
 def test_steps_alone_have_the_operands_that_they_had() -> None:
     """Each step by itself is a program whose operands are the values that it met, and it agrees with itself."""
     program: Program = parse(LINE)
