@@ -183,6 +183,8 @@ def _parameters(params: Iterable[Value]) -> list[Value]:
     """The parameters in a list, each once. Told apart by identity, for `==` compares numbers."""
     if isinstance(params, Value):
         raise TypeError("params must be a list of Values, but is a Value: write [value]")
+    if not isinstance(params, Iterable):
+        raise TypeError(f"params must be Values, but is a {type(params).__name__}; a Module has .parameters()")
     distinct = list({id(p): p for p in params}.values())
     for p in distinct:
         if not isinstance(p, Value):

@@ -72,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--kept", type=Path, metavar="FILE", default=Path(".failures"), help=_KEPT)
     verify.set_defaults(run=_verify)
     page = commands.add_parser("page", help="verify quickly, and write the page: every number beside PyTorch's")
-    page.add_argument("--out", dest="page", type=Path, metavar="FILE", default=PAGE, help=f"where to (default: {PAGE})")
+    where = f"where to (default: {PAGE}; of a function, beside that and under its name)"
+    page.add_argument("--out", dest="page", type=Path, metavar="FILE", help=where)
     page.add_argument("--seed", type=int, default=0, help="what the programs are drawn from (default: 0)")
     page.add_argument("function", nargs="?", type=_function, metavar="MODULE.PY:FUNCTION", help=_FUNCTION)
     page.add_argument("--shapes", type=_shapes, metavar="SHAPES", help="of its operands, as '(3,4),(4,)'")
@@ -182,6 +183,8 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _page(options: argparse.Namespace) -> int:
     """The page of ndgrad, or of a user's function."""
+    if options.page is None:
+        options.page = PAGE.with_stem(options.function[1]) if options.function else PAGE
     if options.function is None and options.shapes is None:
         return _verify(options)
     if options.function is None or options.shapes is None:

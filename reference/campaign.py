@@ -172,9 +172,9 @@ class Campaign:
         programs = dict.fromkeys(self.ops, profile.for_each_op)
         if programs:
             programs[EXPRESSIONS] = profile.expressions
-        before = self._kept.programs()
-        if before:
-            yield self._again(before)
+        before = self._again(self._kept.programs())
+        if before.programs:
+            yield before
         sides = None if pool else (self.engine, self.reference)
         through = pool.map if pool else map
         records = through(partial(drawn, sides, self.ops, self.seed), programs, programs.values())

@@ -30,12 +30,18 @@ class _Drawn(Source):
         return self._random.randint(low, high)
 
     def integers(self, low: int, high: int, count: int) -> list[int]:
-        """Let Hypothesis choose many at once: a smaller byte is a smaller number, and so shrinks."""
+        """Let Hypothesis choose many at once: a smaller byte is a simpler number, and so shrinks.
+
+        As of its own integers, 0 is the simplest of a range, then the positive ones, and then the negative.
+        """
         span = high - low + 1
         if count < 2 or not 1 <= span <= _BYTE:  # noqa: PLR2004
             return super().integers(low, high, count)
         chosen = b"".join(self._random.randbytes(_AT_ONCE) for _ in range(0, count, _AT_ONCE))
-        return [low + byte * span // _BYTE for byte in chosen[:count]]
+        places = [byte * span // _BYTE for byte in chosen[:count]]
+        if not low < 0 <= high:
+            return [low + place for place in places]
+        return [place if place <= high else high - place for place in places]
 
 
 _RANDOM = st.randoms(use_true_random=False)

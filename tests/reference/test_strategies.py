@@ -82,6 +82,20 @@ def test_a_number_that_matters_is_left(number: float) -> None:
     assert {x for o in program.operands for x in o.data.ravel()} <= {1.0, number}
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "simplest"), [(-3, 2, [0, 0, 0, 2]), (1, 300, [1, 1, 1, 2]), (0, 3, [0, 0, 0, 2])]
+)
+def test_many_numbers_shrink_one_by_one(low: int, high: int, simplest: list[int]) -> None:
+    """Each to 0, or to the least of its range; where one must be 2, the others do not follow."""
+
+    @st.composite
+    def four(draw: Callable[[st.SearchStrategy[Random]], Random]) -> list[int]:
+        return strategies._Drawn(draw(st.randoms(use_true_random=False))).integers(low, high, 4)
+
+    found = find(four(), lambda numbers: 2 in numbers, settings=SAME, random=Random(0))  # noqa: S311
+    assert sorted(found) == simplest
+
+
 # A replay.
 
 
@@ -101,7 +115,8 @@ class Noted(Seeded):
         if count < 2:
             return [self.integer(low, high) for _ in range(count)]
         numbers = super().integers(low, high, count)
-        chosen = bytes(-(-(number - low) * 256 // (high - low + 1)) for number in numbers)
+        order = [*range(high + 1), *range(-1, low - 1, -1)] if low < 0 <= high else range(low, high + 1)
+        chosen = bytes(-(-order.index(number) * 256 // len(order)) for number in numbers)
         self.choices += [chosen[i : i + 64].ljust(64, b"\0") for i in range(0, count, 64)]
         return numbers
 
