@@ -763,6 +763,7 @@ def pass_back(
     """
     stops = frozenset(target._id for target in targets or ())
     whole = False
+    waiting: list[int] = []  # a heap: the latest node first
     arrived: dict[int, tuple[Value, Any]] = {}  # the nodes that wait, each with what has reached it so far
     own: set[int] = set()  # ids whose cotangent is an array of this pass alone, and may be added to in place
     gradients: Gradients = []
@@ -770,11 +771,15 @@ def pass_back(
         for root, cotangent in roots:
             if create_graph and cotangent.__class__ is not Value:
                 cotangent = _constant(cotangent)  # noqa: PLW2901
-            before = arrived.get(root._id)
-            arrived[root._id] = (root, cotangent if before is None else before[1] + cotangent)
+            key = root._id
+            if key in arrived:
+                cotangent = arrived[key][1] + cotangent  # noqa: PLW2901
+            else:
+                waiting.append(-key)
+            arrived[key] = (root, cotangent)
             if not hasattr(root, "_trace"):
                 whole = True  # under lean() inner gradients go as soon as they are spent
-        waiting = sorted(-key for key in arrived)  # a heap: the latest node first
+        waiting.sort()
         while waiting:
             key = -heappop(waiting)
             pair = arrived.pop(key)

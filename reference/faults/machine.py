@@ -64,7 +64,7 @@ _VISIT = """\
 
         for start, _ in arrived.values():
             visit(start)
-        waiting = sorted("""
+        waiting.sort()"""
 
 
 def _elementwise(value: Value, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -151,7 +151,7 @@ FAULTS: tuple[Fault, ...] = (
           edited(engine, "pass_back", ("arrived.pop(key)", "arrived[key]"),
                  (_ARRIVES, f"if key in arrived:\n                    {_PUSHED}\n                {_ARRIVES}"))),
     Fault("b019-engine",                   "the graph is walked by recursion, which ends at a depth of a thousand",         "karpathy/micrograd#90",      (),
-          edited(engine, "pass_back", ("        waiting = sorted(", _VISIT))),
+          edited(engine, "pass_back", ("        waiting.sort()", _VISIT))),
     Fault("pass-order-under-enable-grad",  "nodes made inside enable_grad stand before their operands in the order",        "ours",                       (),
           edited(engine, "_result", ("    value._rule = rule", "    value._id *= -1 if len(_modes.entered) > 1 and _modes.recording else 1\n    value._rule = rule"))),
     Fault("pass-order-by-last-write",      "a write moves a Value to the end of the order, after what was made of it",      "ours",                       (),
@@ -186,9 +186,9 @@ FAULTS: tuple[Fault, ...] = (
                                        ":\n                    contributions.append((a, to_a(g, node._data, p, q)))"),
                  (" and b.requires_grad", ""), (" and operand.requires_grad", ""))),
     Fault("pass-roots-in-order",           "of several values the first is taken first, and not the latest",                "ours",                       (),
-          edited(engine, "pass_back", ("sorted(-key for key in arrived)", "[-key for key in arrived]"))),
+          edited(engine, "pass_back", ("waiting.sort()", "pass"))),
     Fault("pass-roots-twice",              "of a value that is passed back from twice at once, the last cotangent counts",  "ours",                       (),
-          edited(engine, "pass_back", ("cotangent if before is None else before[1] + cotangent", "cotangent"))),
+          edited(engine, "pass_back", ("cotangent = arrived[key][1] + cotangent", "pass"))),
     Fault("pass-graph-spent",              "the pass takes the graph apart, and a second one reaches nothing",              "ours",                       (),
           edited(engine, "pass_back", ("    return gradients", "    for node, _ in gradients:\n        node._operands = ()\n    return gradients"))),
 
