@@ -102,7 +102,12 @@ class _Case:
         return self._looked_at_again(findings) if any(map(_is_left_open, findings)) else findings
 
     def _looked_at_again(self, findings: Sequence[Finding]) -> list[Finding]:
-        """What the witness could not tell, beside what rounding does where results jump within a disturbance."""
+        """What the witness could not tell: the reference settles it, unless that is wrong elsewhere in the program.
+
+        And it is held against what rounding does where results jump within a disturbance.
+        """
+        if any(f.result is Result.REFERENCE_WRONG for f in findings):
+            return [replace(f, result=Result.INCONCLUSIVE) if _is_left_open(f) else f for f in findings]
         again = self._examined(self._followed, self._got.values, again=1.0)
         still = {u.finding.part for u in again.unexplained}
         return [

@@ -243,3 +243,14 @@ def test_a_jump_beside_a_kink_is_no_fault() -> None:
     tie = "x=f8([3.0]); y=f8([3.0]); a=maximum(x,y); b=multiply(a,a); back(b,f8([1.0]),along=(f8([1.0]),f8([1.0])))"
     with planting.pullback("multiply", 1, lambda g, y, a, b: g * planting.plain(a))():
         assert judge(parse(tie), NdgradEngine(), TorchEngine()).result is Result.ENGINE_WRONG
+
+
+def test_a_reference_that_is_wrong_settles_nothing() -> None:
+    """Beyond 20 PyTorch's softplus is off, and so is its second derivative beside a tie, where no witness can tell."""
+    line = (
+        "x=f8([3.625,3.625,1.0,3.875,1.0,1.0]); y=f8(3.0); a=maximum(x,y); b=cumsum(a,axis=0); c=softplus(b); "
+        "back(c,f8([1.0,1.0,1.0,1.0,1.0,1.0]),along=(f8([1.0,1.0,1.0,1.0,1.0,1.0]),f8(1.0)))"
+    )
+    at_a_tie = line.replace("3.625,1.0,3.875", "3.625,3.0,3.875")
+    for program in (line, at_a_tie):
+        assert judge(parse(program), NdgradEngine(), TorchEngine()).result is Result.REFERENCE_WRONG
