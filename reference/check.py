@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from reference.campaign import PROFILES, Campaign
 from reference.engines import Engine, TorchEngine
+from reference.program import parse
 from reference.report import text
+from reference.verdict import judge
 
 
 def check_engine(
@@ -34,7 +37,10 @@ def check_engine(
     wanted = tuple(engine.ops) if ops is None else tuple(ops)
     unknown = [op for op in wanted if op not in reference.ops or op not in engine.ops]
     if unknown:
-        raise ValueError(f"{', '.join(unknown)}: not in the catalogue, or not among the engine's ops")
+        known = [op for op in reference.ops if op in engine.ops]
+        near = [name for op in unknown for name in difflib.get_close_matches(op, known)]
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"{', '.join(unknown)}: not in the catalogue, or not among the engine's ops{hint}")
     if profile not in PROFILES:
         raise ValueError(f"profile is {profile!r}, but must be one of {', '.join(PROFILES)}")
     programs = replace(PROFILES[profile], checks={})  # sessions, training and the library are ndgrad's own
@@ -43,3 +49,22 @@ def check_engine(
         raise ValueError("nothing was compared: no op to try, or no program came of them")
     failures = {failure.op: failure for record in records[::-1] for failure in record.failures}
     return [text.failure(failure, engine.name, reference.name) for failure in list(failures.values())[::-1]]
+
+
+def check_program(engine: Engine, line: str) -> str:
+    """Compare an engine with PyTorch on one program, and say what is wrong with it; nothing if they agree.
+
+    Args:
+        engine: any engine.
+        line: the program, as the last line of a failure has it.
+
+    Raises:
+        ValueError: the line is no program; or nothing was compared, for both sides refuse it.
+    """
+    program, reference = parse(line), TorchEngine()
+    verdict = judge(program, engine, reference)
+    if verdict.result.blames:
+        return text.failure(Campaign(engine, reference).explained(program), engine.name, reference.name)
+    if not verdict.numbers and not verdict.refused:
+        raise ValueError(f"nothing was compared: {engine.run(program).error or reference.run(program).error}")
+    return ""

@@ -11,7 +11,7 @@ import torch
 
 from ndgrad.rules import RULES, Rule
 from reference.catalog import CATALOG, REAL, Row
-from reference.check import check_engine
+from reference.check import check_engine, check_program
 from reference.engines import NdgradEngine
 from reference.plans import alone
 
@@ -55,10 +55,26 @@ def test_a_definition_with_numpys_functions_settles(monkeypatch: pytest.MonkeyPa
     assert re.match(r"silu: grad\[x\] is .*, but PyTorch .* says .* \(exact: .*\)\. ndgrad is wrong\.", words)
 
 
+def test_one_program_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its line: nothing is said of what agrees, and of what does not, the text of a failure."""
+    line = "x=f8(2.0); a=exp(x); back(a,f8(1.0))"
+    assert check_program(NdgradEngine(), line) == ""
+    with pytest.raises(ValueError, match="nothing was compared: axis 3 is out of bounds"):
+        check_program(NdgradEngine(), "x=f8(2.0); a=sum(x,axis=3,keepdims=False); back(a,f8(1.0))")
+    with pytest.raises(ValueError, match="not a program"):
+        check_program(NdgradEngine(), "x=")
+    monkeypatch.setattr(RULES["exp"], "pullbacks", (lambda g, y, x: -g * y,))
+    words = check_program(NdgradEngine(), line)
+    assert words.startswith("exp: grad[x] is ")
+    assert words.endswith(f"again: python -m reference repro '{line}'")
+
+
 def test_what_is_not_known_is_refused() -> None:
     """An op outside the catalogue, one that the engine has not, and a profile that is none are errors that say so."""
     with pytest.raises(ValueError, match="expp: not in the catalogue, or not among the engine's ops"):
         check_engine(NdgradEngine(), ["exp", "expp"])
+    with pytest.raises(ValueError, match=r"summ: not in .*; did you mean sum"):
+        check_engine(NdgradEngine(), ["summ"])
     few = NdgradEngine({"exp": RULES["exp"]})
     with pytest.raises(ValueError, match="sum: not in the catalogue"):
         check_engine(few, ["sum"])
