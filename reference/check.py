@@ -9,11 +9,13 @@ from pathlib import Path
 
 from reference.campaign import PROFILES, Campaign
 from reference.engines import Engine, TorchEngine
+from reference.engines.torch import in_one_thread
 from reference.program import parse
 from reference.report import text
 from reference.verdict import judge
 
 
+@in_one_thread()
 def check_engine(
     engine: Engine,
     ops: Sequence[str] | None = None,
@@ -51,6 +53,7 @@ def check_engine(
     return [text.failure(failure, engine.name, reference.name) for failure in list(failures.values())[::-1]]
 
 
+@in_one_thread()
 def check_program(engine: Engine, line: str) -> str:
     """Compare an engine with PyTorch on one program, and say what is wrong with it; nothing if they agree.
 

@@ -22,6 +22,17 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@contextmanager
+def in_one_thread() -> Iterator[None]:
+    """The same for a while; whoever called may want their threads again."""
+    before = torch.get_num_threads()
+    one_thread()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Noise:
     """Disturbs each operand as it is used, and each number that is kept for the way back, by a factor 1 ± size.
 

@@ -12,8 +12,9 @@ import torch
 from ndgrad.rules import RULES, Rule
 from reference.catalog import CATALOG, REAL, Row
 from reference.check import check_engine, check_program
-from reference.engines import NdgradEngine
+from reference.engines import NdgradEngine, Outcome
 from reference.plans import alone
+from reference.program import Program
 
 
 def test_a_right_engine_is_told_nothing() -> None:
@@ -53,6 +54,25 @@ def test_a_definition_with_numpys_functions_settles(monkeypatch: pytest.MonkeyPa
     wrong = Rule(silu, lambda g, y, x: g * (1 / (1 + np.exp(-x))))
     (words,) = check_engine(NdgradEngine({**RULES, "silu": wrong}), ["silu"])
     assert re.match(r"silu: grad\[x\] is .*, but PyTorch .* says .* \(exact: .*\)\. ndgrad is wrong\.", words)
+
+
+def test_threads_are_given_back() -> None:
+    """PyTorch computes in one thread while an engine is checked, and in as many as before when it has been."""
+    before = torch.get_num_threads()
+    seen: set[int] = set()
+
+    class Watching(NdgradEngine):
+        def run(self, program: Program) -> Outcome:
+            seen.add(torch.get_num_threads())
+            return super().run(program)
+
+    torch.set_num_threads(2)
+    try:
+        check_engine(Watching(), ["exp"])
+        assert seen == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_one_program_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
