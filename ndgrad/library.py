@@ -50,9 +50,9 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse an array in place of a parameter, which would then be none, and not be trained."""
-        if isinstance(vars(self).get(name), Value) and not isinstance(value, Value) and value is not None:
+        if _is_parameter(vars(self).get(name)) and not isinstance(value, Value) and value is not None:
             raise TypeError(
-                f"{name} is a Value, and cannot become a {type(value).__name__}: assign the numbers to {name}.data"
+                f"{name} is a parameter, and cannot become a {type(value).__name__}: assign numbers to {name}.data"
             )
         super().__setattr__(name, value)
 
@@ -114,10 +114,15 @@ def _found_in(place: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[tup
     if id(place) in seen:
         return
     seen.add(id(place))
-    if isinstance(place, Value) and not place._prev:  # noqa: SLF001 - a leaf: made by no op
+    if _is_parameter(place):
         yield ".".join(path), place
     for name, inner in _contents(place):
         yield from _found_in(inner, (*path, name), seen)
+
+
+def _is_parameter(thing: Any) -> bool:
+    """Whether it is a leaf: made by no op."""
+    return isinstance(thing, Value) and not thing._prev  # noqa: SLF001 - which says so
 
 
 def _contents(place: Any) -> Iterator[tuple[str, Any]]:

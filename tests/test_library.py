@@ -514,12 +514,14 @@ def test_saved_and_loaded(tmp_path: Path, name: str, dtype: Any) -> None:
 def test_a_parameter_is_not_replaced_by_an_array() -> None:
     """It would no longer be one, and not be trained: its data can be assigned, or another Value, or None."""
     layer: Any = Layer(2, 3)
-    with pytest.raises(TypeError, match=r"weight is a Value, and cannot become a ndarray: .* to weight\.data"):
+    with pytest.raises(TypeError, match=r"weight is a parameter, and cannot become a ndarray: .* to weight\.data"):
         layer.weight = np.ones((2, 3))
     assert len(layer.parameters()) == 2
     layer.weight = Value(np.ones((2, 3)))
     layer.bias = None
     assert len(layer.parameters()) == 1
+    layer.latest = layer(np.ones(2))  # a result is none
+    layer.latest = 0.0
 
 
 def test_files_are_numpys(tmp_path: Path) -> None:
