@@ -518,10 +518,10 @@ def test_a_parameter_is_not_replaced_by_an_array() -> None:
         layer.weight = np.ones((2, 3))
     assert len(layer.parameters()) == 2
     layer.weight = Value(np.ones((2, 3)))
-    layer.bias = None
-    assert len(layer.parameters()) == 1
     layer.latest = layer(np.ones(2))  # a result is none
     layer.latest = 0.0
+    layer.bias = None
+    assert len(layer.parameters()) == 1
 
 
 def test_files_are_numpys(tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ FAULTS: tuple[Fault, ...] = (
 
     # Parameters: found, saved, loaded.
     Fault("parameters-deep-lost",     "parameters that lie deeper than in a list of layers are not found",            "ours",                         (),
-          edited(library, "_found_in", ("not place._prev:", "not place._prev and len(path) < 4:"))),
+          edited(library, "_found_in", ("if _is_parameter(place):", "if _is_parameter(place) and len(path) < 4:"))),
     Fault("parameters-tuples-lost",   "tuples are not searched for parameters",                                       "ours",                         (),
           edited(library, "_contents", ("(list, tuple)", "list"))),
     Fault("parameters-dicts-lost",    "dicts are not searched for parameters",                                        "ours",                         (),
@@ -234,7 +234,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("parameters-tied-twice",    "a parameter that two layers share is listed twice",                            "ours",                         (),
           edited(library, "_found_in", ("if id(place) in seen:", "if id(place) in seen and not isinstance(place, Value):"))),
     Fault("parameters-frozen-lost",   "parameters that want no gradient are not listed, nor saved",                   "ours",                         (),
-          edited(library, "_found_in", ("not place._prev:", "not place._prev and place.requires_grad:"))),
+          edited(library, "_found_in", ("if _is_parameter(place):", "if _is_parameter(place) and place.requires_grad:"))),
     Fault("saved-single",             "parameters are saved in single precision",                                     "ours",                         (),
           edited(library, "_write", ("write_array(entry, array,", "write_array(entry, np.float32(array),"))),
     Fault("loaded-as-saved",          "parameters take the dtype of the file",                                        "ours",                         (),
