@@ -23,9 +23,10 @@ from reference.engines import Noise
 from reference.sessions.mirror import OptimizerPair, Pair, Tensor
 from reference.sessions.state import Computed, State, Wrong, arrays_in, contents
 from reference.verdict import Finding, Kind, Part, compare
+from reference.verdict.rounding import DISTURBANCE
 
 # In single precision the verdict's disturbance would be rounded away: there it is made larger by this factor, and what
-# has moved is taken to be as much smaller.
+# has moved is taken to be as much smaller. Of one that shows rounding as it is, nothing is taken.
 SINGLE = 2.0**22
 
 
@@ -110,7 +111,7 @@ class Laws:
             del wide  # both sides start from the same numbers: there is no other precision to start from
             if noise is None:
                 return wanted
-            factor = SINGLE if computed.single else 1.0
+            factor = SINGLE if computed.single and noise.size == DISTURBANCE else 1.0
             noise.size *= factor
             disturbed = computed.again(noise)
             return [_less_moved(part, disturbed.get(part.name, part.array), factor) for part in wanted]

@@ -18,6 +18,7 @@ from reference.verdict.exactness import Exactness
 from reference.verdict.findings import SECOND_ORDER, Finding, Kind, Part, Result, Verdict, parts
 from reference.verdict.laws import broken_laws, refusals, repeated
 from reference.verdict.rounding import MORE_RUNS, RUNS, Comparison, Unexplained, examine, is_single
+from reference.verdict.steps import steps_alone
 
 _WITNESS = ExactEngine()
 
@@ -102,17 +103,25 @@ class _Case:
         return self._looked_at_again(findings) if any(map(_is_left_open, findings)) else findings
 
     def _looked_at_again(self, findings: Sequence[Finding]) -> list[Finding]:
-        """What the witness could not tell: the reference settles it, unless that is wrong elsewhere in the program.
+        """What the witness could not tell: the reference settles it, unless that is wrong in the program or a step.
 
-        And it is held against what rounding does where results jump within a disturbance.
+        Before, it is held against what rounding does where results jump within a disturbance.
         """
-        if any(f.result is Result.REFERENCE_WRONG for f in findings):
-            return [replace(f, result=Result.INCONCLUSIVE) if _is_left_open(f) else f for f in findings]
-        again = self._examined(self._followed, self._got.values, again=1.0)
-        still = {u.finding.part for u in again.unexplained}
-        return [
-            replace(f, result=Result.CONDITIONED) if _is_left_open(f) and f.part not in still else f for f in findings
-        ]
+        authority = not any(f.result is Result.REFERENCE_WRONG for f in findings)
+        if authority:
+            again = self._examined(self._followed, self._got.values, again=1.0)
+            still = {u.finding.part for u in again.unexplained}
+            jump = [_is_left_open(f) and f.part not in still for f in findings]
+            findings = [replace(f, result=Result.CONDITIONED) if j else f for f, j in zip(findings, jump, strict=True)]
+        if any(map(_is_left_open, findings)) and not (authority and self._reference_is_right_in_each_step()):
+            findings = [replace(f, result=Result.INCONCLUSIVE) if _is_left_open(f) else f for f in findings]
+        return list(findings)
+
+    def _reference_is_right_in_each_step(self) -> bool:
+        """Whether the reference is not wrong in any of several steps by itself."""
+        alone = [step for _, step in steps_alone(self._program, self._got)] if len(self._program.steps) > 1 else []
+        verdicts = (judge(step, self._engine, self._reference, repeat=False) for step in alone)
+        return all(verdict.result is not Result.REFERENCE_WRONG for verdict in verdicts)
 
     @cached_property
     def _followed(self) -> Outcome:

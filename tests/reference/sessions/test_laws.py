@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ndgrad import Value, engine, optim
 from ndgrad.rules import indexing
 from reference.faults.planting import Plant, attribute, edited, forward, scaled, setter
 from reference.sessions import SessionRecord, run_session, shortened
+from reference.sessions.mirror import OptimizerPair
+from reference.sessions.session import Session
+from reference.sessions.state import Computed
 from reference.source import Seeded
 from reference.verdict import Kind
 
@@ -209,3 +213,24 @@ def _writing(x: np.ndarray) -> Any:
 def test_what_no_call_has_changed_is_named(plant: Plant, kind: Kind, words: str) -> None:
     """Numbers and gradients that change behind the user's back."""
     assert re.search(words, found(plant, kind).text)
+
+
+def test_what_cancels_in_single_precision_before_it_is_magnified_is_rounding() -> None:
+    """0.1 * 0.625 - 0.0625 is 0 or 1e-9, by how it is rounded, and RMSprop divides it by its own size and 1e-8."""
+    session = Session()
+    session.do("a = Value(np.array([0.625], np.float32))")
+    a = session.pair("a", torch.tensor([0.625], requires_grad=True))
+    session.do("opt1 = RMSprop([a], lr=0.125, weight_decay=0.1)")
+    optimizer = OptimizerPair("opt1", "RMSprop", (a,), {"lr": 0.125, "weight_decay": 0.1})
+    session.optimizers["opt1"] = optimizer
+    session.pass_back([(a, torch.tensor([-0.0625]))], "a.backward([-0.0625])")
+    session.check()
+    before = optimizer.held()
+    session.overwrite(a)
+    session.do("opt1.step()")
+    optimizer.theirs.step()
+    names = frozenset(name for name, _ in optimizer.parts())
+    session.computed = Computed(lambda noise: optimizer.stepped_from(before, noise), names, single=True)
+    moved = session.space["a"].data - a.tensor.detach().numpy()
+    assert abs(moved) > 1e-2  # far apart, as seen from single precision
+    session.check()

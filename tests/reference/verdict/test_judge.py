@@ -254,3 +254,12 @@ def test_a_reference_that_is_wrong_settles_nothing() -> None:
     at_a_tie = line.replace("3.625,1.0,3.875", "3.625,3.0,3.875")
     for program in (line, at_a_tie):
         assert judge(parse(program), NdgradEngine(), TorchEngine()).result is Result.REFERENCE_WRONG
+
+
+def test_a_reference_that_is_wrong_in_a_step_settles_nothing_beyond_it() -> None:
+    """Beside single precision its softplus is near enough, and its second derivative, 0, is not: by itself it tells."""
+    line = (
+        "x=f8([20.5]); y=f4([1.0]); z=f8([20.5,2.0]); a=concatenate(x,y,axis=0); b=maximum(a,z); c=softplus(b); "
+        "back(c,f8([1.0,1.0]),along=(f8([1.0]),f4([1.0]),f8([1.0,1.0])))"
+    )
+    assert judge(parse(line), NdgradEngine(), TorchEngine()).result is Result.INCONCLUSIVE

@@ -9,8 +9,8 @@ import ndgrad.engine
 from ndgrad.rules import RULES
 from reference.engines import NdgradEngine, TorchEngine
 from reference.faults import planting
-from reference.program import Program, parse
-from reference.verdict.localise import Origin, localise, steps_alone
+from reference.program import parse
+from reference.verdict.localise import Origin, localise
 
 LINE = "x=f8([1.0,2.0]); y=f8([3.0,0.5]); a=multiply(x,y); b=tanh(a); c=exp(b); d=add(c,x); back(d,f8([2.0,-1.0]))"
 right = RULES["tanh"].forward
@@ -56,11 +56,3 @@ def test_contributions_are_named_without_inner_gradients() -> None:
     with planting.edited(ndgrad.engine, "pass_back", ("(operand, there[1] + h)", "pair"))():
         origin = localise(parse(LINE), Unseen(), TorchEngine())
     assert origin.says == "each step alone is right; contributions to x do not meet as they should"
-
-
-def test_steps_alone_have_the_operands_that_they_had() -> None:
-    """Each step by itself is a program whose operands are the values that it met, and it agrees with itself."""
-    program: Program = parse(LINE)
-    outcome = TorchEngine().run(program)
-    for step, alone in steps_alone(program, outcome):
-        assert (TorchEngine().run(alone).values[0] == outcome.values[step]).all()

@@ -1,0 +1,17 @@
+"""The steps of a program by themselves."""
+
+from __future__ import annotations
+
+from reference.engines import TorchEngine
+from reference.program import Program, parse
+from reference.verdict.steps import steps_alone
+
+LINE = "x=f8([1.0,2.0]); y=f8([3.0,0.5]); a=multiply(x,y); b=tanh(a); c=exp(b); d=add(c,x); back(d,f8([2.0,-1.0]))"
+
+
+def test_steps_alone_have_the_operands_that_they_had() -> None:
+    """Each step by itself is a program whose operands are the values that it met, and it agrees with itself."""
+    program: Program = parse(LINE)
+    outcome = TorchEngine().run(program)
+    for step, alone in steps_alone(program, outcome):
+        assert (TorchEngine().run(alone).values[0] == outcome.values[step]).all()
