@@ -163,7 +163,7 @@ FAULTS: dict[str, Plant] = {
     "what is shared is listed twice":
         edited(library, "_found_in", ("in seen:", "in seen and not isinstance(place, Value):")),
     "frozen parameters are left out":
-        edited(library, "_found_in", ("not place._prev:", "not place._prev and place.requires_grad:")),
+        edited(library, "_found_in", ("_is_parameter(place):", "_is_parameter(place) and place.requires_grad:")),
     "zero_grad reaches the first alone":
         edited(Module, "zero_grad", ("self.parameters():", "self.parameters()[:1]:")),
     "parameters take the file's dtype":
