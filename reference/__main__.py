@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import difflib
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
@@ -313,9 +312,9 @@ def _known(wanted: Sequence[str], known: Sequence[str], what: str) -> Sequence[s
     """What was asked for; None, with a word on standard error, if one is not known."""
     for name in wanted:
         if name not in known:
-            near = difflib.get_close_matches(name, known)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known[:60])}"
-            print(f"error: there is no {what} {name!r}; {hint}", file=sys.stderr)
+            from reference.report import text
+
+            print(f"error: there is no {what} {name!r}; {text.nearest(name, known)}", file=sys.stderr)
             return None
     return wanted
 

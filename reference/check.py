@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,9 +39,8 @@ def check_engine(
     unknown = [op for op in wanted if op not in reference.ops or op not in engine.ops]
     if unknown:
         known = [op for op in reference.ops if op in engine.ops]
-        near = [name for op in unknown for name in difflib.get_close_matches(op, known)]
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise ValueError(f"{', '.join(unknown)}: not in the catalogue, or not among the engine's ops{hint}")
+        hint = "; ".join(dict.fromkeys(text.nearest(op, known) for op in unknown))
+        raise ValueError(f"{', '.join(unknown)}: not in the catalogue, or not among the engine's ops; {hint}")
     if profile not in PROFILES:
         raise ValueError(f"profile is {profile!r}, but must be one of {', '.join(PROFILES)}")
     programs = replace(PROFILES[profile], checks={})  # sessions, training and the library are ndgrad's own

@@ -109,12 +109,8 @@ def _passed_by(program: Program, i: int, base: int) -> Program:
         return place(base) if j == gone else j - (j > gone)
 
     steps = [replace(s, inputs=tuple(map(place, s.inputs))) for s in program.steps]
-    return _used(replace(program, steps=(*steps[:i], *steps[i + 1 :])))
-
-
-def _used(program: Program) -> Program:
-    """The program without what its result does not depend on."""
-    return _part(program, (), 0, len(program.steps) - 1)
+    shorter = replace(program, steps=(*steps[:i], *steps[i + 1 :]))
+    return _part(shorter, (), 0, len(shorter.steps) - 1)  # without what its result does not depend on
 
 
 def _part(program: Program, values: Sequence[np.ndarray], first: int, last: int) -> Program:

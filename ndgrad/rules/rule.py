@@ -64,7 +64,7 @@ class Rule:
         self.keep = keep
         self.bind = bind or self._no_options
         self.operands_alone = bind is None  # nothing is to be told apart
-        self.alone = len(pullbacks) == 1 and not bind and not keep  # one operand, and nothing else to say
+        self.alone = self.operands_alone and len(pullbacks) == 1 and not keep  # one operand, and nothing else to say
         self.numpy = (forward,) if numpy is None and _is_numpys(forward) else numpy or ()
         self.operator = operator
         self.symbol = symbol

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -189,6 +190,12 @@ def _operands(program: Program) -> str:
     if program.cotangent is not None:
         shown.append(f"cotangent: {program.cotangent.shape}")
     return "   ".join(shown)
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """What may have been meant by a name that is not known."""
+    near = difflib.get_close_matches(name, known)
+    return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known[:60])}"
 
 
 def legend() -> str:

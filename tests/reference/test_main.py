@@ -19,7 +19,13 @@ from reference.training import TASKS, TrainingRecord
 ROOT = Path(__file__).parent.parent.parent
 
 
-def run(*arguments: str, cwd: Path = ROOT, code: str = "") -> subprocess.CompletedProcess[str]:
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails is kept where the command runs, and tried first the next time: each test has a folder of its own."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("here"))
+
+
+def run(*arguments: str, cwd: Path | None = None, code: str = "") -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own; with `code` run before it."""
     start = (
         ["-c", f"{code}\nimport sys\nfrom reference.__main__ import main\nsys.exit(main())"]
@@ -124,7 +130,7 @@ def test_a_program_as_a_script() -> None:
     """Nothing but the script is printed, which runs by itself; where a fault is planted it shows."""
     script = run("repro", AGREES, "--python").stdout
     printed = [
-        subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True).stdout
         for source in (script, FAULT + script)
     ]
     assert printed[0].endswith("difference\nvalue = 0.0\ngrad[x] = 0.0\n")

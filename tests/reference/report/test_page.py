@@ -216,8 +216,11 @@ def test_bits_are_measured(written: Written) -> None:
 # The command.
 
 
-def test_verify_writes_the_page_of_its_own_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_writes_the_page_of_its_own_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """With `--page` it says where the page is, and the page says what the run said."""
+    monkeypatch.chdir(tmp_path)  # what was kept in the folder that the tests run in is not this run's
     path = tmp_path / "made" / "page.html"
     assert command_line.main(["verify", "--ops", "tanh", "--profile", "quick", "--page", str(path)]) == 0
     *_, last, where = capsys.readouterr().out.splitlines()
