@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ndgrad import numeric, optim
 from ndgrad.calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from ndgrad.engine import Value, backward, check_writes, enable_grad, lean, no_grad
+from ndgrad.engine import Value, backward
 from ndgrad.graph import draw_dot, trace
 from ndgrad.library import MLP, Layer, Module, Neuron, cross_entropy, hinge, mean_squared_error
 from ndgrad.memory import keep_freed_memory, release_memory
+from ndgrad.modes import check_writes, enable_grad, lean, no_grad
 from ndgrad.rules import RULES
 
 __version__ = "0.1.0"

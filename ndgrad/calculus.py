@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad.engine import Value, enable_grad, pass_back
+from ndgrad.engine import Value, pass_back
+from ndgrad.modes import enable_grad
 from ndgrad.rules import RULES
 
 

@@ -8,18 +8,21 @@ functions are attached to `Value` from the rule tables, at the end of this file.
 from __future__ import annotations
 
 import itertools
+import reprlib
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ContextDecorator, nullcontext
+from contextlib import nullcontext
 from heapq import heappop, heappush
 from sys import getrefcount
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
 from ndgrad.memory import HEAP, keep_heap
+from ndgrad.modes import ENTERED, current, enable_grad
+from ndgrad.names import NO_OUT, by_signature, full_name, stated
 from ndgrad.rules import RULES, Rule
 from ndgrad.rules.rule import Operands, Options
 
@@ -28,76 +31,7 @@ Gradients: TypeAlias = "list[tuple[Value, Any]]"
 _NO_OPTIONS: dict[str, Any] = {}
 _next_id = itertools.count(1).__next__  # ids of nodes and of writes to data, one clock: which came first?
 _latest_write = 0  # the id of the latest write to data; nodes that are newer need not be asked what changed
-_guarded = 0  # how many contexts below are entered, in any thread; while none is, recording asks no further
-
-
-class _Modes(threading.local):
-    """What a thread asked for: whether results join the graph, contents are remembered, and little is kept."""
-
-    recording = True
-    remembering = False
-    lean = False
-
-    def __init__(self) -> None:
-        self.entered: list[tuple[bool, bool, bool]] = []
-
-
-_modes = _Modes()
-
-
-class _Context(ContextDecorator):
-    """A mode for the length of a `with` block or of a decorated function. Nests, and may be entered again."""
-
-    def _switch(self) -> None:
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        global _guarded
-        _guarded += 1
-        _modes.entered.append((_modes.recording, _modes.remembering, _modes.lean))
-        self._switch()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        global _guarded
-        _guarded -= 1
-        _modes.recording, _modes.remembering, _modes.lean = _modes.entered.pop()
-
-
-class no_grad(_Context):
-    """While it lasts, results are constants: no graph is built. A context manager and a decorator."""
-
-    def _switch(self) -> None:
-        _modes.recording = False
-
-
-class enable_grad(_Context):
-    """Undo an outer `no_grad` while it lasts."""
-
-    def _switch(self) -> None:
-        _modes.recording = True
-
-
-class check_writes(_Context):
-    """While it lasts, ops remember what their operands hold, and `backward` refuses if any of it was overwritten.
-
-    Assignments (`p.data = ...`, `p.data += ...`) are noticed always; this also notices writes by subscript, such as
-    `p.data[0] = 9`, and those into arrays that were used as constants. It costs a copy of every operand.
-    """
-
-    def _switch(self) -> None:
-        _modes.remembering = True
-
-
-class lean(_Context):
-    """While it lasts, a graph keeps of its inner nodes only the numbers that pullbacks read, and no gradients.
-
-    Memory for time: `backward` gives the leaves what it always gives them, to the bit. An inner Value that nobody holds
-    lets go of its numbers, unless the way back needs them; it gets no gradient, and pictures do not show it.
-    """
-
-    def _switch(self) -> None:
-        _modes.lean = True
+_lock = threading.RLock()  # around what threads that share leaves would lose: additions, and the time of a write
 
 
 class Value:
@@ -110,15 +44,16 @@ class Value:
         requires_grad: whether `backward` computes a gradient for it.
 
     Raises:
-        TypeError: `data` holds something other than real numbers.
+        TypeError: `data` holds something other than real numbers, or is an array of a subclass whose meaning would be
+            lost, as of `np.ma`; the label is no text; `requires_grad` is no boolean.
     """
 
     __slots__ = (
-        "__weakref__", "_data", "_gone", "_grad", "_id", "_in_place", "_operands", "_options", "_remembered", "_rule",
-        "_shown", "_trace", "_written", "label", "requires_grad",
+        "__weakref__", "_array", "_gone", "_grad", "_id", "_in_place", "_label", "_operands", "_options", "_remembered",
+        "_rule", "_shown", "_trace", "_written", "requires_grad",
     )  # fmt: skip
 
-    _data: np.ndarray
+    _array: np.ndarray  # not `_data`, which numpy.ma would take for its own
     _grad: Any  # None while missing, an array, or a Value after backward(create_graph=True)
     _id: int  # when it was made: a topological order, since operands are older than what is made of them
     _rule: Rule | None  # the rule that made it; None for a leaf
@@ -130,7 +65,7 @@ class Value:
     _written: int  # when its data was last assigned; unset until then
     _in_place: int  # when the array that it has was last written in place; unset until one is
     _gone: list[tuple[weakref.ref[np.ndarray], int]]  # arrays that it had before, and when each was; unset until then
-    label: str
+    _label: str
     requires_grad: bool
 
     __array_priority__ = 1000.0
@@ -140,46 +75,61 @@ class Value:
         raise TypeError("Value cannot be subclassed: hold a Value in an attribute instead")
 
     def __init__(self, data: Any, label: str = "", requires_grad: bool = True) -> None:
-        self._data = _copied(data)
+        self.label = label
+        if not isinstance(requires_grad, (bool, np.bool_)):
+            raise TypeError(f"requires_grad must be True or False, but is {requires_grad!r}")
+        self._array = _copied(data)
         self._grad = None
         self._id = _next_id()
         self._rule = None
         self._operands = ()
         self._options = _NO_OPTIONS
-        self.label = label
-        self.requires_grad = requires_grad
+        self.requires_grad = bool(requires_grad)
+
+    @property
+    def label(self) -> str:
+        """Its name in pictures and messages; empty if it has none."""
+        return self._label
+
+    @label.setter
+    def label(self, label: str) -> None:
+        if not isinstance(label, str):
+            raise TypeError(
+                f"label must be a str, but is {label!r}; "
+                "a Value of operands is not constructed: compute with Values, and it is recorded"
+            )
+        self._label = label
 
     @property
     def data(self) -> np.ndarray:
         """The numbers. Read-only where they are a view of another Value's. Assigning copies, and keeps the dtype."""
-        return self._data
+        return self._array
 
     @data.setter
     def data(self, data: Any) -> None:
         global _latest_write
-        now = _next_id()
-        if data is self._data:  # `x.data += d` has written in place already, into all views of it as well
-            self._in_place = now
-        else:
-            new = np.asarray(data)
-            if new.dtype.kind not in "fiub":
-                raise TypeError(f"data must be real numbers, but got {_kind(new)}")
-            if new.shape != self._data.shape:
-                raise ValueError(f"data has shape {self._data.shape}, but was assigned shape {new.shape}")
-            self._replace(new.astype(self._data.dtype))
-        self._written = _latest_write = now
-        if hasattr(self, "_trace"):
-            self._trace._written = now
+        with _lock:
+            now = _next_id()
+            if data is self._array:  # `x.data += d` has written in place already, into all views of it as well
+                self._in_place = now
+            else:
+                new = _real(data, "data")
+                if new.shape != self._array.shape:
+                    raise ValueError(f"data has shape {self._array.shape}, but was assigned shape {new.shape}")
+                self._replace(new.astype(self._array.dtype))
+            self._written = _latest_write = now
+            if hasattr(self, "_trace"):
+                self._trace._written = now
 
     def _replace(self, new: np.ndarray) -> None:
         """Take another array. Views may still have the one before: if that was written in place, it is remembered."""
         written = getattr(self, "_in_place", 0)
         if written:
             gone = [(array, when) for array, when in getattr(self, "_gone", ()) if array() is not None]
-            owner = self._data if self._data.base is None else self._data.base  # which views keep alive
+            owner = self._array if self._array.base is None else self._array.base  # which views keep alive
             self._gone = [*gone, (weakref.ref(owner), written)]
             self._in_place = 0
-        self._data = new
+        self._array = new
 
     @property
     def grad(self) -> Any:
@@ -190,7 +140,7 @@ class Value:
         """
         grad = self._grad
         if grad is None:
-            return np.broadcast_to(np.zeros((), self._data.dtype), self._data.shape)
+            return np.broadcast_to(np.zeros((), self._array.dtype), self._array.shape)
         if self._rule is None or isinstance(grad, Value):
             return grad
         view: np.ndarray = np.asarray(grad).view()
@@ -199,15 +149,15 @@ class Value:
 
     @grad.setter
     def grad(self, grad: Any) -> None:
-        if grad is None or isinstance(grad, Value):
-            if grad is not None and grad.shape != self.shape:
-                raise ValueError(f"grad must have shape {self.shape}, but got {grad.shape}")
+        if grad is not None and not isinstance(grad, Value):
+            new = _real(grad, "grad")
+            if new.shape not in ((), self.shape):
+                raise ValueError(f"grad must be a number or have shape {self.shape}, but got shape {new.shape}")
+            grad = np.full(self.shape, new, self.dtype)
+        elif grad is not None and grad.shape != self.shape:
+            raise ValueError(f"grad must have shape {self.shape}, but got {grad.shape}")
+        with _lock:  # between another thread's reading and writing, it would be undone
             self._grad = grad
-            return
-        new = _real(grad)
-        if new.shape not in ((), self.shape):
-            raise ValueError(f"grad must be a number or have shape {self.shape}, but got shape {new.shape}")
-        self._grad = np.full(self.shape, new, self.dtype)
 
     @property
     def has_grad(self) -> bool:
@@ -216,27 +166,28 @@ class Value:
 
     def zero_grad(self) -> None:
         """Make the gradient missing, as it is before the first `backward`."""
-        self._grad = None
+        with _lock:
+            self._grad = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return self._data.shape
+        return self._array.shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._data.ndim
+        return self._array.ndim
 
     @property
     def size(self) -> int:
         """The number of numbers."""
-        return self._data.size
+        return self._array.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of each number."""
-        return self._data.dtype
+        return self._array.dtype
 
     @property
     def T(self) -> Value:  # noqa: N802 - NumPy's name
@@ -264,17 +215,19 @@ class Value:
 
     def item(self) -> float:
         """The number itself, where there is just one."""
-        return float(self._data.item())
+        return float(self._array.item())
 
     def detach(self) -> Value:
         """Give a constant with a copy of the data: nothing is computed for it."""
-        return _constant(self._data.copy())
+        return _constant(self._array.copy())
 
     def backward(self, gradient: Any = None, *, create_graph: bool = False) -> None:
         """Compute the gradient of this Value towards every Value it was made of.
 
         Leaves add it to the gradient they have; inner nodes show that of the latest pass. The graph stays, and may
-        be passed again. An error leaves every gradient as it was.
+        be passed again. An error leaves every gradient as it was. Several threads may pass back at once, through one
+        graph or through several that share leaves: no addition is lost. A write to the data of a graph during a pass
+        through it is a race.
 
         Args:
             gradient: the cotangent, an array of this Value's shape. Ones, if none is given.
@@ -295,7 +248,7 @@ class Value:
         if gradient is None:
             return np.ones(self.shape, self.dtype)
         if not isinstance(gradient, Value):
-            gradient = _real(gradient)
+            gradient = _real(gradient, "cotangent")
         if gradient.shape != self.shape:
             raise ValueError(f"cotangent has shape {gradient.shape}, but the value has shape {self.shape}")
         if isinstance(gradient, Value):
@@ -317,7 +270,7 @@ class Value:
 
     def _named(self) -> str:
         made = f"made by {self._rule.__name__}" if self._rule else "a leaf"
-        return f"{self.label or 'a Value'} ({made}, shape {self.shape})"
+        return f"{self._label or 'a Value'} ({made}, shape {self.shape})"
 
     # How NumPy and the rules hand their work over.
 
@@ -326,32 +279,32 @@ class Value:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         rule = UFUNCS.get((ufunc, method))
-        if rule is not None and options.get("out") is None:
+        if rule is not None and rule.operands_alone and not options:
+            return record(rule, inputs, _NO_OPTIONS)
+        name = full_name(ufunc) if method == "__call__" else f"{full_name(ufunc)}.{method}"
+        if options.get("out") is not None:
+            raise TypeError(f"{name} cannot write into an array (out=) when an operand is a Value: the graph would end")
+        if rule is not None:
             if method != "__call__":
                 options.setdefault("axis", 0)  # NumPy's default for ufunc.reduce and ufunc.accumulate
-            elif rule.operands_alone and not options:
-                return record(rule, inputs, _NO_OPTIONS)
-            return rule(*inputs, **options)
-        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+            return rule(*inputs, **stated(name, rule, options))
         if options.get("out") is not None:
-            raise TypeError(
-                f"np.{name} cannot write into an array (out=) when an operand is a Value: the graph would end"
-            )
+            raise TypeError(f"{name} {NO_OUT}")
         if ufunc in _FLAT and method == "__call__":
             return ufunc(*map(_plain, inputs), **options)
-        raise TypeError(f"np.{name} has no rule in ndgrad; for its plain result, give it the Values' .data")
+        raise _without_rule(name)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...], options: dict[str, Any]
     ) -> Any:
         rule = FUNCTIONS.get(function)
+        name = full_name(function)
         if rule is not None:
-            return rule(*args, **options)
+            args, options = by_signature(function, args, options)
+            return rule(*args, **stated(name, rule, options))
         if function in _FLAT:
             return function(*map(_plain, args), **{name: _plain(option) for name, option in options.items()})
-        raise TypeError(
-            f"np.{function.__name__} has no rule in ndgrad; for its plain result, give it the Values' .data"
-        )
+        raise _without_rule(name)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         """Refuse: an array made of a Value would leave the graph in silence."""
@@ -365,7 +318,7 @@ class Value:
     __hash__ = object.__hash__
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._array)
 
     def __iter__(self) -> Iterator[Value]:
         if not self.ndim:
@@ -373,13 +326,20 @@ class Value:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self._array)
 
     def __float__(self) -> float:
-        return float(self._data)
+        """Give the number. A warning says so where it is taken out of a graph."""
+        if self.requires_grad:
+            warnings.warn(
+                f"float() takes {self._named()} out of the graph: no gradient flows through the number; "
+                "where that is meant, write .item() or .detach()",
+                stacklevel=2,
+            )
+        return float(self._array)
 
     def __repr__(self) -> str:
-        numbers = np.array2string(self._data, separator=", ", prefix="Value(data=") if self.ndim else str(self._data)
+        numbers = np.array2string(self._array, separator=", ", prefix="Value(data=") if self.ndim else str(self._array)
         return f"Value(data={numbers})" if self.dtype == np.float64 else f"Value(data={numbers}, dtype={self.dtype})"
 
     def __format__(self, spec: str) -> str:
@@ -387,7 +347,13 @@ class Value:
         return format(self.item(), spec) if spec else repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Value, (self._data, self.label, self.requires_grad))
+        """Copy and pickle leaves. A result's copy would be a leaf, and its graph would end in silence: refused."""
+        if self._rule is not None:
+            raise TypeError(
+                f"{self._named()} is part of a graph, which a copy or a pickle would leave: "
+                "copy .detach(), or write +x for a Value that stays in the graph"
+            )
+        return (Value, (self._array, self._label, self.requires_grad))
 
     if TYPE_CHECKING:  # attached below, from the rules
 
@@ -425,10 +391,10 @@ def record(rule: Rule, operands: Operands, options: Options) -> Value:
         options: the rule's options, already bound.
     """
     if len(operands) == 1 and operands[0].__class__ is Value:  # there is nothing to be promoted to
-        y = rule.forward(operands[0]._data, **options)
+        y = rule.forward(operands[0]._array, **options)
     else:
         operands = _promoted(operands, rule)
-        y = rule.forward(*[o._data if o.__class__ is Value else o for o in operands], **options)
+        y = rule.forward(*[o._array if o.__class__ is Value else o for o in operands], **options)
     if rule.keep is not None:
         y, kept = y
         options = {**options, "kept": kept}
@@ -444,17 +410,17 @@ def _unary(rule: Rule) -> Callable[[Value], Value]:
     forward, views = rule.forward, rule.views
 
     def operator(x: Value) -> Value:
-        y = forward(x._data)
-        if not x.requires_grad or _guarded or views or y.__class__ is not _ndarray:
+        y = forward(x._array)
+        if not x.requires_grad or ENTERED or views or y.__class__ is not _ndarray:
             return _result(rule, (x,), _NO_OPTIONS, y)
         value: Value = _new(Value)
-        value._data = y
+        value._array = y
         value._grad = None
         value._id = _next_id()
         value._rule = rule
         value._operands = (x,)
         value._options = _NO_OPTIONS
-        value.label = ""
+        value._label = ""
         value.requires_grad = True
         return value
 
@@ -469,28 +435,28 @@ def _binary(rule: Rule) -> Callable[[Value, Any], Value]:
     def operator(a: Value, b: Any) -> Value:
         kind = b.__class__
         if kind is Value:
-            if a._data.dtype is not b._data.dtype:
+            if a._array.dtype is not b._array.dtype:
                 return record(rule, (a, b), _NO_OPTIONS)
-            y = forward(a._data, b._data)
+            y = forward(a._array, b._array)
             wanted = a.requires_grad or b.requires_grad
-        elif kind is float or kind is int or (kind is _ndarray and a._data.dtype is b.dtype):
-            if kind is not _ndarray and quick_with_arrays and a._data.dtype is _DOUBLE:
+        elif kind is float or kind is int or (kind is _ndarray and a._array.dtype is b.dtype):
+            if kind is not _ndarray and quick_with_arrays and a._array.dtype is _DOUBLE:
                 known = _met.get(b)
                 b = _meet(b) if known is None else known
-            y = forward(a._data, b)
+            y = forward(a._array, b)
             wanted = a.requires_grad
         else:
             return record(rule, (a, b), _NO_OPTIONS) if _is_operand(b) else NotImplemented
-        if not wanted or _guarded or y.__class__ is not _ndarray:
+        if not wanted or ENTERED or y.__class__ is not _ndarray:
             return _result(rule, (a, b), _NO_OPTIONS, y)
         value: Value = _new(Value)
-        value._data = y
+        value._array = y
         value._grad = None
         value._id = _next_id()
         value._rule = rule
         value._operands = (a, b)
         value._options = _NO_OPTIONS
-        value.label = ""
+        value._label = ""
         value.requires_grad = True
         return value
 
@@ -518,10 +484,10 @@ def _reflected(rule: Rule) -> Callable[[Value, Any], Value]:
     def operator(b: Value, a: Any) -> Value:
         kind = a.__class__
         if kind is float or kind is int:
-            if quick_with_arrays and b._data.dtype is _DOUBLE:
+            if quick_with_arrays and b._array.dtype is _DOUBLE:
                 known = _met.get(a)
                 a = _meet(a) if known is None else known
-            return _result(rule, (a, b), _NO_OPTIONS, forward(a, b._data))
+            return _result(rule, (a, b), _NO_OPTIONS, forward(a, b._array))
         return record(rule, (a, b), _NO_OPTIONS) if _is_operand(a) else NotImplemented
 
     return operator
@@ -536,23 +502,23 @@ def _result(rule: Rule, operands: Operands, options: Mapping[str, Any], y: Any) 
             break
     else:
         return _constant(_own(rule, y))
-    if _guarded and not _modes.recording:
+    if ENTERED and not current().recording:
         return _constant(_own(rule, y))
     if rule.views:
         y = y.view()
         y.flags.writeable = False  # to write into it would write into the operand as well
     value: Value = _new(Value)
-    value._data = y
+    value._array = y
     value._grad = None
     value._id = _next_id()
     value._rule = rule
     value._operands = operands
     value._options = options
-    value.label = ""
+    value._label = ""
     value.requires_grad = True
-    if _guarded and _modes.remembering:
+    if ENTERED and current().remembering:
         _remember(value)
-    if _guarded and _modes.lean:
+    if ENTERED and current().lean:
         _make_lean(value)
     return value
 
@@ -568,14 +534,14 @@ def _make_lean(value: Value) -> None:
     traces = [getattr(o, "_trace", o) if o.__class__ is Value else o for o in operands]
     for position, (operand, trace) in enumerate(zip(operands, traces, strict=True), 1):
         if position in read and trace is not operand:
-            trace._data = operand._data
+            trace._array = operand._array
     value._operands = tuple(traces)
     value._trace = trace = _new(Value)
-    for slot in ("_grad", "_id", "_rule", "_operands", "_options", "label", "requires_grad"):
+    for slot in ("_grad", "_id", "_rule", "_operands", "_options", "_label", "requires_grad"):
         setattr(trace, slot, getattr(value, slot))
     if hasattr(value, "_remembered"):
         trace._remembered = value._remembered
-    trace._data = value._data if 0 in read else _not_kept(value)
+    trace._array = value._array if 0 in read else _not_kept(value)
 
 
 def _not_kept(value: Value) -> Any:
@@ -588,7 +554,8 @@ def _remember(node: Value) -> None:
     """Keep what a node's result and operands hold. As after a write, the pass back then asks what has changed."""
     global _latest_write
     node._remembered = _contents(node)
-    _latest_write = node._id
+    with _lock:
+        _latest_write = max(_latest_write, node._id)
 
 
 def _own(rule: Rule, y: np.ndarray) -> np.ndarray:
@@ -599,13 +566,13 @@ def _own(rule: Rule, y: np.ndarray) -> np.ndarray:
 def _constant(data: np.ndarray) -> Value:
     """A Value that wants no gradient, of an array that is its own."""
     value: Value = _new(Value)
-    value._data = data
+    value._array = data
     value._grad = None
     value._id = _next_id()
     value._rule = None
     value._operands = ()
     value._options = _NO_OPTIONS
-    value.label = ""
+    value._label = ""
     value.requires_grad = False
     return value
 
@@ -623,13 +590,13 @@ def _promoted(operands: Operands, rule: Rule) -> Operands:
     """
     common = None
     for o in operands:
-        dtype = o._data.dtype if o.__class__ is Value else o.dtype if o.__class__ is _ndarray else None
+        dtype = o._array.dtype if o.__class__ is Value else o.dtype if o.__class__ is _ndarray else None
         if dtype is None or (dtype is not common and common is not None):
             break
         common = dtype
     else:  # nothing to be done, as nearly always
         return operands
-    ready = [o if o.__class__ in _READY else _operand(o) for o in operands]
+    ready = [o if o.__class__ in _READY else _operand(o, rule.__name__) for o in operands]
     arrays: list[Any] = [o for o in ready if o.__class__ not in _NUMBERS]
     dtypes = {o.dtype for o in arrays if o.dtype.kind == "f"}
     dtype = dtypes.pop() if len(dtypes) == 1 else np.result_type(*dtypes)
@@ -639,7 +606,7 @@ def _promoted(operands: Operands, rule: Rule) -> Operands:
 def _cast(operand: Any, dtype: np.dtype[Any]) -> Any:
     if operand.__class__ is not Value:
         return np.asarray(operand, dtype)
-    return operand if operand._data.dtype is dtype else RULES["astype"](operand, dtype)
+    return operand if operand._array.dtype is dtype else RULES["astype"](operand, dtype)
 
 
 _NUMBERS = frozenset({int, float})
@@ -650,23 +617,52 @@ def _is_operand(operand: Any) -> bool:
     return isinstance(operand, (Value, int, float, list, tuple, np.ndarray, np.generic))
 
 
-def _operand(operand: Any) -> Any:
+def _operand(operand: Any, op: str) -> Any:
     if operand.__class__ is bool:
         return float(operand)
     if not _is_operand(operand):
-        raise TypeError(f"an operand must be a number, an array or a Value, but got {type(operand).__name__}")
-    return _real(operand)
+        raise TypeError(f"an operand of {op} must be a number, an array or a Value, but got {_told(operand)}")
+    return _real(operand, f"an operand of {op}")
 
 
-def _real(data: Any) -> np.ndarray:
+def _real(data: Any, what: str) -> np.ndarray:
+    """The array of what somebody calls `what`: real numbers, and nothing that an array would lose."""
+    for array in _arrays_in(data):
+        if array.__class__ not in _ARRAYS:
+            raise TypeError(f"{what} is a {type(array).__name__}, {_MEANING.get(_family(array), _OTHER)}")
     array = np.asarray(data)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"ndgrad differentiates real numbers, but got {_kind(array)}")
+        raise TypeError(f"{what} must be real numbers, but got {_kind(array)}")
     return array
 
 
+_ARRAYS = frozenset({np.ndarray, np.memmap})
+_OTHER = "whose meaning would be lost: np.asarray(x) gives the plain numbers"
+_MEANING = {
+    "MaskedArray": "whose mask would be lost: fill it (.filled(0.0)) or compress it (.compressed()) first",
+    "matrix": "whose * is a product of matrices: write np.asarray(m), and @ for that product",
+}
+
+
+def _family(array: np.ndarray) -> str:
+    """The class with a meaning of its own that an array is of, whatever it was derived to. numpy.ma stays unloaded."""
+    return next((kind.__name__ for kind in type(array).__mro__ if kind.__name__ in _MEANING), "")
+
+
+def _arrays_in(data: Any) -> Iterator[np.ndarray]:
+    """The arrays among what an array is made from, lists of them included."""
+    if isinstance(data, np.ndarray):
+        yield data
+    elif isinstance(data, (list, tuple)) and set(map(type, data)) - _SCALARS:
+        for entry in data:
+            yield from _arrays_in(entry)
+
+
+_SCALARS = frozenset({int, float, bool, np.float64, np.float32})
+
+
 def _copied(data: Any) -> np.ndarray:
-    array = _real(data)
+    array = _real(data, "data")
     dtype = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.float64
     return np.array(array, dtype=dtype, order="C", subok=False)
 
@@ -677,11 +673,20 @@ def _shown(constant: Any) -> np.ndarray:
 
 
 def _kind(array: np.ndarray) -> str:
-    return f"dtype {array.dtype}" + (" (Values in a list? ndgrad.stack joins them)" if array.dtype == object else "")
+    """What an array has in place of real numbers."""
+    if array.dtype != object:
+        return f"dtype {array.dtype}"
+    if any(x.__class__ is Value for x in array.flat):
+        return "Values in an array of objects: ndgrad.stack joins them"
+    return next((_told(x) for x in array.flat if not isinstance(x, (int, float, np.number))), "dtype object")
+
+
+def _told(x: Any) -> str:
+    return "None" if x is None else f"{reprlib.repr(x)} of type {type(x).__name__}"
 
 
 def _plain(x: Any) -> Any:
-    return x._data if x.__class__ is Value else x
+    return x._array if x.__class__ is Value else x
 
 
 # The pass back.
@@ -714,10 +719,10 @@ def backward(values: Iterable[Any], gradients: Iterable[Any] | None = None, *, c
         TypeError: one of the values is no Value and no array.
         ValueError: there are more or fewer cotangents than values, or one has another shape than its value.
     """
-    starts = [x if x.__class__ is Value else _constant(_operand(x)) for x in _several(values, "Values")]
+    starts = [x if x.__class__ is Value else _constant(_real(x, "a value")) for x in _several(values, "Values")]
     given = [None] * len(starts) if gradients is None else _several(gradients, "cotangents")
     if len(starts) != len(given):
-        raise ValueError(f"backward() takes as many cotangents as values, but got {len(given)} and {len(starts)}")
+        raise ValueError(f"backward() got {_counted(given, 'cotangent')} for {_counted(starts, 'value')}")
     roots = [(x, x._cotangent(g if create_graph else _plain(g))) for x, g in zip(starts, given, strict=True)]
     roots = [(x, cotangent) for x, cotangent in roots if x.requires_grad]
     if not roots:
@@ -732,19 +737,27 @@ def _several(things: Any, what: str) -> list[Any]:
     return list(things)
 
 
+def _counted(things: list[Any], what: str) -> str:
+    return f"{len(things)} {what}{'s' * (len(things) != 1)}"
+
+
 def _accumulate(roots: Gradients, *, create_graph: bool) -> None:
-    """Pass back, and put down what arrives: at leaves to what they have, at inner nodes in place of it."""
+    """Pass back, and put down what arrives: at leaves to what they have, at inner nodes in place of it.
+
+    One thread at a time puts down: of two that read a leaf's gradient before either writes, one addition would be lost.
+    """
     gradients = pass_back(roots, create_graph=create_graph)
-    with enable_grad() if create_graph else nullcontext():
-        leaves = []
+    with _lock:
+        with enable_grad() if create_graph else nullcontext():
+            leaves = []
+            for value, grad in gradients:
+                if value._rule is None:
+                    alone = getrefcount(grad) == _ALONE  # on a line of its own: a call's other arguments count as well
+                    leaves.append((value, value._accumulated(grad, alone=alone)))
         for value, grad in gradients:
-            if value._rule is None:
-                alone = getrefcount(grad) == _ALONE  # on a line of its own: a call's other arguments count as well
-                leaves.append((value, value._accumulated(grad, alone=alone)))
-    for value, grad in gradients:
-        value._grad = grad
-    for value, grad in leaves:
-        value._grad = grad
+            value._grad = grad
+        for value, grad in leaves:
+            value._grad = grad
 
 
 def pass_back(
@@ -797,17 +810,17 @@ def pass_back(
             if readable and len(operands) == 2 and not options:  # noqa: PLR2004 - most nodes: what is below, spelt out
                 a, b = operands
                 to_a, to_b = rule.pullbacks
-                p = a._data if a.__class__ is Value else a
-                q = b._data if b.__class__ is Value else b
+                p = a._array if a.__class__ is Value else a
+                q = b._array if b.__class__ is Value else b
                 if p is not a and a.requires_grad and to_a is not None:
-                    contributions.append((a, to_a(g, node._data, p, q)))
+                    contributions.append((a, to_a(g, node._array, p, q)))
                 if q is not b and b.requires_grad and to_b is not None:
-                    contributions.append((b, to_b(g, node._data, p, q)))
+                    contributions.append((b, to_b(g, node._array, p, q)))
             elif readable and len(operands) == 1 and not rule.variadic:
                 a = operands[0]
                 to_a = rule.pullbacks[0]
                 if a.requires_grad and to_a is not None:
-                    contributions.append((a, to_a(g, node._data, a._data, **options)))
+                    contributions.append((a, to_a(g, node._array, a._array, **options)))
             else:
                 y, values, options = _given(node, create_graph=create_graph)
                 for operand, pullback in zip(operands, rule.each_pullback(len(operands)), strict=True):
@@ -816,7 +829,7 @@ def pass_back(
             for contribution in contributions:
                 pair = contribution
                 operand, h = pair
-                data = operand._data
+                data = operand._array
                 if h.shape != data.shape:
                     h = _unbroadcast(h, operand, node)
                     pair = (operand, h)
@@ -836,7 +849,7 @@ def pass_back(
                     if not create_graph and data.ndim:
                         own.add(key)
     middle = gradients[len(gradients) // 2][0] if gradients else node
-    took = len(gradients) * max(middle._data.nbytes, node._data.nbytes)
+    took = len(gradients) * max(middle._array.nbytes, node._array.nbytes)
     if took >= HEAP:
         keep_heap(took, (_plain(x) for pair in gradients[:: len(gradients) // 64 + 1] for x in pair))
     return gradients
@@ -928,14 +941,14 @@ def _written_since(value: Value, node_id: int) -> bool:
     """Whether the value's numbers, or those it is a view of, were assigned after a node was made."""
     if getattr(value, "_written", 0) > node_id:
         return True
-    numbers = value._data
+    numbers = value._array
     while True:
         if value._rule is None or not value._rule.views:
             return False
         base = value._operands[0]
         if base.__class__ is not Value:
             return False
-        if getattr(base, "_written", 0) > node_id and _may_share(base._data, numbers):
+        if getattr(base, "_written", 0) > node_id and _may_share(base._array, numbers):
             return True
         for array, when in getattr(base, "_gone", ()):
             if when > node_id and array() is not None and np.may_share_memory(array(), numbers):
@@ -963,11 +976,15 @@ _FLAT: frozenset[Any] = frozenset({
 })  # fmt: skip
 
 
+def _without_rule(name: str) -> TypeError:
+    return TypeError(f"{name} has no rule in ndgrad; for its plain result, give it the Values' .data")
+
+
 def _flat(ufunc: np.ufunc) -> Callable[[Value, Any], Any]:
     """A comparison: plain booleans."""
 
     def compare(a: Value, b: Any) -> Any:
-        return ufunc(a._data, _plain(b)) if _is_operand(b) else NotImplemented
+        return ufunc(a._array, _plain(b)) if _is_operand(b) else NotImplemented
 
     return compare
 
@@ -983,15 +1000,21 @@ def attach(name: str, rule: Rule) -> None:
             FUNCTIONS[function] = rule
     if rule.method:
         method = _unary(rule) if rule.alone else _method(rule)
-        method.__name__, method.__qualname__, method.__doc__ = name, f"Value.{name}", rule.__doc__
-        setattr(Value, name, method)
+        method.__doc__ = rule.__doc__
+        _set(name, method)
     if rule.operator == "getitem":
         Value.__getitem__ = _method(rule)  # type: ignore[method-assign]
     elif rule.operator and rule.alone:
-        setattr(Value, f"__{rule.operator}__", _unary(rule))
+        _set(f"__{rule.operator}__", _unary(rule))
     elif rule.operator:
-        setattr(Value, f"__{rule.operator}__", _binary(rule))
-        setattr(Value, f"__r{rule.operator}__", _reflected(rule))
+        _set(f"__{rule.operator}__", _binary(rule))
+        _set(f"__r{rule.operator}__", _reflected(rule))
+
+
+def _set(name: str, method: Any) -> None:
+    """Give `Value` a method that its errors call by its name."""
+    method.__name__, method.__qualname__ = name, f"Value.{name}"
+    setattr(Value, name, method)
 
 
 def _method(rule: Rule) -> Callable[..., Any]:

@@ -86,7 +86,7 @@ def test_all_else_becomes_float64(data: Any) -> None:
 @pytest.mark.parametrize("data", ["1", None, 1j, [1, "2"], object(), np.array("2020", "datetime64[Y]"), {1}, [None]])
 def test_what_is_no_real_number_is_refused(data: Any) -> None:
     """Also where NumPy would make an array of it."""
-    with pytest.raises(TypeError, match="real numbers, but got dtype"):
+    with pytest.raises(TypeError, match="data must be real numbers, but got "):
         Value(data)
 
 
@@ -99,7 +99,7 @@ def test_a_value_is_not_made_of_values() -> None:
             Value(data)
 
 
-@pytest.mark.parametrize("array", [np.ones((2, 3)).T, np.ones(4)[::-2], np.broadcast_to(1.0, (2, 2)), np.ma.ones(2)])
+@pytest.mark.parametrize("array", [np.ones((2, 3)).T, np.ones(4)[::-2], np.broadcast_to(1.0, (2, 2))])
 def test_any_array_becomes_a_plain_one(array: Array) -> None:
     """One that owns its numbers, in the order of its axes, to be written into."""
     data = Value(array).data
@@ -178,7 +178,7 @@ def test_item_gives_the_number() -> None:
 
 def test_python_asks_for_a_number() -> None:
     """`float` and `bool` of one number; of several there is no one truth."""
-    assert float(Value(2.5)) == 2.5
+    assert float(Value(2.5, requires_grad=False)) == 2.5
     assert bool(Value(0.5))
     assert not Value([[0.0]])
     with pytest.raises(ValueError, match="ambiguous"):
@@ -236,17 +236,24 @@ def test_equality_is_elementwise_and_the_hash_is_identity() -> None:
 
 @pytest.mark.parametrize("made", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
 def test_copies_are_leaves_of_their_own(made: Callable[[Value], Value]) -> None:
-    """With the data, label and wish for a gradient; without the graph and the gradient."""
+    """With the data, label and wish for a gradient; without the gradient."""
     x = Value(np.array([1.0, 2.0], np.float32), "x")
-    y = x * x
-    y.backward()
-    y.label = "y"
-    for original in (x, y, Value(3.0, "c", requires_grad=False)):
+    (x * x).backward()
+    for original in (x, (x * x).detach(), Value(3.0, "c", requires_grad=False)):
         twin = made(original)
         assert bits(twin.data) == bits(original.data)
         assert (twin.label, twin.requires_grad) == (original.label, original.requires_grad)
         assert (twin._prev, twin._op, twin.has_grad) == ((), "", False)
         assert not np.shares_memory(twin.data, original.data)
+
+
+@pytest.mark.parametrize("made", [copy.copy, copy.deepcopy, pickle.dumps, lambda x: copy.deepcopy({"loss": [x]})])
+def test_a_result_is_not_copied(made: Callable[[Value], Value]) -> None:
+    """Its copy would be a leaf, and the graph would end in silence. The error says what to write."""
+    y = Value([1.0, 2.0]) * 3
+    y.label = "y"
+    with pytest.raises(TypeError, match=r"y \(made by multiply, shape \(2,\)\) is part of a graph, .*\.detach\(\)"):
+        made(y)
 
 
 def test_a_deep_copy_keeps_what_was_shared() -> None:
@@ -571,7 +578,9 @@ def test_the_sum_of_a_list() -> None:
     [
         (np.arctan, "arctan"),
         (np.cumprod, "cumprod"),
-        (np.linalg.inv, "inv"),
+        (np.linalg.inv, "linalg.inv"),
+        (np.fft.rfft, "fft.rfft"),
+        (lambda x: np.lib.stride_tricks.sliding_window_view(x, 2), "lib.stride_tricks.sliding_window_view"),
         (np.sort, "sort"),
         (lambda x: np.einsum("ij->", x), "einsum"),
         (np.maximum.accumulate, "maximum.accumulate"),
@@ -878,10 +887,10 @@ def test_a_value_for_a_cotangent_that_records() -> None:
     ("values", "cotangents", "error", "says"),
     [
         (lambda x: [], None, RuntimeError, "nothing that these were made of requires a gradient: an empty sequence"),
-        (lambda x: [x * 2], [1.0, 2.0], ValueError, "as many cotangents as values, but got 2 and 1"),
+        (lambda x: [x * 2], [1.0, 2.0], ValueError, "backward() got 2 cotangents for 1 value"),
         (lambda x: x * 2, None, TypeError, "takes a sequence of Values, but got a Value"),
         (lambda x: 3.0, None, TypeError, "takes a sequence of Values, but got a float"),
-        (lambda x: [x * 2, "x"], None, TypeError, "an operand must be a number, an array or a Value, but got str"),
+        (lambda x: [x * 2, "x"], None, TypeError, "a value must be real numbers, but got dtype <U1"),
         (lambda x: [x * 2], 1.0, TypeError, "takes a sequence of cotangents, but got a float"),
         (lambda x: [x.detach(), 3.0], None, RuntimeError, "requires a gradient: a Value (a leaf, shape (2,)), a Value"),
         (lambda x: [x * 2, x], [None, 1.0], ValueError, "cotangent has shape (), but the value has shape (2,)"),
@@ -954,7 +963,7 @@ def test_depth_is_bounded_by_memory() -> None:
     y.backward()
     assert x.grad == 100_001.0
     alive = weakref.ref(y._prev[0])
-    assert copy.deepcopy(y).item() == 50_000.5
+    assert copy.deepcopy(y.detach()).item() == 50_000.5
     del y
     assert alive() is None
     assert sys.getrecursionlimit() == limit

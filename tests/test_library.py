@@ -16,7 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ndgrad.engine import Value, no_grad
+from ndgrad import Value, no_grad
 from ndgrad.library import (
     ACTIVATIONS,
     INITIALIZERS,

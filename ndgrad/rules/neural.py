@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
 from ndgrad.rules.indexing import scatter
-from ndgrad.rules.rule import Call, Rule, floats
+from ndgrad.rules.rule import Call, Rule, floats, whole
 
 
 def _along(x: Any, axis: Any = -1) -> Call:
-    return (x,), {"axis": operator.index(axis)}
+    return (x,), {"axis": whole("axis", axis)}
 
 
 def _lowered(x: Any, axis: int) -> Any:

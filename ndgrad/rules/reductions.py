@@ -7,12 +7,11 @@ as in NumPy. Extremes share their gradient equally among ties, as PyTorch's `ama
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from ndgrad.rules.rule import Call, Rule, floats
+from ndgrad.rules.rule import Call, Rule, floats, whole
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 
@@ -21,7 +20,7 @@ def _axis(axis: Any) -> Axis:
     """One spelling for each axis, so that a list or a NumPy integer will do, and a float is refused."""
     if axis is None:
         return None
-    return tuple(operator.index(a) for a in axis) if isinstance(axis, (tuple, list)) else operator.index(axis)
+    return tuple(whole("axis", a) for a in axis) if isinstance(axis, (tuple, list)) else whole("axis", axis)
 
 
 def over_axes(x: Any, axis: Any = None, *, keepdims: bool = False) -> Call:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 import inspect
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from types import ModuleType
@@ -86,9 +87,11 @@ class Rule:
         """Tell operands and options apart. An error names the op, where Python would name the function that binds."""
         try:
             return self.bind(*args, **kwargs)
-        except TypeError as error:
+        except np.exceptions.AxisError:  # which says all there is to say, in arguments of its own
+            raise
+        except (TypeError, ValueError) as error:
             _, call, words = str(error).rpartition("() ")
-            raise TypeError(f"{self.__name__} {words}" if call or words.startswith("takes ") else words) from None
+            raise _like(error, f"{self.__name__}{' ' if call or words.startswith('takes ') else ': '}{words}") from None
 
     def apply(self, operands: Operands, options: Options) -> Any:
         """Compute the op on operands and options that are already told apart."""
@@ -100,7 +103,10 @@ class Rule:
         arrays = [o if isinstance(o, np.ndarray) else self._array(o) for o in operands]
         if not self.weak and not any(isinstance(x, _TYPED) for x in arrays):
             arrays = [np.asarray(x) for x in arrays]  # Python numbers alone: beside an array they would be weak
-        y = self.forward(*arrays, **options)
+        try:
+            y = self.forward(*arrays, **options)
+        except TypeError as error:
+            raise TypeError(f"{self.__name__}: {error}") from error
         return y[0] if self.keep else y
 
     def _array(self, operand: Any) -> Any:
@@ -139,6 +145,11 @@ class Rule:
         return f"<rule {self.__name__}>"
 
 
+def _like(error: TypeError | ValueError, words: str) -> TypeError | ValueError:
+    """An error of the same kind: of a kind of their own, NumPy's have other arguments."""
+    return TypeError(words) if isinstance(error, TypeError) else ValueError(words)
+
+
 _ABOUT = ("shape", "ndim", "size", "dtype")
 _ALL = frozenset(range(100))  # more operands than any pullback names
 
@@ -172,6 +183,14 @@ def named(table: ModuleType) -> Iterator[tuple[str, Rule]]:
             yield name, rule
 
 
+def whole(name: str, number: Any) -> int:
+    """The whole number that an option is given: a Python integer, or one of NumPy's."""
+    try:
+        return operator.index(number)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, but is {number!r}") from None
+
+
 def floats(x: Any) -> Any:
     """Whole numbers and booleans in double precision, for ops whose results are floats.
 
@@ -179,7 +198,7 @@ def floats(x: Any) -> Any:
     """
     x = np.asarray(x)
     if x.dtype.kind not in "fciub":
-        raise TypeError(f"numbers are wanted, but got dtype {x.dtype}")
+        raise TypeError(f"an operand must be numbers, but got dtype {x.dtype}")
     return x if x.dtype.kind in "fc" else x.astype(np.float64)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,26 +9,26 @@ import numpy as np
 
 from ndgrad.rules.indexing import scatter
 from ndgrad.rules.reductions import _axis
-from ndgrad.rules.rule import Call, Rule
+from ndgrad.rules.rule import Call, Rule, whole
 
 _GATHERING = ("edge", "reflect", "symmetric", "wrap")  # padding modes that repeat numbers of the operand
 
 
-def _ints(numbers: Sequence[Any]) -> tuple[int, ...]:
+def _ints(name: str, numbers: Any) -> tuple[int, ...]:
     """The numbers of a shape or of axes, given one by one or in one sequence."""
-    if len(numbers) == 1 and not isinstance(numbers[0], (int, np.integer)):
+    if len(numbers) == 1 and np.iterable(numbers[0]):
         numbers = numbers[0]
-    return tuple(operator.index(n) for n in numbers)
+    return tuple(whole(name, n) for n in numbers)
 
 
 def _reshape(x: Any, *numbers: Any, shape: Any = None) -> Call:
     """`reshape(x, 2, 3)`, `reshape(x, (2, 3))` and `reshape(x, shape=(2, 3))` mean the same."""
-    return (x,), {"shape": _ints(numbers if shape is None else (shape,))}
+    return (x,), {"shape": _ints("shape", numbers if shape is None else (shape,))}
 
 
 def _transpose(x: Any, *numbers: Any, axes: Any = None) -> Call:
     given = numbers if axes is None else (axes,)
-    return (x,), {"axes": None if given in ((), (None,)) else _ints(given)}
+    return (x,), {"axes": None if given in ((), (None,)) else _ints("axes", given)}
 
 
 def _inverse(axes: tuple[int, ...] | None) -> list[int] | None:
@@ -61,7 +60,7 @@ def _concatenate_pullback(g: Any, y: Any, *xs: Any, axis: int | None, position: 
 
 def _split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Call]:
     """One call a piece: equal sections for a number, or the cuts between pieces, as NumPy's `split`."""
-    shape = np.shape(x)
+    shape, axis = np.shape(x), whole("axis", axis)
     if not -len(shape) <= axis < len(shape):
         raise np.exceptions.AxisError(axis, len(shape))
     length = shape[axis]
@@ -71,7 +70,7 @@ def _split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Call]:
             raise ValueError(f"axis {axis} has length {length}, which does not split into {sections} equal sections")
         cuts = list(range(length // sections, length, length // sections)) if length else [0] * (sections - 1)
     else:
-        cuts = [operator.index(i) for i in indices_or_sections]
+        cuts = [whole("indices_or_sections", i) for i in indices_or_sections]
     ends = zip([0, *cuts], [*cuts, length], strict=True)
     return [((x,), {"start": start, "stop": stop, "axis": axis}) for start, stop in ends]
 
@@ -113,7 +112,7 @@ transpose    = Rule(lambda x, *, axes: np.transpose(x, axes),
                     bind=_transpose, numpy=(np.transpose, np.permute_dims), views=True)
 swapaxes     = Rule(lambda x, *, axis1, axis2: np.swapaxes(x, axis1, axis2),
                     lambda g, y, x, *, axis1, axis2: np.swapaxes(g, axis1, axis2),
-                    bind=lambda x, axis1, axis2: ((x,), {"axis1": operator.index(axis1), "axis2": operator.index(axis2)}),
+                    bind=lambda x, axis1, axis2: ((x,), {"axis1": whole("axis1", axis1), "axis2": whole("axis2", axis2)}),
                     numpy=(np.swapaxes,), views=True)
 expand_dims  = Rule(lambda x, *, axis: np.expand_dims(x, axis),
                     lambda g, y, x, *, axis: g.reshape(x.shape),

@@ -124,7 +124,7 @@ FAULTS: tuple[Fault, ...] = (
     # What all optimizers do.
     Fault("b176-optimizer",           "the learning rate is a NumPy number, and makes double of single precision",    "folklore",                     (),
           together(edited(optim, "_number", ("return float(array)", "return np.float64(array)")),
-                   setter(Value, "data", ("new.astype(self._data.dtype)", "new.copy()")))),
+                   setter(Value, "data", ("new.astype(self._array.dtype)", "new.copy()")))),
     Fault("b216-optimizer",           "a step ends at the first parameter without a gradient",                        "oreilly/dezero@1b84c15",       (),
           edited(Optimizer, "step", ("if p.has_grad]", "if p.has_grad and all(q.has_grad for q in self.params[:i])]"))),
     Fault("b218-optimizer",           "parameters from a generator are found but once",                               "folklore",                     (),
@@ -140,7 +140,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("step-missing-as-0",        "a missing gradient is taken for 0: momentum and weight decay go on",           "ours",                         (),
           edited(Optimizer, "step", ("if p.has_grad]", "]"))),
     Fault("step-unnoticed",           "a step writes behind the graph's back: a pass back after it is wrong",         "ours",                         (),
-          edited(Optimizer, "step", ("self.params[i].data = data", "self.params[i]._data = data"))),
+          edited(Optimizer, "step", ("self.params[i].data = data", "self.params[i]._array = data"))),
     Fault("decay-into-gradient",      "weight decay is added to the parameter's own gradient, in place",              "ours",                         (),
           edited(Optimizer, "_gradient", ("return g + self.weight_decay * p if self.weight_decay else g",
                                           "if self.weight_decay:\n        g += self.weight_decay * p\n    return g"))),
@@ -238,8 +238,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("saved-single",             "parameters are saved in single precision",                                     "ours",                         (),
           edited(library, "_write", ("write_array(entry, array,", "write_array(entry, np.float32(array),"))),
     Fault("loaded-as-saved",          "parameters take the dtype of the file",                                        "ours",                         (),
-          edited(Module, "load", ("arrays[name].astype(parameter.dtype)", "arrays[name]"), ("parameter.data = fitting[name]", "parameter._data = fitting[name]"))),
+          edited(Module, "load", ("arrays[name].astype(parameter.dtype)", "arrays[name]"), ("parameter.data = fitting[name]", "parameter._array = fitting[name]"))),
     Fault("loaded-unnoticed",         "loading writes behind the graph's back: a pass back after it is wrong",        "ours",                         (),
-          edited(Module, "load", ("parameter.data = fitting[name]", "parameter._data = fitting[name]"))),
+          edited(Module, "load", ("parameter.data = fitting[name]", "parameter._array = fitting[name]"))),
 )
 # fmt: on

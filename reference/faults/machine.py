@@ -6,12 +6,13 @@ Where a bug would show by an error at once, it is planted so that it shows by it
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 
-from ndgrad import Value, check_writes, enable_grad, engine
+from ndgrad import Value, enable_grad, engine, modes, no_grad
 from ndgrad.rules import indexing
 from reference.faults.planting import (
     Fault,
@@ -25,8 +26,6 @@ from reference.faults.planting import (
     setter,
     together,
 )
-
-_Context = check_writes.__base__  # what the modes have in common
 
 _TWO = 2  # there is but one of it, as of all small whole numbers
 
@@ -87,10 +86,14 @@ def _added_in_place(x: Value, other: Any) -> Value:
     return x
 
 
-def _modes() -> AbstractContextManager[None]:
-    """Modes of their own while a fault of theirs is planted, for it may leave them changed."""
-    own = type(vars(engine)["_modes"])()
-    return together(attribute(engine, "_modes", own), attribute(engine, "_guarded", 0))()
+@contextmanager
+def _modes() -> Iterator[None]:
+    """The modes that there are come back after a fault of theirs, which may leave them changed."""
+    before = modes.current()
+    try:
+        yield
+    finally:
+        vars(modes)["_current"].set(before)
 
 
 def _hoard() -> AbstractContextManager[None]:
@@ -146,14 +149,14 @@ FAULTS: tuple[Fault, ...] = (
           edited(engine, "pass_back", (_TAKEN, "key = -waiting.pop()"), (_PUSHED, "waiting.append(-key)"), _LATE)),
     Fault("b017-engine",                   "nodes that hold the same numbers are taken for one",                            "rsokl/MyGrad#276",           (),
           edited(engine, "pass_back", ("key = operand._id",
-                                       "key = next((k for k, (n, _) in arrived.items() if np.array_equal(n._data, operand._data)), operand._id)"))),
+                                       "key = next((k for k, (n, _) in arrived.items() if np.array_equal(n._array, operand._array)), operand._id)"))),
     Fault("b018-engine",                   "a node is passed once for each use of it, with all that has arrived",           "rsokl/MyGrad@7491986",       (),
           edited(engine, "pass_back", ("arrived.pop(key)", "arrived[key]"),
                  (_ARRIVES, f"if key in arrived:\n                    {_PUSHED}\n                {_ARRIVES}"))),
     Fault("b019-engine",                   "the graph is walked by recursion, which ends at a depth of a thousand",         "karpathy/micrograd#90",      (),
           edited(engine, "pass_back", ("        waiting.sort()", _VISIT))),
     Fault("pass-order-under-enable-grad",  "nodes made inside enable_grad stand before their operands in the order",        "ours",                       (),
-          edited(engine, "_result", ("    value._rule = rule", "    value._id *= -1 if len(_modes.entered) > 1 and _modes.recording else 1\n    value._rule = rule"))),
+          edited(engine, "_result", ("    value._rule = rule", "    value._id *= -1 if current().outer and current().outer.outer and current().recording else 1\n    value._rule = rule"))),
     Fault("pass-order-by-last-write",      "a write moves a Value to the end of the order, after what was made of it",      "ours",                       (),
           setter(Value, "data", ("self._written = _latest_write", "self._id = self._written = _latest_write"))),
 
@@ -182,8 +185,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault("pass-first-operand",            "a result wants a gradient if its first operand does",                           "ours",                       (),
           edited(engine, "_result", ("for operand in operands:", "for operand in operands[:1]:"))),
     Fault("pass-frozen",                   "a gradient arrives at Values that want none",                                   "ours",                       (),
-          edited(engine, "pass_back", (" and a.requires_grad and to_a is not None:\n                    contributions.append((a, to_a(g, node._data, p, q)))",
-                                       ":\n                    contributions.append((a, to_a(g, node._data, p, q)))"),
+          edited(engine, "pass_back", (" and a.requires_grad and to_a is not None:\n                    contributions.append((a, to_a(g, node._array, p, q)))",
+                                       ":\n                    contributions.append((a, to_a(g, node._array, p, q)))"),
                  (" and b.requires_grad", ""), (" and operand.requires_grad", ""))),
     Fault("pass-roots-in-order",           "of several values the first is taken first, and not the latest",                "ours",                       (),
           edited(engine, "pass_back", ("waiting.sort()", "pass"))),
@@ -235,7 +238,7 @@ FAULTS: tuple[Fault, ...] = (
           together(edited(Value, "_cotangent", ("np.ones(self.shape, self.dtype)", "np.ones(self.shape)")),
                    edited(engine, "pass_back", (_CAST, "pass")))),
     Fault("b168-python-number",            "a Python number beside single precision makes double of it",                    "chainer/chainer#6212",       (),
-          attached(edited(engine, "_binary", ("y = forward(a._data, b)\n", "y = forward(a._data, b if kind is _ndarray else np.float64(b))\n")))),
+          attached(edited(engine, "_binary", ("y = forward(a._array, b)\n", "y = forward(a._array, b if kind is _ndarray else np.float64(b))\n")))),
     Fault("b172-engine",                   "a Value of whole numbers stays one, and a power below 0 of it is refused",      "folklore",                   (),
           edited(engine, "_copied", ('array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.float64', "array.dtype"))),
     Fault("dtype-not-cast-back",           "a single operand beside a double one has a double gradient",                    "ours",                       (),
@@ -257,7 +260,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b184-power",                    "the exponent 2 is told by `is`; all others, and 2.0, have y * b / a: NaN at 0", "HIPS/autograd@6aaba38",      ("power",),
           pullback("power", 0, lambda g, y, a, b: g * (2 * a) if b is _TWO else g * (y * b / a))),
     Fault("operator-exchanged",            "a number or list on the left is taken for the right operand",                   "ours",                       (),
-          attached(edited(engine, "_reflected", ("(a, b), _NO_OPTIONS, forward(a, b._data)", "(b, a), _NO_OPTIONS, forward(b._data, a)"),
+          attached(edited(engine, "_reflected", ("(a, b), _NO_OPTIONS, forward(a, b._array)", "(b, a), _NO_OPTIONS, forward(b._array, a)"),
                           ("record(rule, (a, b)", "record(rule, (b, a)")))),
     Fault("operator-array-exchanged",      "an array on the left is taken for the right operand",                           "ours",                       (),
           edited(Value, "__array_ufunc__", ("record(rule, inputs,", "record(rule, tuple(sorted(inputs, key=lambda x: x.__class__ is not Value)),"))),
@@ -268,11 +271,11 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b187-engine",                   "a Value shares the array that it is made from",                                 "folklore",                   (),
           edited(engine, "_copied", ("np.array(array, dtype=dtype,", "np.array(array, copy=None, dtype=dtype,"))),
     Fault("detach-shares",                 "detach gives a view, which follows later writes",                               "ours",                       (),
-          edited(Value, "detach", ("self._data.copy()", "self._data"))),
+          edited(Value, "detach", ("self._array.copy()", "self._array"))),
     Fault("detach-wants-a-gradient",       "what detach gives wants a gradient, and gets one",                              "ours",                       (),
-          edited(Value, "detach", ("_constant(self._data.copy())", "Value(self._data)"))),
+          edited(Value, "detach", ("_constant(self._array.copy())", "Value(self._array)"))),
     Fault("assigned-shares",               "an array that is assigned as data is not copied",                               "ours",                       (),
-          setter(Value, "data", ("new.astype(self._data.dtype)", "new.astype(self._data.dtype, copy=False)"))),
+          setter(Value, "data", ("new.astype(self._array.dtype)", "new.astype(self._array.dtype, copy=False)"))),
     Fault("getitem-index-shared",          "an array of indices is not copied: who changes it changes the way back",        "ours",                       (),
           edited(indexing, "_entry", ("array = np.array(entry) if", "array = np.asarray(entry) if"), ("    array.flags.writeable = False\n", ""))),
     Fault("where-condition-shared",        "the condition is not copied: who changes it changes the way back",              "ours",                       (),
@@ -295,16 +298,16 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b031-engine",                   "of a chain of views one step is followed: a write behind two goes unnoticed",   "rsokl/MyGrad@9b958b9",       (),
           edited(engine, "_written_since", ("value = base", "return base._written > node_id"))),
     Fault("writes-by-index-unnoticed",     "check_writes remembers nothing, so that `x.data[0] = 9` goes unnoticed",        "ours",                       (),
-          edited(engine, "_result", ("if _guarded and _modes.remembering:", "if False:"))),
+          edited(engine, "_result", ("if ENTERED and current().remembering:", "if False:"))),
 
     # Modes.
     Fault("b191-engine",                   "under no_grad, ops of one operand are recorded all the same",                   "facebookresearch/higher#48", (),
-          edited(engine, "_result", ("if _guarded and not _modes.recording:", "if _guarded and not _modes.recording and len(operands) > 1:"))),
+          edited(engine, "_result", ("if ENTERED and not current().recording:", "if ENTERED and not current().recording and len(operands) > 1:"))),
     Fault("modes-kept-by-errors",          "no_grad that is left by an error lasts",                                        "folklore",                   (),
-          together(_modes, edited(_Context, "__exit__", ("    _guarded -= 1", "    if error is not None:\n        return\n    _guarded -= 1")))),
+          together(_modes, edited(no_grad.__base__, "__exit__", ("    _current.set(", "    if error is not None:\n        return\n    _current.set(")))),
     Fault("modes-do-not-nest",             "the end of an inner no_grad is the end of the outer one",                       "folklore",                   (),
-          together(_modes, edited(_Context, "__exit__", ("_modes.recording, _modes.remembering, _modes.lean = _modes.entered.pop()",
-                   "_modes.recording, (_, _modes.remembering, _modes.lean) = True, _modes.entered.pop()")))),
+          together(_modes, edited(no_grad.__base__, "__exit__", ("_without(self, _current.get())",
+                   "Mode(enable_grad(), _without(self, _current.get()))")))),
     Fault("modes-enable-grad-idle",        "enable_grad inside no_grad has no effect",                                      "ours",                       (),
           attribute(enable_grad, "_switch", lambda _: None)),
     Fault("modes-pass-not-recorded",       "backward(create_graph=True) under no_grad gives constants",                     "ours",                       (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 
 from reference.sessions.calls import CALLS
@@ -68,12 +69,15 @@ class _Replayed(Source):
 class Running:
     """A session while it runs, call by call. It stops at the first that goes wrong.
 
+    It has a context of its own: the modes that it enters, and those that a wrong engine never leaves, end with it.
+
     Args:
         careful: whether all of it is under `check_writes()`.
     """
 
     def __init__(self, *, careful: bool) -> None:
-        self._session = Session(careful=careful)
+        self._context = copy_context()
+        self._session = self._context.run(Session, careful=careful)
         self._script: list[tuple[str, tuple[int, ...]]] = []
         self.findings: tuple[Finding, ...] = ()
 
@@ -82,8 +86,8 @@ class Running:
         noted = _Noted(source)
         with _without_collector():
             try:
-                CALLS[name].make(self._session, noted)
-                self._session.check()
+                self._context.run(CALLS[name].make, self._session, noted)
+                self._context.run(self._session.check)
             except Unsuited:
                 return False
             except Wrong as wrong:
@@ -101,7 +105,7 @@ class Running:
                 self._session.leave()
             else:
                 try:
-                    self._session.close()
+                    self._context.run(self._session.close)
                 except Wrong as wrong:
                     self.findings = wrong.findings
         session, found = self._session, "\n".join(map(explained, self.findings))

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ndgrad.engine import Value, check_writes
+from ndgrad import Value, check_writes
 from reference.engines import Noise
 from reference.sessions.mirror import OptimizerPair, Pair, Tensor
 from reference.sessions.state import Computed, State, Wrong, arrays_in, contents

@@ -201,12 +201,16 @@ def detached(session: Session, source: Source) -> None:
 
 
 def copied(session: Session, source: Source) -> None:
-    """A copy, or a pickle that is read again: a leaf of its own. And an op on both, which have the same numbers."""
+    """A copy, or a pickle that is read again: a leaf of its own. And an op on both, which have the same numbers.
+
+    Of a result the numbers alone are copied, for its graph cannot be.
+    """
     base = any_usable(session, source)
     way = pick(source, ["copy.copy({})", "copy.deepcopy({})", "pickle.loads(pickle.dumps({}))"])
     name = session.letter()
-    session.do(f"{name} = {way.format(base.name)}")
-    twin = base.tensor.detach().clone().requires_grad_(base.tensor.requires_grad)
+    leaf = base.tensor.is_leaf
+    session.do(f"{name} = {way.format(base.name if leaf else f'{base.name}.detach()')}")
+    twin = base.tensor.detach().clone().requires_grad_(base.tensor.requires_grad and leaf)
     pair = session.pair(name, twin, single=base.single)
     if chance(source, 50):
         session.check()

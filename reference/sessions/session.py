@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ndgrad.engine import Value, enable_grad
+from ndgrad.engine import Value
 from reference.engines import Noise
-from reference.sessions.laws import Laws, check_freed, check_repeated, is_recording
+from reference.sessions.laws import Laws, check_freed, check_repeated
 from reference.sessions.mirror import Graph, OptimizerPair, Pair, Tensor
 from reference.sessions.spelling import literal
 from reference.sessions.state import Computed, Handed, State, Wrong, contents
@@ -37,7 +37,6 @@ from ndgrad.optim import SGD, Adam, AdamW, RMSprop
 """
 # A whole session under a mode: a `with` around all of it would indent all of it.
 CAREFUL = "checking = ndgrad.check_writes()\nchecking.__enter__()"
-_LEAVING = compile("checking.__exit__(None, None, None)", "<session>", "exec")
 
 _NAMESPACE: dict[str, Any] = {}
 exec(HEADER, _NAMESPACE)  # noqa: S102 - imports, as every session begins with them
@@ -223,20 +222,14 @@ class Session(State):
         try:
             check_repeated(self, again)
         finally:
-            if self.careful:
-                _executed(_LEAVING, again)
             again.clear()
             self.leave()
         check_freed(self, [])
 
     def leave(self) -> None:
-        """Let go of everything, and leave the engine recording, whatever state a wrong one is in."""
-        if self.careful:
-            _executed(_LEAVING, self.space)
+        """Let go of everything."""
         self.space.clear()
         self.computed = Computed()
-        if not is_recording():
-            enable_grad().__enter__()
 
 
 def _executed(code: CodeType, space: dict[str, Any]) -> Exception | None:

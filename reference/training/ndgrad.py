@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad import library, optim
-from ndgrad.engine import Value, no_grad
+from ndgrad import Value, library, no_grad, optim
 from reference.training.task import BY_HAND, Batch, Cleared, Given, Handed, Numbers, Stage, Task
 
 

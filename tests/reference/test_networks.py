@@ -167,9 +167,9 @@ FAULTS: dict[str, Plant] = {
     "zero_grad reaches the first alone":
         edited(Module, "zero_grad", ("self.parameters():", "self.parameters()[:1]:")),
     "parameters take the file's dtype":
-        edited(Module, "load", (".astype(parameter.dtype)", ""), ("parameter.data =", "parameter._data =")),
+        edited(Module, "load", (".astype(parameter.dtype)", ""), ("parameter.data =", "parameter._array =")),
     "loading goes unnoticed":
-        edited(Module, "load", ("parameter.data =", "parameter._data =")),
+        edited(Module, "load", ("parameter.data =", "parameter._array =")),
     "unlike shapes are broadcast":
         edited(library, "_pair", ("a.shape != b.shape:", "a.shape != b.shape and 1 not in (*a.shape, *b.shape):")),
     "the slope at the margin is a half":

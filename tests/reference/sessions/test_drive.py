@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ndgrad import Value, engine
+from ndgrad import Value, modes
 from reference.catalog import CATALOG
 from reference.faults.planting import attribute, edited
 from reference.sessions import CALLS, Running, SessionRecord, replayed, run_session, shortened
@@ -209,17 +209,15 @@ def test_sessions_leave_no_objects_behind() -> None:
     "plant",
     [
         edited(
-            engine._Context,
+            modes._Context,
             "__exit__",
-            ("_modes.recording, _modes.remembering, _modes.lean = _modes.entered.pop()", "pass"),
+            ("_current.set(_without(self, _current.get()))", "pass"),
         ),
-        attribute(engine.no_grad, "__exit__", lambda *_: None),
+        attribute(modes.no_grad, "__exit__", lambda *_: None),
     ],
 )
-def test_a_wrong_engine_does_no_harm_to_the_sessions_after_it(plant: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_engine_does_no_harm_to_the_sessions_after_it(plant: Any) -> None:
     """A mode that is never left ends with the session that shows it."""
-    monkeypatch.setattr(engine, "_modes", engine._Modes())  # and with this test at the latest
-    monkeypatch.setattr(engine, "_guarded", 0)
     with plant():
         assert first_wrong().findings[0].kind is Kind.MISSING
     assert [record.text for number in range(10) if (record := run_session(Seeded("after", number))).findings] == []

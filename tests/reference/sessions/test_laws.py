@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ndgrad import Value, engine, optim
+from ndgrad import Value, engine, modes, optim
 from ndgrad.rules import indexing
 from reference.faults.planting import Plant, attribute, edited, forward, scaled, setter
 from reference.sessions import SessionRecord, run_session, shortened
@@ -99,12 +99,9 @@ FAULTS: list[tuple[str, Plant, Kind, str]] = [
     (
         "no_grad kept by an exception",
         edited(
-            engine._Context,
+            modes._Context,
             "__exit__",
-            (
-                "_modes.recording, _modes.remembering, _modes.lean = _modes.entered.pop()",
-                "was = _modes.entered.pop(); _modes.recording = was[0] if kind is None else _modes.recording",
-            ),
+            ("    _current.set(", "    if kind is None:\n        _current.set("),
         ),
         Kind.MISSING,
         r"no longer recorded, though no mode is entered|requires_grad=",
@@ -183,10 +180,8 @@ FAULTS: list[tuple[str, Plant, Kind, str]] = [
 
 
 @pytest.mark.parametrize(("plant", "kind", "words"), [fault[1:] for fault in FAULTS], ids=[f[0] for f in FAULTS])
-def test_a_planted_fault_is_found(plant: Plant, kind: Kind, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_fault_is_found(plant: Plant, kind: Kind, words: str) -> None:
     """By its kind, in words, and in a session of few calls."""
-    monkeypatch.setattr(engine, "_modes", engine._Modes())  # some faults leave a mode entered
-    monkeypatch.setattr(engine, "_guarded", 0)
     record = found(plant, kind)
     assert record.findings[0].kind is kind
     assert re.search(words, record.text)
@@ -206,7 +201,7 @@ def _writing(x: np.ndarray) -> Any:
     [
         (forward("exp", _writing), Kind.INPUT_MUTATED, r"value of \w changed, and no call has changed it"),
         (edited(Value, "detach", ("return", "self._grad = None; return")), Kind.MISSING, r"grad\[\w\] is missing"),
-        (edited(Value, "detach", ("return", "self._grad = self._data + 1; return")), Kind.ACCUMULATION, r"\] changed"),
+        (edited(Value, "detach", ("return", "self._grad = self._array + 1; return")), Kind.ACCUMULATION, r"\] changed"),
     ],
     ids=["numbers", "a gradient lost", "a gradient changed"],
 )
