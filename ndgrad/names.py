@@ -35,7 +35,7 @@ NO_OUT = "cannot write into an array (out=) when an operand is a Value: the grap
 def full_name(function: Any) -> str:
     """A function's name as its users write it: `np.linalg.solve`. A ufunc that is not NumPy's is called by its name."""
     module = str(getattr(function, "__module__", None) or _home(function))
-    name: str = getattr(function, "__qualname__", None) or getattr(function, "__name__", repr(function))
+    name = str(getattr(function, "__qualname__", None) or getattr(function, "__name__", function))
     return f"np{module.removeprefix('numpy')}.{name}" if module.startswith("numpy") else name
 
 

@@ -1,0 +1,158 @@
+"""Every public function of NumPy, with a Value in each place: a Value comes out, or an error, and no silent end.
+
+A graph ends in silence where a plain result depends on a Value's numbers, and nobody says so. So each function is
+called with Values of several numbers: a plain result may not change, unless the function is one of those that are flat
+almost everywhere, whose results are plain by contract.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ndgrad import Value
+from ndgrad.engine import _FLAT
+
+SHAPES = ((), (3,), (3, 3))
+MOST = 3  # arguments
+METHODS = ("reduce", "accumulate", "reduceat", "outer", "at")
+
+# Not called: what writes files, changes NumPy's settings, prints, runs NumPy's own tests, or reads memory and files as
+# if they held numbers.
+EXCLUDED = {
+    "frombuffer", "fromfile",
+    "save", "savez", "savez_compressed", "savetxt", "memmap", "seterr", "seterrcall", "setbufsize", "set_printoptions",
+    "errstate", "printoptions", "show_config", "show_runtime", "info", "test",
+}  # fmt: skip
+# Their results are text, an object without a text, or what memory happens to hold.
+NO_NUMBERS = {
+    "np.str_",
+    "np.ma.mvoid",
+    "np.nditer",
+    "np.nested_iters",
+    "np.ma.ndenumerate",
+    "np.empty_like",
+    "np.ma.empty_like",
+    "np.ma.masked_all_like",
+}
+# A Value's truth is asked for where they take a flag, as `if value:` does: `rowvar`, `allow_masked`, `equal_nan` ...
+FLAGGED = {"np.ma.cov", "np.ma.corrcoef"}
+
+
+def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Every public callable, and the methods of ufuncs, under the name that its users write."""
+    for module, prefix in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft"), (np.ma, "np.ma")):
+        for name in sorted(set(dir(module)) - EXCLUDED):
+            function = None if name.startswith("_") else getattr(module, name)
+            if not callable(function) or (isinstance(function, type) and issubclass(function, Exception)):
+                continue
+            yield f"{prefix}.{name}", function
+            if isinstance(function, np.ufunc):
+                yield from ((f"{prefix}.{name}.{method}", getattr(function, method)) for method in METHODS)
+
+
+def calls(function: Callable[..., Any]) -> Iterator[partial[Any]]:
+    """Each call of a function with a Value somewhere: by place, in a list, and by keyword."""
+    for total in range(1, MOST + 1):
+        for place, shape, other in itertools.product(range(total), SHAPES, ("array", "number")):
+            rest: list[Any] = [numbers(shape) if other == "array" else 0 for _ in range(total)]
+            for wrap in (lambda v: v, lambda v: [v, v]):
+                yield partial(
+                    called, function, rest[:place], rest[place + 1 :], lambda k, s=shape, w=wrap: w(value(s, k))
+                )
+    for name, shape in itertools.product(keywords(function), ((), (3,))):
+        yield partial(called_by_name, function, name, shape)
+
+
+def called(
+    function: Callable[..., Any], before: list[Any], after: list[Any], made: Callable[[float], Any], k: float
+) -> Any:
+    """The function with a Value, or Values in a list, among its arguments."""
+    return function(*before, made(k), *after)
+
+
+def called_by_name(function: Callable[..., Any], name: str, shape: tuple[int, ...], k: float) -> Any:
+    """The function with a Value for an option."""
+    return function(numbers((3,)), **{name: value(shape, k)})
+
+
+def keywords(function: Callable[..., Any]) -> set[str]:
+    """What a function may be given by name after its first argument."""
+    method = {"initial", "where", "out", "axis", "dtype"} if isinstance(function, type(np.add.reduce)) else set[str]()
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return method
+    named = {p.name for p in parameters[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    return method | named
+
+
+def numbers(shape: tuple[int, ...]) -> Any:
+    """Plain numbers."""
+    return np.arange(np.prod(shape, dtype=int)).reshape(shape) / 4 + 0.25
+
+
+def value(shape: tuple[int, ...], k: float) -> Value:
+    """A Value; for each k, with other numbers."""
+    return Value(numbers(shape) * k - k)
+
+
+TOLD = ""
+
+
+def outcome(call: Callable[[float], Any], k: float) -> str:
+    """What comes out: `TOLD` for a Value, an error or a warning; else the plain numbers, as text."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", "float.. takes", UserWarning)
+        try:
+            result = call(k)
+        except Exception as error:  # noqa: BLE001 - any error is a word, and not silence
+            check_name(str(error))
+            return TOLD
+    return TOLD if holds_value(result) else plain(result)
+
+
+def check_name(words: str) -> None:
+    """What an error calls a function is where users find it."""
+    name, says, _ = words.partition(" has no rule in ndgrad")
+    if says and name.startswith("np."):
+        found: Any = np
+        for part in name.split(".")[1:]:
+            found = getattr(found, part)
+        assert callable(found)
+
+
+def holds_value(result: Any) -> bool:
+    """Whether a result keeps the graph."""
+    if isinstance(result, (list, tuple)):
+        return any(map(holds_value, result))
+    if isinstance(result, np.ndarray) and result.dtype == object:
+        return any(isinstance(x, Value) for x in result.flat)
+    return isinstance(result, Value)
+
+
+def plain(result: Any) -> str:
+    """A plain result as text, to be compared."""
+    if isinstance(result, (list, tuple)):
+        return repr([plain(x) for x in result])
+    if isinstance(result, np.ndarray):
+        return repr(result.tolist())
+    return repr(result)
+
+
+@pytest.mark.parametrize(("name", "function"), list(callables()), ids=lambda x: x if isinstance(x, str) else "")
+def test_no_function_ends_a_graph_in_silence(name: str, function: Callable[..., Any]) -> None:
+    """A plain result does not depend on a Value's numbers, unless the function is flat by contract."""
+    if function in _FLAT or name in NO_NUMBERS | FLAGGED:
+        return
+    for call in calls(function):
+        results = {outcome(call, k) for k in (1.0, -1.75, 0.5)} - {TOLD}
+        assert len(results) < 2, call
