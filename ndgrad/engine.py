@@ -24,6 +24,7 @@ from ndgrad.memory import HEAP, keep_heap
 from ndgrad.modes import ENTERED, current, enable_grad
 from ndgrad.names import NO_OUT, by_signature, full_name, stated
 from ndgrad.rules import RULES, Rule
+from ndgrad.rules.plain import check_plain
 from ndgrad.rules.rule import Operands, Options
 
 Gradients: TypeAlias = "list[tuple[Value, Any]]"
@@ -627,38 +628,11 @@ def _operand(operand: Any, op: str) -> Any:
 
 def _real(data: Any, what: str) -> np.ndarray:
     """The array of what somebody calls `what`: real numbers, and nothing that an array would lose."""
-    for array in _arrays_in(data):
-        if array.__class__ not in _ARRAYS:
-            raise TypeError(f"{what} is a {type(array).__name__}, {_MEANING.get(_family(array), _OTHER)}")
+    check_plain(data, what)
     array = np.asarray(data)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{what} must be real numbers, but got {_kind(array)}")
     return array
-
-
-_ARRAYS = frozenset({np.ndarray, np.memmap})
-_OTHER = "whose meaning would be lost: np.asarray(x) gives the plain numbers"
-_MEANING = {
-    "MaskedArray": "whose mask would be lost: fill it (.filled(0.0)) or compress it (.compressed()) first",
-    "matrix": "whose * is a product of matrices: write np.asarray(m), and @ for that product",
-}
-
-
-def _family(array: np.ndarray) -> str:
-    """The class with a meaning of its own that an array is of, whatever it was derived to. numpy.ma stays unloaded."""
-    return next((kind.__name__ for kind in type(array).__mro__ if kind.__name__ in _MEANING), "")
-
-
-def _arrays_in(data: Any) -> Iterator[np.ndarray]:
-    """The arrays among what an array is made from, lists of them included."""
-    if isinstance(data, np.ndarray):
-        yield data
-    elif isinstance(data, (list, tuple)) and set(map(type, data)) - _SCALARS:
-        for entry in data:
-            yield from _arrays_in(entry)
-
-
-_SCALARS = frozenset({int, float, bool, np.float64, np.float32})
 
 
 def _copied(data: Any) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ndgrad.rules.plain import check_plain
 from ndgrad.rules.rule import Call, Rule, floats
 
 
@@ -48,6 +49,12 @@ def _chosen(condition: Any, x: Any) -> Any:
 
 
 _BITS = {np.dtype(np.float64): np.int64, np.dtype(np.float32): np.int32}  # whole numbers of as many bits
+
+
+def _where(condition: Any, a: Any, b: Any) -> Call:
+    """The condition is copied, so that nobody changes it behind the graph."""
+    check_plain(condition, "the condition")
+    return (a, b), {"condition": np.array(condition, bool)}
 
 
 def _astype(x: Any, dtype: Any) -> Call:
@@ -110,7 +117,7 @@ clip          = Rule(lambda x, low, high: np.minimum(np.maximum(x, low), high),
 where         = Rule(lambda a, b, *, condition: np.where(condition, a, b),
                                    lambda g, y, a, b, *, condition: np.where(condition, g, 0.0),
                                    lambda g, y, a, b, *, condition: np.where(condition, 0.0, g),
-                                   bind=lambda condition, a, b: ((a, b), {"condition": np.array(condition, bool)}),
+                                   bind=_where,
                                    numpy=(np.where,), method=False)
 astype        = Rule(lambda x, *, dtype: x.astype(dtype),
                                    lambda g, y, x, *, dtype: g,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ndgrad.rules.plain import check_plain
 from ndgrad.rules.rule import Call, Rule
 
 
@@ -19,6 +20,7 @@ def _entry(entry: Any) -> Any:
         return entry
     if hasattr(entry, "__apply_rule__"):
         raise TypeError("a Value cannot be an index, for nothing is differentiable towards one; use its .data")
+    check_plain(entry, "an index")
     array = np.array(entry) if np.size(entry) else np.array(entry, dtype=getattr(entry, "dtype", np.intp))
     if array.dtype.kind not in "iub":
         raise IndexError(f"an index must hold whole numbers or booleans, but holds {array.dtype}")

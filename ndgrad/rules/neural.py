@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad.rules.indexing import scatter
+from ndgrad.rules.plain import check_plain
 from ndgrad.rules.rule import Call, Rule, floats, whole
 
 
@@ -45,6 +46,7 @@ def _labelled(x: Any, labels: Any) -> Call:
     shape = np.shape(x)
     if not shape:
         raise ValueError("logits must have an axis of classes, but are one number")
+    check_plain(labels, "labels")
     labels, classes = np.array(labels, dtype=None if np.size(labels) else np.intp), shape[-1]
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels must be whole numbers, but have dtype {labels.dtype}")

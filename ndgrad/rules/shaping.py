@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad.rules.indexing import scatter
+from ndgrad.rules.plain import check_plain
 from ndgrad.rules.reductions import _axis
 from ndgrad.rules.rule import Call, Rule, whole
 
@@ -89,6 +90,7 @@ def _pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any
     widths = tuple((int(a), int(b)) for a, b in np.broadcast_to(given, (np.ndim(x), 2)))
     options: dict[str, Any] = {"pad_width": widths, "mode": mode}
     if mode == "constant":
+        check_plain(constant_values, "constant_values")
         options["constant_values"] = constant_values
     return (x,), options
 
