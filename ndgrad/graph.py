@@ -236,7 +236,7 @@ def _record(value: Value, note: str, rankdir: str) -> str:
     Graphviz turns records with the graph, and braces turn them back.
     """
     said = [
-        _text(str(value.label)) if value.label else "",
+        _text(value.label) if value.label else "",
         f"data {_numbers(value.data)}",
         _gradient(value),
         _text(note),
@@ -248,7 +248,7 @@ def _record(value: Value, note: str, rankdir: str) -> str:
 def _table(value: Value, note: str) -> str:
     """The same cells as a table, with heat maps below the numbers that they are of."""
     gradient = _array(value.grad) if value.has_grad else None
-    rows = [html(str(value.label))] if value.label else []
+    rows = [html(value.label)] if value.label else []
     rows += [_mapped(f"data {_numbers(value.data)}", value.data), _mapped(_gradient(value), gradient), html(note)]
     cells = "<HR/>".join(f"<TR><TD>{row}</TD></TR>" for row in filter(None, rows))
     return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2">{cells}</TABLE>'

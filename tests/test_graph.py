@@ -549,10 +549,6 @@ class TestLabels:
         texts = drawn(draw_dot(y)).texts
         assert [texts[f"op{i}"] for i in range(1, 1 + len(symbols))] == [seen(symbol) for symbol in symbols]
 
-    def test_not_a_string(self) -> None:
-        """A label that is no string is shown as one."""
-        assert drawn(draw_dot(Value(1.0, 7))).boxes() == [["7", "data 1.0000", "grad –"]]  # type: ignore[arg-type]
-
     def test_a_title_is_no_encoding(self) -> None:
         """A title that looks as if it named an encoding is a title."""
         picture = draw_dot(Value(1.0))
