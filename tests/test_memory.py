@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import resource
 import subprocess
 import sys
@@ -13,6 +15,11 @@ import pytest
 from ndgrad import Value, keep_freed_memory, memory, release_memory
 
 KIB = 1 << 10
+
+
+def has_glibc() -> bool:
+    """Whether memory is managed by glibc."""
+    return platform.libc_ver()[0] == "glibc"
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +73,7 @@ def test_the_gradient_does_not_depend_on_it() -> None:
     np.testing.assert_array_equal(step(2 * KIB), first)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="page faults are counted as Linux counts them, with glibc")
+@pytest.mark.skipif(not has_glibc(), reason="page faults are those of glibc's allocator on Linux")
 def test_steps_fault_in_no_pages_again() -> None:
     """Ten further steps of 2.6 MB each touch fewer pages anew than one step has."""
     for _ in range(5):
@@ -77,22 +84,154 @@ def test_steps_fault_in_no_pages_again() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 2.6e6 / resource.getpagesize()
 
 
-def test_where_no_place_is_found_it_stops_looking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an allocator that never gives a higher address, ten passes look for one, and no more."""
-    monkeypatch.setattr(memory._spare, "patience", 10)
-    asked = []
+FRESH = """
+import resource
+import sys
+
+import numpy as np
+
+import ndgrad
+from ndgrad import Value
+
+rng = np.random.default_rng(0)
+
+
+def drawn(*shape):
+    return rng.normal(size=shape)
+
+
+{setup}
+
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+for _ in range({warm_up}):
+    step()
+before = faults()
+for _ in range(40):
+    step()
+print((faults() - before) / 40)
+"""
+
+LEAVES = """
+leaves = [{leaf} for _ in range(3)]
+
+def step():
+    for leaf in leaves:
+        leaf.grad = 0.0
+    x, y, z = leaves
+    (x * y + z).tanh().sum().backward()
+"""
+
+MADE = {  # how leaves come about
+    "drawn": "Value(drawn(N))",
+    "float32": 'Value(drawn(N).astype("f4"))',
+    "from a list": "Value(drawn(N).tolist())",
+    "a view": "Value(drawn(2, N)[0])",
+    "cast twice": 'Value(drawn(N).astype("f4").astype("f8"))',
+}
+
+OTHERS = """
+# a chain
+x = Value(drawn(100_000))
+
+def step():
+    x.zero_grad()
+    y = x
+    for _ in range(20):
+        y = y * 0.99 + x
+    y.sum().backward()
+# a lean chain
+x = Value(drawn(100_000))
+
+@ndgrad.lean()
+def step():
+    x.zero_grad()
+    y = x
+    for _ in range(20):
+        y = y * 0.99 + x
+    y.sum().backward()
+# new leaves
+def step():
+    x, y = Value(drawn(200_000)), Value(drawn(200_000))
+    (x * y).tanh().sum().backward()
+# a function
+f, x = ndgrad.grad(lambda x: (x * x).tanh().sum()), drawn(300_000)
+
+def step():
+    f(x)
+# second order
+x = drawn(300_000)
+
+def step():
+    ndgrad.hvp(lambda x: (x * x).tanh().sum(), x, x)
+# sizes in turn
+sets = [[Value(drawn(n)) for _ in range(2)] for n in (100_000, 300_000, 1_000_000)]
+
+def step():
+    sets.append(sets.pop(0))
+    x, y = sets[0]
+    x.grad, y.grad = None, None
+    (x * y).tanh().sum().backward()
+# training
+net = ndgrad.MLP(784, [256, 256, 10], rng=0)
+opt = ndgrad.optim.Adam(net.parameters())
+X, labels = drawn(256, 784), rng.integers(0, 10, 256)
+
+def step():
+    net.zero_grad()
+    ndgrad.cross_entropy(net(X), labels).backward()
+    opt.step()
+"""
+
+SCRIPTS = {
+    f"{n:,} {name}": LEAVES.replace("{leaf}", made.replace("N", str(n)))
+    for n in (100_000, 300_000, 1_000_000)
+    for name, made in MADE.items()
+} | dict(script.split("\n", 1) for script in OTHERS.split("\n# ")[1:])
+WARM_UP = {"sizes in turn": 20, "training": 20}  # until the largest pass has lain everywhere; the others take 5
+
+
+@pytest.mark.skipif(not has_glibc(), reason="page faults are those of glibc's allocator on Linux")
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_fresh_script_in_a_steady_state_faults_in_no_pages(name: str) -> None:
+    """However its leaves came about, whatever else its steps do, in a process of its own.
+
+    A step takes 200 pages and more; a few in forty steps are Python's own.
+    """
+    warm_up = WARM_UP.get(name, 5)
+    script = FRESH.format(setup=SCRIPTS[name], warm_up=warm_up)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert float(done.stdout) < 10
+
+
+@pytest.mark.parametrize("end", [0, 1 << 62])
+def test_where_no_place_is_found_it_looks_less_and_less_often(end: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the heap has no end that is known, and where no array ever lies higher: a thousand passes, eleven looks."""
+    looks = []
 
     def lowest(array: np.ndarray) -> int:
-        asked.append(array)
+        del array
         return 1
 
     monkeypatch.setattr(memory, "_address", lowest)
-    for _ in range(10):
-        step(2 * KIB)
-    assert memory._spare.patience == 0
-    asked.clear()
-    step(2 * KIB)
-    assert not asked
+
+    def heap_end() -> int:
+        looks.append(end)
+        return end
+
+    monkeypatch.setattr(memory, "_heap_end", heap_end)
+    monkeypatch.setattr(memory, "_place", lambda *_: False)
+    array = np.ones(2 * KIB)
+    for _ in range(1_000):
+        memory.keep_heap(1 << 20, [array])
+    assert 8 <= len(looks) <= 11
+    assert spare_bytes() == 0
 
 
 def test_the_allocator_is_set_by_name_alone() -> None:

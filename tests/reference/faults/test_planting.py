@@ -114,7 +114,7 @@ WAYS: dict[str, tuple[Plant, Callable[[], Any], Any, Any]] = {
     "rewritten":  (planting.rewritten("concatenate", 0, ("sum(lengths[:position])", "0")),
          joined,                                   [[1, 2], [3]],      [[1, 2], [1]]),
     "forward":    (planting.forward("add", lambda a, b: a - b),
-         lambda: (Value(2.0) + 5.0).item(),         7.0,                -3.0),
+         lambda: [(Value(2.0) + 5.0).item()],      [7.0],              [-3.0]),
     "keep":       (planting.keep("sigmoid", lambda y, x: y * 0.0 + 4.0),
          recorded_slope,                           0.25,               2.0),
     "bind":       (planting.bind("negative", lambda x: ((x * 2,), {})),
