@@ -11,9 +11,10 @@ from html import escape
 
 from benchmarks.cells import Result
 from benchmarks.peers import TITLES
+from benchmarks.workloads import WORKLOADS
 
 LOWEST, HIGHEST = 1 / 32, 32.0  # of the scale; a dot beyond stands at the edge
-LEFT, WIDTH, RIGHT, TOP, ROW = 150, 620, 20, 64, 22  # in pixels
+LEFT, WIDTH, RIGHT, TOP, ROW = 210, 620, 20, 64, 22  # in pixels
 COLOURS = {
     "by_hand": "#8a8f98", "torch": "#e4572e", "autograd": "#3a86c8", "mygrad": "#2a9d5c",
     "micrograd": "#b5851b", "jax": "#8b5fbf", "tinygrad": "#d1478c",
@@ -65,7 +66,7 @@ def _scale(height: int) -> Iterator[str]:
 
 def _row(i: int, result: Result, peers: Sequence[str]) -> Iterator[str]:
     y = TOP + ROW * i + ROW / 2
-    yield f'<text x="{LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{escape(result.line)}</text>'
+    yield f'<text x="{LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{escape(WORKLOADS[result.line].label)}</text>'
     yield f'<line class="rule" x1="{LEFT}" x2="{LEFT + WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>'
     for peer in peers:
         ratio = result.ratio(peer)

@@ -80,7 +80,11 @@ def _titles(name: str, first: str) -> list[str]:
 
 def row(result: Result) -> list[str]:
     """A line's cells: each peer's time, and its ratio to the first one's."""
-    return [result.line, str(result.threads), *(text for cell in result.cells for text in _cells(result, cell))]
+    return [
+        WORKLOADS[result.line].label,
+        str(result.threads),
+        *(text for cell in result.cells for text in _cells(result, cell)),
+    ]
 
 
 def _cells(result: Result, cell: Cell) -> list[str]:

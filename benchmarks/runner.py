@@ -8,8 +8,8 @@ import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -24,16 +24,20 @@ ROOT = Path(__file__).parent.parent
 LIMIT = 180.0  # seconds for one answer: JAX compiles its longest line in a third of it
 ROUNDS = 9
 WEIGHED = 3  # steps, for what the first leaves behind is there in the second
+FRESH_ROUNDS = 5  # of a line whose processes are fresh: most of its time goes into imports
 SLOW_ROUNDS = 3  # of a line that takes a second a step
 
 
-def environment(peer: str, threads: int) -> dict[str, str]:
-    """The environment of a process that computes with so many threads, read by each library as it is imported."""
+def environment(peer: str, threads: int, *, fresh: bool = False) -> dict[str, str]:
+    """The environment of a process that computes with so many threads, read by each library as it is imported.
+
+    A fresh process has what a user's script has: no peer has settings of its own.
+    """
     pools = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     xla = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'} intra_op_parallelism_threads={threads}"
     # Some systems name a kernel for OpenBLAS: here each build chooses its own for this processor, as by default.
     own = {name: value for name, value in os.environ.items() if name not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
-    return {**own, **pools, "XLA_FLAGS": xla, "JAX_PLATFORMS": "cpu", **SETTINGS.get(peer, {})}
+    return {**own, **pools, "XLA_FLAGS": xla, "JAX_PLATFORMS": "cpu", **({} if fresh else SETTINGS.get(peer, {}))}
 
 
 # The limit is without page faults: glibc keeps what it has got from the system. 32 MB is the most that it takes here.
@@ -59,7 +63,7 @@ class Process:
         arguments = [sys.executable, "-m", "benchmarks.worker", peer, line.name, *(["--small"] if small else [])]
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(  # noqa: S603 - this very package
-            arguments, cwd=ROOT, env=environment(peer, threads), text=True,
+            arguments, cwd=ROOT, env=environment(peer, threads, fresh=line.fresh), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
         )  # fmt: skip
 
@@ -162,12 +166,35 @@ def run(line: Workload, names: Sequence[str], threads: int = 1, rounds: int = RO
         rounds: how often each peer has its turn.
         small: whether to take the small size.
     """
+    with _contest(line, names, threads, small=small) as contest:
+        contest.check()
+        if not line.fresh:
+            contest.time(min(rounds, SLOW_ROUNDS) if line.slow else rounds)
+    for i in range(min(rounds, FRESH_ROUNDS) if line.fresh else 0):
+        _time_afresh(contest, line, names[i % len(names) :] + names[: i % len(names)], threads, small=small)
+    return Result(line.name, threads, list(contest.cells.values()))
+
+
+@contextmanager
+def _contest(line: Workload, names: Sequence[str], threads: int, *, small: bool) -> Iterator[Contest]:
+    """The peers on a line, each with its job built."""
     with ExitStack() as stack:
         contest = Contest({name: stack.enter_context(Process(name, line, threads, small=small)) for name in names})
         contest.prepare()
-        contest.check()
-        contest.time(min(rounds, SLOW_ROUNDS) if line.slow else rounds)
-    return Result(line.name, threads, list(contest.cells.values()))
+        yield contest
+
+
+def _time_afresh(contest: Contest, line: Workload, names: Sequence[str], threads: int, *, small: bool) -> None:
+    """Time each peer that is still there once, alone in a new process: only what a user's script does comes before."""
+    for name in names:
+        cell = contest.cells[name]
+        if cell.reason:
+            continue
+        with _contest(line, [name], threads, small=small) as alone:
+            alone.time(1)
+        cell.rounds += alone.cells[name].rounds
+        cell.faults += alone.cells[name].faults
+        cell.reason = alone.cells[name].reason
 
 
 def weigh(line: Workload, names: Sequence[str], *, small: bool = False) -> Weights:

@@ -28,6 +28,7 @@ from benchmarks.workloads import WORKLOADS
 
 WARM_UP = 10  # steps before any is timed ...
 PATIENCE = 3.0  # ... or those that begin within so many seconds, where a step takes that long
+FRESH_WARM_UP = 5  # steps before any is timed of a line whose processes are fresh, however short they are
 BURST = 0.05  # seconds that are timed at a stretch: far above the clock's resolution and a switch of processes
 
 
@@ -66,7 +67,8 @@ class Worker:
         if not self._line.collector:
             gc.disable()
         start, seconds = perf_counter(), list[float]()
-        while len(seconds) < WARM_UP and (not seconds or perf_counter() - start < PATIENCE):
+        most = FRESH_WARM_UP if self._line.fresh else WARM_UP
+        while len(seconds) < most and (not seconds or perf_counter() - start < PATIENCE):
             seconds += timed(self.job.step, 1)
         return {"steps": max(1, round(BURST / max(median(seconds[-5:]), 1e-9)))}
 

@@ -42,6 +42,7 @@ class Workload:
         slow: whether a step takes so long that fewer are measured.
         again: whether it is measured with two threads as well.
         weight: how many times PyTorch's memory ndgrad's may be, where memory is measured.
+        fresh: whether each round is a process of its own, as a user's script is, with few steps before those timed.
     """
 
     name: str
@@ -55,6 +56,12 @@ class Workload:
     slow: bool = False
     again: bool = False
     weight: float | None = None
+    fresh: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name in tables and pictures, which says where each round is a fresh process."""
+        return f"{self.name} (fresh process)" if self.fresh else self.name
 
     def numbers(self, *, small: bool = False) -> Numbers:
         """Draw the numbers, at full size or small: the same ones at each call, in every process."""
@@ -68,7 +75,7 @@ def _cast(x: Any, dtype: str) -> Any:
     """Arrays of floats in the line's dtype, also those in a tuple; all else as it is."""
     if isinstance(x, tuple):
         return tuple(_cast(inner, dtype) for inner in x)
-    return x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+    return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
 
 
 # How the numbers are drawn. Cotangents are never ones: some engines have a shorter way for those.
@@ -187,6 +194,10 @@ WORKLOADS: Mapping[str, Workload] = {w.name: w for w in [
     Workload("mlp-784",         "mlp",             "MLP step 64×784-128-64-10",                           "float64", 1.5,  _MLP, again=True, weight=1.0),
     Workload("cross-entropy",   "cross-entropy",   "softmax cross-entropy on 256×1000, float32",          "float32", 0.95, {"batch": 256, "classes": 1000}, again=True),
     Workload("tanh-1m",         "tanh",            "tanh(x * y + z).sum() on a million",                  "float64", 1.7,  {"n": 1_000_000}, again=True),
+    Workload("fresh-100k",      "tanh",            "tanh(x * y + z).sum() on 100,000",                    "float64", 1.0,  {"n": 100_000}, fresh=True),
+    Workload("fresh-100k-f32",  "tanh",            "tanh(x * y + z).sum() on 100,000, float32",           "float32", 1.0,  {"n": 100_000}, fresh=True),
+    Workload("fresh-1m",        "tanh",            "tanh(x * y + z).sum() on a million",                  "float64", 1.0,  {"n": 1_000_000}, fresh=True),
+    Workload("fresh-1m-f32",    "tanh",            "tanh(x * y + z).sum() on a million, float32",         "float32", 1.0,  {"n": 1_000_000}, fresh=True),
     Workload("tanh-1m-f32",     "tanh",            "tanh(x * y + z).sum() on a million, float32",         "float32", 1.7,  {"n": 1_000_000}, again=True),
     Workload("pick",            "pick",            "x[index], 100,000 out of 10,000, with repeats",       "float64", 2.0,  {"shape": (10_000,), "picks": 100_000}),
     Workload("embedding",       "embedding",       "rows by index, 4,096 out of 1000×64, float32",        "float32", 1.0,  {"shape": (1000, 64), "picks": 4096}),

@@ -224,14 +224,14 @@ FAULTS: tuple[Fault, ...] = (
     Fault("grad-cleared-to-0",             "zero_grad leaves zeros, which an optimizer takes for a gradient",               "folklore",                   (),
           edited(Value, "zero_grad", ("self._grad = None", "self._grad = np.zeros(self.shape, self.dtype)"))),
     Fault("grad-0-is-missing",             "`p.grad = 0.0` makes the gradient missing",                                     "ours",                       (),
-          setter(Value, "grad", ("    new = _real(grad, \"grad\")\n", "    new = _real(grad, \"grad\")\n        if not new.ndim and not new:\n            self._grad = None\n            return\n"))),
+          setter(Value, "grad", ('    new = _real(grad, "grad")\n', '    new = _real(grad, "grad")\n        if not new.ndim and not new:\n            self._grad = None\n            return\n'))),
     Fault("grad-assigned-shared",          "an array that is assigned as gradient is not copied",                           "ours",                       (),
           setter(Value, "grad", ("grad = np.full(self.shape, new, self.dtype)",
                  "grad = new if (new.shape, new.dtype) == (self.shape, self.dtype) else np.full(self.shape, new, self.dtype)"))),
     Fault("grad-inner-writable",           "an inner node's gradient can be written to, and others' with it",               "ours",                       (),
           getter(Value, "grad", ("view.flags.writeable = False", "view.flags.writeable = grad.flags.writeable"))),
     Fault("cotangent-broadcast",           "a cotangent of another shape is broadcast, and not refused",                    "ours",                       (),
-          edited(Value, "_cotangent", ("gradient = _real(gradient, \"cotangent\")", "gradient = np.broadcast_to(_real(gradient, \"cotangent\"), self.shape)"))),
+          edited(Value, "_cotangent", ('gradient = _real(gradient, "cotangent")', 'gradient = np.broadcast_to(_real(gradient, "cotangent"), self.shape)'))),
 
     # Dtypes.
     Fault("b168-first-cotangent",          "the first cotangent is double, and all gradients with it",                      "HIPS/autograd#163",          (),

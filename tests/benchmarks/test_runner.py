@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from benchmarks import peers
 from benchmarks.job import Job
-from benchmarks.runner import Contest, environment, run, weigh
+from benchmarks.runner import Contest, Process, environment, run, weigh
 from benchmarks.worker import Worker, answer
-from benchmarks.workloads import WORKLOADS, Numbers
+from benchmarks.workloads import WORKLOADS, Numbers, Workload
 
 
 class Here:
@@ -64,6 +67,30 @@ def test_a_line_is_run_in_processes() -> None:
         "does not run here: No module named 'micrograd'",
     )
     assert result.ratio("by_hand") is not None
+
+
+def test_a_fresh_line_is_a_new_process_each_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings, five steps of warm-up, then the steps that are timed, with the page faults of each; in every round."""
+    started = []
+
+    class Noted(Process):
+        def __init__(self, peer: str, line: Workload, threads: int, *, small: bool) -> None:
+            super().__init__(peer, line, threads, small=small)
+            started.append((peer, self))
+
+    monkeypatch.setattr("benchmarks.runner.Process", Noted)
+    result = run(WORKLOADS["fresh-100k"], ["ndgrad", "by_hand", "micrograd"], rounds=3)
+    ndgrad, by_hand, micrograd = result.cells
+    assert [len(cell.rounds) for cell in result.cells] == [3, 3, 0]
+    assert [peer for peer, _ in started] == ["ndgrad", "by_hand", "micrograd", "ndgrad", "by_hand", "by_hand", "ndgrad",
+                                             "ndgrad", "by_hand"]  # fmt: skip
+    assert len({process._process.pid for _, process in started}) == len(started)
+    assert max(ndgrad.faults) < 10
+    assert len(by_hand.faults) == 3
+    assert micrograd.reason
+    settings = environment("by_hand", 1, fresh=True)
+    assert not [name for name in settings if name.startswith("MALLOC_") and name not in os.environ]
+    assert environment("by_hand", 1)["MALLOC_TRIM_THRESHOLD_"]
 
 
 def test_memory_is_measured_in_processes() -> None:
