@@ -8,7 +8,7 @@ what one would find. It comes from a plain source, which is faster than Hypothes
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,7 +18,7 @@ import cloudpickle
 
 from reference.catalog import CATALOG
 from reference.checks import CHECKS, Looked, look
-from reference.engines import Engine, NdgradEngine, TorchEngine
+from reference.engines import Engine, TorchEngine
 from reference.engines.torch import one_thread
 from reference.generator import draw_program
 from reference.kept import Kept
@@ -140,7 +140,7 @@ class Record:
         self.refused += verdict.refused
 
 
-class CannotTravel(ValueError):
+class TravelError(ValueError):
     """An engine or a reference cannot be sent to another process."""
 
 
@@ -155,7 +155,7 @@ class Sides:
         reference: what is believed.
 
     Raises:
-        CannotTravel: one of them cannot be packed, or not be unpacked again.
+        TravelError: one of them cannot be packed, or not be unpacked again.
     """
 
     def __init__(self, engine: Engine, reference: TorchEngine) -> None:
@@ -177,7 +177,7 @@ def _packed(side: Engine) -> bytes:
         packed: bytes = cloudpickle.dumps(side)
         cloudpickle.loads(packed)
     except Exception as error:
-        raise CannotTravel(
+        raise TravelError(
             f"{side.name} cannot be sent to another process: {type(error).__name__}: {error}. "
             "Run the campaign without a pool, or let the engine hold nothing that cannot be pickled"
         ) from error
@@ -214,7 +214,7 @@ class Campaign:
         self._kept = Kept(kept)
         self._failed: dict[str, Program] = {}  # the ops that have a failure, and what it is
 
-    def run(self, profile: Profile, pool: Workers | None = None) -> Iterator[Record]:
+    def run(self, profile: Profile, pool: Workers | None = None) -> Generator[Record, None, None]:
         """Run what failed before, programs for each op, expressions and the other checks; give each record in turn.
 
         The other checks run ndgrad as it is installed: for another engine they are left out, and their records say so.
@@ -224,7 +224,7 @@ class Campaign:
             pool: processes that run them; by default this one. What fails is made small here.
 
         Raises:
-            CannotTravel: there is a pool, and the engine or the reference cannot be sent to another process.
+            TravelError: there is a pool, and the engine or the reference cannot be sent to another process.
         """
         sides = Sides(self.engine, self.reference) if pool else (self.engine, self.reference)
         before = self._kept.programs()
@@ -266,7 +266,7 @@ class Campaign:
         if pool is None:
             for what, number in numbers.items():
                 record = self._begun(Record(what))
-                yield self._explained(*run(what, number, record))
+                yield self._explained(*run(what, number, record=record))
             return
         try:
             for record, failing in pool.map(run, numbers, numbers.values()):
@@ -352,7 +352,9 @@ class Campaign:
 
 def as_found(program: Program, verdict: Verdict, found: Found) -> Failure:
     """A failure that nobody has looked into: the run was cut short."""
-    return Failure(program.steps[-1].op, program, verdict, Origin(None, "the run ended before it was made small"), found)
+    return Failure(
+        program.steps[-1].op, program, verdict, Origin(None, "the run ended before it was made small"), found
+    )
 
 
 def _one(
@@ -361,12 +363,13 @@ def _one(
     seed: int,
     what: str,
     number: int,
+    *,
     record: Record | None = None,
 ) -> tuple[Record, Failing | None]:
     """Run programs of an op or expressions, or the cases of another check, wherever this is."""
     if what in CHECKS:
         return checked(seed, what, number, record), None
-    return drawn(sides.both if isinstance(sides, Sides) else sides, ops, seed, what, number, record)
+    return drawn(sides.both if isinstance(sides, Sides) else sides, ops, seed, what, number, record=record)
 
 
 def drawn(
@@ -375,6 +378,7 @@ def drawn(
     seed: int,
     op: str,
     number: int,
+    *,
     record: Record | None = None,
 ) -> tuple[Record, Failing | None]:
     """Run programs for one op. They end with the first that fails, for the next would fail in the same way.
@@ -403,9 +407,7 @@ def drawn(
     return record, another
 
 
-def _judged(
-    sides: tuple[Engine, TorchEngine], ops: Sequence[str], found: Found, record: Record
-) -> Failing | None:
+def _judged(sides: tuple[Engine, TorchEngine], ops: Sequence[str], found: Found, record: Record) -> Failing | None:
     """Judge and count one program; give it if it fails."""
     seed, op, number = found
     try:

@@ -8,7 +8,7 @@ of. How many of them it takes until one fails is how well the harness detects a 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -158,7 +158,7 @@ def _chunk(names: Sequence[str], seed: int, rounds: int) -> list[Catch]:
     return [hunt(faults[name], _cases(seed), seed, rounds) for name in names]
 
 
-def hunt_all(names: Sequence[str], seeds: Sequence[int], rounds: int, workers: int) -> Iterator[Catch]:
+def hunt_all(names: Sequence[str], seeds: Sequence[int], rounds: int, workers: int) -> Generator[Catch, None, None]:
     """Hunt for faults by name, in several processes; give each catch as it is there, seed after seed.
 
     Args:

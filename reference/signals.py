@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 AGAIN = 1.0  # seconds: an exception may be raised where it is swallowed, as in a destructor, and then it comes again
@@ -39,7 +39,7 @@ class Stopping:
         self._before: dict[int, Any] = {}
         self._told_at: float | None = None
 
-    def __enter__(self) -> Stopping:
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in ENDING:
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):
@@ -56,7 +56,7 @@ class Stopping:
         self._remind(0)
         self._told_at = time.monotonic()
 
-    def _stop(self, number: int, frame: object) -> None:
+    def _stop(self, number: int, _frame: object) -> None:
         if self._told_at is None:
             self._remind(number)
             raise Stopped(number)
@@ -68,7 +68,7 @@ class Stopping:
         if self._before and hasattr(signal, "setitimer"):
             if number:
                 self._before.setdefault(signal.SIGALRM, signal.getsignal(signal.SIGALRM))
-                signal.signal(signal.SIGALRM, lambda _, frame: self._stop(number, frame))
+                signal.signal(signal.SIGALRM, lambda *_: self._stop(number, None))
             signal.setitimer(signal.ITIMER_REAL, AGAIN if number else 0)
 
 

@@ -1,8 +1,8 @@
 """Processes that share work. They end with whoever started them, however that ends.
 
-`concurrent.futures` waits for its processes where a signal should end them. Here the parent has no threads: it hands out
-one task at a time to each worker, waits for answers, and kills the workers when it leaves. This module knows functions
-and arguments, and nothing of what they compute.
+`concurrent.futures` waits for its processes where a signal should end them. Here the parent has no threads: it hands
+out one task at a time to each worker, waits for answers, and kills the workers when it leaves. This module knows
+functions and arguments, and nothing of what they compute.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Self
 
 import cloudpickle
 
@@ -29,11 +29,11 @@ _SPAWN = multiprocessing.get_context("spawn")  # PyTorch's threads do not surviv
 _A_MOMENT = 0.2  # seconds: a signal to the whole group reaches this process, too, and says more than a dead worker
 
 
-class WorkerDied(RuntimeError):
+class WorkerDeathError(RuntimeError):
     """A worker ended in the middle of a task."""
 
 
-class WorkerFailed(RuntimeError):
+class TaskError(RuntimeError):
     """A task raised an error; the traceback, as the worker has it, is among the notes."""
 
 
@@ -58,7 +58,7 @@ class Workers:
         self._workers: list[_Worker] = []
         self._arrived: dict[int, Any] = {}
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> Self:
         for _ in range(self._number):
             self._workers.append(_started(self._first))
         return self
@@ -79,8 +79,8 @@ class Workers:
             arguments: as for `map`; the first of each call is its name in messages.
 
         Raises:
-            WorkerFailed: the function raised an error.
-            WorkerDied: a worker was killed.
+            TaskError: the function raised an error.
+            WorkerDeathError: a worker was killed.
         """
         packed = cloudpickle.dumps(function)
         calls = list(zip(*arguments, strict=True))
@@ -121,7 +121,7 @@ class Workers:
         except (EOFError, OSError):
             raise _death(worker) from None
         if error:
-            failed = WorkerFailed(f"{_name(name)}: {error}")
+            failed = TaskError(f"{_name(name)}: {error}")
             failed.add_note(f"in a worker:\n{told}")
             raise failed
         self._arrived[number] = result
@@ -145,14 +145,14 @@ def _start_the_tracker() -> None:
         resource_tracker.ensure_running()
 
 
-def _death(worker: _Worker) -> WorkerDied:
+def _death(worker: _Worker) -> WorkerDeathError:
     time.sleep(_A_MOMENT)
     worker.process.join()
     code = worker.process.exitcode or 0
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended by itself, with status {code},"
     hint = " Was memory short?" if -code == getattr(signal, "SIGKILL", None) else ""
     what = _name(worker.task[1] if worker.task else "")
-    return WorkerDied(f"worker process {worker.process.pid} {how} while it ran {what}.{hint}")
+    return WorkerDeathError(f"worker process {worker.process.pid} {how} while it ran {what}.{hint}")
 
 
 def _name(first: Any) -> str:
