@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ PROFILES = ("quick", "standard", "deep")
 NEEDED = ("torch", "hypothesis", "sklearn", "gmpy2", "jinja2", "cloudpickle")
 PAGE = Path("build/agreement.html")
 PICTURES = (".svg", ".png", ".pdf", ".dot")
+MOST = 1_000_000  # seeds, and processes
+SHOWN = 60  # characters at the most of what is no number
+CASE = re.compile(r"(\w+) (-?[0-9]{1,100}) ([0-9]{1,100})")  # of a check: its name, a seed and a number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,31 +65,38 @@ def _is_there(name: str) -> bool:
         return False
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help does not get lost in silence: argparse passes over a closed pipe and a full disk."""
+
+    def print_help(self, file: Any = None) -> None:
+        (file or sys.stdout).write(self.format_help())
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m reference", description=(__doc__ or "").partition("\n")[0])
+    parser = _Parser(prog="python -m reference", description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(required=True, metavar="command")
     verify = commands.add_parser("verify", help="compare every op, expressions and training runs with PyTorch")
     verify.add_argument("--ops", metavar="OP[,OP...]", help="only these ops, and expressions of them; no training")
     verify.add_argument("--profile", choices=PROFILES, default="standard", help="how many programs (default: standard)")
-    verify.add_argument("--seed", type=int, default=0, help="what the programs are drawn from (default: 0)")
+    verify.add_argument("--seed", type=_seed, default=0, help="what the programs are drawn from (default: 0)")
     verify.add_argument("--workers", type=_count, default=2, metavar="N", help="at most so many processes (default: 2)")
-    verify.add_argument("--json", type=Path, metavar="FILE", help="write all that was found to this file, too")
+    verify.add_argument("--json", type=_file, metavar="FILE", help="write all that was found to this file, too")
     verify.add_argument(
-        "--page", type=Path, metavar="FILE", help="write the page of all that was found to this file, too"
+        "--page", type=_file, metavar="FILE", help="write the page of all that was found to this file, too"
     )
-    verify.add_argument("--kept", type=Path, metavar="FILE", default=Path(".failures"), help=_KEPT)
+    verify.add_argument("--kept", type=_file, metavar="FILE", default=Path(".failures"), help=_KEPT)
     verify.set_defaults(run=_verify)
     page = commands.add_parser("page", help="verify quickly, and write the page: every number beside PyTorch's")
     where = f"where to (default: {PAGE}; of a function, beside that and under its name)"
-    page.add_argument("--out", dest="page", type=Path, metavar="FILE", help=where)
-    page.add_argument("--seed", type=int, default=0, help="what the programs are drawn from (default: 0)")
+    page.add_argument("--out", dest="page", type=_file, metavar="FILE", help=where)
+    page.add_argument("--seed", type=_seed, default=0, help="what the programs are drawn from (default: 0)")
     page.add_argument("function", nargs="?", type=_function, metavar="MODULE.PY:FUNCTION", help=_FUNCTION)
     page.add_argument("--shapes", type=_shapes, metavar="SHAPES", help="of its operands, as '(3,4),(4,)'")
     page.set_defaults(run=_page, ops=None, profile="quick", workers=2, json=None, kept=Path(".failures"))
     faults = commands.add_parser("faults", help="plant bugs, one at a time, and see that the checks find each")
     faults.add_argument("names", nargs="*", metavar="FAULT", help="only these; by default all")
     faults.add_argument("--profile", choices=PROFILES, default="standard", help="how many cases (default: standard)")
-    faults.add_argument("--seed", type=int, default=0, help="what the cases are drawn from (default: 0)")
+    faults.add_argument("--seed", type=_seed, default=0, help="what the cases are drawn from (default: 0)")
     faults.add_argument("--seeds", type=_count, default=1, metavar="N", help="go through so many seeds (default: 1)")
     faults.add_argument("--workers", type=_count, default=2, metavar="N", help="at most so many processes (default: 2)")
     faults.add_argument("--compare", action="store_true", help="give the faults to the checkers of today, too")
@@ -130,9 +141,31 @@ def _is_length(n: object) -> bool:
 
 
 def _count(number: str) -> int:
-    if not number.isdecimal() or not int(number):
-        raise argparse.ArgumentTypeError(f"{number!r} must be a whole number from 1 on")
-    return int(number)
+    wanted = f"must be a whole number from 1 to {MOST:,}"
+    if not 1 <= (count := _whole(number, wanted)) <= MOST:
+        raise argparse.ArgumentTypeError(f"{number!r} {wanted}")
+    return count
+
+
+def _seed(number: str) -> int:
+    wanted = "must be a whole number from 0 on"
+    if (seed := _whole(number, wanted)) < 0:
+        raise argparse.ArgumentTypeError(f"{number!r} {wanted}")
+    return seed
+
+
+def _whole(number: str, wanted: str) -> int:
+    try:
+        return int(number)
+    except ValueError:  # also of thousands of digits
+        shown = number if len(number) <= SHOWN else f"{number[:SHOWN]}..."
+        raise argparse.ArgumentTypeError(f"invalid int value: {shown!r} {wanted}") from None
+
+
+def _file(name: str) -> Path:
+    if not name or "\0" in name:
+        raise argparse.ArgumentTypeError(f"{name!r} must be the name of a file")
+    return Path(name)
 
 
 def _picture(name: str) -> Path:
@@ -251,21 +284,29 @@ def _writable(path: Path) -> bool:
         return False
 
 
-def _case(line: str) -> int | None:
-    """Run a case of another check again, if that is what the line names: its name, a seed and a number."""
+def _case(options: argparse.Namespace) -> int | None:
+    """Run a case of another check again, if that is what the line names."""
     from reference.campaign import CheckFailure
     from reference.checks import CHECKS, look
     from reference.engines import NdgradEngine, TorchEngine
     from reference.report import text
 
-    match line.split():
-        case [check, seed, number] if check in CHECKS and seed.isdigit() and number.isdigit():
-            looked = look(check, int(seed), int(number), short=True)
-        case _:
-            return None
+    line = " ".join(options.program.split())
+    if "=" in line or line.partition(" ")[0] not in CHECKS:
+        return None
+    case = CASE.fullmatch(line)
+    if not case:
+        shape = f"a case is its check, a seed and a number, as '{line.partition(' ')[0]} 0 3'"
+        print(f"error: not a program, and not a case: {options.program!r}; {shape}", file=sys.stderr)
+        return USAGE
+    if options.python or options.picture:
+        print("error: --python and --picture are for programs, and this is a case of a check", file=sys.stderr)
+        return USAGE
+    check, seed, number = case[1], int(case[2]), int(case[3])
+    looked = look(check, seed, number, short=True)
     engine, reference = NdgradEngine().name, TorchEngine().name
     if looked.findings:
-        print(text.failure(CheckFailure(check, looked, (int(seed), check, int(number))), engine, reference))
+        print(text.failure(CheckFailure(check, looked, (seed, check, number)), engine, reference))
         return DISAGREES
     print(f"{engine} and {reference}: agrees ({looked.numbers:,} numbers)")
     return AGREES
@@ -275,7 +316,7 @@ def _repro(options: argparse.Namespace) -> int:
     from reference.engines import TorchEngine
     from reference.program import NotAProgram, parse
 
-    status = _case(options.program)
+    status = _case(options)
     if status is not None:
         return status
     try:

@@ -48,9 +48,10 @@ def _interrupted(stop: Stopped) -> int:
 
 
 def _environment(error: OSError) -> int:
-    where = f" {error.filename}" if error.filename else ""
-    _give_up_output()
-    print(f"error:{where} {error.strerror or error}", file=sys.stderr)
+    what = "" if error.filename is None else f"{error.filename}: "
+    if _give_up_output():
+        what = "cannot write the output: "
+    print(f"error: {what}{error.strerror or error}", file=sys.stderr)
     return ENVIRONMENT
 
 
@@ -69,15 +70,18 @@ def _unheard() -> int:
     return UNHEARD
 
 
-def _give_up_output() -> None:
-    """Let what is left in the buffers go nowhere: Python would try to write it once more when it ends."""
+def _give_up_output() -> bool:
+    """Whether something could not be written. It goes nowhere: Python would try once more when it ends."""
+    lost = False
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
+            lost = True
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
+    return lost
 
 
 def left(status: int) -> NoReturn:
@@ -88,10 +92,14 @@ def left(status: int) -> NoReturn:
 
 
 def open_streams() -> None:
-    """Give a process that was started with closed streams open ones: the next file must not take their place."""
+    """Make standard output fit to be written to.
+
+    Where it was closed, the next file must not take its place; what its encoding lacks is written as an escape.
+    """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - stdin, stdout, stderr
         pass
     os.close(descriptor)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for as long as it runs
+        getattr(sys, name).reconfigure(errors="backslashreplace")
