@@ -39,7 +39,7 @@ def told(error: BaseException) -> str:
     return f"{name}{error}".strip()
 
 
-_SAY_IT_THEMSELVES = ("WorkerDeathError", "TaskError")
+_SAY_IT_THEMSELVES = ("WorkerDeathError", "TaskError", "Stopped")
 
 
 def _interrupted(stop: Stopped) -> int:

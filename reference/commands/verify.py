@@ -48,7 +48,6 @@ class _Run:
 def verify(options: argparse.Namespace, ops: Sequence[str], stopping: Stopping) -> int:
     """Compare, and tell what was found; give the status."""
     run = _Run(Campaign(NdgradEngine(), TorchEngine(), ops, options.seed, options.kept), options)
-    print(text.heading(*run.names, options.profile, options.seed), flush=True)
     try:
         _compare(run)
     except (Stopped, Exception) as error:
@@ -61,9 +60,10 @@ def verify(options: argparse.Namespace, ops: Sequence[str], stopping: Stopping) 
         found = _tell(run)
     if options.page:
         _write_page(run)
-    if not found["agrees"]:
-        return DISAGREES
-    return AGREES if found["counts"]["numbers"] else NOTHING
+    if found["agrees"]:
+        return AGREES
+    compared = found["counts"]["numbers"] or found["failures"] or run.runs
+    return DISAGREES if compared else NOTHING
 
 
 def _compare(run: _Run) -> None:
@@ -72,6 +72,7 @@ def _compare(run: _Run) -> None:
     if options.ops is not None:
         size = replace(size, checks={})
     run.rows = run.campaign.rows(size) + (0 if options.ops else len(training.TASKS))
+    print(text.heading(*run.names, options.profile, options.seed), flush=True)
     ready()
     workers = min(options.workers, size.programs(len(ops)) // WORTH_A_PROCESS)
     with (

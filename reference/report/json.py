@@ -51,10 +51,12 @@ def document(
         reference: its name.
         profile: of the campaign.
         seed: of the campaign.
-        ended: `finished`, `interrupted` or `harness failed`. A run that did not finish never agrees.
+        ended: `finished`, `interrupted` or `harness failed`. A run that did not finish never agrees, nor does one
+            that compared nothing.
         error: what ended it, if it did not finish.
     """
     failures = [failure for record in records for failure in record.failures]
+    numbers = sum(r.numbers for r in records) + sum(r.numbers for r in runs)
     return {
         "schema": SCHEMA,
         "engine": engine,
@@ -64,11 +66,11 @@ def document(
         "seed": seed,
         "ended": ended,
         "error": error,
-        "agrees": ended == FINISHED and not failures and all(run.agrees for run in runs),
+        "agrees": ended == FINISHED and numbers > 0 and not failures and all(run.agrees for run in runs),
         "counts": {
             "ops": sum(record.op in CATALOG for record in records),
             "programs": sum(record.programs for record in records),
-            "numbers": sum(r.numbers for r in records) + sum(r.numbers for r in runs),
+            "numbers": numbers,
             "conditioned": sum(record.conditioned for record in records),
             "inconclusive": sum(record.inconclusive for record in records),
             "reference_wrong": sum(record.reference_wrong for record in records),
