@@ -23,6 +23,7 @@ from reference.signals import Stopping
 if TYPE_CHECKING:
     from ndgrad.graph import Picture
     from reference.program import Program
+    from reference.training import TrainingRecord
 
 PROFILES = ("quick", "standard", "deep")
 NEEDED = ("torch", "hypothesis", "sklearn", "gmpy2", "jinja2", "cloudpickle")
@@ -224,7 +225,7 @@ def _loaded(path: Path, name: str) -> Any:
 
 
 def _page_of(function: Any, name: str, options: argparse.Namespace) -> int:
-    from reference.commands.verify import trained
+    from reference.commands.verify import train
     from reference.engines import NdgradEngine, TorchEngine
     from reference.report import page, text
 
@@ -233,7 +234,8 @@ def _page_of(function: Any, name: str, options: argparse.Namespace) -> int:
     records = page.records_of(function, name, options.shapes, options.seed)
     for record in records:
         print(text.row(record), flush=True)
-    runs = list(trained())
+    runs: list[TrainingRecord] = []
+    train(runs)
     made = page.page_of_function(function, name, options.shapes, records, runs, seed=options.seed)
     page.write(made, options.page)
     print(f"\n{made.agreement.last_line}\nthe page: {options.page}")

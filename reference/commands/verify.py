@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -82,21 +82,19 @@ def _compare(run: _Run) -> None:
         for record in records:
             run.print(record)
     if not options.ops:
-        for done in trained(run.maps if options.page else None):
-            run.runs.append(done)
+        train(run.runs, run.maps if options.page else None)
 
 
-def trained(maps: list[Any] | None = None) -> Iterator[TrainingRecord]:
-    """Make the training runs, print a row for each, and give it; with maps, for the page, of those in the plane."""
+def train(runs: list[TrainingRecord], maps: list[Any] | None = None) -> None:
+    """Make the training runs, and print a row for each; with maps, for the page, of those in the plane."""
     tasks = [make() for make in training.TASKS.values()]
     drawn = {} if maps is None else _maps(tasks)
     if maps is not None:
         maps += drawn.values()
     print(text.training_heading(), flush=True)
     for task in tasks:
-        record = training.train(task, drawn.get(task.name))
-        print(text.training_row(record), flush=True)
-        yield record
+        runs.append(training.train(task, drawn.get(task.name)))
+        print(text.training_row(runs[-1]), flush=True)
 
 
 def _maps(tasks: Sequence[training.Task]) -> dict[str, Any]:
