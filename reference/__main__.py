@@ -1,7 +1,8 @@
 """The command line: `python -m reference verify`, `... page`, `... faults` and `... repro '...'`.
 
-Exit status: 0 agrees, 1 disagrees, 2 usage, 3 environment, 5 nothing compared. Nothing heavy is imported before it is
-known what is asked for, so that help and wrong usage answer at once.
+Exit status: 0 agrees, 1 disagrees, 2 usage, 3 environment, 4 the harness failed, 5 nothing compared, 130 interrupted
+(143 by SIGTERM), 141 nobody reads the output. Nothing heavy is imported before it is known what is asked for, so that
+help and wrong usage answer at once.
 """
 # ruff: noqa: PLC0415 - that is why imports stand in functions here
 
@@ -10,32 +11,40 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
+import re
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reference.commands.status import AGREES, DISAGREES, ENVIRONMENT, NOTHING, USAGE, ended, left, open_streams
+from reference.signals import Stopping
+
 if TYPE_CHECKING:
     from ndgrad.graph import Picture
-    from reference.faults import Fault
-    from reference.hunt import Catch
     from reference.program import Program
-    from reference.report.page import Maps
-    from reference.training import Task, TrainingRecord
+    from reference.training import TrainingRecord
 
-AGREES, DISAGREES, USAGE, ENVIRONMENT, NOTHING = 0, 1, 2, 3, 5
 PROFILES = ("quick", "standard", "deep")
-WORTH_A_PROCESS = 1_000  # programs, which take about as long as a process takes to import PyTorch
+NEEDED = ("torch", "hypothesis", "sklearn", "gmpy2", "jinja2", "cloudpickle")
 PAGE = Path("build/agreement.html")
 PICTURES = (".svg", ".png", ".pdf", ".dot")
+MOST = 1_000_000  # seeds, and processes
+SHOWN = 60  # characters at the most of what is no number
+CASE = re.compile(r"(\w+) (-?[0-9]{1,100}) ([0-9]{1,100})")  # of a check: its name, a seed and a number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and give the exit status."""
-    options = _parser().parse_args(arguments)
-    missing = [name for name in ("torch", "hypothesis", "sklearn", "gmpy2", "jinja2") if not _is_there(name)]
+    return ended(lambda stopping: _run(arguments, stopping))
+
+
+def _run(arguments: Sequence[str] | None, stopping: Stopping) -> int:
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as leaving:  # argparse has said why
+        return int(leaving.code or 0)
+    missing = [name for name in NEEDED if not _is_there(name)]
     if missing:
         print(
             f"error: {' and '.join(missing)} not found. The reference needs: pip install 'ndgrad[reference]'",
@@ -45,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from reference.engines.torch import one_thread
 
     one_thread()
+    options.stopping = stopping
     status: int = options.run(options)
     return status
 
@@ -56,33 +66,40 @@ def _is_there(name: str) -> bool:
         return False
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help does not get lost in silence: argparse passes over a closed pipe and a full disk."""
+
+    def print_help(self, file: Any = None) -> None:
+        (file or sys.stdout).write(self.format_help())
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m reference", description=(__doc__ or "").partition("\n")[0])
+    parser = _Parser(prog="python -m reference", description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(required=True, metavar="command")
     verify = commands.add_parser("verify", help="compare every op, expressions and training runs with PyTorch")
     verify.add_argument("--ops", metavar="OP[,OP...]", help="only these ops, and expressions of them; no training")
     verify.add_argument("--profile", choices=PROFILES, default="standard", help="how many programs (default: standard)")
-    verify.add_argument("--seed", type=int, default=0, help="what the programs are drawn from (default: 0)")
+    verify.add_argument("--seed", type=_seed, default=0, help="what the programs are drawn from (default: 0)")
     verify.add_argument("--workers", type=_count, default=2, metavar="N", help="at most so many processes (default: 2)")
-    verify.add_argument("--json", type=Path, metavar="FILE", help="write all that was found to this file, too")
+    verify.add_argument("--json", type=_file, metavar="FILE", help="write all that was found to this file, too")
     verify.add_argument(
-        "--page", type=Path, metavar="FILE", help="write the page of all that was found to this file, too"
+        "--page", type=_file, metavar="FILE", help="write the page of all that was found to this file, too"
     )
-    verify.add_argument("--kept", type=Path, metavar="FILE", default=Path(".failures"), help=_KEPT)
+    verify.add_argument("--kept", type=_file, metavar="FILE", default=Path(".failures"), help=_KEPT)
     verify.set_defaults(run=_verify)
     page = commands.add_parser("page", help="verify quickly, and write the page: every number beside PyTorch's")
     where = f"where to (default: {PAGE}; of a function, beside that and under its name)"
-    page.add_argument("--out", dest="page", type=Path, metavar="FILE", help=where)
-    page.add_argument("--seed", type=int, default=0, help="what the programs are drawn from (default: 0)")
+    page.add_argument("--out", dest="page", type=_file, metavar="FILE", help=where)
+    page.add_argument("--seed", type=_seed, default=0, help="what the programs are drawn from (default: 0)")
     page.add_argument("function", nargs="?", type=_function, metavar="MODULE.PY:FUNCTION", help=_FUNCTION)
     page.add_argument("--shapes", type=_shapes, metavar="SHAPES", help="of its operands, as '(3,4),(4,)'")
     page.set_defaults(run=_page, ops=None, profile="quick", workers=2, json=None, kept=Path(".failures"))
     faults = commands.add_parser("faults", help="plant bugs, one at a time, and see that the checks find each")
     faults.add_argument("names", nargs="*", metavar="FAULT", help="only these; by default all")
     faults.add_argument("--profile", choices=PROFILES, default="standard", help="how many cases (default: standard)")
-    faults.add_argument("--seed", type=int, default=0, help="what the cases are drawn from (default: 0)")
-    faults.add_argument("--seeds", type=int, default=1, metavar="N", help="go through so many seeds (default: 1)")
-    faults.add_argument("--workers", type=int, default=2, metavar="N", help="so many processes (default: 2)")
+    faults.add_argument("--seed", type=_seed, default=0, help="what the cases are drawn from (default: 0)")
+    faults.add_argument("--seeds", type=_count, default=1, metavar="N", help="go through so many seeds (default: 1)")
+    faults.add_argument("--workers", type=_count, default=2, metavar="N", help="at most so many processes (default: 2)")
     faults.add_argument("--compare", action="store_true", help="give the faults to the checkers of today, too")
     faults.set_defaults(run=_faults)
     repro = commands.add_parser("repro", help="run one case again, from the line that a failure prints")
@@ -125,9 +142,31 @@ def _is_length(n: object) -> bool:
 
 
 def _count(number: str) -> int:
-    if not number.isdecimal() or not int(number):
-        raise argparse.ArgumentTypeError(f"{number!r} must be a whole number from 1 on")
-    return int(number)
+    wanted = f"must be a whole number from 1 to {MOST:,}"
+    if not 1 <= (count := _whole(number, wanted)) <= MOST:
+        raise argparse.ArgumentTypeError(f"{number!r} {wanted}")
+    return count
+
+
+def _seed(number: str) -> int:
+    wanted = "must be a whole number from 0 on"
+    if (seed := _whole(number, wanted)) < 0:
+        raise argparse.ArgumentTypeError(f"{number!r} {wanted}")
+    return seed
+
+
+def _whole(number: str, wanted: str) -> int:
+    try:
+        return int(number)
+    except ValueError:  # also of thousands of digits
+        shown = number if len(number) <= SHOWN else f"{number[:SHOWN]}..."
+        raise argparse.ArgumentTypeError(f"invalid int value: {shown!r} {wanted}") from None
+
+
+def _file(name: str) -> Path:
+    if not name or "\0" in name:
+        raise argparse.ArgumentTypeError(f"{name!r} must be the name of a file")
+    return Path(name)
 
 
 def _picture(name: str) -> Path:
@@ -138,46 +177,13 @@ def _picture(name: str) -> Path:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from reference.campaign import PROFILES as SIZES
-    from reference.campaign import Campaign, processes, ready
-    from reference.engines import NdgradEngine, TorchEngine
-    from reference.report import json, text
+    from reference.commands.verify import verify
+    from reference.engines import TorchEngine
 
-    engine, reference = NdgradEngine(), TorchEngine()
-    ops = _ops(options.ops, reference.ops)
+    ops = _ops(options.ops, TorchEngine().ops)
     if ops is None or not all(_writable(path) for path in (options.json, options.page) if path):
         return USAGE
-    print(text.heading(engine.name, reference.name, options.profile, options.seed), flush=True)
-    records = []
-    size = SIZES[options.profile]
-    if options.ops is not None:
-        size = replace(size, checks={})
-    ready()
-    workers = min(options.workers, size.programs(len(ops)) // WORTH_A_PROCESS)
-    with processes(workers) if workers > 1 else nullcontext() as pool:
-        for record in Campaign(engine, reference, ops, options.seed, options.kept).run(size, pool):
-            records.append(record)
-            print(text.row(record), flush=True)
-    runs, maps = ([], []) if options.ops else _trained(with_maps=options.page is not None)
-    print(text.legend())
-    for failure in (failure for record in records for failure in record.failures):
-        print(f"\n{text.failure(failure, engine.name, reference.name)}")
-    for run in (run for run in runs if not run.agrees):
-        print(f"\n{text.training_failure(run, engine.name, reference.name)}")
-    found = json.document(
-        records, runs, engine=engine.name, reference=reference.name, profile=options.profile, seed=options.seed
-    )
-    if options.json:
-        json.write(options.json, found)
-    print(f"\n{text.last_line(records, runs, len(ops), engine.name, reference.name)}")
-    if options.page:
-        from reference.report import page
-
-        page.write(page.page_of(records, runs, maps, ops, profile=options.profile, seed=options.seed), options.page)
-        print(f"the page: {options.page}")
-    if not found["agrees"]:
-        return DISAGREES
-    return AGREES if found["counts"]["numbers"] else NOTHING
+    return verify(options, ops, options.stopping)
 
 
 def _page(options: argparse.Namespace) -> int:
@@ -219,6 +225,7 @@ def _loaded(path: Path, name: str) -> Any:
 
 
 def _page_of(function: Any, name: str, options: argparse.Namespace) -> int:
+    from reference.commands.verify import train
     from reference.engines import NdgradEngine, TorchEngine
     from reference.report import page, text
 
@@ -227,74 +234,23 @@ def _page_of(function: Any, name: str, options: argparse.Namespace) -> int:
     records = page.records_of(function, name, options.shapes, options.seed)
     for record in records:
         print(text.row(record), flush=True)
-    runs, _ = _trained(with_maps=False)
+    runs: list[TrainingRecord] = []
+    train(runs)
     made = page.page_of_function(function, name, options.shapes, records, runs, seed=options.seed)
     page.write(made, options.page)
     print(f"\n{made.agreement.last_line}\nthe page: {options.page}")
     return AGREES if made.agreement.agrees else DISAGREES
 
 
-def _trained(*, with_maps: bool) -> tuple[list[TrainingRecord], list[Maps]]:
-    """Make the training runs, and print a row for each; with maps, for the page, of the one in the plane."""
-    from reference.report import text
-    from reference.training import TASKS, train
-
-    tasks = [make() for make in TASKS.values()]
-    maps = _maps(tasks) if with_maps else {}
-    print(text.training_heading(), flush=True)
-    runs = []
-    for task in tasks:
-        runs.append(train(task, maps.get(task.name)))
-        print(text.training_row(runs[-1]), flush=True)
-    return runs, list(maps.values())
-
-
-def _maps(tasks: Sequence[Task]) -> dict[str, Maps]:
-    """Blank maps of the runs that can be drawn, by their names."""
-    from reference.report.page import Maps
-
-    return {task.name: Maps(task) for task in tasks if Maps.can_draw(task)}
-
-
 def _faults(options: argparse.Namespace) -> int:
+    from reference.commands.faults import comparable, hunted
     from reference.faults import FAULTS
-    from reference.hunt import ROUNDS, hunt_all
-    from reference.report import faults as words
 
-    known = {fault.name: fault for fault in FAULTS}
-    names = _known(options.names, list(known), "fault") if options.names else list(known)
-    if names is None or options.seeds < 1 or options.workers < 1 or (options.compare and not _comparable()):
+    known = [fault.name for fault in FAULTS]
+    names = _known(options.names, known, "fault") if options.names else known
+    if names is None or (options.compare and not comparable()):
         return USAGE
-    seeds = range(options.seed, options.seed + options.seeds)
-    print(words.heading(seeds, options.profile), flush=True)
-    catches: dict[str, list[Catch]] = {name: [] for name in names}
-    for catch in hunt_all(names, seeds, ROUNDS[options.profile], options.workers):
-        catches[catch.fault].append(catch)
-        if len(catches[catch.fault]) == len(seeds):
-            print(words.row(known[catch.fault], catches[catch.fault]), flush=True)
-    if options.compare:
-        _compared([known[name] for name in names], {n: all(c.check for c in some) for n, some in catches.items()})
-    print(f"\n{words.last_lines(catches)}")
-    return AGREES if all(catch.check for some in catches.values() for catch in some) else DISAGREES
-
-
-def _comparable() -> bool:
-    """Whether the other checkers are there."""
-    from reference.checkers import CHECKERS, available
-
-    missing = sorted({checker.package for name, checker in CHECKERS.items() if not available(name)})
-    if missing:
-        print(f"error: {' and '.join(missing)} not found: pip install 'ndgrad[compare]'", file=sys.stderr)
-    return not missing
-
-
-def _compared(faults: Sequence[Fault], caught: Mapping[str, bool]) -> None:
-    """Give the faults to the other checkers, and print the comparison."""
-    from reference.checkers import CHECKERS, compare, false_alarms
-    from reference.report.faults import comparison
-
-    names = {name: f"{name} ({checker.package} {checker.version})" for name, checker in CHECKERS.items()}
-    print(f"\n{comparison(list(compare(faults)), caught, list(false_alarms()), names)}", flush=True)
+    return hunted(options, list(dict.fromkeys(names)), options.stopping)
 
 
 def _ops(asked: str | None, known: Sequence[str]) -> Sequence[str] | None:
@@ -330,21 +286,29 @@ def _writable(path: Path) -> bool:
         return False
 
 
-def _case(line: str) -> int | None:
-    """Run a case of another check again, if that is what the line names: its name, a seed and a number."""
+def _case(options: argparse.Namespace) -> int | None:
+    """Run a case of another check again, if that is what the line names."""
     from reference.campaign import CheckFailure
     from reference.checks import CHECKS, look
     from reference.engines import NdgradEngine, TorchEngine
     from reference.report import text
 
-    match line.split():
-        case [check, seed, number] if check in CHECKS and seed.isdigit() and number.isdigit():
-            looked = look(check, int(seed), int(number), short=True)
-        case _:
-            return None
+    line = " ".join(options.program.split())
+    if "=" in line or line.partition(" ")[0] not in CHECKS:
+        return None
+    case = CASE.fullmatch(line)
+    if not case:
+        shape = f"a case is its check, a seed and a number, as '{line.partition(' ')[0]} 0 3'"
+        print(f"error: not a program, and not a case: {options.program!r}; {shape}", file=sys.stderr)
+        return USAGE
+    if options.python or options.picture:
+        print("error: --python and --picture are for programs, and this is a case of a check", file=sys.stderr)
+        return USAGE
+    check, seed, number = case[1], int(case[2]), int(case[3])
+    looked = look(check, seed, number, short=True)
     engine, reference = NdgradEngine().name, TorchEngine().name
     if looked.findings:
-        print(text.failure(CheckFailure(check, looked, (int(seed), check, int(number))), engine, reference))
+        print(text.failure(CheckFailure(check, looked, (seed, check, number)), engine, reference))
         return DISAGREES
     print(f"{engine} and {reference}: agrees ({looked.numbers:,} numbers)")
     return AGREES
@@ -354,7 +318,7 @@ def _repro(options: argparse.Namespace) -> int:
     from reference.engines import TorchEngine
     from reference.program import NotAProgram, parse
 
-    status = _case(options.program)
+    status = _case(options)
     if status is not None:
         return status
     try:
@@ -417,4 +381,5 @@ def _drawn(picture: Picture, path: Path) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    open_streams()
+    left(main())

@@ -8,24 +8,27 @@ what one would find. It comes from a plain source, which is faster than Hypothes
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from multiprocessing import get_context
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from reference.checks import Looked, look
-from reference.engines import Engine, NdgradEngine, TorchEngine
+import cloudpickle
+
+from reference.catalog import CATALOG
+from reference.checks import CHECKS, Looked, look
+from reference.engines import Engine, TorchEngine
 from reference.engines.torch import one_thread
 from reference.generator import draw_program
 from reference.kept import Kept
 from reference.program import Program
 from reference.shrinking import shrink
+from reference.signals import held
 from reference.source import Seeded, Unsuited
 from reference.verdict import Kind, Result, Verdict, judge
 from reference.verdict.localise import Origin, localise
+from reference.workers import Workers
 
 Found: TypeAlias = tuple[int, str, int]  # the seed, the op or check, and the number of a case
 Failing: TypeAlias = tuple[Program, Verdict, Found]
@@ -105,6 +108,7 @@ class Record:
         refused: those that both sides refused, as they should.
         unsuited: choices that no program came of.
         repeats: whether a program failed for an op that a record before has a failure for.
+        left_out: why nothing was run, if that is so.
         failures: what is wrong.
     """
 
@@ -120,6 +124,7 @@ class Record:
     refused: int = 0
     unsuited: int = 0
     repeats: bool = False
+    left_out: str = ""
     failures: list[Failure | CheckFailure] = field(default_factory=list)
 
     def add(self, verdict: Verdict, number: int | None = None) -> None:
@@ -135,6 +140,50 @@ class Record:
         self.refused += verdict.refused
 
 
+class TravelError(ValueError):
+    """An engine or a reference cannot be sent to another process."""
+
+
+class Sides:
+    """An engine and a reference, ready to travel to other processes.
+
+    What can be imported there travels by its name, the rest by value. What was changed within modules at run time does
+    not travel, but for the rules of ndgrad and the rows of the catalogue.
+
+    Args:
+        engine: what is judged.
+        reference: what is believed.
+
+    Raises:
+        TravelError: one of them cannot be packed, or not be unpacked again.
+    """
+
+    def __init__(self, engine: Engine, reference: TorchEngine) -> None:
+        self._packed = [_packed(side) for side in (engine, reference)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_packed": self._packed}
+
+    @cached_property
+    def both(self) -> tuple[Engine, TorchEngine]:
+        """The two, in a process that they have reached. Programs are drawn by the catalogue that came with them."""
+        engine, reference = map(cloudpickle.loads, self._packed)
+        CATALOG.update(reference.catalog)
+        return engine, reference
+
+
+def _packed(side: Engine) -> bytes:
+    try:
+        packed: bytes = cloudpickle.dumps(side)
+        cloudpickle.loads(packed)
+    except Exception as error:
+        raise TravelError(
+            f"{side.name} cannot be sent to another process: {type(error).__name__}: {error}. "
+            "Run the campaign without a pool, or let the engine hold nothing that cannot be pickled"
+        ) from error
+    return packed
+
+
 class Campaign:
     """Programs for an engine beside the reference.
 
@@ -144,6 +193,9 @@ class Campaign:
         ops: what programs are made of; by default all that the engine knows and the catalogue has.
         seed: what they are drawn from.
         kept: the file of programs that failed before; they are tried first.
+
+    Attributes:
+        records: what there is so far, the one that is being worked at included: a run may be cut short.
     """
 
     def __init__(
@@ -158,57 +210,120 @@ class Campaign:
         self.reference = reference
         self.ops = tuple(ops if ops is not None else (op for op in reference.ops if op in engine.ops))
         self.seed = seed
+        self.records: list[Record] = []
         self._kept = Kept(kept)
         self._failed: dict[str, Program] = {}  # the ops that have a failure, and what it is
 
-    def run(self, profile: Profile, pool: ProcessPoolExecutor | None = None) -> Iterator[Record]:
+    def run(self, profile: Profile, pool: Workers | None = None) -> Generator[Record, None, None]:
         """Run what failed before, programs for each op, expressions and the other checks; give each record in turn.
+
+        The other checks run ndgrad as it is installed: for another engine they are left out, and their records say so.
 
         Args:
             profile: how many of each.
-            pool: processes that run them; by default this one. They judge ndgrad as it is installed, whatever engine
-                this campaign has. What fails is made small here.
+            pool: processes that run them; by default this one. What fails is made small here.
+
+        Raises:
+            TravelError: there is a pool, and the engine or the reference cannot be sent to another process.
         """
+        sides = Sides(self.engine, self.reference) if pool else (self.engine, self.reference)
+        before = self._kept.programs()
+        try:
+            yield from self._again(before)
+            yield from self._run(self._numbers(profile), sides, pool)
+            yield from self._left_out(profile)
+        finally:
+            with held():
+                self._kept.keep([*self._failed.values(), *self._failing_programs()])
+
+    def _failing_programs(self) -> list[Program]:
+        failures = (failure for record in self.records for failure in record.failures)
+        return [failure.program for failure in failures if isinstance(failure, Failure)]
+
+    def rows(self, profile: Profile) -> int:
+        """How many records there will be, but for that of what failed before."""
+        return len(self._numbers(profile)) + len(list(self._left_out(profile)))
+
+    def _numbers(self, profile: Profile) -> dict[str, int]:
+        """How many programs or cases there are of what."""
         programs = dict.fromkeys(self.ops, profile.for_each_op)
         if programs:
             programs[EXPRESSIONS] = profile.expressions
-        before = self._again(self._kept.programs())
-        if before.programs:
-            yield before
-        sides = None if pool else (self.engine, self.reference)
-        through = pool.map if pool else map
-        records = through(partial(drawn, sides, self.ops, self.seed), programs, programs.values())
-        looked = through(partial(checked, self.seed), profile.checks, profile.checks.values())
-        for record, failing in records:
-            if failing:
-                self._failing(record, *failing)
-            yield record
-        self._kept.keep(self._failed.values())
-        yield from looked
+        return programs if self._is_another else {**programs, **profile.checks}
 
-    def _again(self, programs: Sequence[Program]) -> Record:
+    def _left_out(self, profile: Profile) -> Iterator[Record]:
+        for check in profile.checks if self._is_another else ():
+            yield Record(check, left_out=f"{check} run ndgrad as it is installed, and cannot judge {self.engine.name}")
+
+    @property
+    def _is_another(self) -> bool:
+        return not getattr(self.engine, "is_installed", False)
+
+    def _run(
+        self, numbers: Mapping[str, int], sides: tuple[Engine, TorchEngine] | Sides, pool: Workers | None
+    ) -> Iterator[Record]:
+        run = partial(_one, sides, self.ops, self.seed)
+        if pool is None:
+            for what, number in numbers.items():
+                record = self._begun(Record(what))
+                yield self._explained(*run(what, number, record=record))
+            return
+        try:
+            for record, failing in pool.map(run, numbers, numbers.values()):
+                yield self._explained(self._begun(record), failing)
+        except BaseException:
+            for record, failing in pool.left():
+                self._begun(record).failures += [as_found(*failing)] if failing else []
+            raise
+
+    def _begun(self, record: Record) -> Record:
+        self.records.append(record)
+        return record
+
+    def _again(self, programs: Sequence[Program]) -> Iterator[Record]:
         """Run programs that failed the last time: those that are of ops that are asked for."""
+        for program in programs:  # until its turn has come, each is kept
+            self._failed[str(program)] = program
         record = Record(KEPT)
         for program in programs:
             if all(step.op in self.ops for step in program.steps):
+                if not record.programs:
+                    self._begun(record)
                 verdict = judge(program, self.engine, self.reference)
                 record.add(verdict)
                 if verdict.result.blames:
                     self._note(record, self.explained(program))
-            else:
-                self._failed.setdefault(str(program), program)  # it waits for its turn
-        return record
+                del self._failed[str(program)]
+        if record.programs:
+            yield record
 
     def _note(self, record: Record, failure: Failure) -> None:
         self._failed[failure.op] = failure.program
         record.failures.append(failure)
 
+    def _explained(self, record: Record, failing: Failing | None) -> Record:
+        """Make what failed small."""
+        if failing:
+            self._failing(record, *failing)
+        for place, failure in enumerate(record.failures):
+            if isinstance(failure, CheckFailure):
+                seed, check, number = failure.found
+                record.failures[place] = CheckFailure(check, look(check, seed, number, short=True), failure.found)
+        return record
+
     def _failing(self, record: Record, program: Program, verdict: Verdict, found: Found) -> None:
         """Make a failing program small, unless its op has failed before: then it has nothing new to say."""
-        if self.explained(program, found, verdict).op in self._failed:
-            record.repeats = True
-            return
-        self._note(record, self.explained(self._smallest(program, verdict), found, verdict))
+        failure = as_found(program, verdict, found)
+        try:
+            failure = self.explained(program, found, verdict)
+            if failure.op in self._failed:
+                record.repeats = True
+                return
+            failure = self.explained(self._smallest(program, verdict), found, verdict)
+        except BaseException:  # the run is cut short: what was found is told as it is
+            self._note(record, failure)
+            raise
+        self._note(record, failure)
 
     def explained(self, program: Program, found: Found | None = None, before: Verdict | None = None) -> Failure:
         """Judge a failing program once more, and say where it goes wrong. What is seen but once is told by `before`."""
@@ -235,29 +350,74 @@ class Campaign:
         return shrink(program, fails, self.reference)
 
 
+def as_found(program: Program, verdict: Verdict, found: Found) -> Failure:
+    """A failure that nobody has looked into: the run was cut short."""
+    return Failure(
+        program.steps[-1].op, program, verdict, Origin(None, "the run ended before it was made small"), found
+    )
+
+
+def _one(
+    sides: tuple[Engine, TorchEngine] | Sides,
+    ops: Sequence[str],
+    seed: int,
+    what: str,
+    number: int,
+    *,
+    record: Record | None = None,
+) -> tuple[Record, Failing | None]:
+    """Run programs of an op or expressions, or the cases of another check, wherever this is."""
+    if what in CHECKS:
+        return checked(seed, what, number, record), None
+    return drawn(sides.both if isinstance(sides, Sides) else sides, ops, seed, what, number, record=record)
+
+
 def drawn(
-    sides: tuple[Engine, TorchEngine] | None, ops: Sequence[str], seed: int, op: str, number: int
+    sides: tuple[Engine, TorchEngine],
+    ops: Sequence[str],
+    seed: int,
+    op: str,
+    number: int,
+    *,
+    record: Record | None = None,
 ) -> tuple[Record, Failing | None]:
     """Run programs for one op. They end with the first that fails, for the next would fail in the same way.
 
     A convention ends nothing: it must not hide what is wrong.
+
+    Args:
+        sides: the engine and the reference.
+        ops: what programs are made of.
+        seed: what they are drawn from.
+        op: the op.
+        number: how many.
+        record: what they are counted in; by default a new one.
     """
-    engine, reference = sides or (NdgradEngine(), TorchEngine())
-    record = Record(op)
+    record = record or Record(op)
     another: Failing | None = None
-    for i in range(number):
-        try:
-            program = drawn_again(seed, op, i, ops)
-        except Unsuited:
-            record.unsuited += 1
-            continue
-        verdict = judge(program, engine, reference)
-        record.add(verdict, i)
-        if verdict.result is Result.ENGINE_WRONG:
-            return record, (program, verdict, (seed, op, i))
-        if verdict.result is Result.CONVENTION and another is None:
-            another = (program, verdict, (seed, op, i))
+    try:
+        for i in range(number):
+            failing = _judged(sides, ops, (seed, op, i), record)
+            if failing and failing[1].result is Result.ENGINE_WRONG:
+                return record, failing
+            another = another or failing
+    except BaseException:
+        record.failures += [as_found(*another)] if another else []
+        raise
     return record, another
+
+
+def _judged(sides: tuple[Engine, TorchEngine], ops: Sequence[str], found: Found, record: Record) -> Failing | None:
+    """Judge and count one program; give it if it fails."""
+    seed, op, number = found
+    try:
+        program = drawn_again(seed, op, number, ops)
+    except Unsuited:
+        record.unsuited += 1
+        return None
+    verdict = judge(program, *sides)
+    record.add(verdict, number)
+    return (program, verdict, found) if verdict.result.blames else None
 
 
 def drawn_again(seed: int, op: str, number: int, ops: Sequence[str]) -> Program:
@@ -265,24 +425,23 @@ def drawn_again(seed: int, op: str, number: int, ops: Sequence[str]) -> Program:
     return draw_program(Seeded(seed, op, number), _focus(op), ops)
 
 
-def checked(seed: int, check: str, number: int) -> Record:
+def checked(seed: int, check: str, number: int, record: Record | None = None) -> Record:
     """Run cases of another check. They end with the first that goes wrong."""
-    record = Record(check)
+    record = record or Record(check)
     for i in range(number):
         looked = look(check, seed, i)
         record.programs += 1
         record.numbers += looked.numbers
         record.worst = max(record.worst, looked.worst)
         if looked.findings:
-            found = look(check, seed, i, short=True)
-            record.failures.append(CheckFailure(check, found, (seed, check, i)))
+            record.failures.append(CheckFailure(check, looked, (seed, check, i)))
             break
     return record
 
 
-def processes(workers: int) -> ProcessPoolExecutor:
+def processes(workers: int) -> Workers:
     """Processes for a campaign."""
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=ready)
+    return Workers(workers, ready)
 
 
 def ready() -> None:

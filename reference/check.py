@@ -40,15 +40,24 @@ def check_engine(
     if unknown:
         known = [op for op in reference.ops if op in engine.ops]
         hint = "; ".join(dict.fromkeys(text.nearest(op, known) for op in unknown))
+        hint = (
+            hint if known else f"{engine.name} has no op of the catalogue; give it functions by the catalogue's names"
+        )
         raise ValueError(f"{', '.join(unknown)}: not in the catalogue, or not among the engine's ops; {hint}")
     if profile not in PROFILES:
         raise ValueError(f"profile is {profile!r}, but must be one of {', '.join(PROFILES)}")
     programs = replace(PROFILES[profile], checks={})  # sessions, training and the library are ndgrad's own
     records = list(Campaign(engine, reference, wanted, seed, kept).run(programs))
     if not any(record.numbers or record.failures for record in records):
-        raise ValueError("nothing was compared: no op to try, or no program came of them")
+        raise ValueError(f"nothing was compared: {_nothing(engine, wanted)}")
     failures = {failure.op: failure for record in records[::-1] for failure in record.failures}
     return [text.failure(failure, engine.name, reference.name) for failure in list(failures.values())[::-1]]
+
+
+def _nothing(engine: Engine, ops: Sequence[str]) -> str:
+    if not ops:
+        return f"no op was given, or {engine.name} has none; known are {', '.join(TorchEngine().ops)}"
+    return f"both {engine.name} and the reference refuse every program of {', '.join(ops)}"
 
 
 @in_one_thread()

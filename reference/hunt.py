@@ -8,11 +8,9 @@ of. How many of them it takes until one fails is how well the harness detects a 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
 from typing import Any
 
 from reference.campaign import EXPRESSIONS
@@ -25,6 +23,7 @@ from reference.generator import draw_program
 from reference.program import Program
 from reference.source import Seeded, Unsuited, shuffled
 from reference.verdict import Finding, judge
+from reference.workers import Workers
 
 # How often a kind of case comes in a round, beside each op once: about as in the profiles of a campaign.
 A_ROUND = {EXPRESSIONS: 7, "sessions": 5, "training": 5, "library": 3}
@@ -159,7 +158,7 @@ def _chunk(names: Sequence[str], seed: int, rounds: int) -> list[Catch]:
     return [hunt(faults[name], _cases(seed), seed, rounds) for name in names]
 
 
-def hunt_all(names: Sequence[str], seeds: Sequence[int], rounds: int, workers: int) -> Iterator[Catch]:
+def hunt_all(names: Sequence[str], seeds: Sequence[int], rounds: int, workers: int) -> Generator[Catch, None, None]:
     """Hunt for faults by name, in several processes; give each catch as it is there, seed after seed.
 
     Args:
@@ -169,6 +168,6 @@ def hunt_all(names: Sequence[str], seeds: Sequence[int], rounds: int, workers: i
         workers: how many processes.
     """
     chunks = [(names[i : i + _CHUNK], seed) for seed in seeds for i in range(0, len(names), _CHUNK)]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with Workers(min(workers, len(chunks))) as pool:
         for catches in pool.map(_chunk, *zip(*((some, seed, rounds) for some, seed in chunks), strict=True)):
             yield from catches

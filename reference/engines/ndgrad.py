@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,14 +31,44 @@ _SPELLED: Mapping[str, Callable[..., Any]] = {
 }
 
 
+# How a rule is called that stands in the place of one of these. NumPy and operators would look up ndgrad's own.
+_CALLED: Mapping[str, Callable[..., Any]] = {
+    "where": lambda rule, a, b, *, condition: rule(condition, a, b),
+    "concatenate": lambda rule, *xs, axis=0: rule(xs, axis=axis),
+    "stack": lambda rule, *xs, axis=0: rule(xs, axis=axis),
+    "split": lambda rule, x, *, indices_or_sections, axis=0, piece: rule(x, indices_or_sections, axis)[piece],
+}
+
+
 def _spelling(name: str, rule: Rule) -> Callable[..., Any]:
     """The operator where there is one, for NumPy's dispatch and reflection meet there; else ndgrad's function."""
+    if rule is not RULES.get(name):
+        return partial(_CALLED[name], rule) if name in _CALLED else rule
     if name in _SPELLED:
         return _SPELLED[name]
     if rule.operator:
         function: Callable[..., Any] = getattr(operator, f"__{rule.operator}__")
         return function
     return rule
+
+
+_AS_WRITTEN = {name: (rule, dict(vars(rule))) for name, rule in RULES.items()}
+
+
+def _packed(name: str, function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """What travels to another process: nothing, if that has the same; a rule that was changed here, as it is now."""
+    rule, as_written = _AS_WRITTEN.get(name, (None, {}))
+    if rule is None or rule is not RULES.get(name) or function is not _spelling(name, rule):
+        return function
+    if vars(rule) == as_written and all(map(_is_ours, (rule.forward, rule.keep, *rule.pullbacks))):
+        return None
+    return partial(_CALLED[name], rule) if name in _CALLED else rule
+
+
+def _is_ours(function: Callable[..., Any] | None) -> bool:
+    """Whether a function of a rule was defined in ndgrad: one that was put there from outside may have come first."""
+    module = getattr(function, "__module__", None) or "numpy"
+    return module.partition(".")[0] in ("ndgrad", "numpy", "functools", "builtins", "_operator")
 
 
 class _Unwatched(TapeEngine):
@@ -92,6 +123,19 @@ class NdgradEngine(_Unwatched):
 
     def __init__(self, rules: Mapping[str, Rule] = RULES) -> None:
         super().__init__(f"ndgrad {ndgrad.__version__}", {name: _spelling(name, rule) for name, rule in rules.items()})
+        self._own_rules = rules is RULES
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether this is ndgrad as it is installed, which sessions, training runs and the library's checks run."""
+        return self._own_rules and type(self) is NdgradEngine
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "functions": {name: _packed(name, f) for name, f in self.functions.items()}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.functions = {n: _spelling(n, RULES[n]) if f is None else f for n, f in state["functions"].items()}
 
     def again(self, program: Program) -> Outcome:
         """Run a program unwatched: it must answer the same."""

@@ -31,7 +31,7 @@ class Outcome:
     twice: tuple[Any, ...] = ()
     inner: tuple[Any, ...] = ()
     held: tuple[np.ndarray, ...] = field(default=(), repr=False)
-    error: Exception | None = None
+    error: Exception | SystemExit | None = None
 
 
 class Engine(Protocol):

@@ -79,7 +79,7 @@ class TapeEngine:
                 if program.cotangent is None:
                     return Outcome(tuple(steps), held=held)
                 return self._back(program, values, leaves, tuple(steps), held)
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises is what it answers
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an engine raises is what it answers
             return Outcome(tuple(steps), held=held, error=error)
 
     def again(self, program: Program) -> Outcome:

@@ -15,6 +15,7 @@ from reference.engines.protocol import Outcome
 from reference.program import LEAF, NUMBER, Program
 
 Tensor = torch.Tensor
+_AS_WRITTEN = dict(CATALOG)  # another process has the same: rows that were put in later travel there, others do not
 
 
 def one_thread() -> None:
@@ -92,6 +93,19 @@ class TorchEngine:
 
     def __init__(self, catalog: Mapping[str, Row] = CATALOG) -> None:
         self._catalog = catalog
+
+    def __getstate__(self) -> dict[str, Any]:
+        rows = {op: None if row is _AS_WRITTEN.get(op) else row for op, row in self._catalog.items()}
+        return {**vars(self), "_catalog": rows}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._catalog = {op: CATALOG[op] if row is None else row for op, row in state["_catalog"].items()}
+
+    @property
+    def catalog(self) -> Mapping[str, Row]:
+        """The rows."""
+        return self._catalog
 
     @property
     def ops(self) -> Sequence[str]:

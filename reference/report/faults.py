@@ -49,6 +49,13 @@ def last_lines(catches: Mapping[str, Sequence[Catch]]) -> str:
     )
 
 
+def cut_short(catches: Mapping[str, Sequence[Catch]], seeds: int) -> str:
+    """What there is of a hunt that was interrupted, in one line."""
+    done = [some for some in catches.values() if len(some) == seeds]
+    caught = sum(all(catch.check for catch in some) for some in done)
+    return f"interrupted after {len(done)} of {len(catches)} faults: {caught} caught, {len(done) - caught} not caught."
+
+
 def comparison(
     rows: Sequence[Row], caught: Mapping[str, bool], alarms: Sequence[Alarms], names: Mapping[str, str]
 ) -> str:

@@ -17,6 +17,7 @@ from reference.training import TrainingRecord
 from reference.verdict import Finding
 
 SCHEMA = 1  # goes up when a field goes, or comes to mean something else; not when one is added
+FINISHED, INTERRUPTED, FAILED = "finished", "interrupted", "harness failed"  # how a run ends
 
 
 def versions() -> dict[str, str]:
@@ -31,10 +32,31 @@ def versions() -> dict[str, str]:
 
 
 def document(
-    records: Sequence[Record], runs: Sequence[TrainingRecord], *, engine: str, reference: str, profile: str, seed: int
+    records: Sequence[Record],
+    runs: Sequence[TrainingRecord],
+    *,
+    engine: str,
+    reference: str,
+    profile: str,
+    seed: int,
+    ended: str = FINISHED,
+    error: str | None = None,
 ) -> dict[str, Any]:
-    """Everything, as plain dicts and lists. Numbers of findings are text: JSON has no NaN."""
+    """Everything, as plain dicts and lists. Numbers of findings are text: JSON has no NaN.
+
+    Args:
+        records: of the campaign.
+        runs: the training runs.
+        engine: its name.
+        reference: its name.
+        profile: of the campaign.
+        seed: of the campaign.
+        ended: `finished`, `interrupted` or `harness failed`. A run that did not finish never agrees, nor does one
+            that compared nothing.
+        error: what ended it, if it did not finish.
+    """
     failures = [failure for record in records for failure in record.failures]
+    numbers = sum(r.numbers for r in records) + sum(r.numbers for r in runs)
     return {
         "schema": SCHEMA,
         "engine": engine,
@@ -42,11 +64,13 @@ def document(
         "versions": versions(),
         "profile": profile,
         "seed": seed,
-        "agrees": not failures and all(run.agrees for run in runs),
+        "ended": ended,
+        "error": error,
+        "agrees": ended == FINISHED and numbers > 0 and not failures and all(run.agrees for run in runs),
         "counts": {
             "ops": sum(record.op in CATALOG for record in records),
             "programs": sum(record.programs for record in records),
-            "numbers": sum(r.numbers for r in records) + sum(r.numbers for r in runs),
+            "numbers": numbers,
             "conditioned": sum(record.conditioned for record in records),
             "inconclusive": sum(record.inconclusive for record in records),
             "reference_wrong": sum(record.reference_wrong for record in records),

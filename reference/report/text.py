@@ -18,6 +18,7 @@ from reference.training import TrainingRecord
 from reference.verdict import Finding, Kind, Result, Verdict
 
 WIDTH = max(map(len, CATALOG))  # of the column that an op's name stands in
+_SHOWN = 60  # names at the most, where one is not known
 _HEAD = (
     f"{'op':<{WIDTH}}{'programs':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}{'inconclusive':>14}"
     f"{'reference wrong':>17}"
@@ -27,9 +28,10 @@ _TRAINING_HEAD = (
     f"{'drift':>14}  accuracy (ndgrad, PyTorch)"
 )
 _MEANING = (
-    "worst: the largest distance that agreed at once, in units in the last place (ULP). conditioned: programs that\n"
-    "lie further apart, by no more than rounding explains. reference wrong: programs in which PyTorch is off, and the\n"
-    "exact witness says that ndgrad is not. drift: of parameters, when both run freely for all steps."
+    "worst: the largest difference that agreed at once, in units in the last place (ULP). conditioned: programs with\n"
+    "larger differences that rounding explains. inconclusive: programs that could not be decided. reference wrong:\n"
+    "programs in which PyTorch is wrong; the exact witness confirms ndgrad. drift: the largest difference of any\n"
+    "parameter when both sides train freely for all steps."
 )
 
 
@@ -45,7 +47,7 @@ def row(record: Record) -> str:
         f"{record.conditioned:>13,}{record.inconclusive:>14,}{record.reference_wrong:>17,}"
     )
     wrong = "  WRONG" if record.failures else "  wrong for an op above" if record.repeats else ""
-    return counts + wrong
+    return counts + wrong + (f"  left out: {record.left_out}" if record.left_out else "")
 
 
 def training_heading() -> str:
@@ -173,8 +175,13 @@ def _distance(finding: Finding, known: Mapping[str, np.ndarray] | None = None) -
 
 
 def _apart(finding: Finding) -> str:
-    apart = "infinitely many" if math.isinf(finding.ulp) else f"{finding.ulp:.2g}"
-    return f"{apart} ULP, allowed {finding.allowed:.2g}"
+    if math.isinf(finding.ulp):
+        sides = [np.asarray(side) for side in (finding.got, finding.wanted)]
+        for what, holds in (("NaN", np.isnan), ("infinite", np.isinf)):
+            if sum(bool(holds(side)) for side in sides) == 1:
+                return f"one side is {what}, the other is not"
+        return f"infinitely many ULP, allowed {finding.allowed:.2g}"
+    return f"{finding.ulp:.2g} ULP, allowed {finding.allowed:.2g}"
 
 
 def _steps(program: Program) -> list[str]:
@@ -195,7 +202,12 @@ def _operands(program: Program) -> str:
 def nearest(name: str, known: Sequence[str]) -> str:
     """What may have been meant by a name that is not known."""
     near = difflib.get_close_matches(name, known)
-    return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known[:60])}"
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    if not known:
+        return "there is none to choose from"
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return f"known are {', '.join(known[:_SHOWN])}{more}"
 
 
 def legend() -> str:
@@ -206,7 +218,7 @@ def legend() -> str:
 def last_line(records: Sequence[Record], runs: Sequence[TrainingRecord], ops: int, engine: str, reference: str) -> str:
     """The verdict on all of it, in one line."""
     programs = sum(r.programs for r in records)
-    numbers = sum(r.numbers for r in records) + sum(r.numbers for r in runs)
+    numbers = _numbers(records, runs)
     training = f"{len(runs)} training {'run' if len(runs) == 1 else 'runs'}"
     counted = f"{ops} {'op' if ops == 1 else 'ops'}, {programs:,} programs, {_millions(numbers)} numbers, {training}"
     name = engine.partition(" ")[0]
@@ -223,6 +235,37 @@ def last_line(records: Sequence[Record], runs: Sequence[TrainingRecord], ops: in
     counts += [(sum(r.witnessed for r in records), "settled by the witness")]
     noted = "".join(f"; {count} {what}" for count, what in counts if count)
     return f"{counted}: {name} agrees with {reference} (worst {_ulp(worst)}{noted})."
+
+
+def cut_short(
+    how: str,
+    rows: tuple[int, int],
+    records: Sequence[Record],
+    runs: Sequence[TrainingRecord],
+    *,
+    engine: str,
+    reference: str,
+) -> str:
+    """What there is of a run that did not come to its end, in one line.
+
+    Args:
+        how: it ended, as `interrupted`.
+        rows: how many of the tables' rows were done, and how many there are.
+        records: what there is.
+        runs: the training runs that were done.
+        engine: its name.
+        reference: its name.
+    """
+    programs, numbers = sum(r.programs for r in records), _numbers(records, runs)
+    wrong = sum(len(r.failures) for r in records) + sum(not r.agrees for r in runs)
+    cases = f"{wrong} {'case' if wrong == 1 else 'cases'}"
+    name = engine.partition(" ")[0]
+    so_far = f"{name} disagrees with {reference} in {cases}, shown above" if wrong else "no disagreement so far"
+    return f"{how} after {rows[0]} of {rows[1]} rows: {programs:,} programs, {_millions(numbers)} numbers, {so_far}."
+
+
+def _numbers(records: Sequence[Record], runs: Sequence[TrainingRecord]) -> int:
+    return sum(record.numbers for record in records) + sum(run.numbers for run in runs)
 
 
 def _millions(number: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ import pytest
 
 import ndgrad.engine
 from ndgrad import Value
-from ndgrad.rules import RULES, indexing
-from reference.campaign import PROFILES, Campaign, Failure, Profile, Record, checked, drawn, processes
-from reference.catalog import CATALOG
-from reference.engines import NdgradEngine, TorchEngine
+from ndgrad.rules import RULES, Rule, indexing
+from reference.campaign import PROFILES, Campaign, Failure, Profile, Record, TravelError, checked, drawn, processes
+from reference.catalog import CATALOG, REAL, Row
+from reference.engines import Engine, NdgradEngine, TorchEngine
 from reference.faults.planting import changed
+from reference.plans import alone
 from reference.program import Program, parse
 from reference.report import text
 from reference.verdict import Kind, Result, Verdict, judge
@@ -277,3 +279,107 @@ def test_what_fails_in_a_process_comes_back_to_be_made_small(monkeypatch: pytest
     assert failing
     assert again == record
     assert (str(same[0]), same[1].result, same[2]) == (str(failing[0]), Result.ENGINE_WRONG, failing[2])
+
+
+WRONG = {
+    "tanh": Rule(np.tanh, lambda g, y, x: g * (1 - y)),
+    "multiply": Rule(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: 2 * g * a),
+}
+
+
+def through_a_pool(engine: Engine, *ops: str, reference: TorchEngine | None = None) -> list[Record]:
+    """The records of a campaign whose programs others run."""
+    with processes(2) as pool:
+        return list(Campaign(engine, reference or TorchEngine(), ops).run(SMALL, pool))
+
+
+@pytest.mark.parametrize("op", WRONG)
+def test_a_pool_judges_the_engine_it_is_given(op: str) -> None:
+    """A wrong rule is found by other processes, whether ndgrad has an operator for it or not."""
+    record, *_ = through_a_pool(NdgradEngine({**RULES, op: WRONG[op]}), op)
+    assert [failure.op for failure in record.failures] == [op]
+
+
+@pytest.mark.parametrize("op", WRONG)
+def test_a_pool_judges_rules_that_were_changed_here(op: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug that was planted in this process is found in others."""
+    monkeypatch.setattr(RULES[op], "pullbacks", WRONG[op].pullbacks)
+    record, *_ = through_a_pool(NdgradEngine(), op)
+    assert [failure.op for failure in record.failures] == [op]
+
+
+def test_a_pool_judges_a_class_that_cannot_be_imported() -> None:
+    """An engine of a test, a notebook or a script travels as it is; each record is what this process finds."""
+
+    class Mine(NdgradEngine):
+        def gradient(self, leaf: Value) -> Any:
+            right = super().gradient(leaf)
+            return None if right is None else right * 3
+
+    (shared, _), (alone, _) = through_a_pool(Mine(), "exp"), Campaign(Mine(), TorchEngine(), ["exp"]).run(SMALL)
+    assert shared.failures
+    assert [str(f.program) for f in shared.failures if isinstance(f, Failure)] == [
+        str(f.program) for f in alone.failures if isinstance(f, Failure)
+    ]
+    assert (shared.programs, shared.numbers) == (alone.programs, alone.numbers)
+
+
+def test_a_pool_draws_from_rows_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that was put into the catalogue here goes along with the reference, and a rule with the engine."""
+    monkeypatch.setitem(CATALOG, "softsign", SOFTSIGN)
+    for factor, wrong in ((1, []), (2, ["softsign"])):
+        rule = Rule(lambda x: x / (1 + abs(x)), lambda g, y, x, factor=factor: factor * g / (1 + abs(x)) ** 2)
+        record, *_ = through_a_pool(NdgradEngine({**RULES, "softsign": rule}), "softsign")
+        assert record.programs
+        assert [failure.op for failure in record.failures] == wrong
+
+
+SOFTSIGN = Row("softsign", lambda x: x / (1 + x.abs()), lambda x: x / (1 + abs(x)), (REAL,), alone())
+
+
+def test_an_engine_that_cannot_travel_is_refused() -> None:
+    """Before any work, with its name and the reason."""
+
+    class Holding(NdgradEngine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lock = threading.Lock()
+
+    with pytest.raises(TravelError, match=r"ndgrad .* cannot be sent to another process: .* Run the campaign without"):
+        through_a_pool(Holding(), "exp")
+
+
+@pytest.mark.parametrize("engine", [NdgradEngine({"exp": RULES["exp"]}), type("Mine", (NdgradEngine,), {})()])
+def test_other_checks_judge_no_other_engine(engine: Engine) -> None:
+    """They run ndgrad itself: for another engine nothing is counted, and the record says why."""
+    *_, sessions, library = Campaign(engine, TorchEngine(), ["exp"]).run(Profile(1, 1, {"sessions": 2, "library": 2}))
+    for record, check in ((sessions, "sessions"), (library, "library")):
+        assert (record.op, record.programs, record.numbers) == (check, 0, 0)
+        assert record.left_out == f"{check} run ndgrad as it is installed, and cannot judge {engine.name}"
+
+
+def test_two_kept_programs_of_one_op_are_both_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each of them fails still, so each is tried the next time."""
+    path = tmp_path / "failures"
+    lines = [f"x=f8({x}); a=exp(x); back(a,f8(1.0))" for x in (1.0, 2.0)]
+    path.write_text("\n".join(lines) + "\n")
+    plant_pullback(monkeypatch, "exp", 0, lambda g, y, x: 2 * g * y)
+    list(AsFound(NdgradEngine(), TorchEngine(), ["exp"], kept=path).run(Profile(1, 0)))
+    assert set(lines) <= set(path.read_text().splitlines())
+
+
+def test_what_was_kept_is_kept_when_a_run_is_cut_short(tmp_path: Path) -> None:
+    """Programs whose turn had not come are there the next time."""
+    path = tmp_path / "failures"
+    lines = [f"x=f8({x}); a=exp(x); back(a,f8(1.0))" for x in (1.0, 2.0, 3.0)]
+    path.write_text("\n".join(lines) + "\n")
+
+    class Impatient(NdgradEngine):
+        def run(self, program: Program) -> Any:
+            if str(program) == lines[1]:
+                raise KeyboardInterrupt
+            return super().run(program)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(Campaign(Impatient(), TorchEngine(), ["exp"], kept=path).run(Profile(1, 0)))
+    assert path.read_text().splitlines() == lines[1:]

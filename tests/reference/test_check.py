@@ -104,8 +104,12 @@ def test_what_is_not_known_is_refused() -> None:
 
 def test_nothing_compared_is_an_error() -> None:
     """An engine without ops is not told that it is right."""
-    with pytest.raises(ValueError, match="nothing was compared"):
+    with pytest.raises(
+        ValueError, match=r"nothing was compared: no op was given, or ndgrad .* has none; known are add, "
+    ):
         check_engine(NdgradEngine({}))
+    with pytest.raises(ValueError, match="has no op of the catalogue; give it functions by the catalogue's names"):
+        check_engine(NdgradEngine({}), ["exp"])
 
 
 class Refusing(NdgradEngine):
@@ -119,3 +123,36 @@ def test_an_engine_that_only_raises_is_told_so() -> None:
     """Errors of the engine are findings, with its own words, and no agreement."""
     (words,) = check_engine(Refusing({"exp": RULES["exp"]}))
     assert "raised NotImplementedError: not yet (RAISED)" in words
+
+
+@pytest.mark.parametrize("op", ["multiply", "where", "stack", "split", "transpose", "getitem"])
+def test_a_rule_of_ones_own_is_what_is_judged(op: str) -> None:
+    """Where a rule stands in the place of ndgrad's it is called, though an operator or NumPy would call ndgrad's."""
+    right = RULES[op]
+    options = {
+        k: getattr(right, k) for k in ("keep", "numpy", "operator", "variadic", "views", "doc") if hasattr(right, k)
+    }
+    bind = None if right.operands_alone else right.bind
+
+    def pullback(*args: Any, **kwargs: Any) -> Any:
+        assert right.pullbacks[0]
+        return 2 * right.pullbacks[0](*args, **kwargs)
+
+    def rule(first: Any) -> NdgradEngine:
+        made = Rule(right.forward, first, *right.pullbacks[1:], bind=bind, **options)
+        return NdgradEngine({**RULES, op: made})
+
+    assert check_engine(rule(right.pullbacks[0]), [op]) == []
+    (words,) = check_engine(rule(pullback), [op])
+    assert words.startswith(f"{op}: grad[")
+
+
+def test_an_engine_that_exits_is_told_so() -> None:
+    """An engine that calls sys.exit ends no run, least of all with the status that all agrees."""
+
+    class Exiting(NdgradEngine):
+        def data(self, value: object) -> np.ndarray:
+            raise SystemExit(value is None)
+
+    (words,) = check_engine(Exiting({"exp": RULES["exp"]}))
+    assert "raised SystemExit: False (RAISED)" in words

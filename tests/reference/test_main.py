@@ -106,7 +106,24 @@ WRONG_USE = [
     (["repro", AGREES, "--picture", "x.svg", "--python"], "not allowed with argument --picture"),
     (["repro", "x=f8(1.0)", "--python"],      "the program has no step"),
     (["faults", "b04-sum"],                   "there is no fault 'b04-sum'; did you mean "),
-    (["faults", "--seeds", "x"],              "invalid int value: 'x'"),
+    (["faults", "--seeds", "x"],              "'x' must be a whole number from 1 to 1,000,000"),
+    (["faults", "--seeds", "0"],              "'0' must be a whole number from 1 to 1,000,000"),
+    (["faults", "--seeds", "9" * 20],         "must be a whole number from 1 to 1,000,000"),
+    (["faults", "--workers", "0"],            "'0' must be a whole number from 1 to 1,000,000"),
+    (["verify", "--workers", "²"],            "'²' must be a whole number from 1 to 1,000,000"),
+    (["verify", "--workers", "9" * 5000],     "9999...' must be a whole number"),
+    (["verify", "--seed", "-1"],              "'-1' must be a whole number from 0 on"),
+    (["verify", "--seed", "9" * 5000],        "9999...' must be a whole number from 0 on"),
+    (["verify", "--json", ""],                "'' must be the name of a file"),
+    (["verify", "--kept", "a\0b"],            "must be the name of a file"),
+    (["verify", "--ops", "\udcff"],           "there is no op '\\udcff'; known are add, "),
+    (["repro", ""],                           "the program has no step"),
+    (["repro", "x\0"],                        "source code string cannot contain null bytes"),
+    (["repro", "sessions ² 1"],               "'sessions ² 1'; a case is its check, a seed and a number"),
+    (["repro", "sessions 0 -1"],              "a case is its check, a seed and a number"),
+    (["repro", "library 0 " + "9" * 5000],    "a case is its check, a seed and a number, as 'library 0 3'"),
+    (["repro", "training 1 2 3"],             "a case is its check, a seed and a number, as 'training 0 3'"),
+    (["repro", "sessions 0 1", "--python"],   "--python and --picture are for programs"),
     (["repro", "sessions 0"],                 "not a program"),
     ([],                                      "the following arguments are required: command"),
 ]
@@ -270,3 +287,10 @@ def test_a_case_of_another_check_is_run_again(capsys: pytest.CaptureFixture[str]
     """A session, a training run or a check of the library is named by its check, its seed and its number."""
     assert command_line.main(["repro", "sessions 0 3"]) == 0
     assert re.fullmatch(r"ndgrad 0.1.0 and PyTorch [\d.]+: agrees \([\d,]+ numbers\)\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("line", ["sessions -3 5", "library 0 99999999999999999999"])
+def test_any_seed_and_number_name_a_case(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A campaign may have been given a seed below 0, and its failures print it; a number may be of any size."""
+    assert command_line.main(["repro", line]) == 0
+    assert ": agrees (" in capsys.readouterr().out

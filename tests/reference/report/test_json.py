@@ -64,3 +64,14 @@ def test_a_failing_run_alone_is_no_agreement() -> None:
     options: dict[str, Any] = {"engine": "e", "reference": "r", "profile": "quick", "seed": 0}
     assert report.document([right], [], **options)["agrees"]
     assert not report.document([right], [TrainingRecord("article")], **options)["agrees"]
+
+
+def test_a_run_that_did_not_finish_never_agrees() -> None:
+    """Nor one that compared nothing. How it ended and why is written down."""
+    names = {"engine": "ndgrad 0", "reference": "PyTorch 0", "profile": "quick"}
+    whole = report.document([Record("exp", 1, 10)], [], **names, seed=0)
+    assert (whole["ended"], whole["error"], whole["agrees"]) == ("finished", None, True)
+    assert not report.document([Record("exp")], [], **names, seed=0)["agrees"]  # nothing was compared
+    for ended in (report.INTERRUPTED, report.FAILED):
+        found = report.document([Record("exp", 1, 10)], [], **names, seed=0, ended=ended, error="SIGTERM")
+        assert (found["ended"], found["error"], found["agrees"]) == (ended, "SIGTERM", False)

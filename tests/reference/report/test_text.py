@@ -94,7 +94,7 @@ def test_a_number_is_told_with_all_its_digits() -> None:
     finding = Finding(Kind.FORWARD, "value", "", (), np.float32(0.1), np.float32(np.nan), np.inf, 8.0)
     lines = failure(finding)
     assert lines[0] == "multiply: value is 0.1, but PyTorch 2 says nan. ndgrad is wrong."
-    assert "  infinitely many ULP, allowed 8" in lines
+    assert "  one side is NaN, the other is not" in lines
 
 
 def record(**counts: int) -> Record:
@@ -192,3 +192,36 @@ def test_a_better_engine_is_told_with_what_is_known() -> None:
         "  9e+09 ULP, allowed 8",
         "  the catalogue says of softplus: PyTorch leaves out log1p(exp(-x)) above 20, which is up to 2e-9",
     ]
+
+
+def test_infinity_is_told_as_such() -> None:
+    """A distance that is infinite says why; a number of ULP would say nothing."""
+    one = Finding(Kind.FORWARD, "value", "", (), np.float64(np.inf), np.float64(3.0), np.inf, 8.0)
+    assert "  one side is infinite, the other is not" in failure(one)
+
+
+def test_names_to_choose_from() -> None:
+    """What is near is offered; else what there is; where there is nothing, that is said, and so is what is left out."""
+    assert text.nearest("tahn", ["tanh", "exp"]) == "did you mean tanh?"
+    assert text.nearest("zzz", ["tanh", "exp"]) == "known are tanh, exp"
+    assert text.nearest("zzz", []) == "there is none to choose from"
+    assert text.nearest("zzz", [f"op{i}" for i in range(70)]).endswith("op59 and 10 more")
+
+
+def test_the_last_line_of_a_run_cut_short() -> None:
+    """It says how the run ended, how far it had come, and never that the engine agrees."""
+    records, runs = [record(programs=1200, numbers=3000)], [TrainingRecord("a", steps=1, numbers=100, goal=0.9)]
+    names = {"engine": "ndgrad 0.1", "reference": "PyTorch 2"}
+    assert text.cut_short("interrupted", (12, 62), records, runs, **names) == (
+        "interrupted after 12 of 62 rows: 1,200 programs, 3,100 numbers, ndgrad disagrees with PyTorch 2 in 1 case, "
+        "shown above."
+    )
+    assert text.cut_short("interrupted", (1, 62), records, [], **names) == (
+        "interrupted after 1 of 62 rows: 1,200 programs, 3,000 numbers, no disagreement so far."
+    )
+
+
+def test_what_was_left_out_is_told_in_its_row() -> None:
+    """A row of nothing says why."""
+    left = Record("sessions", left_out="sessions run ndgrad as it is installed, and cannot judge Toy 1")
+    assert text.row(left).endswith("  left out: sessions run ndgrad as it is installed, and cannot judge Toy 1")

@@ -1,0 +1,58 @@
+"""`faults`: bugs are planted, one at a time, and the checks must find each."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+
+from reference.checkers import CHECKERS, available, compare, false_alarms
+from reference.commands.status import AGREES, DISAGREES
+from reference.faults import FAULTS
+from reference.hunt import ROUNDS, Catch, hunt_all
+from reference.report import faults as words
+from reference.signals import Stopped, Stopping
+
+_BY_NAME = {fault.name: fault for fault in FAULTS}
+
+
+def hunted(options: argparse.Namespace, names: Sequence[str], stopping: Stopping) -> int:
+    """Plant the faults, print a row for each, and give the status."""
+    seeds = range(options.seed, options.seed + options.seeds)
+    print(words.heading(seeds, options.profile), flush=True)
+    catches: dict[str, list[Catch]] = {name: [] for name in names}
+    try:
+        _hunt(options, seeds, catches)
+        if options.compare:
+            _compare(names, {name: all(catch.check for catch in some) for name, some in catches.items()})
+    except Stopped as stop:
+        stopping.heard()
+        print(f"\n{words.cut_short(catches, len(seeds))}")
+        return stop.status
+    print(f"\n{words.last_lines(catches)}")
+    return AGREES if all(catch.check for some in catches.values() for catch in some) else DISAGREES
+
+
+def _hunt(options: argparse.Namespace, seeds: Sequence[int], catches: Mapping[str, list[Catch]]) -> None:
+    hunt = hunt_all(list(catches), seeds, ROUNDS[options.profile], options.workers)
+    with closing(hunt):
+        for catch in hunt:
+            catches[catch.fault].append(catch)
+            if len(catches[catch.fault]) == len(seeds):
+                print(words.row(_BY_NAME[catch.fault], catches[catch.fault]), flush=True)
+
+
+def comparable() -> bool:
+    """Whether the other checkers are there."""
+    missing = sorted({checker.package for name, checker in CHECKERS.items() if not available(name)})
+    if missing:
+        print(f"error: {' and '.join(missing)} not found: pip install 'ndgrad[compare]'", file=sys.stderr)
+    return not missing
+
+
+def _compare(names: Sequence[str], caught: Mapping[str, bool]) -> None:
+    """Give the faults to the other checkers, and print the comparison."""
+    shown = {name: f"{name} ({checker.package} {checker.version})" for name, checker in CHECKERS.items()}
+    rows = list(compare([_BY_NAME[name] for name in names]))
+    print(f"\n{words.comparison(rows, caught, list(false_alarms()), shown)}", flush=True)

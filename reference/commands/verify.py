@@ -1,0 +1,173 @@
+"""`verify`: a campaign, the training runs, and all that was found of it, in words, JSON and a page.
+
+What was found is told however the run ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reference import campaign, training
+from reference.campaign import KEPT, Campaign, Record, processes, ready
+from reference.commands.status import AGREES, DISAGREES, NOTHING, told
+from reference.engines import NdgradEngine, TorchEngine
+from reference.report import json, text
+from reference.signals import Stopped, Stopping, held
+from reference.training import TrainingRecord
+
+WORTH_A_PROCESS = 1_000  # programs, which take about as long as a process takes to import PyTorch
+
+
+@dataclass
+class _Run:
+    """What there is of a run so far."""
+
+    campaign: Campaign
+    options: argparse.Namespace
+    rows: int = 0
+    printed: list[Record] = field(default_factory=list)
+    runs: list[TrainingRecord] = field(default_factory=list)
+    maps: list[Any] = field(default_factory=list)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The engine's and the reference's."""
+        return self.campaign.engine.name, self.campaign.reference.name
+
+    def print(self, record: Record) -> None:
+        """Print a record's row."""
+        self.printed.append(record)
+        print(text.row(record), flush=True)
+
+
+def verify(options: argparse.Namespace, ops: Sequence[str], stopping: Stopping) -> int:
+    """Compare, and tell what was found; give the status."""
+    run = _Run(Campaign(NdgradEngine(), TorchEngine(), ops, options.seed, options.kept), options)
+    try:
+        _compare(run)
+    except (Stopped, Exception) as error:
+        stopping.heard()
+        _tell_so_far(run, error)
+        if isinstance(error, Stopped):
+            return error.status
+        raise
+    with held():
+        found = _tell(run)
+    if options.page:
+        _write_page(run)
+    if found["agrees"]:
+        return AGREES
+    compared = found["counts"]["numbers"] or found["failures"] or run.runs
+    return DISAGREES if compared else NOTHING
+
+
+def _compare(run: _Run) -> None:
+    options, ops = run.options, run.campaign.ops
+    size = campaign.PROFILES[options.profile]
+    if options.ops is not None:
+        size = replace(size, checks={})
+    run.rows = run.campaign.rows(size) + (0 if options.ops else len(training.TASKS))
+    print(text.heading(*run.names, options.profile, options.seed), flush=True)
+    ready()
+    workers = min(options.workers, size.programs(len(ops)) // WORTH_A_PROCESS)
+    with (
+        processes(workers) if workers > 1 else nullcontext() as pool,
+        closing(run.campaign.run(size, pool)) as records,
+    ):
+        for record in records:
+            run.print(record)
+    if not options.ops:
+        train(run.runs, run.maps if options.page else None)
+
+
+def train(runs: list[TrainingRecord], maps: list[Any] | None = None) -> None:
+    """Make the training runs, and print a row for each; with maps, for the page, of those in the plane."""
+    tasks = [make() for make in training.TASKS.values()]
+    drawn = {} if maps is None else _maps(tasks)
+    if maps is not None:
+        maps += drawn.values()
+    print(text.training_heading(), flush=True)
+    for task in tasks:
+        runs.append(training.train(task, drawn.get(task.name)))
+        print(text.training_row(runs[-1]), flush=True)
+
+
+def _maps(tasks: Sequence[training.Task]) -> dict[str, Any]:
+    """Blank maps of the runs that can be drawn, by their names."""
+    from reference.report.page import Maps  # noqa: PLC0415 - the page is asked for by few
+
+    return {task.name: Maps(task) for task in tasks if Maps.can_draw(task)}
+
+
+def _tell(run: _Run) -> dict[str, Any]:
+    """Print what was found in a run that came to its end, and write it down, also where nobody reads any more."""
+    found = _document(run, json.FINISHED)
+    try:
+        print(text.legend())
+        _print_failures(run)
+        print(f"\n{text.last_line(run.campaign.records, run.runs, len(run.campaign.ops), *run.names)}", flush=True)
+    finally:
+        _write_json(run, found)
+    return found
+
+
+def _tell_so_far(run: _Run, error: BaseException) -> None:
+    """Print what was found in a run that was cut short, and write it down."""
+    ended = json.INTERRUPTED if isinstance(error, (Stopped, OSError)) else json.FAILED
+    found = _document(run, ended, told(error))
+    try:
+        if not isinstance(error, OSError):  # which standard output may have raised
+            _print_so_far(run, "interrupted" if ended == json.INTERRUPTED else "the harness failed")
+    finally:
+        _write_json(run, found)
+
+
+def _print_so_far(run: _Run, how: str) -> None:
+    done = sum(record.op != KEPT for record in run.printed) + len(run.runs)
+    printed = set(map(id, run.printed))
+    for record in run.campaign.records:
+        if id(record) not in printed and record.programs:
+            run.print(record)
+    _print_failures(run)
+    engine, reference = run.names
+    rows = (done, run.rows)
+    last = text.cut_short(how, rows, run.campaign.records, run.runs, engine=engine, reference=reference)
+    print(f"\n{last}", flush=True)
+
+
+def _print_failures(run: _Run) -> None:
+    for failure in (failure for record in run.campaign.records for failure in record.failures):
+        print(f"\n{text.failure(failure, *run.names)}")
+    for done in (done for done in run.runs if not done.agrees):
+        print(f"\n{text.training_failure(done, *run.names)}")
+
+
+def _document(run: _Run, ended: str, error: str | None = None) -> dict[str, Any]:
+    engine, reference = run.names
+    return json.document(
+        run.campaign.records, run.runs, engine=engine, reference=reference,
+        profile=run.options.profile, seed=run.options.seed, ended=ended, error=error,
+    )  # fmt: skip
+
+
+def _write_json(run: _Run, found: dict[str, Any]) -> None:
+    if run.options.json:
+        json.write(run.options.json, found)
+
+
+def _write_page(run: _Run) -> None:
+    from reference.report import page  # noqa: PLC0415 - as above
+
+    options, ops = run.options, run.campaign.ops
+    try:
+        made = page.page_of(run.campaign.records, run.runs, run.maps, ops, profile=options.profile, seed=options.seed)
+        page.write(made, options.page)
+    except Stopped:
+        print(f"{options.page} was not written", file=sys.stderr)
+        raise
+    print(f"the page: {options.page}")

@@ -1,0 +1,24 @@
+"""`faults`: a signal ends the hunt and all its processes, and what was caught so far is told."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.reference.started import SOON, Started
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3.0])
+@pytest.mark.parametrize(("number", "group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
+def test_a_signal_ends_it(number: int, group: bool, seconds: float, tmp_path: Path) -> None:  # noqa: FBT001
+    """While its workers start, and in the middle."""
+    started = Started("faults", cwd=tmp_path).printed("fault ")
+    time.sleep(seconds)
+    ended = started.send(number, group=group).ended()
+    assert (ended.status, ended.err) == (128 + number, "")
+    assert ended.seconds < SOON
+    assert ended.out.splitlines()[-1].startswith("interrupted after ")
+    assert " of 406 faults: " in ended.out.splitlines()[-1]

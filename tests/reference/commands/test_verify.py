@@ -1,0 +1,200 @@
+"""`verify`, however it ends: nothing that was found is lost, no process is left, and the status says what happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reference.program import parse
+from tests.reference.started import SOON, Ended, Started
+
+QUICK = ("verify", "--profile", "quick", "--workers", "2", "--json", "found.json")
+WRONG = """
+from ndgrad.rules import RULES
+RULES["{op}"].pullbacks = (lambda g, y, *operands: g * y * 3,)
+"""
+
+
+def found(folder: Path) -> Any:
+    """What was written down."""
+    return json.loads((folder / "found.json").read_text())
+
+
+def is_quiet(ended: Ended) -> bool:
+    """Whether it ended soon and without a word on standard error."""
+    return ended.seconds < SOON and ended.err in ("", "interrupted\n")
+
+
+ENDINGS = [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, True), (signal.SIGTERM, False)]
+
+
+@pytest.mark.parametrize(("number", "group"), ENDINGS)
+def test_a_signal_ends_it_while_workers_start(number: int, group: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    """While workers import PyTorch, a signal to one or to all ends them at once, in one line, and is the status."""
+    started = Started(*QUICK, cwd=tmp_path)
+    started.workers(3)  # the third is multiprocessing's own
+    time.sleep(0.3)
+    ended = started.send(number, group=group).ended()
+    assert is_quiet(ended), ended.err
+    assert ended.status == 128 + number
+    assert ended.out.splitlines()[-1].startswith("interrupted after 0 of 62 rows: ")
+    assert not found(tmp_path)["agrees"]
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.7, 1.0])
+def test_a_signal_ends_it_while_it_starts(seconds: float, tmp_path: Path) -> None:
+    """While it imports PyTorch itself there is nothing to tell, and no traceback."""
+    started = Started(*QUICK, cwd=tmp_path)
+    time.sleep(seconds)
+    ended = started.send(signal.SIGINT, group=True).ended()
+    assert ended.status == 130
+    assert is_quiet(ended), ended.err
+
+
+@pytest.mark.parametrize(("number", "group"), ENDINGS)
+def test_what_was_found_is_told_when_a_signal_ends_it(number: int, group: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    """The failure is printed with its line, kept for the next time and written down; the last line counts the rows."""
+    started = Started(*QUICK, cwd=tmp_path, code=WRONG.format(op="negative")).printed("WRONG")
+    ended = started.send(number, group=group).ended()
+    assert is_quiet(ended), ended.err
+    assert ended.status == 128 + number
+    last = ended.out.splitlines()[-1]
+    assert last.startswith("interrupted after ")
+    assert "disagrees with PyTorch 2" in last
+    assert "\nnegative: " in ended.out
+    written = found(tmp_path)
+    assert (written["ended"], written["agrees"], written["error"]) == (
+        "interrupted",
+        False,
+        signal.Signals(number).name,
+    )
+    line = written["failures"][0]["program"]
+    assert f"again: python -m reference repro '{line}'" in ended.out
+    assert line in (tmp_path / ".failures").read_text()
+
+
+SLOW = (
+    WRONG
+    + """
+import reference.campaign
+def shrink(program, fails, reference):
+    import time
+    print("shrinking", flush=True)
+    time.sleep(600)
+reference.campaign.shrink = shrink
+"""
+)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_what_was_not_made_small_yet_is_told(workers: str, tmp_path: Path) -> None:
+    """A signal in the middle of shrinking: the program is told, kept and written down as it was found."""
+    started = Started(*QUICK, "--workers", workers, cwd=tmp_path, code=SLOW.format(op="negative"))
+    ended = started.printed("shrinking").send(signal.SIGINT, group=True).ended()
+    assert ended.status == 130
+    assert is_quiet(ended), ended.err
+    lines = [failure["program"] for failure in found(tmp_path)["failures"]]
+    assert lines
+    for line in lines:
+        assert parse(line)
+        assert line in (tmp_path / ".failures").read_text()
+        assert f"again: python -m reference repro '{line}'" in ended.out
+
+
+def test_a_signal_ends_it_while_training_runs_go(tmp_path: Path) -> None:
+    """One that is made of many steps as well; all rows of the first table are told as done."""
+    started = Started("verify", "--profile", "quick", "--json", "found.json", cwd=tmp_path).printed("training  ")
+    ended = started.printed("article").send(signal.SIGINT, group=True).ended()
+    assert ended.status == 130
+    assert is_quiet(ended), ended.err
+    assert ended.out.splitlines()[-1].startswith(("interrupted after 60 of 62 rows", "interrupted after 61 of 62 rows"))
+
+
+def test_asking_twice_makes_no_mess(tmp_path: Path) -> None:
+    """A second Ctrl-C, wherever the first has got to, changes neither the words nor the status."""
+    for pause in (0.0, 0.02, 0.1):
+        started = Started(*QUICK, cwd=tmp_path).printed("add ").send(signal.SIGINT, group=True)
+        time.sleep(pause)
+        started.send(signal.SIGINT, group=True)
+        ended = started.ended()
+        assert ended.status == 130
+        assert is_quiet(ended), ended.err
+        assert "interrupted after " in ended.out.splitlines()[-1]
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    """Nobody tells them; they see it."""
+    for words in ("beside", "add "):
+        started = Started(*QUICK, cwd=tmp_path).printed(words)
+        started.workers(3)
+        ended = started.send(signal.SIGKILL, group=False).ended()
+        assert ended.status == -signal.SIGKILL
+        assert ended.seconds < SOON
+        assert ended.err == ""
+
+
+def test_a_worker_that_is_killed_is_told(tmp_path: Path) -> None:
+    """In one sentence, with what it ran and a status of its own: an engine is not to blame."""
+    started = Started(*QUICK, cwd=tmp_path).printed("add ")
+    os.kill(max(started.workers(3)), signal.SIGKILL)
+    ended = started.ended()
+    assert ended.status == 4
+    assert ended.err.startswith("error: worker process ")
+    assert " was killed by SIGKILL while it ran " in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert "the harness failed after " in ended.out.splitlines()[-1]
+    written = found(tmp_path)
+    assert (written["ended"], written["agrees"]) == ("harness failed", False)
+    assert "SIGKILL" in written["error"]
+
+
+CRASH = """
+import reference.campaign
+def drawn_again(seed, op, number, ops, right=reference.campaign.drawn_again):
+    if op == "exp":
+        raise LookupError("planted")
+    return right(seed, op, number, ops)
+reference.campaign.drawn_again = drawn_again
+"""
+
+
+def test_a_crash_of_the_harness_is_told_as_such(tmp_path: Path) -> None:
+    """What was found comes first; then a line that blames the harness, and the traceback; the status is its own."""
+    options = ("verify", "--ops", "negative,exp", "--profile", "quick", "--json", "found.json")
+    ended = Started(*options, cwd=tmp_path, code=WRONG.format(op="negative") + CRASH).ended()
+    assert ended.status == 4
+    assert "\nnegative: " in ended.out
+    assert ended.out.splitlines()[-1].startswith("the harness failed after 1 of 3 rows: ")
+    lines = ended.err.splitlines()
+    assert lines[0] == "error: the harness failed, and not the engine: LookupError: planted"
+    assert lines[1].startswith("Traceback")
+    written = found(tmp_path)
+    assert (written["ended"], written["agrees"]) == ("harness failed", False)
+    assert written["error"] == "LookupError: planted"
+    assert [failure["op"] for failure in written["failures"]] == ["negative"]
+
+
+def test_a_reader_that_leaves_ends_it(tmp_path: Path) -> None:
+    """Its workers end as well, quietly, and what was found until then is written down."""
+    ended = Started(*QUICK, cwd=tmp_path).printed("beside").unread().ended()
+    assert ended.status == 141
+    assert ended.err == ""
+    assert (found(tmp_path)["ended"], found(tmp_path)["agrees"]) == ("interrupted", False)
+
+
+def test_a_page_that_is_interrupted_is_told(tmp_path: Path) -> None:
+    """The verdict is told by then, and is not told twice."""
+    started = Started("verify", "--ops", "exp", "--profile", "quick", "--page", "p.html", cwd=tmp_path).printed(
+        "agrees"
+    )
+    time.sleep(0.5)
+    ended = started.send(signal.SIGINT, group=True).ended()
+    assert ended.status == 130
+    assert ended.err == "p.html was not written\ninterrupted\n"
+    assert ended.out.splitlines()[-1].startswith("1 op, ")

@@ -1,0 +1,79 @@
+"""Workers: results in order, errors with their traceback, deaths with a name, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing import active_children
+from typing import Any
+
+import pytest
+
+from reference.workers import TaskError, WorkerDeathError, Workers
+
+
+def slowly(result: Any, seconds: float) -> Any:
+    """Give what is given, after a while."""
+    time.sleep(seconds)
+    return result
+
+
+def test_results_come_in_order() -> None:
+    """However long each takes; by a function that can be imported nowhere."""
+    with Workers(2) as workers:
+        results = list(workers.map(lambda name, seconds: slowly(name, seconds), "abcd", (0.3, 0, 0.1, 0)))
+    assert results == list("abcd")
+    assert not active_children()
+
+
+def test_several_processes_take_part() -> None:
+    """And none of them is this one."""
+    with Workers(2) as workers:
+        ran = set(workers.map(lambda _: slowly(os.getpid(), 0.3), "abcdef"))
+    assert len(ran) == 2
+    assert os.getpid() not in ran
+
+
+def test_what_has_arrived_is_not_lost() -> None:
+    """Where a run is cut short, results that waited for one before them can be taken."""
+    with Workers(2) as workers:
+        results = workers.map(slowly, "abc", (1.5, 0, 0))
+        assert next(results) == "a"
+        assert workers.left() == ["b", "c"]
+        assert workers.left() == []
+
+
+def fail(name: str) -> None:
+    """Raise what cannot be pickled."""
+    raise type("OddError", (Exception,), {"held": lambda: 0})(f"no {name}")
+
+
+ENDS: list[tuple[Callable[..., Any], str]] = [
+    (lambda _: os.kill(os.getpid(), signal.SIGKILL), r"was killed by SIGKILL while it ran tanh\. Was memory short\?"),
+    (lambda _: os.abort(), r"was killed by SIGABRT while it ran tanh\."),
+    (lambda _: os._exit(3), r"ended by itself, with status 3, while it ran tanh\."),
+]
+
+
+@pytest.mark.parametrize(("task", "words"), ENDS)
+def test_a_worker_that_dies_is_told(task: Callable[..., Any], words: str) -> None:
+    """With how it died and what it ran."""
+    with Workers(1) as workers, pytest.raises(WorkerDeathError, match=words):
+        list(workers.map(task, ["tanh"]))
+    assert not active_children()
+
+
+def test_an_error_comes_with_its_traceback() -> None:
+    """What a task raises is told with the task's name, and where."""
+    with Workers(1) as workers, pytest.raises(TaskError, match="tanh: OddError: no tanh") as caught:
+        list(workers.map(fail, ["tanh"]))
+    assert "in fail" in caught.value.__notes__[0]
+
+
+def test_a_result_that_cannot_travel_is_an_error() -> None:
+    """And not the death of a worker."""
+    with Workers(1) as workers, pytest.raises(TaskError, match=r"tanh: .*(pickle|serialize)"):
+        list(workers.map(lambda _: sys._getframe(), ["tanh"]))
