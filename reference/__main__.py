@@ -45,7 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from reference.engines.torch import one_thread
 
     one_thread()
-    status: int = options.run(options)
+    try:
+        status: int = options.run(options)
+    except OSError as error:
+        print(f"error: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
+        return ENVIRONMENT
     return status
 
 
@@ -145,8 +149,10 @@ def _verify(options: argparse.Namespace) -> int:
 
     engine, reference = NdgradEngine(), TorchEngine()
     ops = _ops(options.ops, reference.ops)
-    if ops is None or not all(_writable(path) for path in (options.json, options.page) if path):
+    if ops is None:
         return USAGE
+    if not all(_writable(path) for path in (options.json, options.page) if path):
+        return ENVIRONMENT
     print(text.heading(engine.name, reference.name, options.profile, options.seed), flush=True)
     records = []
     size = SIZES[options.profile]
@@ -192,8 +198,10 @@ def _page(options: argparse.Namespace) -> int:
     from reference.report.page import Untraceable
 
     function = _loaded(*options.function)
-    if function is None or not _writable(options.page):
+    if function is None:
         return USAGE
+    if not _writable(options.page):
+        return ENVIRONMENT
     try:
         return _page_of(function, options.function[1], options)
     except Untraceable as error:
@@ -320,14 +328,15 @@ def _known(wanted: Sequence[str], known: Sequence[str], what: str) -> Sequence[s
 
 
 def _writable(path: Path) -> bool:
-    """Whether the file can be written: better known before the work than after it."""
+    """Whether the file can be written, which is better known before the work than after it."""
+    from ndgrad.files import check_writable
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a"):
-            return True
+        check_writable(path)
     except OSError as error:
         print(f"error: cannot write {path}: {error.strerror}", file=sys.stderr)
         return False
+    return True
 
 
 def _case(line: str) -> int | None:
@@ -395,7 +404,7 @@ def _again(program: Program, path: Path | None) -> int:
             print(f"  {side.name} says: {side.run(program).error}")
     origin = failure.origin if failure else None
     if path and not _drawn(draw(program, engine, reference, verdict.result, origin), path):
-        return USAGE
+        return ENVIRONMENT
     if failure:
         return DISAGREES
     return AGREES if verdict.numbers or verdict.refused else NOTHING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +65,19 @@ def test_a_failing_run_alone_is_no_agreement() -> None:
     options: dict[str, Any] = {"engine": "e", "reference": "r", "profile": "quick", "seed": 0}
     assert report.document([right], [], **options)["agrees"]
     assert not report.document([right], [TrainingRecord("article")], **options)["agrees"]
+
+
+def test_the_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    """On a full disk the error names the file; the old report stays, and no half one."""
+    path = tmp_path / "made" / "found.json"
+    report.write(path, document())
+    before = path.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*found\.json"):
+            report.write(path, document())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert list(path.parent.iterdir()) == [path]
+    assert path.read_bytes() == before
