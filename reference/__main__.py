@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
     except OSError as error:
-        print(f"error: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         return ENVIRONMENT
     return status
 
@@ -149,7 +149,7 @@ def _verify(options: argparse.Namespace) -> int:
 
     engine, reference = NdgradEngine(), TorchEngine()
     ops = _ops(options.ops, reference.ops)
-    if ops is None:
+    if ops is None or not _is_for_programs(options.kept):
         return USAGE
     if not all(_writable(path) for path in (options.json, options.page) if path):
         return ENVIRONMENT
@@ -335,6 +335,18 @@ def _writable(path: Path) -> bool:
         check_writable(path)
     except OSError as error:
         print(f"error: cannot write {path}: {error.strerror}", file=sys.stderr)
+        return False
+    return True
+
+
+def _is_for_programs(path: Path) -> bool:
+    """Whether failing programs can be kept in a file: it holds nothing else, or does not exist."""
+    from reference.kept import ForeignFileError, Kept
+
+    try:
+        Kept(path).programs()
+    except ForeignFileError as error:
+        print(f"error: {path} {error.strerror}", file=sys.stderr)
         return False
     return True
 

@@ -147,6 +147,16 @@ def test_what_cannot_be_written_is_told(arguments: list[str], words: str, capsys
     assert sorted(map(str, Path().rglob("*"))) == ["full.svg", "made", "made/here"]
 
 
+def test_a_file_of_something_else_keeps_no_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused before any work, and is not touched."""
+    Path("notes.txt").write_text("Buy milk\n", encoding="utf-8")
+    assert command_line.main(["verify", "--ops", "tanh", "--kept", "notes.txt"]) == 2
+    printed = capsys.readouterr()
+    words = "error: notes.txt holds something other than failing programs: line 1 is 'Buy milk'. "
+    assert (printed.out, printed.err.startswith(words)) == ("", True)
+    assert Path("notes.txt").read_text(encoding="utf-8") == "Buy milk\n"
+
+
 def test_json_on_standard_output() -> None:
     """A device in place of a file is written to, and stays one: what is found can be read from a pipe."""
     done = run("verify", "--ops", "tanh", "--profile", "quick", "--json", "/dev/stdout")
