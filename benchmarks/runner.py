@@ -171,7 +171,7 @@ def run(line: Workload, names: Sequence[str], threads: int = 1, rounds: int = RO
         if not line.fresh:
             contest.time(min(rounds, SLOW_ROUNDS) if line.slow else rounds)
     for i in range(min(rounds, FRESH_ROUNDS) if line.fresh else 0):
-        _time_afresh(contest, line, names[i % len(names) :] + names[: i % len(names)], threads, small=small)
+        _time_afresh(contest, line, [*names[i % len(names) :], *names[: i % len(names)]], threads, small=small)
     return Result(line.name, threads, list(contest.cells.values()))
 
 

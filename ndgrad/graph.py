@@ -8,7 +8,6 @@ Either draws in a process of its own.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ndgrad.engine import Value
+from ndgrad.files import PathName, write
 from ndgrad.folds import Fold, folds
 from ndgrad.heat import heat_map, spread
 
@@ -42,7 +42,6 @@ ENGINES = ("dot", "neato", "fdp", "sfdp", "circo", "twopi", "osage", "patchwork"
 RANKDIRS = ("LR", "TB", "RL", "BT")
 
 Edge: TypeAlias = tuple[Value, Value]
-PathName: TypeAlias = str | os.PathLike[str]
 
 
 # The graph.
@@ -340,6 +339,7 @@ class _Source:
 
     engine = "dot"
     filename: PathName = "Picture.gv"
+    directory: PathName = ""
 
     def __init__(self, *, format: str, graph_attr: Any, node_attr: Any, edge_attr: Any) -> None:  # noqa: A002 - as there
         self.format = format
@@ -353,13 +353,6 @@ class _Source:
 
     def __str__(self) -> str:
         return self.source
-
-    def save(self, filename: PathName | None = None, directory: PathName | None = None) -> str:
-        """Write the source to a file, and give its path."""
-        path = Path(directory or "", filename or self.filename)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.source, encoding="utf-8")
-        return str(path)
 
     def pipe(self, *_: Any, **__: Any) -> Any:
         """Refuse: to call the `dot` program is that package's work."""
@@ -379,6 +372,26 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
     Where there is neither, a notebook shows the source and a hint, `render()` writes the source, and `pipe()`
     raises, for it promised a picture.
     """
+
+    filename: PathName
+    directory: PathName
+
+    def save(
+        self, filename: PathName | None = None, directory: PathName | None = None, *, skip_existing: bool | None = False
+    ) -> str:
+        """Write the source to a file, all of it or nothing, and give its path.
+
+        Args:
+            filename: by default the last one given, or `Picture.gv`.
+            directory: where to write, by default the last one given, or here; it is made if missing.
+            skip_existing: whether to leave a file that exists as it is.
+        """
+        self.filename = self.filename if filename is None else filename
+        self.directory = self.directory if directory is None else directory
+        path = Path(self.directory, self.filename)
+        if not (skip_existing and path.exists()):
+            write(path, self.source.encode())
+        return str(path)
 
     def pipe(
         self,
@@ -419,7 +432,7 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
         engine: str | None = None,
         **options: Any,
     ) -> str:
-        """Write the source to one file and the picture to another.
+        """Write the source to one file and the picture to another, each of them all or nothing.
 
         Where there is no Graphviz, only the source is written, and a warning says how to see it.
 
@@ -431,7 +444,8 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
             format: one of `FORMATS`; by default that of `outfile`'s suffix, or the picture's own.
             outfile: for the picture; by default beside the source, `Picture.gv.svg`.
             engine: what lays it out: `"dot"` by default, `"neato"`, ...
-            options: what else `graphviz.Digraph.render` takes. They are for the `dot` program and ask for it.
+            options: what else `graphviz.Digraph.render` takes. They are for the `dot` program, which then writes the
+                picture itself.
 
         Returns:
             The path of the picture, or of the source where there is no Graphviz.
@@ -440,7 +454,7 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
             RuntimeError: Graphviz failed, or found no layout in ten minutes.
             ValueError: there is no such format or engine, or `outfile` is the source's file.
         """
-        if _for_dot(options) or (_PYGRAPHVIZ is None and _can_draw()):
+        if _for_dot(options):
             options |= {
                 "view": view,
                 "cleanup": cleanup,
@@ -457,7 +471,7 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
         picture = Path(outfile or f"{source}.{kind}")
         if picture == Path(source):
             raise ValueError(f"outfile is {picture}, but that is the source's file; give the source a filename")
-        picture.write_bytes(self.pipe(kind, engine=engine))
+        write(picture, self.pipe(kind, engine=engine))
         if cleanup:
             Path(source).unlink()
         if view:

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 
 from ndgrad.engine import Value
+from ndgrad.files import whole
 from ndgrad.rules import RULES
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -81,16 +82,14 @@ class Module:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the parameters to an .npz file of exactly this name: one array for each, under its name.
 
-        Whoever reads the path meanwhile, or after an error, finds the old file or the new one, never a half.
+        Whoever reads the path meanwhile, or after an error, finds the old file or the new one, never a half. A pipe or
+        a character device is written to.
+
+        Raises:
+            OSError: the path cannot be written, or is a directory, a socket or a block device.
         """
-        target = Path(os.path.realpath(path))
-        unfinished = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
-        try:
-            with unfinished.open("xb") as file:
-                _write(file, {name: parameter.data for name, parameter in self.named_parameters().items()})
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole(path) as file:
+            _write(file, {name: parameter.data for name, parameter in self.named_parameters().items()})
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Read the parameters from a file that `save` wrote. Each keeps its dtype. An error changes nothing.

@@ -181,8 +181,10 @@ def _verify(options: argparse.Namespace) -> int:
     from reference.engines import TorchEngine
 
     ops = _ops(options.ops, TorchEngine().ops)
-    if ops is None or not all(_writable(path) for path in (options.json, options.page) if path):
+    if ops is None or not _is_for_programs(options.kept):
         return USAGE
+    if not all(_writable(path) for path in (options.json, options.page) if path):
+        return ENVIRONMENT
     return verify(options, ops, options.stopping)
 
 
@@ -198,8 +200,10 @@ def _page(options: argparse.Namespace) -> int:
     from reference.report.page import Untraceable
 
     function = _loaded(*options.function)
-    if function is None or not _writable(options.page):
+    if function is None:
         return USAGE
+    if not _writable(options.page):
+        return ENVIRONMENT
     try:
         return _page_of(function, options.function[1], options)
     except Untraceable as error:
@@ -276,14 +280,27 @@ def _known(wanted: Sequence[str], known: Sequence[str], what: str) -> Sequence[s
 
 
 def _writable(path: Path) -> bool:
-    """Whether the file can be written: better known before the work than after it."""
+    """Whether the file can be written, which is better known before the work than after it."""
+    from ndgrad.files import check_writable
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a"):
-            return True
+        check_writable(path)
     except OSError as error:
         print(f"error: cannot write {path}: {error.strerror}", file=sys.stderr)
         return False
+    return True
+
+
+def _is_for_programs(path: Path) -> bool:
+    """Whether failing programs can be kept in a file: it holds nothing else, or does not exist."""
+    from reference.kept import ForeignFileError, Kept
+
+    try:
+        Kept(path).programs()
+    except ForeignFileError as error:
+        print(f"error: {path} {error.strerror}", file=sys.stderr)
+        return False
+    return True
 
 
 def _case(options: argparse.Namespace) -> int | None:
@@ -359,7 +376,7 @@ def _again(program: Program, path: Path | None) -> int:
             print(f"  {side.name} says: {side.run(program).error}")
     origin = failure.origin if failure else None
     if path and not _drawn(draw(program, engine, reference, verdict.result, origin), path):
-        return USAGE
+        return ENVIRONMENT
     if failure:
         return DISAGREES
     return AGREES if verdict.numbers or verdict.refused else NOTHING

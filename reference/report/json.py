@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ndgrad import files
 from reference.campaign import CheckFailure, Failure, Record
 from reference.catalog import CATALOG
 from reference.training import TrainingRecord
@@ -87,8 +88,8 @@ def document(
 
 def write(path: Path, content: dict[str, Any]) -> None:
     """Write the file, and the folder that it stands in if that is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    files.write(path, text.encode())
 
 
 def _op(record: Record) -> dict[str, Any]:

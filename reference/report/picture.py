@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ndgrad import graph
+from ndgrad import files, graph
 from ndgrad.graph import Picture, statement
 from reference.engines import Engine, Outcome, TorchEngine
 from reference.program import LEAF, NUMBER, Program, text
@@ -38,8 +38,7 @@ def write(picture: Picture, path: Path) -> tuple[Path, str]:
         drawn = source if path.suffix == ".dot" else picture.pipe(path.suffix[1:])
     except RuntimeError as error:
         path, drawn, hint = path.with_suffix(".dot"), source, str(error)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(drawn)
+    files.write(path, drawn)
     return path, hint
 
 

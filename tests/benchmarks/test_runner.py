@@ -70,7 +70,7 @@ def test_a_line_is_run_in_processes() -> None:
 
 
 def test_a_fresh_line_is_a_new_process_each_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings, five steps of warm-up, then the steps that are timed, with the page faults of each; in every round."""
+    """Without settings, and with five steps before those timed. The page faults of each stand beside."""
     started = []
 
     class Noted(Process):

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
-from reference.kept import MOST, Kept
+import pytest
+
+from reference.kept import HEADER, MOST, ForeignFileError, Kept
 from reference.program import parse
 
 LINE = "x=f8(1.0); a=exp(x); back(a,f8(1.0))"
+OTHER, THIRD = LINE.replace("exp", "sin"), LINE.replace("exp", "cos")
 
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
@@ -19,20 +27,129 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
 
 
 def test_what_agrees_again_goes(tmp_path: Path) -> None:
-    """With nothing to keep, the file is taken away; and none is made."""
+    """What was read and fails no more goes, and the file with the last program; what came in meanwhile stays."""
     path = tmp_path / "failures"
     Kept(path).keep([])
     assert not path.exists()
-    Kept(path).keep([parse(LINE)])
-    Kept(path).keep([])
-    assert not path.exists()
+    Kept(path).keep([parse(LINE), parse(OTHER)])
+    kept = Kept(path)
+    assert len(kept.programs()) == 2
+    Kept(path).keep([parse(THIRD)])
+    kept.keep([parse(OTHER)])
+    assert [str(program) for program in kept.programs()] == [OTHER, THIRD]
+    kept.keep([])
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_line_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
-    """A line of another version, or of an editor, keeps nobody from the others."""
+FOREIGN = {
+    "text": (b"Buy milk\n", "line 1 is 'Buy milk'"),
+    "long": (b"x" * 1000, f"line 1 is '{'x' * 60}...'"),
+    "below": (f"{LINE}\n\nmine\n".encode(), "line 3 is 'mine'"),
+    "bytes": (b"\xff\xfe", "is not a text in UTF-8"),
+    "latin": (HEADER.encode() + b"\n\xe9\n", "is not a text in UTF-8"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_file_of_anything_else_is_refused(tmp_path: Path, name: str) -> None:
+    """It is neither read nor written to, and the error names it and its first foreign line."""
+    content, words = FOREIGN[name]
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    for use in (lambda: Kept(path).programs(), lambda: Kept(path).keep([parse(LINE)])):
+        with pytest.raises(ForeignFileError, match=re.escape(words)) as caught:
+            use()
+        assert caught.value.filename == str(path)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_only_regular_files_are_touched(tmp_path: Path) -> None:
+    """A pipe, a device and a directory are refused, and stay what they are. An empty file is nobody's."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty").touch()
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/null")):
+        for use in (Kept(path).programs, lambda path=path: Kept(path).keep([parse(LINE)])):
+            with pytest.raises(ForeignFileError, match="is not a regular file"):
+                use()
+    assert (tmp_path / "pipe").is_fifo()
+    Kept(tmp_path / "empty").keep([])
+    assert (tmp_path / "empty").exists()
+
+
+def test_a_line_of_another_version_stays(tmp_path: Path) -> None:
+    """In a file with the header, lines that cannot be read are passed over, and are still there afterwards."""
     path = tmp_path / "failures"
-    path.write_text(f"no program\n{LINE}\n")
-    assert [str(program) for program in Kept(path).programs()] == [LINE]
+    path.write_text(f"{HEADER}\nx=f99(1.0) é\n{LINE}\n", encoding="utf-8")
+    kept = Kept(path)
+    assert [str(program) for program in kept.programs()] == [LINE]
+    kept.keep([parse(OTHER)])
+    assert path.read_text("utf-8").splitlines() == [HEADER, "x=f99(1.0) é", OTHER]
+    kept.programs()
+    kept.keep([])
+    assert path.read_text("utf-8").splitlines() == [HEADER, "x=f99(1.0) é"]
+
+
+def test_an_error_leaves_the_file(tmp_path: Path) -> None:
+    """On a full disk what was kept stays, and no empty file comes about."""
+    Kept(tmp_path / "old").keep([parse(LINE)])
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limit[1]))
+    try:
+        for name in ("old", "new"):
+            with pytest.raises(OSError, match=f"File too large: .*{name}"):
+                Kept(tmp_path / name).keep([parse(OTHER)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert list(tmp_path.iterdir()) == [tmp_path / "old"]
+    assert [str(program) for program in Kept(tmp_path / "old").programs()] == [LINE]
+
+
+RUN = """
+import sys
+from pathlib import Path
+from reference.kept import Kept
+from reference.program import parse
+path, base = Path(sys.argv[1]), int(sys.argv[2])
+print("ready", flush=True)
+sys.stdin.readline()
+for i in range(40):
+    kept = Kept(path)
+    programs = kept.programs()
+    last = [p for p in programs if str(p).startswith(f"x=f8({base + i - 1}.0)")]
+    assert len(last) == (i > 0), last
+    stay = [p for p in programs if p not in last or i % 2]
+    kept.keep([*stay, parse(f"x=f8({base + i}.0); a=exp(x); back(a,f8(1.0))")])
+"""
+
+
+def test_two_runs_at_once_lose_nothing(tmp_path: Path) -> None:
+    """Two processes keep and remove programs all the time: both end well, and all that failed to the end is there.
+
+    What one removed may be back, if it still failed when the other tried it.
+    """
+    path = tmp_path / "failures"
+    bases = (100, 200)
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", RUN, str(path), str(base)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for base in bases
+    ]
+    for run in runs:
+        assert run.stdout
+        run.stdout.readline()
+    for run in runs:
+        assert run.stdin
+        run.stdin.write("\n")
+        run.stdin.flush()
+    for run in runs:
+        run.communicate(timeout=60)
+    assert [run.returncode for run in runs] == [0, 0]
+    wanted = {f"x=f8({base + i}.0); a=exp(x); back(a,f8(1.0))" for base in bases for i in range(40) if i % 2 == 0}
+    wanted |= {f"x=f8({base + 39}.0); a=exp(x); back(a,f8(1.0))" for base in bases}
+    assert {str(program) for program in Kept(path).programs()} >= wanted
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_only_so_many_are_kept(tmp_path: Path) -> None:

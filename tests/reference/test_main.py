@@ -97,12 +97,10 @@ WRONG_USE = [
     (["verify", "--ops", "zzz"],              "there is no op 'zzz'; known are add, "),
     (["verify", "--profile", "thorough"],     "invalid choice: 'thorough'"),
     (["verify", "--seed", "x"],               "invalid int value: 'x'"),
-    (["verify", "--json", "/dev/null/x"],     "cannot write /dev/null/x"),
     (["repro", "x=f8(1.0)"],                  "the program has no step"),
     (["repro", "x=f8(1.0); a=sinn(x); back(a,f8(1.0))"], "there is no op 'sinn'; did you mean sin"),
     (["repro", "import os"],                  "expected name=op(...)"),
     (["repro", AGREES, "--picture", "x.doc"], "'x.doc' must end in one of .svg, .png, .pdf, .dot"),
-    (["repro", AGREES, "--picture", "/dev/null/x.svg"],  "cannot write /dev/null/x.svg"),
     (["repro", AGREES, "--picture", "x.svg", "--python"], "not allowed with argument --picture"),
     (["repro", "x=f8(1.0)", "--python"],      "the program has no step"),
     (["faults", "b04-sum"],                   "there is no fault 'b04-sum'; did you mean "),
@@ -141,6 +139,57 @@ def test_wrong_use_says_what_is_wrong(arguments: list[str], words: str, capsys: 
         status = int(leaving.code or 0)
     assert status == 2
     assert words in capsys.readouterr().err
+
+
+# fmt: off
+UNWRITABLE = [
+    (["verify", "--json", "/dev/null/x"],                       "/dev/null/x: Not a directory"),
+    (["verify", "--page", "made/here"],                         "made/here: is a directory: name a file in it"),
+    (["page", "--out", "/dev/null/x.html"],                     "/dev/null/x.html: Not a directory"),
+    (["page", "--out", "/proc/x"],                              "/proc/x: No such file or directory"),
+    (["repro", AGREES, "--picture", "/dev/null/x.svg"],         "/dev/null/x.svg: Not a directory"),
+    (["repro", AGREES, "--picture", "full.svg"],                "full.svg: No space left on device"),
+    (["verify", "--ops", "tanh", "--profile", "quick", "--json", "/dev/full"], "/dev/full: No space left on device"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("arguments", "words"), UNWRITABLE, ids=lambda x: x if isinstance(x, str) else "")
+def test_what_cannot_be_written_is_told(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It ends with status 3 and one line on standard error, and leaves neither an empty file nor a half one."""
+    Path("made/here").mkdir(parents=True)
+    Path("full.svg").symlink_to("/dev/full")
+    assert command_line.main(arguments) == 3
+    assert capsys.readouterr().err.removeprefix("error: ").removeprefix("cannot write ") == f"{words}\n"
+    assert sorted(map(str, Path().rglob("*"))) == ["full.svg", "made", "made/here"]
+
+
+def test_a_file_of_something_else_keeps_no_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused before any work, and is not touched."""
+    Path("notes.txt").write_text("Buy milk\n", encoding="utf-8")
+    assert command_line.main(["verify", "--ops", "tanh", "--kept", "notes.txt"]) == 2
+    printed = capsys.readouterr()
+    words = "error: notes.txt holds something other than failing programs: line 1 is 'Buy milk'. "
+    assert (printed.out, printed.err.startswith(words)) == ("", True)
+    assert Path("notes.txt").read_text(encoding="utf-8") == "Buy milk\n"
+
+
+def test_json_on_standard_output() -> None:
+    """A device in place of a file is written to, and stays one: what is found can be read from a pipe."""
+    done = run("verify", "--ops", "tanh", "--profile", "quick", "--json", "/dev/stdout")
+    assert done.returncode == 0, done.stderr
+    start = done.stdout.index("{")
+    assert json.JSONDecoder().raw_decode(done.stdout[start:])[0]["agrees"]
+    assert "1 op, " in done.stdout
+
+
+def test_a_wrong_file_leaves_the_others_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file from a run before is not emptied by a run that has not begun."""
+    found = tmp_path / "found.json"
+    found.write_text("old")
+    assert command_line.main(["verify", "--json", str(found), "--page", "/dev/null/x"]) == 3
+    assert capsys.readouterr().err == "error: cannot write /dev/null/x: Not a directory\n"
+    assert found.read_text() == "old"
 
 
 def test_a_program_as_a_script() -> None:

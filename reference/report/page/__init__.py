@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ndgrad import files
 from reference.campaign import Record
 from reference.report.page.agreeing import agreement
 from reference.report.page.bits import measured
@@ -45,5 +46,4 @@ def page_of(
 
 def write(page: Page, path: Path) -> None:
     """Write the page to a file, and make the folder that it stands in if that is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(page), encoding="utf-8")
+    files.write(path, render(page).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,19 @@ def test_a_run_that_did_not_finish_never_agrees() -> None:
     for ended in (report.INTERRUPTED, report.FAILED):
         found = report.document([Record("exp", 1, 10)], [], **names, seed=0, ended=ended, error="SIGTERM")
         assert (found["ended"], found["error"], found["agrees"]) == (ended, "SIGTERM", False)
+
+
+def test_the_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    """On a full disk the error names the file; the old report stays, and no half one."""
+    path = tmp_path / "made" / "found.json"
+    report.write(path, document())
+    before = path.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*found\.json"):
+            report.write(path, document())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert list(path.parent.iterdir()) == [path]
+    assert path.read_bytes() == before
