@@ -22,9 +22,9 @@ def slowly(result: Any, seconds: float) -> Any:
 
 
 def test_results_come_in_order() -> None:
-    """However long each takes; by a function that can be imported nowhere."""
+    """However long each takes."""
     with Workers(2) as workers:
-        results = list(workers.map(lambda name, seconds: slowly(name, seconds), "abcd", (0.3, 0, 0.1, 0)))
+        results = list(workers.map(slowly, "abcd", (0.3, 0, 0.1, 0)))
     assert results == list("abcd")
     assert not active_children()
 
