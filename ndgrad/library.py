@@ -9,7 +9,6 @@ from __future__ import annotations
 import operator
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from ndgrad.engine import Value
 from ndgrad.files import whole
 from ndgrad.rules import RULES
+from ndgrad.rules.plain import check_plain
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Activation: TypeAlias = Callable[[Any], Any]
@@ -120,7 +120,7 @@ def _found_in(place: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[tup
 
 
 def _is_parameter(thing: Any) -> bool:
-    """Whether it is a leaf: made by no op."""
+    """Whether it is a leaf, and not the result of an op."""
     return isinstance(thing, Value) and not thing._prev  # noqa: SLF001 - which says so
 
 
@@ -143,11 +143,12 @@ def _write(file: Any, arrays: Mapping[str, Array]) -> None:
 
 def _read(path: str | os.PathLike[str]) -> dict[str, Array]:
     """All arrays of an .npz file. Nothing in it is unpickled, for a pickle may run anything."""
-    try:
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: np.asarray(array) for name, array in archive.items()}
-    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{os.fspath(path)} is not an .npz file of numbers, or is damaged") from error
+    with Path(path).open("rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                return {name: np.asarray(array) for name, array in archive.items()}
+        except Exception as error:  # damaged bytes raise whatever NumPy, zipfile and zlib happen to meet
+            raise ValueError(f"{os.fspath(path)} is not an .npz file of numbers, or is damaged") from error
 
 
 def _misfits(arrays: Mapping[str, Array], parameters: Mapping[str, Value]) -> Iterator[str]:
@@ -213,7 +214,9 @@ def _drawn(nin: int, nout: int, init: str | Initializer, rng: Seed, dtype: np.ty
     """The weights, (nin, nout), and then the biases, (nout,), of a layer, drawn as float64, then cast."""
     nin, nout, dtype = _count("nin", nin), _count("nout", nout), _float_dtype(dtype)
     rng = np.random.default_rng(rng)
-    weight = np.asarray(_chosen("init", init, INITIALIZERS)(rng, nin, nout))
+    given = _chosen("init", init, INITIALIZERS)(rng, nin, nout)
+    check_plain(given, "the result of init")
+    weight = np.asarray(given)
     if weight.shape != (nin, nout):
         raise ValueError(f"init must give an array of shape {(nin, nout)}, but gave shape {weight.shape}")
     bias = rng.uniform(-1.0, 1.0, nout) if init == "uniform" else np.zeros(nout)
@@ -400,6 +403,7 @@ class MLP(Module):
 
 def _activated(layer: Neuron | Layer, x: Any) -> Value:
     weight = layer.weight
+    check_plain(x, "the input")
     x = _array(x, weight.dtype)
     nin = weight.shape[0]
     if x.shape[-1:] != (nin,):
@@ -467,9 +471,11 @@ def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") -> Any:
         ValueError: a shape is not as above; a label is no class; or `reduction` is none of these.
         TypeError: labels are neither integers nor floats.
     """
+    check_plain(logits, "logits")
+    check_plain(labels, "labels")
     logits = _array(logits, np.dtype(np.float64))
     if not logits.ndim:
-        raise ValueError("logits must have an axis of classes, but are one number")
+        raise ValueError("logits must have an axis of classes, but are a single number")
     given = labels
     if not isinstance(labels, Value) and not _holds_values(labels):
         labels = np.asarray(labels)
@@ -484,6 +490,8 @@ def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") -> Any:
 
 def _pair(name_a: str, a: Any, name_b: str, b: Any) -> tuple[Any, Any]:
     """Two inputs of one shape. Nothing is broadcast: that would compare each number with many, in silence."""
+    check_plain(a, name_a)
+    check_plain(b, name_b)
     a = _array(a, np.dtype(np.float64))
     b = _array(b, a.dtype)
     if a.shape != b.shape:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 import numpy as np
 
 from ndgrad.engine import Value
+from ndgrad.rules.plain import check_plain
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 State: TypeAlias = dict[str, Any]
@@ -41,6 +42,7 @@ class _Hyperparameter(Generic[T]):
 
 def _number(name: str, given: Any) -> float:
     """A Python number, whatever was given: a NumPy one would turn float32 parameters into float64."""
+    check_plain(given, name)
     array = np.asarray(given)
     if array.ndim or array.dtype.kind not in "fiu" or not math.isfinite(array):
         raise ValueError(f"{name} must be a finite number, but is {given!r}")
@@ -83,7 +85,7 @@ class Optimizer:
     """Parameters, a state for each, and hyperparameters. How a parameter moves, the subclasses say.
 
     Args:
-        params: Values made by no op, in a list, from a generator ... One that comes twice counts once.
+        params: leaf Values, in a list, from a generator ... One that comes twice counts once.
         lr: the learning rate, 0 or more. As any hyperparameter, it may change between steps: `opt.lr = 0.01`.
         weight_decay: how much of a penalty on large parameters there is, 0 or more.
         maximize: whether to go uphill.
@@ -158,6 +160,8 @@ class Optimizer:
         Raises:
             ValueError: an entry is missing, unknown, or not as described.
         """
+        for name, x in saved.items():
+            check_plain(x, str(name))
         entries = {name: np.asarray(x) for name, x in saved.items()}
         _expect(entries, "optimizer", type(self).__name__)
         _expect(entries, "parameters", len(self.params))
@@ -165,7 +169,7 @@ class Optimizer:
         loaded = type(self)(self.params, **hyperparameters)  # which checks them
         loaded.state = [self._loaded_state(i, entries) for i in range(len(self.params))]
         if entries:
-            raise ValueError(f"the state has unknown entries: {', '.join(entries)}")
+            raise ValueError(f"the state has unknown entries: {', '.join(map(str, entries))}")
         self.hyperparameters, self.state = loaded.hyperparameters, loaded.state
 
     def _loaded_state(self, i: int, entries: dict[str, Array]) -> State:
@@ -190,7 +194,8 @@ def _parameters(params: Iterable[Value]) -> list[Value]:
         if not isinstance(p, Value):
             raise TypeError(f"a parameter must be a Value, but one is of type {type(p).__name__}")
         if p._prev:  # noqa: SLF001 - which says whether an op made it
-            raise ValueError(f"a parameter must be made by no op, but {p!r} is a result")
+            name = f"`{p.label}`" if p.label else repr(p)
+            raise ValueError(f"a parameter must be a leaf, but {name} is the result of {p._op}")  # noqa: SLF001
     if not distinct:
         raise ValueError("there are no parameters (a generator that was used up?)")
     return distinct
@@ -213,6 +218,10 @@ def _expect(entries: dict[str, Array], name: str, wanted: str | int) -> None:
         raise ValueError(f"the state is for {name} {given!r}, but this is for {wanted!r}")
 
 
+_SQUARES = ("exp_avg_sq", "square_avg")
+_MOST_STEPS = 2**53  # above it, a float skips whole numbers
+
+
 def _buffer(name: str, entries: dict[str, Array], p: Value) -> Array:
     """An entry of a parameter's state, checked: a count of steps, or an array like the parameter."""
     array = _taken(entries, name)
@@ -220,6 +229,10 @@ def _buffer(name: str, entries: dict[str, Array], p: Value) -> Array:
     shape = () if counts else p.shape
     if array.shape != shape or array.dtype.kind not in ("iuf" if counts else "f"):
         raise ValueError(f"{name} must have shape {shape}, but has {array.shape} of dtype {array.dtype}")
+    if counts and not (0 <= array <= _MOST_STEPS and array == np.floor(array)):
+        raise ValueError(f"{name} must be a whole number from 0 to 2**53, but is {array}")
+    if name.endswith(_SQUARES) and (array < 0).any():
+        raise ValueError(f"{name} averages squares, which are 0 or more, but holds {array.min()}")
     return array.astype(int if counts else p.dtype)
 
 

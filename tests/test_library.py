@@ -651,6 +651,52 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
     assert {name: x.tolist() for name, x in arrays_of(n).items()} == before
 
 
+def test_no_damage_goes_unnoticed(tmp_path: Path) -> None:
+    """Flipped or cut anywhere, a file gives the same numbers, or an error names it and nothing changes."""
+    n, other = Layer(1, 1, rng=1), Layer(1, 1, rng=2)
+    n.save(tmp_path / "net")
+    content = (tmp_path / "net").read_bytes()
+    damaged = [content[:end] for end in range(len(content))]
+    for i, byte in enumerate(content):
+        damaged += [content[:i] + bytes([byte ^ flip]) + content[i + 1 :] for flip in (1, 8, 64, 128, 255)]
+    right = {name: x.tolist() for name, x in arrays_of(n).items()}
+    before = {name: x.tolist() for name, x in arrays_of(other).items()}
+    refused = 0
+    for bytes_ in damaged:
+        (tmp_path / "net").write_bytes(bytes_)
+        wanted = right
+        try:
+            other.load(tmp_path / "net")
+        except ValueError as error:
+            assert str(tmp_path / "net") in str(error)  # noqa: PT017 - some damage does not matter
+            wanted, refused = before, refused + 1
+        assert {name: x.tolist() for name, x in arrays_of(other).items()} == wanted
+        for name, parameter in other.named_parameters().items():
+            parameter.data = np.array(before[name])
+    assert refused > len(content)
+
+
+MASKED = np.ma.array([[1.0, 0.0]], mask=[[False, True]])
+# fmt: off
+MASKED_PLACES: dict[str, Callable[[], Any]] = {
+    "the input":          lambda: Layer(2, 1)(MASKED),
+    "the result of init": lambda: Layer(1, 2, init=lambda rng, nin, nout: MASKED),
+    "prediction":         lambda: mean_squared_error(MASKED, np.zeros((1, 2))),
+    "target":             lambda: hinge(np.ones((1, 2)), MASKED),
+    "logits":             lambda: cross_entropy(MASKED, [0]),
+    "labels":             lambda: cross_entropy(np.zeros((1, 2)), MASKED[0].astype(int)[:1]),
+    "labels ":            lambda: cross_entropy(np.zeros((1, 2)), [MASKED[0]]),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("what", MASKED_PLACES)
+def test_masks_are_not_dropped(what: str) -> None:
+    """Wherever an array comes in, one with a mask is refused, and the error says where."""
+    with pytest.raises(TypeError, match=rf"^{what.strip()} is a MaskedArray, whose mask would be lost"):
+        MASKED_PLACES[what]()
+
+
 # Losses.
 
 SHAPES = st.lists(st.integers(1, 4), max_size=3).map(tuple)

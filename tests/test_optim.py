@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any, TypeAlias
@@ -381,13 +382,13 @@ def test_wrong_hyperparameters_between_steps() -> None:
 
 
 def test_wrong_parameters() -> None:
-    """Parameters are Values made by no op, and there is at least one."""
+    """Parameters are leaf Values, and there is at least one."""
     p = Value([1.0, 2.0])
     with pytest.raises(TypeError, match=r"params must be a list of Values, but is a Value: write \[value\]"):
         SGD(p, lr=0.1)
     with pytest.raises(TypeError, match="a parameter must be a Value, but one is of type ndarray"):
         SGD([p, p.data], lr=0.1)  # type: ignore[list-item]
-    with pytest.raises(ValueError, match="made by no op"):
+    with pytest.raises(ValueError, match=r"a parameter must be a leaf, but .* is the result of "):
         SGD([p * 2], lr=0.1)
     with pytest.raises(ValueError, match="there are no parameters"):
         SGD([], lr=0.1)
@@ -478,3 +479,43 @@ def test_a_wrong_state_changes_nothing(damage: dict[str, Any], message: str) -> 
     assert message in str(error.value)
     after = opt.state_dict()
     assert {name: x.tolist() for name, x in after.items()} == {name: x.tolist() for name, x in before.items()}
+
+
+WRONG_STATES: dict[str, list[Any]] = {
+    "step": [-5, np.nan, 1.7, 1e300, 2**53 + 1, np.inf, True, 1j, [1]],
+    "squares": [[-1e-300, 1.0]],
+    "buffer": [1.0, [1.0], [1, 2], [1j, 1j], ["a", "b"], np.ma.array([1.0, 2.0], mask=[False, True])],
+    "lr": [-1.0, np.nan, np.inf, 1j, True, "a", [0.1], np.ma.array(0.1, mask=True)],
+    "weight_decay": [-1.0, np.nan, -np.inf, 1j],
+    "maximize": [1, 0.0, "yes"],
+}
+
+
+@pytest.mark.parametrize("make", [SGD, Adam, AdamW, RMSprop])
+def test_states_that_no_optimizer_has_are_refused(make: Any) -> None:
+    """Whatever is wrong with one entry, the error names it, and neither state nor hyperparameters change."""
+    p = Value([1.0, 2.0])
+    opt = make([p], lr=0.1, **({"momentum": 0.9} if make in (SGD, RMSprop) else {"amsgrad": True}))
+    p.sum().backward()
+    opt.step()
+    before = opt.state_dict()
+    for name in before:
+        last = name.rpartition(".")[2]
+        wrong = WRONG_STATES.get(last, WRONG_STATES["buffer"] if name.startswith("0.") else [])
+        for value in [*wrong, *(WRONG_STATES["squares"] if "sq" in last else [])]:
+            with pytest.raises((ValueError, TypeError), match=re.escape(name)):
+                opt.load_state_dict({**before, name: value})
+            after = opt.state_dict()
+            assert all(np.array_equal(after[key], x) for key, x in before.items())
+    opt.load_state_dict(before)
+    opt.step()
+
+
+def test_a_parameter_that_is_a_result_is_named() -> None:
+    """The error says which one, and what it is the result of."""
+    w = Value([1.0, 2.0]) * 3.0
+    with pytest.raises(ValueError, match=r"a parameter must be a leaf, but Value\(.*\) is the result of "):
+        SGD([w], lr=0.1)
+    w.label = "w"
+    with pytest.raises(ValueError, match=rf"a parameter must be a leaf, but `w` is the result of {re.escape(w._op)}$"):
+        SGD([w], lr=0.1)
