@@ -262,6 +262,8 @@ def _shown(node: ast.AST) -> str:
 def _numbered(value: Any, what: str) -> np.ndarray:
     if not isinstance(value, np.ndarray):
         raise NotAProgram(f"{what} must be an array, such as f8([1.0])")
+    if value.dtype.kind != "f":
+        raise NotAProgram(f"{what} has dtype {value.dtype}, but must be floating: write f8([1.0])")
     return value
 
 
@@ -287,6 +289,12 @@ def _read_operand(name: str, node: ast.expr) -> Operand:
             raise NotAProgram(f"expected const(f8(...)) or another dtype, but got: {_shown(node)}")
         kind, array = ARRAY, node.args[0]  # type: ignore[assignment]
     data, layout = _array(array)
+    if kind == LEAF and data.dtype.kind != "f":
+        code = _CODES[data.dtype]
+        raise NotAProgram(
+            f"operand {name} has dtype {data.dtype}, but only floats have a gradient: "
+            f"write const({code}(...)) for a constant, or f8(...)"
+        )
     if layout not in LAYOUTS:
         raise NotAProgram(f"layout of {name} is {layout!r}, but must be one of {', '.join(LAYOUTS)}")
     if not np.array_equal(laid_out(data, layout), data, equal_nan=data.dtype.kind == "f"):

@@ -72,11 +72,12 @@ def test_a_drawn_program_is_read_back_to_the_bit(program: Program) -> None:
 
 @given(st.data())
 def test_any_array_is_read_back_to_the_bit(data: st.DataObject) -> None:
-    """Any numbers of any dtype and shape, as operand, constant, cotangent and direction."""
+    """Any numbers of any dtype and shape as a constant; floats as leaf, cotangent and direction, too."""
     dtype = np.dtype(data.draw(st.sampled_from(DTYPES)))
     shapes = st.one_of(st.just(()), array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=3))
     array = data.draw(arrays(dtype, shapes, elements=from_dtype(dtype)))
-    program = Program((Operand("x", array), Operand("y", array, ARRAY)), (Step("f", (0, 1)),), array, (array,))
+    floats = array if dtype.kind == "f" else array.astype(float)
+    program = Program((Operand("x", floats), Operand("y", array, ARRAY)), (Step("f", (0, 1)),), floats, (floats,))
     assert whole(parse(str(program))) == whole(program)
 
 
@@ -321,6 +322,10 @@ def test_nothing_of_a_line_is_run(line: str, expression: str, tmp_path: Any, mon
         ("x=const(f9(1.0)); a=tanh(x)", "f9"),
         ('x=f8(1.0,layout="D"); a=tanh(x)', "layout of x is 'D', but must be one of C, F, reversed, repeated"),
         ("x=f8(1.0); a=sum(x,axis=y)", "cannot read y"),
+        ("x=i8([1,2]); a=negative(x)", r"x has dtype int64, but only floats .*: write const\(i8\(...\)\)"),
+        ("y=f8(1.0); x=b1([True]); a=add(x,y)", r"x has dtype bool, but only floats .*: write const\(b1\(...\)\)"),
+        ("x=f8(1.0); a=tanh(x); back(a,i8(1))", "the cotangent has dtype int64, but must be floating"),
+        ("x=f8(1.0); a=tanh(x); back(a,f8(1.0),along=(b1(True),))", "a direction has dtype bool"),
         ("x: f8 = 1; a=tanh(x)", "expected name=op"),
         ("import os", "expected name=op"),
         ("x=f8(1.0); x+=1", "expected name=op"),
