@@ -191,8 +191,7 @@ class Campaign:
                 self._kept.keep([*self._failed.values(), *self._failing_programs()])
 
     def _failing_programs(self) -> list[Program]:
-        failures = (failure for record in self.records for failure in record.failures)
-        return [failure.program for failure in failures if isinstance(failure, Failure)]
+        return [f.program for record in self.records for f in record.failures if isinstance(f, Failure)]
 
     def rows(self, profile: Profile) -> int:
         """How many records there will be, but for that of what failed before."""
