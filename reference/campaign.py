@@ -10,13 +10,10 @@ from __future__ import annotations
 import gc
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import cloudpickle
-
-from reference.catalog import CATALOG
 from reference.checks import CHECKS, Looked, look
 from reference.engines import Engine, TorchEngine
 from reference.engines.torch import one_thread
@@ -24,6 +21,7 @@ from reference.generator import draw_program
 from reference.kept import Kept
 from reference.program import Program
 from reference.shrinking import shrink
+from reference.sides import Sides
 from reference.signals import held
 from reference.source import Seeded, Unsuited
 from reference.verdict import Kind, Result, Verdict, judge
@@ -140,50 +138,6 @@ class Record:
         self.refused += verdict.refused
 
 
-class TravelError(ValueError):
-    """An engine or a reference cannot be sent to another process."""
-
-
-class Sides:
-    """An engine and a reference, ready to travel to other processes.
-
-    What can be imported there travels by its name, the rest by value. What was changed within modules at run time does
-    not travel, but for the rules of ndgrad and the rows of the catalogue.
-
-    Args:
-        engine: what is judged.
-        reference: what is believed.
-
-    Raises:
-        TravelError: one of them cannot be packed, or not be unpacked again.
-    """
-
-    def __init__(self, engine: Engine, reference: TorchEngine) -> None:
-        self._packed = [_packed(side) for side in (engine, reference)]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_packed": self._packed}
-
-    @cached_property
-    def both(self) -> tuple[Engine, TorchEngine]:
-        """The two, in a process that they have reached. Programs are drawn by the catalogue that came with them."""
-        engine, reference = map(cloudpickle.loads, self._packed)
-        CATALOG.update(reference.catalog)
-        return engine, reference
-
-
-def _packed(side: Engine) -> bytes:
-    try:
-        packed: bytes = cloudpickle.dumps(side)
-        cloudpickle.loads(packed)
-    except Exception as error:
-        raise TravelError(
-            f"{side.name} cannot be sent to another process: {type(error).__name__}: {error}. "
-            "Run the campaign without a pool, or let the engine hold nothing that cannot be pickled"
-        ) from error
-    return packed
-
-
 class Campaign:
     """Programs for an engine beside the reference.
 
@@ -237,8 +191,7 @@ class Campaign:
                 self._kept.keep([*self._failed.values(), *self._failing_programs()])
 
     def _failing_programs(self) -> list[Program]:
-        failures = (failure for record in self.records for failure in record.failures)
-        return [failure.program for failure in failures if isinstance(failure, Failure)]
+        return [f.program for record in self.records for f in record.failures if isinstance(f, Failure)]
 
     def rows(self, profile: Profile) -> int:
         """How many records there will be, but for that of what failed before."""
@@ -384,14 +337,6 @@ def drawn(
     """Run programs for one op. They end with the first that fails, for the next would fail in the same way.
 
     A convention ends nothing: it must not hide what is wrong.
-
-    Args:
-        sides: the engine and the reference.
-        ops: what programs are made of.
-        seed: what they are drawn from.
-        op: the op.
-        number: how many.
-        record: what they are counted in; by default a new one.
     """
     record = record or Record(op)
     another: Failing | None = None
@@ -422,7 +367,7 @@ def _judged(sides: tuple[Engine, TorchEngine], ops: Sequence[str], found: Found,
 
 def drawn_again(seed: int, op: str, number: int, ops: Sequence[str]) -> Program:
     """Draw a program of a campaign by its number: the same each time."""
-    return draw_program(Seeded(seed, op, number), _focus(op), ops)
+    return draw_program(Seeded(seed, op, number), None if op == EXPRESSIONS else op, ops)
 
 
 def checked(seed: int, check: str, number: int, record: Record | None = None) -> Record:
@@ -453,7 +398,3 @@ def ready() -> None:
     one_thread()
     gc.collect()
     gc.freeze()
-
-
-def _focus(op: str) -> str | None:
-    return None if op == EXPRESSIONS else op

@@ -15,13 +15,14 @@ import pytest
 import ndgrad.engine
 from ndgrad import Value
 from ndgrad.rules import RULES, Rule, indexing
-from reference.campaign import PROFILES, Campaign, Failure, Profile, Record, TravelError, checked, drawn, processes
+from reference.campaign import PROFILES, Campaign, Failure, Profile, Record, checked, drawn, processes
 from reference.catalog import CATALOG, REAL, Row
 from reference.engines import Engine, NdgradEngine, TorchEngine
 from reference.faults.planting import changed
 from reference.plans import alone
 from reference.program import Program, parse
 from reference.report import text
+from reference.sides import TravelError
 from reference.verdict import Kind, Result, Verdict, judge
 
 SMALL = Profile(for_each_op=40, expressions=0)
