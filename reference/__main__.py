@@ -197,35 +197,20 @@ def _page(options: argparse.Namespace) -> int:
     if options.function is None or options.shapes is None:
         print("error: a function and the shapes of its operands go together", file=sys.stderr)
         return USAGE
+    from reference.loading import NotLoaded, loaded
     from reference.report.page import Untraceable
 
-    function = _loaded(*options.function)
-    if function is None:
-        return USAGE
     if not _writable(options.page):
         return ENVIRONMENT
     try:
-        return _page_of(function, options.function[1], options)
+        with loaded(*options.function) as function:
+            return _page_of(function, options.function[1], options)
+    except NotLoaded as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
     except Untraceable as error:
         print(f"error: no page can be made of {options.function[1]}: {error}", file=sys.stderr)
         return USAGE
-
-
-def _loaded(path: Path, name: str) -> Any:
-    """A function of a file; None, with a word on standard error, if there is none."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        return None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 - whatever a user's file does
-        print(f"error: {path} raised {type(error).__name__}: {error}", file=sys.stderr)
-        return None
-    if not callable(getattr(module, name, None)):
-        print(f"error: there is no function {name!r} in {path}", file=sys.stderr)
-        return None
-    return getattr(module, name)
 
 
 def _page_of(function: Any, name: str, options: argparse.Namespace) -> int:

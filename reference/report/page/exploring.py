@@ -131,12 +131,15 @@ def _difference(curve: Curve, x: float, h: float, y: float) -> float:
     return (_value(curve, x + h) - y) / h
 
 
+def _gradient(gradient: Any, curve: Curve) -> float:
+    """A gradient's number at the place of a curve: 0 where the result does not depend on the leaf."""
+    return 0.0 if gradient is None else float(np.asarray(gradient)[curve.place])
+
+
 def _point(curve: Curve, x: float) -> Point:
     program = _at(curve, x)
     leaf = sum(o.kind == LEAF for o in program.operands[: curve.leaf])
-    mine, theirs = (
-        np.asarray(engine.run(program).gradients[leaf])[curve.place] for engine in (NdgradEngine(), TorchEngine())
-    )
+    mine, theirs = (_gradient(engine.run(program).gradients[leaf], curve) for engine in (NdgradEngine(), TorchEngine()))
     with precisely():
         exact = slope(program, curve.leaf, exactly(program.operands[curve.leaf].data), curve.place)
     distance = float(ulps(np.asarray(mine), np.asarray(theirs)))

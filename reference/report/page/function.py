@@ -10,6 +10,7 @@ import numpy as np
 from reference.campaign import PROFILES, Campaign, Record
 from reference.engines import NdgradEngine, TorchEngine
 from reference.faults import FAULTS, Fault
+from reference.loading import Function
 from reference.program import LEAF, Program
 from reference.report.page.agreeing import agreement
 from reference.report.page.bits import measured
@@ -19,7 +20,7 @@ from reference.report.page.learning import learned
 from reference.report.page.lessons import LESSONS, Lesson
 from reference.report.page.render import Page
 from reference.report.page.stepping import walks
-from reference.report.page.tracing import Function, traced
+from reference.report.page.tracing import traced
 from reference.report.page.walking import rule
 from reference.training import TrainingRecord
 from reference.verdict import judge

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,12 +15,11 @@ import numpy as np
 from ndgrad import Value
 from ndgrad.graph import trace
 from reference.catalog import CATALOG
+from reference.loading import Function, described
 from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step, operand_names
 
 LARGEST = 60  # steps that a reader goes through
 MOST = 1_000  # numbers of all operands, which the exact witness goes through again and again
-
-Function = Callable[..., Any]
 
 
 class Untraceable(ValueError):  # noqa: N818 - it says what the function is
@@ -53,20 +50,25 @@ def traced(function: Function, shapes: Sequence[tuple[int, ...]], seed: int) -> 
     ]
     try:
         result = function(*leaves)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise Untraceable(
-            f"called with Values of shapes {list(shapes)}, it raised {type(error).__name__}: {error} ({_place(error)})"
+            f"called with Values of shapes {list(shapes)}, it raised {described(error, _file(function))}"
         ) from error
     if not isinstance(result, Value) or not result.requires_grad:
-        raise Untraceable(f"it must give a Value made of its operands, but gave {type(result).__name__}")
+        raise Untraceable(f"it must give a Value made of its operands, but gave {_given(result)}")
     return _Reader(leaves).program(result, _short(rng, result.shape))
 
 
-def _place(error: Exception) -> str:
-    """The last line of the function's own file on the way to an error: that is where its author looks."""
-    _, *frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == frames[0].filename]
-    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else "in the call itself"
+def _file(function: Function) -> str:
+    """Where a function was written, as far as it is known."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code.co_filename if code else ""
+
+
+def _given(result: Any) -> str:
+    return "a Value without a gradient" if isinstance(result, Value) else type(result).__name__
 
 
 def _short(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -98,11 +100,13 @@ class _Reader:
     def program(self, result: Value, cotangent: np.ndarray) -> Program:
         """The program that ends in this Value."""
         nodes, _ = trace(result)
+        if self._places.keys().isdisjoint(map(id, nodes)):
+            raise Untraceable(
+                "its result does not depend on its operands: does it compute with .data, or with other Values?"
+            )
         steps = [node for node in nodes if node._rule is not None]  # noqa: SLF001 - a graph is read by it
         if not steps:
-            raise Untraceable(
-                "its result is no step on its operands: does it give one of them back, or make a Value of .data?"
-            )
+            raise Untraceable("it gives one of its operands back: it must compute something")
         if len(steps) > LARGEST:
             raise Untraceable(f"it makes {len(steps)} steps, but nobody steps through more than {LARGEST}")
         for step in steps:

@@ -14,6 +14,7 @@ import pytest
 
 import reference.__main__ as command_line
 from reference.campaign import Record
+from reference.loading import loaded
 from reference.program import parse
 from reference.report.page import records_of, render
 from reference.report.page.agreeing import Row, Worst, agreement
@@ -229,7 +230,7 @@ def test_verify_writes_the_page_of_its_own_run(
 
 
 FUNCTION = """
-from ndgrad import exp
+from ndgrad import Value, exp
 
 def bell(x, w):
     y = (x @ w).tanh()
@@ -243,6 +244,17 @@ def raising(x, w):
 
 def idle(x, w):
     return x
+
+OTHER = Value([3.0])
+
+def other(x, w):
+    return OTHER * 2
+
+def leaving(x, w):
+    raise SystemExit(0)
+
+def frozen(x, w):
+    return Value(x.data, requires_grad=False)
 
 def deep(x, w):
     for _ in range(61):
@@ -281,8 +293,7 @@ def test_a_wrong_rule_in_a_function_is_found(module: Path) -> None:
     """With a wrong pullback planted, the function's record has a failure, which names it."""
     from reference.faults.planting import scaled  # noqa: PLC0415 - for this test alone
 
-    function = command_line._loaded(module, "bell")
-    with scaled("exp", 0, 1.001)():
+    with loaded(module, "bell") as function, scaled("exp", 0, 1.001)():
         records = records_of(function, "bell", [(2,), (2,)], 0)
     assert records[0].failures
     assert not agreement(records[:1], [], ["exp"], profile="quick", seed=0).agrees
@@ -300,7 +311,10 @@ WRONG_USE = [
     (["mine.py:nothing", "--shapes", "(2,),(2,)"], "it must give a Value made of its operands, but gave int"),
     (["mine.py:raising", "--shapes", "(2,),(2,)"], "called with Values of shapes [(2,), (2,)], it raised"),
     (["mine.py:raising", "--shapes", "(2,),(2,)"], "(mine.py, line "),
-    (["mine.py:idle", "--shapes", "(2,),(2,)"],    "its result is no step on its operands"),
+    (["mine.py:idle", "--shapes", "(2,),(2,)"],    "it gives one of its operands back"),
+    (["mine.py:other", "--shapes", "(2,),(2,)"],   "its result does not depend on its operands"),
+    (["mine.py:frozen", "--shapes", "(2,),(2,)"],  "but gave a Value without a gradient"),
+    (["mine.py:leaving", "--shapes", "(2,),(2,)"], "it raised SystemExit: 0 (mine.py, line "),
     (["mine.py:bell", "--shapes", "(0,)"],         "one has no numbers"),
     (["mine.py:deep", "--shapes", "(2,),(2,)"],    "it makes 61 steps, but nobody steps through more than 60"),
     (["mine.py:deep", "--shapes", "(2,),(999,)"],  "its operands have 1,001 numbers"),
@@ -322,6 +336,27 @@ def test_wrong_use_of_the_page_says_what_is_wrong(
         status = int(leaving.code or 0)
     assert status == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_page_that_cannot_be_written(
+    module: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends with status 3 and one line, before anything is worked out; nothing is made."""
+    monkeypatch.chdir(module.parent)
+    for arguments in ([], ["mine.py:bell", "--shapes", "(2,),(2,)"]):
+        assert command_line.main(["page", *arguments, "--out", "/dev/null/x.html"]) == 3
+        printed = capsys.readouterr()
+        assert (printed.out, printed.err) == ("", "error: cannot write /dev/null/x.html: Not a directory\n")
+    assert [path.name for path in module.parent.iterdir()] == ["mine.py"]
+
+
+def test_an_operand_that_is_not_used(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function may leave an operand alone: its gradient is 0, and the page is made."""
+    monkeypatch.setattr("reference.training.TASKS", {})
+    module.write_text("def f(x, w):\n    return x * 2\n")
+    path = module.parent / "f.html"
+    assert command_line.main(["page", f"{module}:f", "--shapes", "(2,),(2,)", "--out", str(path)]) == 0
+    assert "f along w[0]" in path.read_text("utf-8")
 
 
 def test_shapes_as_they_are_written() -> None:
