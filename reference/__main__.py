@@ -319,6 +319,7 @@ def _case(options: argparse.Namespace) -> int | None:
 def _repro(options: argparse.Namespace) -> int:
     from reference.engines import TorchEngine
     from reference.program import NotAProgram, parse
+    from reference.sizes import TooLarge, check_sizes
 
     status = _case(options)
     if status is not None:
@@ -335,6 +336,11 @@ def _repro(options: argparse.Namespace) -> int:
 
         print(script(program), end="")
         return AGREES
+    try:
+        check_sizes(program)
+    except TooLarge as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
     return _again(program, options.picture)
 
 

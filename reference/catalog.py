@@ -381,3 +381,11 @@ def forward(row: Row, operands: Sequence[Any], options: dict[str, Any]) -> np.nd
     tensors = [torch.from_numpy(np.array(o, dtype, order="C")) for o in operands]
     result: np.ndarray = row.mirror(*tensors, **options).numpy()
     return result
+
+
+def shape_of(row: Row, shapes: Sequence[tuple[int, ...]], options: dict[str, Any]) -> tuple[int, ...]:
+    """Work out the shape of an op's result, by its mirror on tensors that have no numbers, and so take no memory."""
+    result: Tensor = row.mirror(
+        *(torch.empty(shape, dtype=torch.float64, device="meta") for shape in shapes), **options
+    )
+    return tuple(result.shape)

@@ -41,7 +41,7 @@ def test_a_cotangent_is_drawn(line: Workload) -> None:
 
 def test_lines_have_distinct_names() -> None:
     """Each row of the table is a line: none hides another of the same name."""
-    assert len(WORKLOADS) == 26
+    assert len(WORKLOADS) == 30
 
 
 def test_every_program_has_a_line() -> None:

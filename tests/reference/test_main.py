@@ -123,6 +123,9 @@ WRONG_USE = [
     (["repro", "training 1 2 3"],             "a case is its check, a seed and a number, as 'training 0 3'"),
     (["repro", "sessions 0 1", "--python"],   "--python and --picture are for programs"),
     (["repro", "sessions 0"],                 "not a program"),
+    (["repro", "x=f8(1.0); a=broadcast_to(x,shape=(100000,100000))"], "but a step may have at most 100,000"),
+    (["repro", "x=f8([1.0]); a=pad(x,pad_width=100000000); back(a,f8(1.0))"], "but a step may have at most 100,000"),
+    (["repro", "x=i8([1,2]); a=negative(x); back(a,f8([1.0,1.0]))"], "only floats have a gradient: write const(i8("),
     ([],                                      "the following arguments are required: command"),
 ]
 # fmt: on

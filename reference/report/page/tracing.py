@@ -17,6 +17,7 @@ from ndgrad.graph import trace
 from reference.catalog import CATALOG
 from reference.loading import Function, described
 from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step, operand_names
+from reference.sizes import TooLarge, check_sizes
 
 LARGEST = 60  # steps that a reader goes through
 MOST = 1_000  # numbers of all operands, which the exact witness goes through again and again
@@ -58,7 +59,12 @@ def traced(function: Function, shapes: Sequence[tuple[int, ...]], seed: int) -> 
         ) from error
     if not isinstance(result, Value) or not result.requires_grad:
         raise Untraceable(f"it must give a Value made of its operands, but gave {_given(result)}")
-    return _Reader(leaves).program(result, _short(rng, result.shape))
+    program = _Reader(leaves).program(result, _short(rng, result.shape))
+    try:
+        check_sizes(program)
+    except TooLarge as error:
+        raise Untraceable(str(error)) from None
+    return program
 
 
 def _file(function: Function) -> str:
