@@ -18,7 +18,7 @@ HAS_DOCS := $(VENV)/has-docs
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:  # two installs into one .venv would tread on each other; pytest has its own workers
-.PHONY: help verify page test faults bench docs notebooks deep lint types imports check clean
+.PHONY: help verify page test engine faults bench docs notebooks deep lint types imports check clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +34,16 @@ page: $(HAS_VERIFY)  ## the page alone: build/agreement.html, after a quick veri
 # Two workers: torch alone takes 200 MB in each, and CI machines have two cores.
 test: $(HAS_DEV)  ## the tests
 	$(BIN)/python -m pytest -n auto --maxprocesses=2 $(ARGS)
+
+# In an environment of its own, one for each Python. What compares with PyTorch is skipped there, and counted.
+ENGINE := build/engine-$(notdir $(PYTHON))
+ENGINE_TESTS := tests/rules $(filter-out %_docs.py %_readme.py %_lean.py %_notebooks.py %_work.py,$(wildcard tests/test_*.py))
+
+engine:  ## the engine's own tests without PyTorch, on another Python: make engine PYTHON=python3.13
+	@$(PYTHON) -m venv $(ENGINE)
+	@$(ENGINE)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
+	    -e '.[viz]' 'pytest>=9' pytest-xdist hypothesis
+	$(ENGINE)/bin/python -m pytest -n auto --maxprocesses=2 $(ARGS) $(ENGINE_TESTS)
 
 # COMPARE=1: the checkers of today are given the faults, too.
 faults: $(if $(COMPARE),$(HAS_COMPARE),$(HAS_VERIFY))  ## plant every known bug, one at a time, and see it caught

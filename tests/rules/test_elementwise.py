@@ -25,7 +25,7 @@ POINTS = np.array([
     -np.inf, -1000.0, -40.0, -2.0, -1.0, -0.5, -1e-12, -0.0, 0.0, 1e-300, 1e-12, 0.25, 1.0, 2.0, 3.0, 1000.0, np.inf,
     np.nan,
 ])  # fmt: skip
-MASK = torch.tensor([True, False, True])
+MASK = np.array([True, False, True])
 PAIRS = tuple(a.ravel() for a in np.meshgrid(POINTS, POINTS))
 
 # fmt: off
@@ -252,7 +252,7 @@ def test_clip_has_both_spellings_of_its_bounds() -> None:
     ("ours", "theirs"),
     [
         (ndgrad.relu, torch.relu),
-        (lambda x: ndgrad.where([True, False, True], x, x * x), lambda x: torch.where(MASK, x, x * x)),
+        (lambda x: ndgrad.where([True, False, True], x, x * x), lambda x: torch.where(torch.tensor(MASK), x, x * x)),
         (lambda x: ndgrad.maximum(x, np.zeros(3)), lambda x: torch.maximum(x, torch.zeros(3, dtype=x.dtype))),
         (lambda x: ndgrad.minimum(x, np.zeros(3)), lambda x: torch.minimum(x, torch.zeros(3, dtype=x.dtype))),
         (lambda x: x.clip(-1.5, 1.5), lambda x: torch.clamp(x, -1.5, 1.5)),
@@ -268,7 +268,7 @@ def test_a_branch_not_taken_gets_zero(
 def test_where_sends_the_gradient_to_the_branch_taken(beside: Beside) -> None:
     """Nothing is sent to the other, whatever it holds."""
     x, y = [np.nan, np.inf, 2.0], [1.0, -np.inf, np.nan]
-    beside(lambda a, b: ndgrad.where([True, False, True], a, b), lambda a, b: torch.where(MASK, a, b), x, y)
+    beside(lambda a, b: ndgrad.where(MASK, a, b), lambda a, b: torch.where(torch.tensor(MASK), a, b), x, y)
 
 
 def test_where_keeps_its_condition() -> None:
