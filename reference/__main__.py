@@ -51,7 +51,8 @@ def _run(arguments: Sequence[str] | None, stopping: Stopping) -> int:
             file=sys.stderr,
         )
         return ENVIRONMENT
-    from reference.engines.torch import one_thread
+    with stopping.at_once():
+        from reference.engines.torch import one_thread
 
     one_thread()
     options.stopping = stopping
@@ -177,8 +178,9 @@ def _picture(name: str) -> Path:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from reference.commands.verify import verify
-    from reference.engines import TorchEngine
+    with options.stopping.at_once():
+        from reference.commands.verify import verify
+        from reference.engines import TorchEngine
 
     ops = _ops(options.ops, TorchEngine().ops)
     if ops is None or not _is_for_programs(options.kept):
@@ -232,8 +234,9 @@ def _page_of(function: Any, name: str, options: argparse.Namespace) -> int:
 
 
 def _faults(options: argparse.Namespace) -> int:
-    from reference.commands.faults import comparable, hunted
-    from reference.faults import FAULTS
+    with options.stopping.at_once():
+        from reference.commands.faults import comparable, hunted
+        from reference.faults import FAULTS
 
     known = [fault.name for fault in FAULTS]
     names = _known(options.names, known, "fault") if options.names else known

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -38,6 +38,7 @@ class Stopping:
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
         self._told_at: float | None = None
+        self._at_once = False
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -51,12 +52,28 @@ class Stopping:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within it there is nothing to tell, and a signal ends the process where it stands.
+
+        Imports are made so: an exception in the middle of one would leave files open.
+        """
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
     def heard(self) -> None:
         """Say that the exception has arrived. Further signals must not disturb the telling, unless it takes long."""
         self._remind(0)
         self._told_at = time.monotonic()
 
     def _stop(self, number: int, _frame: object) -> None:
+        if self._at_once:
+            with suppress(OSError):
+                os.write(2, b"interrupted\n")
+            os._exit(128 + number)
         if self._told_at is None:
             self._remind(number)
             raise Stopped(number)

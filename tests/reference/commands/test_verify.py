@@ -47,7 +47,7 @@ def test_a_signal_ends_it_while_workers_start(number: int, group: bool, tmp_path
     assert not found(tmp_path)["agrees"]
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.7, 1.0])
+@pytest.mark.parametrize("seconds", [0.3, 0.5, 0.7, 0.9, 1.1])
 def test_a_signal_ends_it_while_it_starts(seconds: float, tmp_path: Path) -> None:
     """While it imports PyTorch itself there is nothing to tell, and no traceback."""
     started = Started(*QUICK, cwd=tmp_path)
