@@ -284,13 +284,11 @@ class Value:
             return record(rule, inputs, _NO_OPTIONS)
         name = full_name(ufunc) if method == "__call__" else f"{full_name(ufunc)}.{method}"
         if options.get("out") is not None:
-            raise TypeError(f"{name} cannot write into an array (out=) when an operand is a Value: the graph would end")
+            raise TypeError(f"{name} {NO_OUT}")
         if rule is not None:
             if method != "__call__":
                 options.setdefault("axis", 0)  # NumPy's default for ufunc.reduce and ufunc.accumulate
             return rule(*inputs, **stated(name, rule, options))
-        if options.get("out") is not None:
-            raise TypeError(f"{name} {NO_OUT}")
         if ufunc in _FLAT and method == "__call__":
             return ufunc(*map(_plain, inputs), **options)
         raise _without_rule(name)
@@ -299,13 +297,16 @@ class Value:
         self, function: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...], options: dict[str, Any]
     ) -> Any:
         rule = FUNCTIONS.get(function)
-        name = full_name(function)
         if rule is not None:
-            args, options = by_signature(function, args, options)
-            return rule(*args, **stated(name, rule, options))
+            try:
+                bound = rule.bind(*args, **options)
+            except TypeError:  # an option that the rule does not have, or none by this place: NumPy's signature tells
+                args, options = by_signature(function, args, options)
+                bound = rule.bound(*args, **stated(full_name(function), rule, options))
+            return [rule.apply(*call) for call in bound] if isinstance(bound, list) else rule.apply(*bound)
         if function in _FLAT:
             return function(*map(_plain, args), **{name: _plain(option) for name, option in options.items()})
-        raise _without_rule(name)
+        raise _without_rule(full_name(function))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         """Refuse: an array made of a Value would leave the graph in silence."""

@@ -256,7 +256,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b182-engine",                   "`x += d` writes into x, and whatever was made of x before sees it",             "pytorch/pytorch#2425",       (),
           attribute(Value, "__iadd__", _added_in_place)),
     Fault("b185-engine",                   "what NumPy's functions give leaves the graph",                                  "HIPS/autograd#789",          (),
-          edited(Value, "__array_function__", ("return rule(*args, **stated", "from ndgrad import no_grad\n        with no_grad():\n            return rule(*args, **stated"))),
+          edited(Value, "__array_function__", ("return [rule.apply", "from ndgrad import no_grad\n        with no_grad():\n            return [rule.apply"))),
     Fault("b184-power",                    "the exponent 2 is told by `is`; all others, and 2.0, have y * b / a: NaN at 0", "HIPS/autograd@6aaba38",      ("power",),
           pullback("power", 0, lambda g, y, a, b: g * (2 * a) if b is _TWO else g * (y * b / a))),
     Fault("operator-exchanged",            "a number or list on the left is taken for the right operand",                   "ours",                       (),

@@ -153,6 +153,7 @@ UNWRITABLE = [
     (["repro", AGREES, "--picture", "/dev/null/x.svg"],         "/dev/null/x.svg: Not a directory"),
     (["repro", AGREES, "--picture", "full.svg"],                "full.svg: No space left on device"),
     (["verify", "--ops", "tanh", "--profile", "quick", "--json", "/dev/full"], "/dev/full: No space left on device"),
+    (["verify", "--ops", "tanh", "--profile", "quick", "--page", "/dev/full"], "/dev/full: No space left on device"),
 ]
 # fmt: on
 
