@@ -191,7 +191,7 @@ SCRIPTS = {
     for n in (100_000, 300_000, 1_000_000)
     for name, made in MADE.items()
 } | dict(script.split("\n", 1) for script in OTHERS.split("\n# ")[1:])
-# Steps until arrays of many sizes have lain everywhere: measured, the last new pages came in step 33. The others take 5.
+# Steps until arrays of many sizes have lain everywhere: the last new pages came in step 33 of six runs. Others take 5.
 WARM_UP = {"sizes in turn": 60, "training": 60}
 
 
