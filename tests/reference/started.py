@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,20 @@ PATIENCE = 120.0  # seconds: other work may go on beside a test
 SOON = 10.0  # where a second is meant
 
 
-def _default_signals() -> None:
-    """Heed signals, though whoever runs the tests may ignore them."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+@contextmanager
+def _heeded() -> Iterator[None]:
+    """Have processes that are started within heed signals, though whoever runs the tests may ignore them.
+
+    Not by `preexec_fn`, which forks as Python code does: an engine with threads in this process, as JAX, warns of that.
+    """
+    ignored = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is signal.SIG_IGN]
+    for number in ignored:
         signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @dataclass
@@ -43,11 +54,11 @@ class Started:
     def __init__(self, *arguments: str, cwd: Path, code: str = "") -> None:
         main = f"{code}\nimport sys\nfrom reference.__main__ import main\nsys.exit(main())"
         start = ["-c", main] if code else ["-m", "reference"]
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", *start, *arguments],
-            cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-            preexec_fn=_default_signals,  # noqa: PLW1509 - nothing else runs in between
-        )  # fmt: skip
+        with _heeded():
+            self._process = subprocess.Popen(
+                [sys.executable, "-W", "error", *start, *arguments],
+                cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            )  # fmt: skip
         self.pid = self._process.pid
         self.out = ""
 
