@@ -58,9 +58,10 @@ docs: $(HAS_DOCS)  ## the documentation, into build/docs: a broken link is an er
 notebooks: $(HAS_DEV)  ## run the notebooks, and write down what they show
 	$(BIN)/python notebooks/execute.py
 
-deep: $(HAS_DEV)  ## the tests and the verdict with many more examples: before a release
+deep: $(HAS_DEV)  ## the tests and the verdict with many more examples, and the corpus: before a release
 	$(BIN)/python -m pytest -n auto --maxprocesses=2 --hypothesis-profile=deep
 	$(BIN)/python -m reference verify --profile deep
+	$(BIN)/python -m tests.reference.corpus
 
 lint: $(HAS_DEV)  ## ruff: its rules, and its format
 	$(BIN)/ruff check

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import report
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.program import NUMBER, Operand, Program, Step, operand_names
 from reference.verdict import Result, judge
 

@@ -25,8 +25,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from benchmarks import growth, page, report
 from reference.campaign import EXPRESSIONS
-from reference.engines import NdgradEngine, Outcome, TorchEngine
-from reference.engines.torch import one_thread
+from reference.engines import Outcome
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine, one_thread
 from reference.generator import draw_program
 from reference.program import Program
 from reference.source import Seeded, Unsuited

@@ -28,7 +28,7 @@ import ndgrad
 import reference
 from ndgrad import MLP, Layer, Value, numeric
 from reference.check import check_engine
-from reference.engines import NdgradEngine
+from reference.engines.ndgrad import NdgradEngine
 from reference.verdict import ulps
 
 # %% [markdown]

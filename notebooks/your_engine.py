@@ -18,7 +18,8 @@
 import numpy as np
 
 from reference.check import check_engine
-from reference.engines import TapeEngine, TorchEngine
+from reference.engines import TapeEngine
+from reference.engines.torch import TorchEngine
 from reference.program import parse
 from reference.verdict import judge
 
@@ -77,7 +78,7 @@ x.grad, y.grad
 # %% [markdown]
 # ## The adapter
 #
-# How to make a leaf, read a value, pass back, and read a gradient. Ops go by the names of `reference.catalog`; operands
+# How to make a leaf, read a value, pass back, and read a gradient. Ops go by the names of `reference.ops`; operands
 # are positional, options such as `axis` by keyword.
 
 # %%

@@ -180,7 +180,7 @@ def _picture(name: str) -> Path:
 def _verify(options: argparse.Namespace) -> int:
     with options.stopping.at_once():
         from reference.commands.verify import verify
-        from reference.engines import TorchEngine
+        from reference.engines.torch import TorchEngine
 
     ops = _ops(options.ops, TorchEngine().ops)
     if ops is None or not _is_for_programs(options.kept):
@@ -217,7 +217,8 @@ def _page(options: argparse.Namespace) -> int:
 
 def _page_of(function: Any, name: str, options: argparse.Namespace) -> int:
     from reference.commands.verify import train
-    from reference.engines import NdgradEngine, TorchEngine
+    from reference.engines.ndgrad import NdgradEngine
+    from reference.engines.torch import TorchEngine
     from reference.report import page, text
 
     engine, reference = NdgradEngine().name, TorchEngine().name
@@ -295,7 +296,8 @@ def _case(options: argparse.Namespace) -> int | None:
     """Run a case of another check again, if that is what the line names."""
     from reference.campaign import CheckFailure
     from reference.checks import CHECKS, look
-    from reference.engines import NdgradEngine, TorchEngine
+    from reference.engines.ndgrad import NdgradEngine
+    from reference.engines.torch import TorchEngine
     from reference.report import text
 
     line = " ".join(options.program.split())
@@ -320,7 +322,7 @@ def _case(options: argparse.Namespace) -> int | None:
 
 
 def _repro(options: argparse.Namespace) -> int:
-    from reference.engines import TorchEngine
+    from reference.engines.torch import TorchEngine
     from reference.program import NotAProgram, parse
     from reference.sizes import TooLarge, check_sizes
 
@@ -350,7 +352,8 @@ def _repro(options: argparse.Namespace) -> int:
 def _again(program: Program, path: Path | None) -> int:
     """Run a program again, say what came of it, and draw it to a file if there is one."""
     from reference.campaign import Campaign
-    from reference.engines import NdgradEngine, TorchEngine
+    from reference.engines.ndgrad import NdgradEngine
+    from reference.engines.torch import TorchEngine
     from reference.report import text
     from reference.report.picture import draw
     from reference.verdict import Result, judge
@@ -361,7 +364,7 @@ def _again(program: Program, path: Path | None) -> int:
     if failure:
         print(text.failure(failure, engine.name, reference.name))
     elif verdict.result is Result.REFERENCE_WRONG:
-        print(text.better(program, verdict, engine.name, reference.name))
+        print(text.better(program, verdict, engine.name, reference.name, reference.known))
     elif verdict.numbers or verdict.refused:
         print(f"{engine.name} and {reference.name}: {verdict.result} ({verdict.numbers:,} numbers)")
     else:

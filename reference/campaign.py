@@ -7,7 +7,6 @@ what one would find. It comes from a plain source, which is faster than Hypothes
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,8 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from reference.checks import CHECKS, Looked, look
-from reference.engines import Engine, TorchEngine
-from reference.engines.torch import one_thread
+from reference.engines import Engine, Reference
 from reference.generator import draw_program
 from reference.kept import Kept
 from reference.program import Program
@@ -144,7 +142,7 @@ class Campaign:
     Args:
         engine: what is judged.
         reference: what is believed.
-        ops: what programs are made of; by default all that the engine knows and the catalogue has.
+        ops: what programs are made of; by default all that the engine knows and the reference have.
         seed: what they are drawn from.
         kept: the file of programs that failed before; they are tried first.
 
@@ -155,7 +153,7 @@ class Campaign:
     def __init__(
         self,
         engine: Engine,
-        reference: TorchEngine,
+        reference: Reference,
         ops: Sequence[str] | None = None,
         seed: int = 0,
         kept: Path | None = None,
@@ -213,7 +211,7 @@ class Campaign:
         return not getattr(self.engine, "is_installed", False)
 
     def _run(
-        self, numbers: Mapping[str, int], sides: tuple[Engine, TorchEngine] | Sides, pool: Workers | None
+        self, numbers: Mapping[str, int], sides: tuple[Engine, Reference] | Sides, pool: Workers | None
     ) -> Iterator[Record]:
         run = partial(_one, sides, self.ops, self.seed)
         if pool is None:
@@ -300,7 +298,7 @@ class Campaign:
         def fails(candidate: Program) -> bool:
             return looks_wrong(candidate, patient=False) and looks_wrong(candidate, patient=True)
 
-        return shrink(program, fails, self.reference)
+        return shrink(program, fails)
 
 
 def as_found(program: Program, verdict: Verdict, found: Found) -> Failure:
@@ -311,7 +309,7 @@ def as_found(program: Program, verdict: Verdict, found: Found) -> Failure:
 
 
 def _one(
-    sides: tuple[Engine, TorchEngine] | Sides,
+    sides: tuple[Engine, Reference] | Sides,
     ops: Sequence[str],
     seed: int,
     what: str,
@@ -326,7 +324,7 @@ def _one(
 
 
 def drawn(
-    sides: tuple[Engine, TorchEngine],
+    sides: tuple[Engine, Reference],
     ops: Sequence[str],
     seed: int,
     op: str,
@@ -352,7 +350,7 @@ def drawn(
     return record, another
 
 
-def _judged(sides: tuple[Engine, TorchEngine], ops: Sequence[str], found: Found, record: Record) -> Failing | None:
+def _judged(sides: tuple[Engine, Reference], ops: Sequence[str], found: Found, record: Record) -> Failing | None:
     """Judge and count one program; give it if it fails."""
     seed, op, number = found
     try:
@@ -382,19 +380,3 @@ def checked(seed: int, check: str, number: int, record: Record | None = None) ->
             record.failures.append(CheckFailure(check, looked, (seed, check, i)))
             break
     return record
-
-
-def processes(workers: int) -> Workers:
-    """Processes for a campaign."""
-    return Workers(workers, ready)
-
-
-def ready() -> None:
-    """Make this process fit to run many small programs.
-
-    PyTorch's threads would wait for each other, and the collector would go again and again through the hundreds of
-    thousands of objects that importing it made: a tenth of the time.
-    """
-    one_thread()
-    gc.collect()
-    gc.freeze()

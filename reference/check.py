@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from reference.campaign import PROFILES, Campaign
-from reference.engines import Engine, TorchEngine
-from reference.engines.torch import in_one_thread
+from reference.engines import Engine
+from reference.engines.torch import TorchEngine, in_one_thread
 from reference.program import parse
 from reference.report import text
 from reference.verdict import judge
@@ -26,7 +26,7 @@ def check_engine(
 
     Args:
         engine: any engine; `reference.engines.TapeEngine` makes one of four small methods.
-        ops: the ops to try, by the catalogue's names; by default all that the engine knows.
+        ops: the ops to try, by the op table's names; by default all that the engine knows.
         profile: how many programs: `quick`, `standard` or `deep`.
         seed: what they are drawn from.
         kept: a file in which programs that fail are kept, to be tried first the next time.
@@ -41,9 +41,9 @@ def check_engine(
         known = [op for op in reference.ops if op in engine.ops]
         hint = "; ".join(dict.fromkeys(text.nearest(op, known) for op in unknown))
         hint = (
-            hint if known else f"{engine.name} has no op of the catalogue; give it functions by the catalogue's names"
+            hint if known else f"{engine.name} has no op of the table; give it functions by the names of the op table"
         )
-        raise ValueError(f"{', '.join(unknown)}: not in the catalogue, or not among the engine's ops; {hint}")
+        raise ValueError(f"{', '.join(unknown)}: not in the op table, or not among the engine's ops; {hint}")
     if profile not in PROFILES:
         raise ValueError(f"profile is {profile!r}, but must be one of {', '.join(PROFILES)}")
     programs = replace(PROFILES[profile], checks={})  # sessions, training and the library are ndgrad's own

@@ -1,7 +1,7 @@
-"""Draws programs. It knows the catalogue and where choices come from, and nothing of engines or verdicts.
+"""Draws programs. It knows the op table and where choices come from, and nothing of engines or verdicts.
 
-A program grows step by step: an op from the catalogue, an operand that is there already or a fresh one, the shapes and
-options of the op's plan. Values are computed along the way, by the mirror, so that a logarithm is rarely met with what
+A program grows step by step: an op from the table, an operand that is there already or a fresh one, the shapes and
+options that its row has. Values are computed along the way, so that a logarithm is rarely met with what
 it is not defined for, and numbers do not run away. What the result does not depend on is left out at the end.
 """
 
@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from reference.catalog import CATALOG, REAL, Domain, Row, forward
-from reference.plans import MOST_NUMBERS, Options, Shape, any_shape
+from reference.ops import OPS, REAL, Domain, Op, forward
+from reference.ops.options import Options
+from reference.ops.shapes import MOST_NUMBERS, Shape, any_shape
 from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step, operand_names
 from reference.source import Source, Unsuited, chance, pick, picks
 
@@ -46,7 +47,7 @@ class _Node:
 
     @property
     def given(self) -> Any:
-        """The value as a mirror is given it: a Python number as such."""
+        """The value as a definition is given it: a Python number as such."""
         return self.operand.array if self.operand is not None and self.operand.kind == NUMBER else self.value
 
 
@@ -56,19 +57,19 @@ def draw_program(source: Source, focus: str | None = None, ops: Sequence[str] | 
     Args:
         source: where the choices come from.
         focus: an op that stands in it, with other steps before and after.
-        ops: what the other steps are made of; the whole catalogue by default.
+        ops: what the other steps are made of; the whole table by default.
 
     Raises:
         Unsuited: nothing came of these choices; draw again.
     """
-    growing = _Growing(source, pick(source, _MANNERS), tuple(ops or CATALOG))
-    return growing.around(CATALOG[focus]) if focus else growing.expression()
+    growing = _Growing(source, pick(source, _MANNERS), tuple(ops or OPS))
+    return growing.around(OPS[focus]) if focus else growing.expression()
 
 
 @cache
 def _weighted(ops: tuple[str, ...]) -> list[str]:
     """Each op as often as it has ways to be met."""
-    return [op for op in ops for _ in range(CATALOG[op].plan.ways)]
+    return [op for op in ops for _ in range(OPS[op].inputs.ways)]
 
 
 class _Growing:
@@ -82,41 +83,41 @@ class _Growing:
         self.dtype = pick(source, _DTYPES)
         self.nodes: list[_Node] = []
 
-    def around(self, row: Row) -> Program:
+    def around(self, op: Op) -> Program:
         """One op in mid-program: up to two steps before it, up to two after; and up to ten more beside it.
 
         Each of those may have a step before it, which lays its operand otherwise in memory, and one after it.
         """
         for _ in range(pick(self.source, [0, 1, 0, 2])):
-            self._grow(self._any_row)
-        if self.manner == REFUSED and row.spoilt is not None:
-            return self._refused(row)
-        node = self._grow(lambda: row, self._laid()) or self._grow(lambda: row)
+            self._grow(self._any_op)
+        if self.manner == REFUSED and op.refuses is not None:
+            return self._refused(op)
+        node = self._grow(lambda: op, self._laid()) or self._grow(lambda: op)
         if node is None:
             raise Unsuited
         for _ in range(pick(self.source, [0, 1, 2, 1])):
-            node = self._grow(self._any_row, node) or node
-        return self._finished(self._with_more_beside(self._reusing(node), lambda: row))
+            node = self._grow(self._any_op, node) or node
+        return self._finished(self._with_more_beside(self._reusing(node), lambda: op))
 
     def _laid(self, *, fresh: bool = False) -> _Node | None:
         """Sometimes a value that lies in memory otherwise than leaves do."""
         laying = [op for op in _LAYING if op in self.ops]
         if not laying or not chance(self.source, 30):
             return None
-        return self._grow(lambda: CATALOG[pick(self.source, laying)], fresh=fresh)
+        return self._grow(lambda: OPS[pick(self.source, laying)], fresh=fresh)
 
-    def _with_more_beside(self, node: _Node, same: Callable[[], Row] | None = None) -> _Node:
+    def _with_more_beside(self, node: _Node, same: Callable[[], Op] | None = None) -> _Node:
         """Steps more on fresh operands, of one op or of any: a program meets many ops, and stays shallow.
 
         None, many, or just one: what fails beside others can be shrunk to that.
         """
         many = [0, 1, 8, 10] if same else [0, 1, 5, 6]
         for _ in range(pick(self.source, many) if "concatenate" in self.ops else 0):
-            choose = same if same and chance(self.source, 50) else self._any_row
+            choose = same if same and chance(self.source, 50) else self._any_op
             laid = self._laid(fresh=True)
             other = (laid and self._grow(choose, laid)) or self._grow(choose, fresh=True)
             if same and other and chance(self.source, 30):
-                other = self._grow(self._any_row, other) or other
+                other = self._grow(self._any_op, other) or other
             node = self._beside(node, other)
         return node
 
@@ -131,10 +132,10 @@ class _Growing:
         """Two to nine steps of any ops, each more likely to go on from what was made last."""
         node = None
         for _ in range(self.source.integer(2, 8)):
-            node = self._grow(self._any_row, node if chance(self.source, 60) else None) or node
+            node = self._grow(self._any_op, node if chance(self.source, 60) else None) or node
         if self.manner == REFUSED:
-            row = self._any_row()
-            return self._refused(row) if row.spoilt else self._finished(node)
+            op = self._any_op()
+            return self._refused(op) if op.refuses else self._finished(node)
         return self._finished(node and self._with_more_beside(self._reusing(node)))
 
     def _reusing(self, node: _Node) -> _Node:
@@ -146,17 +147,17 @@ class _Growing:
         leaf = pick(self.source, leaves)
         for _ in range(self.source.integer(1, 11)):
             op = pick(self.source, known)
-            value = forward(CATALOG[op], [node.value, leaf.value], {})
+            value = forward(OPS[op], [node.value, leaf.value], {})
             if self._ordinary(value):
                 node = _Node(value, op=op, inputs=(node, leaf))
         return node
 
-    def _any_row(self) -> Row:
-        return CATALOG[pick(self.source, self.weighted)]
+    def _any_op(self) -> Op:
+        return OPS[pick(self.source, self.weighted)]
 
     # Steps.
 
-    def _grow(self, choose: Callable[[], Row], onto: _Node | None = None, *, fresh: bool = False) -> _Node | None:
+    def _grow(self, choose: Callable[[], Op], onto: _Node | None = None, *, fresh: bool = False) -> _Node | None:
         """Add a step, on a given node or on a fresh one if that is asked for; None where no try came out well."""
         for _ in range(_TRIES):
             try:
@@ -165,22 +166,22 @@ class _Growing:
                 continue
         return None
 
-    def _step(self, row: Row, onto: _Node | None, *, fresh: bool) -> _Node:
+    def _step(self, op: Op, onto: _Node | None, *, fresh: bool) -> _Node:
         count = len(self.nodes)
-        slot = pick(self.source, [0, *range(row.plan.slots)])  # in the first place most often
-        base = onto or self._base(row, slot, fresh=fresh)
-        if base.operand is None and self.manner == ORDINARY and not row.domain(slot).holds(base.value):
+        slot = pick(self.source, [0, *range(op.inputs.slots)])  # in the first place most often
+        base = onto or self._base(op, slot, fresh=fresh)
+        if base.operand is None and self.manner == ORDINARY and not op.domain(slot).holds(base.value):
             self._only(chance(self.source, 15))
-        shapes, options = row.plan.draw(self.source, base.value.shape, slot)
-        inputs = [base if i == slot else self._other(row, i, shape, base) for i, shape in enumerate(shapes)]
-        value = forward(row, [n.given for n in inputs], options)
+        shapes, options = op.inputs.draw(self.source, base.value.shape, slot)
+        inputs = [base if i == slot else self._other(op, i, shape, base) for i, shape in enumerate(shapes)]
+        value = forward(op, [n.given for n in inputs], options)
         try:
-            self._only(not row.finite or all(np.isfinite(n.value).all() for n in inputs))
+            self._only(not op.finite or all(np.isfinite(n.value).all() for n in inputs))
             self._only(self._ordinary(value))
         except Unsuited:
             del self.nodes[count:]
             raise
-        node = _Node(value, op=row.op, inputs=tuple(inputs), options=options)
+        node = _Node(value, op=op.name, inputs=tuple(inputs), options=options)
         self.nodes.append(node)
         return node
 
@@ -195,17 +196,17 @@ class _Growing:
             return small
         return small and bool((np.abs(value) <= _LARGEST).all())
 
-    def _base(self, row: Row, slot: int, *, fresh: bool = False) -> _Node:
+    def _base(self, op: Op, slot: int, *, fresh: bool = False) -> _Node:
         """What a step starts from: something that is there, or a fresh leaf."""
         if self.nodes and not fresh and chance(self.source, 65):
             steps = [n for n in self.nodes if n.operand is None or n.operand.kind == LEAF]
             return pick(self.source, steps[::-1])
-        return self._leaf((row.plan.start or any_shape)(self.source), row.domain(slot))
+        return self._leaf((op.inputs.start or any_shape)(self.source), op.domain(slot))
 
-    def _other(self, row: Row, position: int, shape: Shape, base: _Node) -> _Node:
+    def _other(self, op: Op, position: int, shape: Shape, base: _Node) -> _Node:
         """Another operand of a step: the same one again, an earlier value of this shape, or a fresh one."""
         manner = pick(self.source, _OTHERS if shape else _OTHERS_OF_NO_AXES)
-        domain = row.domain(position)
+        domain = op.domain(position)
         if domain.as_numbers and chance(self.source, 60):
             return self._number(domain)
         if manner == "again" and (node := self._again(shape, domain, base)):
@@ -278,15 +279,15 @@ class _Growing:
 
     # The end.
 
-    def _refused(self, row: Row) -> Program:
+    def _refused(self, op: Op) -> Program:
         """A program whose last step NumPy refuses."""
-        if row.spoilt is None:
+        if op.refuses is None:
             raise Unsuited
-        slot = self.source.integer(0, row.spoilt.slots - 1)
-        base = self._base(row, slot)
-        shapes, options = row.spoilt.draw(self.source, base.value.shape, slot)
-        inputs = [base if i == slot else self._leaf(shape, row.domain(i)) for i, shape in enumerate(shapes)]
-        return _numbered(_Node(np.zeros(0), op=row.op, inputs=tuple(inputs), options=options), None, ())
+        slot = self.source.integer(0, op.refuses.slots - 1)
+        base = self._base(op, slot)
+        shapes, options = op.refuses.draw(self.source, base.value.shape, slot)
+        inputs = [base if i == slot else self._leaf(shape, op.domain(i)) for i, shape in enumerate(shapes)]
+        return _numbered(_Node(np.zeros(0), op=op.name, inputs=tuple(inputs), options=options), None, ())
 
     def _finished(self, node: _Node | None) -> Program:
         leaves = _leaves(node) if node else []

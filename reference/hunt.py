@@ -14,12 +14,13 @@ from functools import lru_cache
 from typing import Any
 
 from reference.campaign import EXPRESSIONS
-from reference.catalog import CATALOG
 from reference.checks import CHECKS, look
-from reference.engines import NdgradEngine, Noise, Outcome, TorchEngine
-from reference.engines.torch import one_thread
+from reference.engines import Noise, Outcome
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine, one_thread
 from reference.faults import FAULTS, Fault
 from reference.generator import draw_program
+from reference.ops import OPS
 from reference.program import Program
 from reference.source import Seeded, Unsuited, shuffled
 from reference.verdict import Finding, judge
@@ -79,7 +80,7 @@ class Cases:
         return len(self._drawn) // self._rounds
 
     def _draw_round(self, number: int) -> None:
-        checks = [*CATALOG, *(check for check, times in A_ROUND.items() for _ in range(times))]
+        checks = [*OPS, *(check for check, times in A_ROUND.items() for _ in range(times))]
         for check in shuffled(Seeded(self._seed, "round", number), checks):
             self._drawn.append((check, self._case(check, len(self._drawn))))
         self._rounds += 1
@@ -118,15 +119,15 @@ class _Remembering(TorchEngine):
     def run(
         self,
         program: Program,
-        noise: Noise | None = None,
-        wide: bool | None = None,  # noqa: FBT001 - as in PyTorch's engine
-        path: Sequence[Any] | None = None,
         *,
+        noise: Noise | None = None,
+        precision: str | None = None,
+        path: Sequence[Any] | None = None,
         inner: bool = False,
     ) -> Outcome:
         """Run a program, unless it is remembered as it stands."""
-        if noise is not None or wide is not None or path is not None or inner:
-            return super().run(program, noise, wide, path, inner=inner)
+        if noise is not None or precision is not None or path is not None or inner:
+            return super().run(program, noise=noise, precision=precision, path=path, inner=inner)
         return self._said.get(id(program)) or super().run(program)
 
 

@@ -14,20 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from reference.engines import TorchEngine
+from reference.forward import values_of
+from reference.ops import OPS
 from reference.program import LEAF, NUMBER, Operand, Program, Step, operand_names, text
 
 TRIES = 600  # of smaller programs, some milliseconds each
 _SIMPLE = (1.0, 0.0, 2.0)
-_ARRAYS = {"condition": 0, "labels": 1}  # options that are arrays: how many of the operand's last axes they lack
 
 
-def shrink(program: Program, fails: Callable[[Program], bool], reference: TorchEngine) -> Program:
+def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:
     """Give the smallest program found that still fails: with each that does, begin anew."""
     tries, looking = TRIES, True
     while looking:
         looking = False
-        for candidate in _smaller(program, reference):
+        for candidate in _smaller(program):
             if _size(candidate) >= _size(program):
                 continue
             tries -= 1
@@ -75,30 +75,30 @@ def _places(option: Any) -> int:
     return sum(int(np.count_nonzero(e)) for e in entries if isinstance(e, (int, np.ndarray)))
 
 
-def _smaller(program: Program, reference: TorchEngine) -> Iterator[Program]:
+def _smaller(program: Program) -> Iterator[Program]:
     """Programs that are simpler in one respect, the largest cuts first."""
     if program.directions:
         yield replace(program, directions=())
     if program.cotangent is not None:
-        yield from _fewer_steps(program, reference)
+        yield from _fewer_steps(program)
         for fewer in (_fewer_numbers, _simpler_options, _doubles):
-            yield from filter(None, (_fitted(p, reference) for p in fewer(program)))
+            yield from filter(None, (_fitted(p) for p in fewer(program)))
         yield from (replace(program, cotangent=c) for c in _simpler(program.cotangent))
     yield from _simpler_operands(program)
 
 
-def _fewer_steps(program: Program, reference: TorchEngine) -> Iterator[Program]:
+def _fewer_steps(program: Program) -> Iterator[Program]:
     """One step alone; all up to a step; all but those that a value was made by: it becomes an operand.
 
     Or all but one step, which gives way to one of its inputs.
     """
-    values = reference.run(program).values
+    values = values_of(program)
     for last in range(len(program.steps)):
         for cut in range(last, -1, -1):  # operands of these steps that earlier ones made are given
-            yield from filter(None, [_fitted(_part(program, values, cut, last), reference)])
+            yield from filter(None, [_fitted(_part(program, values, cut, last))])
     for i, step in enumerate(program.steps[:-1]):
         for base in dict.fromkeys(step.inputs):
-            yield from filter(None, [_fitted(_passed_by(program, i, base), reference)])
+            yield from filter(None, [_fitted(_passed_by(program, i, base))])
 
 
 def _passed_by(program: Program, i: int, base: int) -> Program:
@@ -183,8 +183,8 @@ def _with_changed_options(
 ) -> Program:
     """Change also the arrays among the options that have an axis of this length there."""
     for i, step in enumerate(program.steps):
-        for name in _ARRAYS.keys() & step.options.keys():
-            array, axis = step.options[name], from_end - _ARRAYS[name]
+        for name, lacks in _arrays(step):
+            array, axis = step.options[name], from_end - lacks
             if 0 < axis <= array.ndim and array.shape[-axis] == length:
                 program = _with_options(program, i, **{name: change(array, array.ndim - axis)})
     return program
@@ -203,14 +203,14 @@ def _with_data(program: Program, data: dict[int, np.ndarray]) -> Program:
     return replace(program, operands=operands)
 
 
-def _fitted(program: Program, reference: TorchEngine) -> Program | None:
+def _fitted(program: Program) -> Program | None:
     """Give the program with a cotangent and directions that fit, no two numbers of it alike; None if it is refused."""
     if not any(o.kind == LEAF for o in program.operands):
         return None
-    outcome = reference.run(replace(program, cotangent=None, directions=()))
-    if outcome.error is not None:
+    values = values_of(program)
+    if len(values) < len(program.steps):
         return None
-    value = outcome.values[-1]
+    value = values[-1]
     fitting = program.cotangent is not None and program.cotangent.shape == value.shape
     unlike = np.asarray(np.arange(2, value.size + 2, dtype=value.dtype).reshape(value.shape) / 2)
     leaves = [o.data for o in program.leaves]
@@ -222,29 +222,39 @@ def _fitted(program: Program, reference: TorchEngine) -> Program | None:
 def _simpler_options(program: Program) -> Iterator[Program]:
     """A simpler index; arrays of zeros; a reduction that keeps no axes."""
     for i, step in enumerate(program.steps):
-        if "index" in step.options:
-            yield from _simpler_index(program, i)
-        for name in _ARRAYS.keys() & step.options.keys():
-            if step.options[name].any():
-                yield _with_options(program, i, **{name: np.zeros_like(step.options[name])})
-        condition = step.options.get("condition")
-        if condition is not None and condition.ndim:
-            yield from (_with_options(program, i, condition=np.asarray(one)) for one in condition.flat[:1])
-        if step.options.get("keepdims"):
-            yield _with_options(program, i, keepdims=False)
+        for name, option in OPS[step.op].inputs.options.items():
+            if name not in step.options:
+                continue
+            given = step.options[name]
+            if option.is_index:
+                yield from _simpler_index(program, i, name)
+            elif option.lacks is not None:
+                if given.any():
+                    yield _with_options(program, i, **{name: np.zeros_like(given)})
+                if given.ndim and not option.lacks:  # one number broadcasts
+                    yield from (_with_options(program, i, **{name: np.asarray(one)}) for one in given.flat[:1])
+            elif isinstance(given, bool) and given:
+                yield _with_options(program, i, **{name: False})
 
 
-def _simpler_index(program: Program, i: int) -> Iterator[Program]:
+def _arrays(step: Step) -> Iterator[tuple[str, int]]:
+    """The options of a step that are arrays, and how many of the operand's last axes each lacks."""
+    for name, option in OPS[step.op].inputs.options.items():
+        if option.lacks is not None and name in step.options:
+            yield name, option.lacks
+
+
+def _simpler_index(program: Program, i: int, name: str) -> Iterator[Program]:
     """The index of a step without an entry, and its operand without that axis; with fewer places, and simpler ones."""
-    index, base = program.steps[i].options["index"], program.steps[i].inputs[0]
+    index, base = program.steps[i].options[name], program.steps[i].inputs[0]
     for j, entry in enumerate(index):
-        shorter = _with_options(program, i, index=(*index[:j], *index[j + 1 :]))
+        shorter = _with_options(program, i, **{name: (*index[:j], *index[j + 1 :])})
         yield shorter
         data: Any = program.operands[base].data if base < len(program.operands) else np.zeros(())
         if j < data.ndim and data.shape[j]:
             yield _with_data(shorter, {base: data.take(0, axis=j)})
         for simpler in _simpler_entries(entry):
-            yield _with_options(program, i, index=(*index[:j], simpler, *index[j + 1 :]))
+            yield _with_options(program, i, **{name: (*index[:j], simpler, *index[j + 1 :])})
 
 
 def _simpler_entries(entry: Any) -> Iterator[Any]:

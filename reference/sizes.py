@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from reference.catalog import CATALOG, shape_of
+from reference.engines.torch.ops import shape_of
+from reference.ops import OPS
 from reference.program import Program, Step
 
 Shape: TypeAlias = tuple[int, ...]
@@ -49,7 +50,7 @@ def _shape(step: Step, shapes: list[Shape]) -> Shape:
     """The shape of a step's result. One that is too large may have its axes in another order."""
     if step.op in _SHAPES:
         return _SHAPES[step.op](shapes, step.options)
-    return shape_of(CATALOG[step.op], shapes, dict(step.options))
+    return shape_of(OPS[step.op], shapes, dict(step.options))
 
 
 # The ops whose mirrors look up places or labels, and so need numbers: NumPy's indexing of one number stands in, which

@@ -56,7 +56,7 @@ def programs(
     Args:
         draw: Hypothesis's own.
         focus: an op that stands in each.
-        ops: what the other steps are made of; the whole catalogue by default.
+        ops: what the other steps are made of; the whole table by default.
     """
     try:
         return draw_program(_Drawn(draw(_RANDOM)), focus, ops)

@@ -18,8 +18,8 @@ import pytest
 
 import reference.__main__ as command_line
 from ndgrad.rules import RULES
-from reference.catalog import CATALOG
 from reference.faults import FAULTS
+from reference.ops import OPS
 from reference.report import ops
 
 ROOT = Path(__file__).parent.parent
@@ -70,10 +70,10 @@ def loosened(words: str, page: str) -> str:
 @pytest.fixture
 def _tables() -> Iterator[None]:
     """Leave the tables as they were, also where an example stops in the middle of a change."""
-    rows, pullbacks = dict(CATALOG), {name: rule.pullbacks for name, rule in RULES.items()}
+    rows, pullbacks = dict(OPS), {name: rule.pullbacks for name, rule in RULES.items()}
     yield
-    CATALOG.clear()
-    CATALOG.update(rows)
+    OPS.clear()
+    OPS.update(rows)
     for name, rule in RULES.items():
         rule.pullbacks = pullbacks[name]
 
@@ -134,7 +134,7 @@ def test_the_rows_of_a_new_op_are_tried() -> None:
     tried = (ROOT / "tests" / "reference" / "test_main.py").read_text("utf-8")
     for row in (
         "reciprocal = Rule(np.reciprocal, lambda g, y, x: -g * (y * y))",
-        'Row("reciprocal", torch.reciprocal, lambda x: 1 / x, (NONZERO,), alone())',
+        'Op("reciprocal", np.reciprocal, (NONZERO,))',
     ):
         assert row in PAGES["how-to/add-an-op.md"]
         assert row in tried

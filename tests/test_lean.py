@@ -13,7 +13,7 @@ import pytest
 import ndgrad
 from ndgrad import MLP, Value, check_writes, lean, no_grad
 from ndgrad.rules import RULES
-from reference.engines import NdgradEngine
+from reference.engines.ndgrad import NdgradEngine
 from reference.generator import draw_program
 from reference.program import Program
 from reference.source import Seeded, Unsuited

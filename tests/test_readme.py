@@ -16,8 +16,9 @@ import reference.__main__ as command_line
 from ndgrad import draw_dot
 from ndgrad.rules import RULES
 from reference.campaign import EXPRESSIONS, PROFILES, Campaign, drawn
-from reference.catalog import CATALOG
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
+from reference.ops import OPS
 from reference.training import TASKS, train
 
 ROOT = Path(__file__).parent.parent
@@ -95,9 +96,9 @@ def test_the_article_run_is_as_shown() -> None:
 
 
 def test_the_last_line_names_every_op() -> None:
-    """The last line counts the ops of the catalogue and the training runs that there are."""
+    """The last line counts the ops of the table and the training runs that there are."""
     last = GREEN.splitlines()[-1]
-    assert last.startswith(f"{len(CATALOG)} ops, ")
+    assert last.startswith(f"{len(OPS)} ops, ")
     assert f" {len(TASKS)} training runs: ndgrad agrees with " in last
     assert EXPRESSIONS in GREEN
 

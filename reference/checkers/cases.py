@@ -2,7 +2,7 @@
 
 Their documentation checks functions of normally distributed numbers, in arrays of moderate size, away from kinks. That
 is what is drawn here, and more of it than anyone writes by hand: up to 72 cases for each row, of the shapes and
-options that the row's own plan draws. Nothing here knows a fault.
+options that its row draws. Nothing here knows a fault.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from reference.catalog import CATALOG, Domain, Row
 from reference.checkers.composed import composed
 from reference.checkers.handed import Case
-from reference.engines import NdgradEngine
+from reference.engines.ndgrad import NdgradEngine
 from reference.generator import draw_program
-from reference.plans import Options, Shape
+from reference.ops import OPS, Domain, Op
+from reference.ops.options import Options
+from reference.ops.shapes import Shape
 from reference.program import LEAF, NUMBER, Operand, Program, text
 from reference.source import Seeded, Source, Unsuited
 
@@ -27,7 +28,7 @@ CASES_PER_SHAPE = 12
 SCALES = (1e-3, 1e3, 1e6)
 _ALIKE = 2  # cases of the same shapes and options: where there are no options, more would show nothing new
 _SHAPES: tuple[Shape, ...] = ((3, 4), (3,), (2, 3, 4), (), (3, 1), (3, 3))
-_TRIES = 120  # how often a row's plan is asked: enough to tell what it draws often from what it draws rarely
+_TRIES = 120  # how often a row is asked: enough to tell what it draws often from what it draws rarely
 _MARGIN = 0.1  # from a domain's end, which no example in the checkers' documentation touches
 _MOVE = 0.01  # less than the eighths that drawn numbers lie apart, and more than any checker's step
 _FUNCTIONS = NdgradEngine().functions
@@ -42,7 +43,7 @@ def of_row(op: str) -> tuple[Case, ...]:
     return tuple(
         case
         for shape in _SHAPES
-        for case in islice(filter(_is_regular, _common_first(_drawn_for(CATALOG[op], shape))), CASES_PER_SHAPE)
+        for case in islice(filter(_is_regular, _common_first(_drawn_for(OPS[op], shape))), CASES_PER_SHAPE)
     )
 
 
@@ -55,30 +56,30 @@ def _common_first(drawn: Iterable[Case]) -> list[Case]:
     return [kind[n] for n in range(_ALIKE) for kind in ranked if n < len(kind)]
 
 
-def _drawn_for(row: Row, shape: Shape) -> Iterator[Case]:
+def _drawn_for(op: Op, shape: Shape) -> Iterator[Case]:
     """Cases with an operand of a shape, in any of the op's slots."""
     for i in range(_TRIES):
-        source, rng = Seeded("checkers", row.op, shape, i), np.random.default_rng(i)
+        source, rng = Seeded("checkers", op.name, shape, i), np.random.default_rng(i)
         try:
-            shapes, options = row.plan.draw(source, shape, source.integer(0, row.plan.slots - 1))
+            shapes, options = op.inputs.draw(source, shape, source.integer(0, op.inputs.slots - 1))
         except Unsuited:
             continue
-        arrays = [_normal(rng, shape, row.domain(position)) for position, shape in enumerate(shapes)]
-        yield from _apart_and_together(row, arrays, options)
+        arrays = [_normal(rng, shape, op.domain(position)) for position, shape in enumerate(shapes)]
+        yield from _apart_and_together(op, arrays, options)
 
 
-def _apart_and_together(row: Row, arrays: Sequence[np.ndarray], options: Options) -> Iterator[Case]:
+def _apart_and_together(op: Op, arrays: Sequence[np.ndarray], options: Options) -> Iterator[Case]:
     """An op on these operands; and on one in all places, as in x * x, if there is one that may lie in all of them."""
 
     def function(*values: Any) -> Any:
-        return _FUNCTIONS[row.op](*values, **options)
+        return _FUNCTIONS[op.name](*values, **options)
 
     places = range(len(arrays))
     given = ", ".join([*(text(a.shape) for a in arrays), *(f"{k}={text(v)}" for k, v in options.items())])
-    yield Case(f"{row.op}({given})", function, tuple(arrays))
-    fitting = [x for x in arrays if all(row.domain(i).holds(x) for i in places)]
+    yield Case(f"{op.name}({given})", function, tuple(arrays))
+    fitting = [x for x in arrays if all(op.domain(i).holds(x) for i in places)]
     if len(arrays) > 1 and len({a.shape for a in arrays}) == 1 and fitting:
-        yield Case(f"{row.op}({given}), with itself", lambda v: function(*(v for _ in places)), (fitting[0],))
+        yield Case(f"{op.name}({given}), with itself", lambda v: function(*(v for _ in places)), (fitting[0],))
 
 
 def _normal(rng: np.random.Generator, shape: Shape, domain: Domain) -> np.ndarray:
@@ -103,7 +104,7 @@ def _is_regular(case: Case) -> bool:
 
 def ordinary() -> tuple[Case, ...]:
     """All that the checkers are given to find faults with."""
-    rows = (case for op in CATALOG for case in of_row(op))
+    rows = (case for op in OPS for case in of_row(op))
     return tuple(filter(_is_fair, (*rows, *composed())))
 
 
@@ -121,7 +122,7 @@ def drawn(number: int = 300) -> tuple[Case, ...]:
 
     The numbers are moved a little: as they are drawn they tie, and lie at kinks, where documentation warns of checking.
     """
-    ops = [op for op in CATALOG if op != "astype"]
+    ops = [op for op in OPS if op != "astype"]
     programs = (_drawn(_Ordinary("checkers", i), ops) for i in count())
     cases = (_moved(_of_program(f"program {i}", p), i) for i, p in enumerate(programs) if p and not _ties(p))
     return tuple(islice(filter(_is_fair, cases), number))
@@ -129,7 +130,7 @@ def drawn(number: int = 300) -> tuple[Case, ...]:
 
 def _ties(program: Program) -> bool:
     """Whether an op with kinks compares a value with itself, as clip(x, y, y) does: that is a kink wherever it lies."""
-    return any(CATALOG[step.op].kinks and len(set(step.inputs)) < len(step.inputs) for step in program.steps)
+    return any(OPS[step.op].kink and len(set(step.inputs)) < len(step.inputs) for step in program.steps)
 
 
 def _is_fair(case: Case) -> bool:

@@ -13,12 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reference import campaign, training
-from reference.campaign import KEPT, Campaign, Record, processes, ready
+from reference.campaign import KEPT, Campaign, Record
 from reference.commands.status import AGREES, DISAGREES, NOTHING, told
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.report import json, text
+from reference.sides import ready
 from reference.signals import Stopped, Stopping, held
 from reference.training import TrainingRecord
+from reference.workers import Workers
 
 WORTH_A_PROCESS = 1_000  # programs, which take about as long as a process takes to import PyTorch
 
@@ -73,10 +76,10 @@ def _compare(run: _Run) -> None:
         size = replace(size, checks={})
     run.rows = run.campaign.rows(size) + (0 if options.ops else len(training.TASKS))
     print(text.heading(*run.names, options.profile, options.seed), flush=True)
-    ready()
+    ready(run.campaign.reference)
     workers = min(options.workers, size.programs(len(ops)) // WORTH_A_PROCESS)
     with (
-        processes(workers) if workers > 1 else nullcontext() as pool,
+        Workers(workers) if workers > 1 else nullcontext() as pool,
         closing(run.campaign.run(size, pool)) as records,
     ):
         for record in records:

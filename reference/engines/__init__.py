@@ -1,8 +1,10 @@
-"""The interpreters of programs, all behind one protocol: nothing downstream knows which it is talking to."""
+"""The interpreters of programs, all behind one protocol: nothing downstream knows which it is talking to.
 
-from reference.engines.ndgrad import NdgradEngine
-from reference.engines.protocol import Engine, Outcome
+Each engine is a module or a folder of its own, with what it calls the ops. None is imported here, so whoever needs one
+installs that one alone.
+"""
+
+from reference.engines.protocol import Abilities, Engine, Noise, Outcome, Reference
 from reference.engines.tape import TapeEngine
-from reference.engines.torch import Noise, TorchEngine
 
-__all__ = ["Engine", "NdgradEngine", "Noise", "Outcome", "TapeEngine", "TorchEngine"]
+__all__ = ["Abilities", "Engine", "Noise", "Outcome", "Reference", "TapeEngine"]

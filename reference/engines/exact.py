@@ -14,8 +14,8 @@ from typing import Any
 import gmpy2
 import numpy as np
 
-from reference.catalog import CATALOG, Row, promoted
-from reference.exact import Exact, defined, exactly, precisely
+from reference.exact import Exact, computed, exactly, precisely
+from reference.ops import OPS, promoted
 from reference.program import LEAF, NUMBER, Program
 
 STEP = gmpy2.mpfr(2) ** -84  # of a difference quotient, relative; its square, 1e-51, is the error that it leaves
@@ -83,14 +83,7 @@ def _alike(a: Any, b: Any, size: Any) -> bool:
 
 
 class ExactEngine:
-    """The witness behind programs. It answers for one number at a time.
-
-    Args:
-        catalog: the rows; the whole catalogue by default.
-    """
-
-    def __init__(self, catalog: Mapping[str, Row] = CATALOG) -> None:
-        self._catalog = catalog
+    """The witness behind programs, by the definitions of the op table. It answers for one number at a time."""
 
     def values(
         self, program: Program, leaves: Mapping[int, Exact] | None = None, jitter: Jitter | None = None
@@ -108,12 +101,11 @@ class ExactEngine:
         with precisely():
             values = list(_operands(program))
             for place, numbers in (leaves or {}).items():
-                values[place] = _numbers(numbers)
+                values[place] = np.asarray(numbers)
             for step in program.steps:
                 dtype = promoted([np.empty(0, dtypes[i]) for i in step.inputs if not (i < len(weak) and weak[i])])
-                inputs = [_numbers(moved(_rounded(values[i], dtypes[i], dtype))) for i in step.inputs]
-                y = defined(self._catalog[step.op].exact, inputs, step.options)
-                values.append(_numbers(y))
+                inputs = [np.asarray(moved(_rounded(values[i], dtypes[i], dtype))) for i in step.inputs]
+                values.append(computed(OPS[step.op].definition, inputs, step.options))
                 dtypes.append(np.dtype(step.options.get("dtype", dtype)))
         return values[len(weak) :]
 
@@ -207,18 +199,6 @@ def _leaf_places(program: Program) -> list[int]:
 def _rounded(x: Exact, own: np.dtype[Any], dtype: np.dtype[Any]) -> Exact:
     """An operand as it is cast to the dtype of a step: a double beside singles, as Python's 0.1, is rounded by that."""
     return x if own.kind != "f" or own.itemsize <= dtype.itemsize else exactly(x.astype(float).astype(dtype))
-
-
-def _numbers(y: Any) -> Exact:
-    """What an op gave as an array; sums of nothing come as Python's 0 and 1."""
-    array = np.asarray(y, dtype=object)
-    whole = [i for i, number in enumerate(array.reshape(-1)) if isinstance(number, int)]
-    if not whole:
-        return array
-    flat = array.reshape(-1).copy()
-    for i in whole:
-        flat[i] = gmpy2.mpfr(flat[i])
-    return flat.reshape(array.shape)
 
 
 def _difference(to: Any, start: Any, program: Program, step: Any) -> Any:

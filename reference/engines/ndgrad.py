@@ -14,7 +14,7 @@ import numpy as np
 import ndgrad
 from ndgrad import Value
 from ndgrad.rules import RULES, Rule
-from reference.engines.protocol import Outcome
+from reference.engines.protocol import Abilities, Outcome
 from reference.engines.tape import TapeEngine
 from reference.program import Program
 
@@ -74,7 +74,7 @@ def _is_ours(function: Callable[..., Any] | None) -> bool:
 class _Unwatched(TapeEngine):
     """ndgrad as a user runs it: a pass back, and for a second-order program another one through what that did."""
 
-    second_order = True
+    abilities = Abilities(second_order=True)
 
     def leaf(self, array: np.ndarray, name: str) -> Value:
         """Make a Value, which copies the array."""

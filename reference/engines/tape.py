@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.engines.protocol import Outcome
+from reference.engines.protocol import Abilities, Outcome
 from reference.program import LEAF, Program
 
 
@@ -17,10 +17,10 @@ class TapeEngine:
 
     Args:
         name: what reports call it.
-        functions: for each op that it knows, by the catalogue's name, the function `f(*operands, **options)`.
+        functions: for each op that it knows, by the op table's name, the function `f(*operands, **options)`.
     """
 
-    second_order = False
+    abilities = Abilities()
 
     def __init__(self, name: str, functions: Mapping[str, Callable[..., Any]]) -> None:
         self.name = name

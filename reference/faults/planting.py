@@ -27,7 +27,7 @@ class Fault:
         name: what tables call it: the entry of the collection it comes from, and the op.
         what: what is wrong, in a sentence.
         source: where the real bug was seen: a tracker's entry, `folklore`, or `ours`.
-        rows: the catalogue's rows that it spoils; none if it lies in the engine or the library as a whole.
+        rows: the rows of the op table that it spoils; none if it lies in the engine or the library as a whole.
         plant: makes the context in which `ndgrad` has the fault.
     """
 

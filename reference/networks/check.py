@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reference.engines.torch import Noise
+from reference.engines import Noise
 from reference.training.ndgrad import answering
 from reference.verdict import Finding, Part, compare
 
@@ -50,7 +50,7 @@ class NetworkCheck:
     def judge(self, got: Sequence[Part], wanted: Sequence[Part], sizes: Sequence[float] | None = None) -> None:
         """Compare parts. Numbers may be off by rounding of numbers of the sizes given; without, by hardly anything."""
 
-        def rerun(noise: Noise | None, wide: bool | None) -> list[Part]:  # noqa: ARG001, FBT001 - as the verdict asks
+        def rerun(noise: Noise | None, precision: str | None) -> list[Part]:  # noqa: ARG001 - as the verdict asks
             moved = [noise.size * size if noise else 0.0 for size in sizes or [0.0] * len(wanted)]
             return [part._replace(array=part.array + by) for part, by in zip(wanted, moved, strict=True)]
 

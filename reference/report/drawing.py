@@ -12,7 +12,7 @@ import numpy as np
 
 from ndgrad import Value, graph
 from ndgrad.graph import Picture, trace
-from reference.engines import TorchEngine
+from reference.engines.torch import TorchEngine
 from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step
 from reference.verdict import ulps
 

@@ -120,14 +120,13 @@ def _source(statement: ast.stmt, module: ModuleType) -> str:
 
 
 @cache
-def rows(module: ModuleType, name: str) -> Mapping[str, Sequence[str]]:
-    """What is written on the rows of a table, each a call of `name` that starts with a text: the rest, by that text."""
-    found = {}
-    for node in ast.walk(_tree(module)):
-        match node:
-            case ast.Call(func=ast.Name(id=called), args=[ast.Constant(value=str(key)), *rest]) if called == name:
-                found[key] = [ast.unparse(given) for given in rest]
-    return found
+def entries(module: ModuleType, name: str) -> Mapping[str, str]:
+    """What is written in a table, a dictionary by texts: each entry's source, by its key."""
+    match _statements(module).get(name):
+        case ast.Assign(value=ast.Dict() as table) | ast.AnnAssign(value=ast.Dict() as table):
+            pairs = zip(table.keys, table.values, strict=True)
+            return {str(key.value): ast.unparse(value) for key, value in pairs if isinstance(key, ast.Constant)}
+    raise LookupError(f"{name} is no table of {module.__name__}")
 
 
 # Lambdas.

@@ -13,7 +13,7 @@ import numpy as np
 
 from ndgrad import files
 from reference.campaign import CheckFailure, Failure, Record
-from reference.catalog import CATALOG
+from reference.ops import OPS
 from reference.training import TrainingRecord
 from reference.verdict import Finding
 
@@ -69,7 +69,7 @@ def document(
         "error": error,
         "agrees": ended == FINISHED and numbers > 0 and not failures and all(run.agrees for run in runs),
         "counts": {
-            "ops": sum(record.op in CATALOG for record in records),
+            "ops": sum(record.op in OPS for record in records),
             "programs": sum(record.programs for record in records),
             "numbers": numbers,
             "conditioned": sum(record.conditioned for record in records),

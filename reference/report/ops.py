@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ndgrad.rules import RULES
-from reference.catalog import CATALOG, Row
+from reference.engines.torch import TorchEngine
+from reference.ops import OPS, Op
 
 HEAD = """\
 # The ops
@@ -23,7 +24,7 @@ plain arrays, it gives a plain array. An operator or a function of NumPy, given 
 
 def page() -> str:
     """Write the page."""
-    return HEAD + "".join(f"| `{name}` | {_spellings(name)} | {_said(row)} |\n" for name, row in CATALOG.items())
+    return HEAD + "".join(f"| `{name}` | {_spellings(name)} | {_said(op)} |\n" for name, op in OPS.items())
 
 
 def _spellings(name: str) -> str:
@@ -41,15 +42,15 @@ def _numpys(function: object) -> str:
     return f"{owner.__name__}.{name}" if hasattr(owner, "reduce") else name  # type: ignore[union-attr] # a ufunc
 
 
-def _said(row: Row) -> str:
-    return "; ".join(_sentences(row))
+def _said(op: Op) -> str:
+    return "; ".join(_sentences(op))
 
 
-def _sentences(row: Row) -> Iterator[str]:
-    if row.kinks:
-        yield row.kinks + ("" if row.settled else " (releases of PyTorch differ: any subgradient will do)")
-    if row.deviates:
-        yield row.deviates
+def _sentences(op: Op) -> Iterator[str]:
+    if op.kink:
+        yield op.kink.says + ("" if op.kink.settled else " (releases of PyTorch differ: any subgradient will do)")
+    if op.name in TorchEngine.known:
+        yield TorchEngine.known[op.name]
 
 
 _OPERATORS = {

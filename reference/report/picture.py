@@ -15,7 +15,8 @@ import numpy as np
 
 from ndgrad import files, graph
 from ndgrad.graph import Picture, statement
-from reference.engines import Engine, Outcome, TorchEngine
+from reference.engines import Engine, Outcome
+from reference.engines.torch import TorchEngine
 from reference.program import LEAF, NUMBER, Program, text
 from reference.verdict import AT_ONCE, Result, ulps
 from reference.verdict.distance import worst_place

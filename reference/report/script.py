@@ -1,7 +1,7 @@
-"""A program as a script that stands by itself: in ndgrad as its users write it, in PyTorch as the catalogue does.
+"""A program as a script that stands by itself: in ndgrad as its users write it, in PyTorch as its engine does.
 
 A script needs NumPy, ndgrad and PyTorch, and nothing of this package. Nothing here knows an op: how ndgrad spells one,
-its engine says; how PyTorch does, the catalogue's row; and what of their source a script needs is copied into it.
+its engine says; how PyTorch does, that engine's table; and what of their source a script needs is copied into it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from ndgrad.rules import RULES, Rule
-from reference import catalog
-from reference.catalog import Row, promoted
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
+from reference.engines.torch import ops as mirrors
+from reference.ops import OPS, promoted
 from reference.program import LEAF, NUMBER, Operand, Program, Step, text
-from reference.report.excerpt import Excerpts, filled, rows, written
+from reference.report.excerpt import Excerpts, entries, filled, written
 
 _HEAD = """\
 # One program in ndgrad and in PyTorch: what each makes of it, and how far they are apart.{refused}
@@ -86,7 +87,7 @@ def script(program: Program) -> str:
     """
     needs = Excerpts()
     needs.add("ndgrad, np, Value", sys.modules[NdgradEngine.__module__])
-    needs.add("np, torch", catalog)
+    needs.add("np, torch", mirrors)
     halves = (str(_InNdgrad(program, needs)), str(_InPyTorch(program, needs)))
     head = _HEAD.format(
         refused=" Both must refuse it." if program.cotangent is None else "",
@@ -202,7 +203,7 @@ return found | {{f"second-order grad[{{leaf.label}}]": leaf.grad for leaf in lea
 
 
 class _InPyTorch(_Half):
-    """The mirrors, as the catalogue has them. Operands of several dtypes are cast before they meet, as NumPy does."""
+    """The mirrors, as PyTorch's engine has them. Operands of several dtypes are cast before they meet."""
 
     name = "in_pytorch"
     refused = """\
@@ -233,9 +234,9 @@ return found | {{f"second-order grad[{{name}}]": g for name, g in zip(names, sec
         return _array("torch", operand.data, *["requires_grad=True"] * (operand.kind == LEAF))
 
     def step(self, step: Step) -> str:
-        """The row's mirror, called."""
-        mirror = rows(catalog, Row.__name__)[step.op][0]
-        self.needs.add(mirror, catalog)
+        """The op's mirror, called."""
+        mirror = entries(mirrors, "MIRRORS").get(step.op) or mirrors.found(OPS[step.op])
+        self.needs.add(mirror, mirrors)
         mirror = f"({mirror})" if mirror.startswith("lambda") else mirror
         dtypes = [self.dtypes[i] for i in step.inputs]
         wide = promoted([np.empty(0, dtype) for dtype in dtypes if dtype is not None])

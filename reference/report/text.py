@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from reference.campaign import CheckFailure, Failure, Record
-from reference.catalog import CATALOG
 from reference.causes import likely_cause
+from reference.ops import OPS
 from reference.program import NUMBER, Program
 from reference.training import TrainingRecord
 from reference.verdict import Finding, Kind, Result, Verdict
 
-WIDTH = max(map(len, CATALOG))  # of the column that an op's name stands in
+WIDTH = max(map(len, OPS))  # of the column that an op's name stands in
 _SHOWN = 60  # names at the most, where one is not known
 _HEAD = (
     f"{'op':<{WIDTH}}{'programs':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}{'inconclusive':>14}"
@@ -89,16 +89,16 @@ def failure(failing: Failure | CheckFailure, engine: str, reference: str) -> str
     return "\n".join(lines)
 
 
-def better(program: Program, verdict: Verdict, engine: str, reference: str) -> str:
-    """A program in which the reference is the one that is wrong, and what the catalogue knows of that."""
+def better(program: Program, verdict: Verdict, engine: str, reference: str, known: Mapping[str, str]) -> str:
+    """A program in which the reference is the one that is wrong, and what is known of that, by op."""
     finding = verdict.findings[0]
-    known = [f"  the catalogue says of {op}: {CATALOG[op].deviates}" for op in {s.op for s in program.steps}]
+    ops = dict.fromkeys(step.op for step in program.steps)
     lines = [
         f"{program.steps[-1].op}: {_headline(finding, engine, reference)}",
         *(f"  {line}" for line in _steps(program)),
         f"  {_operands(program)}",
         f"  {_apart(finding)}",
-        *(line for line in known if not line.endswith(": ")),
+        *(f"  known of {op}: {known[op]}" for op in ops if op in known),
     ]
     return "\n".join(lines)
 
@@ -156,8 +156,9 @@ def _origin(failing: Failure) -> list[str]:
         lines.append(f"  {origin.says}")
     elif len(program.steps) > 1:
         lines.append(f"  first wrong in {_steps(program)[origin.step]}: {origin.says}")
-    if failing.verdict.result is Result.CONVENTION and CATALOG[failing.op].kinks:
-        lines.append(f"  the catalogue says of {failing.op}: {CATALOG[failing.op].kinks}")
+    kink = OPS[failing.op].kink
+    if failing.verdict.result is Result.CONVENTION and kink:
+        lines.append(f"  the convention of {failing.op}: {kink.says}")
     return lines
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from reference.catalog import REAL, Domain
+from reference.ops import REAL, Domain
 from reference.sessions.mirror import Pair, Tensor
 from reference.sessions.session import Session
 from reference.source import Source, Unsuited, chance, pick
@@ -55,9 +55,9 @@ def usable(session: Session) -> list[Pair]:
     return at_least_one(p for p in session.pairs.values() if not p.stale)
 
 
-def any_usable(session: Session, source: Source) -> Pair:
-    """One of them; more often one that wants a gradient, for of the others little is learned."""
-    pairs = usable(session)
+def any_usable(session: Session, source: Source, domain: Domain = REAL) -> Pair:
+    """One of them, in a domain; more often one that wants a gradient, for of the others little is learned."""
+    pairs = at_least_one(p for p in usable(session)[::-1] if domain.holds(p.tensor.detach().numpy()))
     wanting = [p for p in pairs if p.tensor.requires_grad]
     return pick(source, wanting if wanting and not chance(source, 20) else pairs)
 

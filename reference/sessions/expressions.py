@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
-from reference.catalog import CATALOG, Domain, Row
-from reference.engines import Noise
+from reference.engines.torch import KNOWN, Disturbance, mirror
+from reference.ops import OPS, Domain, Op
 from reference.sessions.drawing import Shape, any_usable, numbers, only_small, usable
 from reference.sessions.mirror import Pair, Tensor
 from reference.sessions.session import Session
-from reference.sessions.spelling import SPELLINGS, Spelling, written_index
+from reference.sessions.spelling import ways, written_index
 from reference.sessions.state import Computed
 from reference.source import Source, Unsuited, chance, pick
 
@@ -44,13 +45,13 @@ class Expression:
     """An op on operands, not yet applied.
 
     Args:
-        row: the op.
+        op: the op.
         way: how it is written.
         operands: what it is applied to; at least one is a Value.
         options: its options.
     """
 
-    row: Row
+    op: Op
     way: str
     operands: list[_Operand]
     options: dict[str, Any]
@@ -74,8 +75,8 @@ class Expression:
         """
         try:
             with torch.set_grad_enabled(recorded):
-                logarithms = self.row.logarithmic
-                y = session.graph.record(self.row.mirror, self._tensors(), self.options, logarithms=logarithms)
+                logarithms = self.op.logarithmic
+                y = session.graph.record(mirror(self.op), self._tensors(), self.options, logarithms=logarithms)
         except (RuntimeError, ValueError, IndexError):
             raise Unsuited from None
         if not 0 < y.numel() <= MOST:
@@ -83,11 +84,11 @@ class Expression:
         only_small(y.detach())
         return y
 
-    def again(self, noise: Noise) -> np.ndarray:
+    def again(self, disturbance: Disturbance) -> np.ndarray:
         """The result from disturbed operands."""
         with torch.no_grad():
-            disturbed = [noise.on(x, logarithms=self.row.logarithmic) for x in self._tensors()]
-            y = self.row.mirror(*disturbed, **self.options)
+            disturbed = [disturbance.on(x, logarithms=self.op.logarithmic) for x in self._tensors()]
+            y = mirror(self.op)(*disturbed, **self.options)
             result: np.ndarray = y.numpy()
             return result
 
@@ -108,23 +109,32 @@ def _option(session: Session, name: str, x: Any) -> str:
 
 def draw_expression(session: Session, source: Source, base: Pair | None = None) -> Expression:
     """Draw an op on a Value that is there, or on a given one, and on what else it takes."""
-    spelling = pick(source, SPELLINGS)
-    row = CATALOG[spelling.op]
-    slot = source.integer(0, row.plan.slots - 1)
-    base = base or any_usable(session, source)
-    _only_in(row.domain(slot), base)
-    shapes, options = row.plan.draw(source, tuple(base.tensor.shape), slot)
+    op = pick(source, _weighted(tuple(OPS.values())))
+    slot = source.integer(0, op.inputs.slots - 1)
+    base = base or any_usable(session, source, op.domain(slot))
+    _only_in(op.domain(slot), base)
+    shapes, options = op.inputs.draw(source, tuple(base.tensor.shape), slot)
     if any(0 in shape for shape in shapes):
         raise Unsuited
     operands = [
-        _of(base) if i == slot else _other(session, source, shape, row.domain(i)) for i, shape in enumerate(shapes)
+        _of(base) if i == slot else _other(session, source, shape, op.domain(i)) for i, shape in enumerate(shapes)
     ]
-    return Expression(row, pick(source, _ways(spelling, operands)), operands, options)
+    return Expression(op, pick(source, _ways(op, operands)), operands, options)
 
 
-def _ways(spelling: Spelling, operands: Sequence[_Operand]) -> Sequence[str]:
+@cache
+def _weighted(ops: tuple[Op, ...]) -> list[Op]:
+    """Each op as often as there are ways to write it, and places for a value in it.
+
+    But for those that PyTorch is known to be poor in: no witness is asked in a session, so it must be right.
+    """
+    judged = [op for op in ops if op.name not in KNOWN]
+    return [op for op in judged for _ in range(len(ways(op)) * op.inputs.slots)]
+
+
+def _ways(op: Op, operands: Sequence[_Operand]) -> Sequence[str]:
     """The ways to write it. Beside a list or a number only the operators and functions of arrays will do."""
-    return spelling.ways if operands[0].pair is not None else [w for w in spelling.ways if not w.startswith("{0}.")]
+    return ways(op) if operands[0].pair is not None else [w for w in ways(op) if not w.startswith("{0}.")]
 
 
 def _of(pair: Pair) -> _Operand:
@@ -179,5 +189,7 @@ def _apply(session: Session, expression: Expression, y: Tensor, form: str) -> Pa
     session.do(form.format(name=name, expression=text, line=f"{name} = {text}"))
     pair = session.pair(name, y, expression.pairs)
     part = pair.value_name
-    session.computed = Computed(lambda noise: {part: expression.again(noise)}, frozenset({part}), pair.single)
+    session.computed = Computed(
+        lambda disturbance: {part: expression.again(disturbance)}, frozenset({part}), pair.single
+    )
     return pair

@@ -13,6 +13,7 @@ more than 8 ULP, and none by more than 4 times the error that rounding was estim
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ import torch
 
 from ndgrad import Value, check_writes
 from reference.engines import Noise
+from reference.engines.torch import Disturbance
 from reference.sessions.mirror import OptimizerPair, Pair, Tensor
 from reference.sessions.state import Computed, State, Wrong, arrays_in, contents
 from reference.verdict import Finding, Kind, Part, compare
@@ -107,13 +109,12 @@ class Laws:
         got = [Part(seen.name, seen.kind, seen.mine) for seen in differ]
         wanted = [Part(s.name, s.kind, s.theirs.detach().numpy()) for s in differ if s.theirs is not None]
 
-        def rerun(noise: Noise | None, wide: bool | None) -> list[Part]:  # noqa: FBT001 - as the verdict asks
-            del wide  # both sides start from the same numbers: there is no other precision to start from
+        def rerun(noise: Noise | None, precision: str | None) -> list[Part]:
+            del precision  # both sides start from the same numbers: there is no other to start from
             if noise is None:
                 return wanted
             factor = SINGLE if computed.single and noise.size == DISTURBANCE else 1.0
-            noise.size *= factor
-            disturbed = computed.again(noise)
+            disturbed = computed.again(Disturbance(replace(noise, size=noise.size * factor)))
             return [_less_moved(part, disturbed.get(part.name, part.array), factor) for part in wanted]
 
         verdict = compare(got, wanted, rerun, single=computed.single)

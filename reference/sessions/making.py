@@ -10,7 +10,7 @@ from contextlib import suppress
 import numpy as np
 import torch
 
-from reference.engines import Noise
+from reference.engines.torch import Disturbance
 from reference.sessions.drawing import (
     DTYPES,
     SHAPES,
@@ -178,15 +178,15 @@ def diamond(session: Session, source: Source) -> None:
 
 
 def _derived(session: Session, line: str, function: Callable[..., Tensor], *bases: Pair) -> Pair:
-    """Make a Value of others by lines that are no op drawn from the catalogue."""
+    """Make a Value of others by lines that are no op of the table."""
     name = session.letter()
     y = session.graph.record(function, [base.tensor for base in bases], {})
     session.do(line.format(name))
     pair = session.pair(name, y, bases)
 
-    def again(noise: Noise) -> dict[str, np.ndarray]:
+    def again(disturbance: Disturbance) -> dict[str, np.ndarray]:
         with torch.no_grad():
-            return {pair.value_name: function(*(noise.on(base.tensor.detach()) for base in bases)).numpy()}
+            return {pair.value_name: function(*(disturbance.on(base.tensor.detach()) for base in bases)).numpy()}
 
     session.computed = Computed(again, frozenset({pair.value_name}), pair.single)
     return pair

@@ -18,7 +18,7 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 
 from ndgrad.engine import Value
-from reference.engines import Noise
+from reference.engines.torch import Disturbance
 
 Tensor = torch.Tensor
 Entries = dict[str, Any]  # of the state of one parameter, by name
@@ -113,8 +113,9 @@ class Graph:
 
     def __init__(self) -> None:
         self.read_overwritten = False
-        self._noise: Noise | None = None
+        self._disturbance: Disturbance | None = None
         self._logarithms = False
+        self._latest: list[_Kept] = []  # that the function keeps which is being recorded
         self._kept: dict[int, list[_Kept]] = {}  # by the memory that the numbers are in
 
     def record(
@@ -127,22 +128,29 @@ class Graph:
     ) -> Tensor:
         """Apply a function. The result is no view, for writes would reach what it is a view of; nor an operand.
 
-        What it keeps may be logarithms, which a disturbance adds to.
+        What it keeps may be logarithms, which a disturbance adds to. It may also be copies of operands, as where they
+        are laid out anew for a product: another engine keeps the operand, and may miss it when that is overwritten.
         """
-        self._logarithms = logarithms
+        self._logarithms, self._latest = logarithms, []
         with saved_tensors_hooks(self._keep, self._give):
             y = function(*operands, **options)
             is_view = y._is_view()  # noqa: SLF001 - it has no public name
+            known = {_memory(y), *map(_memory, operands)}
+            for kept in self._latest:
+                if kept.tensor.is_floating_point() and _memory(kept.tensor) not in known:
+                    for operand in operands:
+                        self._kept.setdefault(_memory(operand), []).append(kept)
             return y.clone() if is_view or _memory(y) in map(_memory, operands) else y
 
     def _keep(self, tensor: Tensor) -> _Kept:
         kept = _Kept(tensor.detach(), logarithms=self._logarithms)
         self._kept.setdefault(_memory(tensor), []).append(kept)
+        self._latest.append(kept)
         return kept
 
     def _give(self, kept: _Kept) -> Tensor:
         self.read_overwritten |= kept.overwritten
-        return self._noise.on(kept.tensor, logarithms=kept.logarithms) if self._noise else kept.tensor
+        return self._disturbance.on(kept.tensor, logarithms=kept.logarithms) if self._disturbance else kept.tensor
 
     def overwrite(self, tensor: Tensor) -> None:
         """Copy what is kept of a tensor, whose numbers are about to change."""
@@ -151,20 +159,20 @@ class Graph:
             kept.overwritten = True
 
     def pass_back(
-        self, roots: Sequence[tuple[Tensor, Tensor]], towards: Sequence[Tensor], noise: Noise | None = None
+        self, roots: Sequence[tuple[Tensor, Tensor]], towards: Sequence[Tensor], disturbance: Disturbance | None = None
     ) -> tuple[Tensor | None, ...]:
         """Give the gradients towards these, from roots with their cotangents. The graph stays.
 
         Disturbed are the cotangents, those of all nodes on the way, and every number that the graph kept.
         """
-        self.read_overwritten, self._noise = False, noise
-        hooks: list[Any] = [tensor.register_hook(noise.on) for tensor in towards] if noise else []  # type: ignore[no-untyped-call]
+        self.read_overwritten, self._disturbance = False, disturbance
+        hooks: list[Any] = [tensor.register_hook(disturbance.on) for tensor in towards] if disturbance else []  # type: ignore[no-untyped-call]
         try:
             starts = [root for root, _ in roots]
-            cotangents = [noise.on(cotangent) if noise else cotangent for _, cotangent in roots]
+            cotangents = [disturbance.on(cotangent) if disturbance else cotangent for _, cotangent in roots]
             return torch.autograd.grad(starts, towards, cotangents, retain_graph=True, allow_unused=True)
         finally:
-            self._noise = None
+            self._disturbance = None
             for hook in hooks:
                 hook.remove()
 
@@ -221,10 +229,12 @@ class OptimizerPair:
             else:
                 self.theirs.state.pop(p.tensor, None)
 
-    def stepped_from(self, before: Sequence[tuple[Tensor, Tensor | None, Entries]], noise: Noise) -> dict[str, Any]:
+    def stepped_from(
+        self, before: Sequence[tuple[Tensor, Tensor | None, Entries]], disturbance: Disturbance
+    ) -> dict[str, Any]:
         """What a step gives, by the names of the parts, from disturbed numbers. Nothing is changed by it."""
         after = [(p.tensor.detach().clone(), p.tensor.grad, state) for p, state in self._each()]
-        self._put(before, noise.on)
+        self._put(before, disturbance.on)
         self.theirs.step()
         parts = {name: np.array(x.detach().numpy()) for name, x in self.parts()}
         self._put(after, lambda tensor: tensor)

@@ -78,7 +78,7 @@ def _step(session: Session, pair: OptimizerPair) -> None:
     pair.theirs.step()
     names = frozenset(name for name, _ in pair.parts())
     single = any(p.single for p in pair.params)
-    session.computed = Computed(lambda noise: pair.stepped_from(before, noise), names, single)
+    session.computed = Computed(lambda disturbance: pair.stepped_from(before, disturbance), names, single)
 
 
 def trained(session: Session, source: Source) -> None:

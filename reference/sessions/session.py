@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from ndgrad.engine import Value
-from reference.engines import Noise
+from reference.engines.torch import Disturbance
 from reference.sessions.laws import Laws, check_freed, check_repeated
 from reference.sessions.mirror import Graph, OptimizerPair, Pair, Tensor
 from reference.sessions.spelling import literal
@@ -197,8 +197,8 @@ class Session(State):
         for pair, gradient in zip(towards, arriving, strict=True):
             pair.arrived(gradient)
 
-        def again(noise: Noise) -> dict[str, np.ndarray]:
-            disturbed = self.graph.pass_back(starts, tensors, noise)
+        def again(disturbance: Disturbance) -> dict[str, np.ndarray]:
+            disturbed = self.graph.pass_back(starts, tensors, disturbance)
             return {
                 p.gradient_name: np.array((g if old is None else old + g).numpy())
                 for p, g, old in zip(towards, disturbed, before, strict=True)

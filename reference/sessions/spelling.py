@@ -3,59 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class Spelling:
-    """An op of the catalogue, and the ways to write it.
-
-    `{0}` and `{1}` stand for operands, `{operands}` for all of them, `{options}` for all options by name, and an
-    option's name in braces for that one. An operand that a method is called on must be a Value.
-    """
-
-    op: str
-    ways: tuple[str, ...]
+from reference.ops import Op
 
 
-# fmt: off
-SPELLINGS = (
-    #         op            any of these
-    Spelling("multiply",     ("{0} * {1}", "{0} * {1}", "np.multiply({0}, {1})", "ndgrad.multiply({0}, {1})")),
-    Spelling("add",          ("{0} + {1}", "{0} + {1}", "np.add({0}, {1})", "ndgrad.add({0}, {1})")),
-    Spelling("subtract",     ("{0} - {1}", "{0} - {1}", "np.subtract({0}, {1})")),
-    Spelling("sum",          ("{0}.sum({options})", "np.sum({0}, {options})", "ndgrad.sum({0}, {options})")),
-    Spelling("mean",         ("{0}.mean({options})", "np.mean({0}, {options})")),
-    Spelling("tanh",         ("{0}.tanh()", "np.tanh({0})", "ndgrad.tanh({0})")),
-    Spelling("exp",          ("{0}.exp()", "np.exp({0})", "ndgrad.exp({0})")),
-    Spelling("matmul",       ("{0} @ {1}", "{0} @ {1}", "np.matmul({0}, {1})")),
-    Spelling("divide",       ("{0} / {1}", "np.divide({0}, {1})")),
-    Spelling("power",        ("{0} ** {1}", "np.power({0}, {1})")),
-    Spelling("negative",     ("-{0}", "np.negative({0})")),
-    Spelling("square",       ("{0}.square()", "np.square({0})")),
-    Spelling("sqrt",         ("{0}.sqrt()", "np.sqrt({0})")),
-    Spelling("log",          ("{0}.log()", "np.log({0})")),
-    Spelling("sin",          ("{0}.sin()", "np.sin({0})")),
-    Spelling("sigmoid",      ("{0}.sigmoid()", "ndgrad.sigmoid({0})")),
-    Spelling("relu",         ("{0}.relu()", "ndgrad.relu({0})")),
-    Spelling("abs",          ("abs({0})", "np.abs({0})")),
-    Spelling("maximum",      ("np.maximum({0}, {1})", "ndgrad.maximum({0}, {1})")),
-    Spelling("where",        ("np.where({condition}, {0}, {1})", "ndgrad.where({condition}, {0}, {1})")),
-    Spelling("max",          ("{0}.max({options})", "np.max({0}, {options})")),
-    Spelling("softmax",      ("{0}.softmax({options})", "ndgrad.softmax({0}, {options})")),
-    Spelling("label_cross_entropy", ("{0}.label_cross_entropy({labels})", "ndgrad.label_cross_entropy({0}, {labels})")),
-    Spelling("reshape",      ("{0}.reshape({shape})", "np.reshape({0}, {shape})")),
-    Spelling("transpose",    ("{0}.transpose({axes})", "np.transpose({0}, {axes})")),
-    Spelling("broadcast_to", ("np.broadcast_to({0}, {shape})",)),
-    Spelling("getitem",      ("{0}[{index}]",)),
-    Spelling("concatenate",  ("np.concatenate([{operands}], {options})",)),
-    Spelling("stack",        ("np.stack([{operands}], {options})", "ndgrad.stack([{operands}], axis={axis})")),
-    Spelling("astype",       ("{0}.astype({dtype})", "np.astype({0}, {dtype})")),
-)
-# fmt: on
+def ways(op: Op) -> tuple[str, ...]:
+    """The ways to write an op: its row's, or a method, NumPy's function if there is one, and ndgrad's."""
+    if op.written:
+        return op.written
+    first, *others = (f"{{{i}}}" for i in range(op.inputs.slots))
+    options = ["{options}"] * bool(op.inputs.options)
+    rest, given = ", ".join([*others, *options]), ", ".join([first, *others, *options])
+    numpys = (f"np.{op.name}({given})",) if hasattr(np, op.name) else ()
+    return (f"{first}.{op.name}({rest})", *numpys, f"ndgrad.{op.name}({given})")
 
 
 def literal(x: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.engines import Noise
+from reference.engines.torch import Disturbance
 from reference.sessions.mirror import OptimizerPair, Pair, Tensor
 from reference.verdict import Finding
 
@@ -46,7 +46,7 @@ class Computed:
         single: whether single precision's rounding counts.
     """
 
-    again: Callable[[Noise], dict[str, np.ndarray]] = lambda noise: {}  # noqa: ARG005
+    again: Callable[[Disturbance], dict[str, np.ndarray]] = lambda disturbance: {}  # noqa: ARG005
     parts: frozenset[str] = frozenset()
     single: bool = False
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.engines.torch import Noise
+from reference.engines import Noise
 from reference.training.ndgrad import NdgradSide, Raised
 from reference.training.task import Batch, Name, Numbers, Stage, Task
 from reference.training.torch import TorchSide
@@ -157,9 +157,8 @@ def _one_step(record: TrainingRecord, task: Task, stage: Stage, batch: Batch, si
     wanted, got = theirs.step(batch), synced.step(batch)
     names = [name for name in wanted if name in got]
 
-    def rerun(noise: Noise | None, wide: bool | None) -> list[Part]:  # noqa: FBT001 - as the verdict asks
-        dtype = {None: task.dtype, False: "float32", True: "float64"}[wide]
-        return _parts(names, theirs.again(before, dtype).step(batch, noise))
+    def rerun(noise: Noise | None, precision: str | None) -> list[Part]:
+        return _parts(names, theirs.again(before, precision or task.dtype).step(batch, noise))
 
     single = task.dtype == "float32"
     verdict = compare(_parts(names, got), _parts(names, wanted), rerun, single=single, seed=task.seed)

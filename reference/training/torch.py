@@ -11,7 +11,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own habit
 
-from reference.engines.torch import Noise
+from reference.engines import Noise
+from reference.engines.torch import Disturbance
 from reference.training.task import BY_HAND, Batch, Cleared, Given, Numbers, Stage, Task
 
 Tensor = torch.Tensor
@@ -126,14 +127,15 @@ class TorchSide:
     def step(self, batch: Batch, noise: Noise | None = None) -> Numbers:
         """One step: loss, pass back, update; disturbed, if noise is given."""
         x, wanted = self._given(*batch)
-        predicted = self._network(x, noise)
-        with _kept(noise, logarithms=self._task.loss == "cross-entropy"):
-            loss = LOSSES[self._task.loss](_used(predicted, noise), wanted, **self._task.reduction)
+        disturbance = None if noise is None else Disturbance(noise)
+        predicted = self._network(x, disturbance)
+        with _kept(disturbance, logarithms=self._task.loss == "cross-entropy"):
+            loss = LOSSES[self._task.loss](_used(predicted, disturbance), wanted, **self._task.reduction)
         self._clear()
         cotangent = self._task.cotangent
         torch.autograd.backward(loss, None if cotangent is None else torch.tensor(cotangent).to(loss.dtype))
         with torch.no_grad():
-            self._disturb(noise)
+            self._disturb(disturbance)
             self._update()
         given = self._task.given
         inputs = {"x": x} if given in (Given.VALUES, Given.ROWS_OF_VALUES) else {}
@@ -151,13 +153,13 @@ class TorchSide:
         differentiable = given == Given.VALUES and self._task.loss != "hinge"
         return inputs, torch.tensor(wanted, dtype=dtype, requires_grad=differentiable)
 
-    def _network(self, x: Tensor, noise: Noise | None) -> Tensor:
+    def _network(self, x: Tensor, disturbance: Disturbance | None) -> Tensor:
         weights, biases = list(self.parameters.values())[::2], list(self.parameters.values())[1::2]
         for weight, bias, activation in zip(weights, biases, self._activations, strict=True):
-            with _kept(noise):
-                x = _used(_used(x, noise) @ _used(weight, noise), noise) + _used(bias, noise)
-            with _kept(noise, logarithms=activation in _LOGARITHMIC):
-                x = ACTIVATIONS[activation](_used(x, noise, logarithms=activation in _LOGARITHMIC))
+            with _kept(disturbance):
+                x = _used(_used(x, disturbance) @ _used(weight, disturbance), disturbance) + _used(bias, disturbance)
+            with _kept(disturbance, logarithms=activation in _LOGARITHMIC):
+                x = ACTIVATIONS[activation](_used(x, disturbance, logarithms=activation in _LOGARITHMIC))
         return x.squeeze(-1) if self._task.network != "Neuron" and self._task.widths[-1] == 1 else x
 
     def _clear(self) -> None:
@@ -168,15 +170,17 @@ class TorchSide:
             elif cleared == Cleared.ZEROS or (cleared == Cleared.IN_PLACE and p.grad is not None):
                 p.grad = torch.zeros_like(p)
 
-    def _disturb(self, noise: Noise | None) -> None:
+    def _disturb(self, disturbance: Disturbance | None) -> None:
         """Disturb all that the update reads, but counts of steps."""
-        if noise is None:
+        if disturbance is None:
             return
         for p in self.parameters.values():
-            p.copy_(noise.on(p))
-            p.grad = None if p.grad is None else noise.on(p.grad)
+            p.copy_(disturbance.on(p))
+            p.grad = None if p.grad is None else disturbance.on(p.grad)
             state = self._optimizer.state[p] if self._optimizer is not None else {}
-            state.update({key: noise.on(x) for key, x in state.items() if isinstance(x, Tensor) and key != "step"})
+            state.update(
+                {key: disturbance.on(x) for key, x in state.items() if isinstance(x, Tensor) and key != "step"}
+            )
 
     def _update(self) -> None:
         if self._optimizer is not None:
@@ -206,12 +210,12 @@ class TorchSide:
         return scores
 
 
-def _used(x: Tensor, noise: Noise | None, *, logarithms: bool = False) -> Tensor:
-    return x if noise is None else noise.on(x, logarithms=logarithms)
+def _used(x: Tensor, disturbance: Disturbance | None, *, logarithms: bool = False) -> Tensor:
+    return x if disturbance is None else disturbance.on(x, logarithms=logarithms)
 
 
-def _kept(noise: Noise | None, *, logarithms: bool = False) -> AbstractContextManager[None]:
-    return nullcontext() if noise is None else noise.kept(logarithms=logarithms)
+def _kept(disturbance: Disturbance | None, *, logarithms: bool = False) -> AbstractContextManager[None]:
+    return nullcontext() if disturbance is None else disturbance.kept(logarithms=logarithms)
 
 
 def _array(x: Tensor | None) -> np.ndarray | None:

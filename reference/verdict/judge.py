@@ -6,13 +6,13 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from reference.catalog import CATALOG
-from reference.engines import Engine, Noise, Outcome
+from reference.engines import Engine, Noise, Outcome, Reference
 from reference.engines.exact import ExactEngine
+from reference.ops import OPS
 from reference.program import Program
 from reference.verdict.exactness import Exactness
 from reference.verdict.findings import SECOND_ORDER, Finding, Kind, Part, Result, Verdict, parts
@@ -21,25 +21,6 @@ from reference.verdict.rounding import MORE_RUNS, RUNS, Comparison, Unexplained,
 from reference.verdict.steps import steps_alone
 
 _WITNESS = ExactEngine()
-
-
-class Reference(Engine, Protocol):
-    """An engine that is believed, and can be run in another precision, disturbed, and on another engine's way."""
-
-    def run(
-        self,
-        program: Program,
-        noise: Noise | None = None,
-        wide: bool | None = None,  # noqa: FBT001 - one of three, by its place
-        path: Sequence[Any] | None = None,
-        *,
-        inner: bool = False,
-    ) -> Outcome:
-        """Run a program, in double (`wide`), in single precision (not `wide`) or as it is.
-
-        With `path`, each step goes on from these values in place of its own; `inner` asks for the steps' gradients.
-        """
-        ...
 
 
 def judge(
@@ -153,22 +134,24 @@ class _Case:
 
         Nor is it one where PyTorch's own releases differ.
         """
-        rows = [CATALOG[step.op] for step in self._program.steps]
+        kinks = [OPS[step.op].kink for step in self._program.steps]
         met_alike = (
             np.array_equal(a, b, equal_nan=True)
-            for row, a, b in zip(rows, self._got.values, self._followed.values, strict=False)
-            if row.kinks
+            for kink, a, b in zip(kinks, self._got.values, self._followed.values, strict=False)
+            if kink
         )
-        return all(row.settled for row in rows) and all(met_alike)
+        return all(kink.settled for kink in kinks if kink) and all(met_alike)
 
     def _examined(
         self, wanted: Outcome, path: Sequence[Any] | None, runs: int = RUNS, again: float | None = None
     ) -> Comparison:
         def of(outcome: Outcome) -> list[Part]:
-            return parts(self._program, outcome, second_order=self._engine.second_order, steps=path is not None)
+            return parts(
+                self._program, outcome, second_order=self._engine.abilities.second_order, steps=path is not None
+            )
 
-        def rerun(noise: Noise | None, wide: bool | None) -> list[Part]:  # noqa: FBT001
-            return of(self._reference.run(self._program, noise, wide, path))
+        def rerun(noise: Noise | None, precision: str | None) -> list[Part]:
+            return of(self._reference.run(self._program, noise=noise, precision=precision, path=path))
 
         return examine(of(self._got), of(wanted), rerun, single=self._single(), seed=self._seed, runs=runs, again=again)
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from reference.engines import Engine, Outcome
+from reference.engines import Engine, Noise, Outcome, Reference
 from reference.program import LEAF, Program, Step
 from reference.verdict.findings import Kind, Part, Result
-from reference.verdict.judge import Reference, judge
+from reference.verdict.judge import judge
 from reference.verdict.rounding import compare, is_single
 from reference.verdict.steps import steps_alone
 
@@ -60,8 +60,8 @@ def _first_wrong_value(program: Program, got: Outcome, reference: Reference) -> 
         def at(outcome: Outcome, step: int = step) -> list[Part]:
             return [Part("value", Kind.FORWARD, outcome.values[step])]
 
-        def rerun(noise: Any, wide: bool | None) -> list[Part]:  # noqa: FBT001 - as the verdict asks
-            return at(reference.run(program, noise, wide, got.values))
+        def rerun(noise: Noise | None, precision: str | None) -> list[Part]:
+            return at(reference.run(program, noise=noise, precision=precision, path=got.values))
 
         single = is_single([o.data for o in program.operands])
         if compare(at(got), at(followed), rerun, single=single).result is Result.ENGINE_WRONG:

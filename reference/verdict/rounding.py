@@ -41,8 +41,9 @@ ROUNDING, ROUNDING_SINGLE = 2.0**-51, 2.0**-22
 # How far operands are nudged to see single precision round otherwise: an exponential near 1 must come to lie between
 # other neighbours. The numbers are hardly others.
 NUDGE = 2.0**-10
+SINGLE, DOUBLE = "float32", "float64"
 
-Rerun = Callable[[Noise | None, bool | None], list[Part]]
+Rerun = Callable[[Noise | None, str | None], list[Part]]  # what disturbs it, and the precision
 
 
 class Unexplained(NamedTuple):
@@ -223,6 +224,7 @@ class _Rounding:
         self, wanted: Sequence[Part], rerun: Rerun, *, single: bool, seed: int, scale: float | None, runs: int
     ) -> None:
         self.single = single
+        self._precision = DOUBLE if single else None
         self._first = runs
         self._scale = scale
         self._seed = seed
@@ -235,7 +237,7 @@ class _Rounding:
 
     def _look(self) -> None:
         """The first estimate: one run in the other precision, which is the cheapest."""
-        other = {part.name: part.array for part in self._rerun(None, self.single)}
+        other = {part.name: part.array for part in self._rerun(None, DOUBLE if self.single else SINGLE)}
         self._base = other if self.single else self._wanted
         self._own_scale = 1.0 if self.single else 2.0**-29  # from single precision's error to double's
         for name, array in self._wanted.items():
@@ -244,7 +246,7 @@ class _Rounding:
     def _disturb(self, runs: int) -> None:
         with np.errstate(all="ignore"):
             for run in range(self._runs, runs):
-                for part in self._rerun(Noise(DISTURBANCE, self._seed + run), self.single or None):
+                for part in self._rerun(Noise(DISTURBANCE, self._seed + run), self._precision):
                     moved = apart(part.array, self._base[part.name])
                     self._moved[part.name] = np.maximum(
                         self._moved[part.name], np.where(np.isnan(moved), np.inf, moved)
@@ -255,14 +257,14 @@ class _Rounding:
         """Many more runs; and as many in both precisions, each nudged so far that what is rounded rounds otherwise."""
         self._disturb(MORE_RUNS)
         for run in range(MORE_RUNS):
-            single = self._rerun(Noise(NUDGE, self._seed + run), False)  # noqa: FBT003
-            double = self._rerun(Noise(NUDGE, self._seed + run), True)  # noqa: FBT003
+            single = self._rerun(Noise(NUDGE, self._seed + run), SINGLE)
+            double = self._rerun(Noise(NUDGE, self._seed + run), DOUBLE)
             for part, exact in zip(single, double, strict=True):
                 off = _finite(apart(part.array, exact.array)) * self._own_scale
                 self._own[part.name] = np.maximum(self._own[part.name], off)
         for run in range(MORE_RUNS):
             size = ROUNDING_SINGLE if self.single else ROUNDING
-            for part in self._rerun(Noise(size, self._seed + run), self.single or None):
+            for part in self._rerun(Noise(size, self._seed + run), self._precision):
                 moved = _finite(apart(part.array, self._base[part.name])) / 4  # of rounding, not of four times as much
                 self._own[part.name] = np.maximum(self._own[part.name], moved)
 

@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks import growth
 from benchmarks.growth import Growth
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.verdict import Result, judge
 
 SIZES = [10, 100, 1_000, 10_000]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import islice
 from typing import Any
 
-from reference.catalog import CATALOG
+import numpy as np
+
 from reference.generator import draw_program
+from reference.ops import OPS
+from reference.ops.options import Options
+from reference.ops.shapes import Shape, any_shape
 from reference.program import Program
-from reference.source import Seeded, Unsuited
+from reference.source import Seeded, Source, Unsuited, pick
 
 EXPRESSIONS = "expressions"  # where an op's name stands for programs of any ops
 
@@ -39,7 +43,7 @@ def first(op: str, number: int, holds: Callable[[Program], Any], within: int = 5
 @cache
 def everything() -> tuple[Program, ...]:
     """Draw some four thousand programs: sixty for each op, and a thousand of any ops."""
-    focused = [program for op in CATALOG for program in sample(op, 60)]
+    focused = [program for op in OPS for program in sample(op, 60)]
     return (*focused, *sample(EXPRESSIONS, 1_000))
 
 
@@ -52,3 +56,23 @@ def as_measured(found: int, of: int, percent: float) -> bool:
     """
     least, most = of * percent / 100 * 3 / 4, of * percent / 100 * 4 / 3
     return max(1.0, least - 3 * math.sqrt(least)) <= found <= most + 3 * math.sqrt(most)
+
+
+Operands = tuple[list[np.ndarray], Options]
+
+
+def ordinary(op: str, dtype: str, number: int) -> Iterator[Operands]:
+    """Draw operands of ordinary numbers for an op, and options, as its row has them."""
+    row = OPS[op]
+    for i in range(number):
+        source = Seeded("ordinary", op, i)
+        try:
+            shapes, options = row.inputs.draw(source, any_shape(source), 0)
+        except Unsuited:
+            continue
+        yield [numbers(source, row.domain(j).numbers, shape, dtype) for j, shape in enumerate(shapes)], options
+
+
+def numbers(source: Source, some: Sequence[float], shape: Shape, dtype: str = "float64") -> np.ndarray:
+    """Draw an array of some numbers."""
+    return np.array([pick(source, some) for _ in range(math.prod(shape))], dtype).reshape(shape)

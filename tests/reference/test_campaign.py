@@ -15,16 +15,18 @@ import pytest
 import ndgrad.engine
 from ndgrad import Value
 from ndgrad.rules import RULES, Rule, indexing
-from reference.campaign import PROFILES, Campaign, Failure, Profile, Record, checked, drawn, processes
-from reference.catalog import CATALOG, REAL, Row
-from reference.engines import Engine, NdgradEngine, TorchEngine
+from reference.campaign import PROFILES, Campaign, Failure, Profile, Record, checked, drawn
+from reference.engines import Engine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.faults.planting import changed
 from reference.kept import Kept
-from reference.plans import alone
+from reference.ops import OPS, Op
 from reference.program import Program, parse
 from reference.report import text
 from reference.sides import TravelError
 from reference.verdict import Kind, Result, Verdict, judge
+from reference.workers import Workers
 
 SMALL = Profile(for_each_op=40, expressions=0)
 
@@ -208,7 +210,7 @@ def test_nothing_asked_for_is_nothing_compared() -> None:
     assert list(Campaign(NdgradEngine(), TorchEngine(), []).run(Profile(5, 5))) == []
 
 
-@pytest.mark.parametrize("op", CATALOG)
+@pytest.mark.parametrize("op", OPS)
 def test_a_pullback_that_is_lost_is_found_on_every_op(op: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each op's first gradient, half as large again: found, and the op is named. No row passes by looking away."""
     right = RULES[op].pullbacks[0]
@@ -267,7 +269,7 @@ def test_several_processes_find_what_one_finds() -> None:
     """The records of a campaign are the same, whoever runs its programs, and in the same order."""
     profile = Profile(6, 30, {"sessions": 3, "library": 2})
     ops = ["exp", "sum", "multiply", "getitem"]
-    with processes(2) as pool:
+    with Workers(2) as pool:
         shared = list(Campaign(NdgradEngine(), TorchEngine(), ops).run(profile, pool))
     assert shared == list(Campaign(NdgradEngine(), TorchEngine(), ops).run(profile))
     assert [record.op for record in shared] == [*ops, "expressions", "sessions", "library"]
@@ -291,7 +293,7 @@ WRONG = {
 
 def through_a_pool(engine: Engine, *ops: str, reference: TorchEngine | None = None) -> list[Record]:
     """The records of a campaign whose programs others run."""
-    with processes(2) as pool:
+    with Workers(2) as pool:
         return list(Campaign(engine, reference or TorchEngine(), ops).run(SMALL, pool))
 
 
@@ -327,8 +329,8 @@ def test_a_pool_judges_a_class_that_cannot_be_imported() -> None:
 
 
 def test_a_pool_draws_from_rows_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row that was put into the catalogue here goes along with the reference, and a rule with the engine."""
-    monkeypatch.setitem(CATALOG, "softsign", SOFTSIGN)
+    """A row that was put into the op table here goes along with the reference, and a rule with the engine."""
+    monkeypatch.setitem(OPS, "softsign", SOFTSIGN)
     for factor, wrong in ((1, []), (2, ["softsign"])):
         rule = Rule(lambda x: x / (1 + abs(x)), lambda g, y, x, factor=factor: factor * g / (1 + abs(x)) ** 2)
         record, *_ = through_a_pool(NdgradEngine({**RULES, "softsign": rule}), "softsign")
@@ -336,7 +338,7 @@ def test_a_pool_draws_from_rows_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> 
         assert [failure.op for failure in record.failures] == wrong
 
 
-SOFTSIGN = Row("softsign", lambda x: x / (1 + x.abs()), lambda x: x / (1 + abs(x)), (REAL,), alone())
+SOFTSIGN = Op("softsign", lambda x: x / (1 + np.abs(x)))
 
 
 def test_an_engine_that_cannot_travel_is_refused() -> None:

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from ndgrad.rules import RULES, Rule
-from reference.catalog import CATALOG, REAL, Row
 from reference.check import check_engine, check_program
-from reference.engines import NdgradEngine, Outcome
-from reference.plans import alone
+from reference.engines import Outcome
+from reference.engines.ndgrad import NdgradEngine
+from reference.ops import OPS, Op
 from reference.program import Program
 
 
@@ -49,8 +49,7 @@ def test_a_definition_with_numpys_functions_settles(monkeypatch: pytest.MonkeyPa
     def silu(x: Any) -> Any:
         return x / (1 + np.exp(-x))
 
-    row = Row("silu", torch.nn.functional.silu, silu, (REAL,), alone())
-    monkeypatch.setitem(CATALOG, "silu", row)
+    monkeypatch.setitem(OPS, "silu", Op("silu", silu))
     wrong = Rule(silu, lambda g, y, x: g * (1 / (1 + np.exp(-x))))
     (words,) = check_engine(NdgradEngine({**RULES, "silu": wrong}), ["silu"])
     assert re.match(r"silu: grad\[x\] is .*, but PyTorch .* says .* \(exact: .*\)\. ndgrad is wrong\.", words)
@@ -90,13 +89,13 @@ def test_one_program_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_not_known_is_refused() -> None:
-    """An op outside the catalogue, one that the engine has not, and a profile that is none are errors that say so."""
-    with pytest.raises(ValueError, match="expp: not in the catalogue, or not among the engine's ops"):
+    """An op outside the op table, one that the engine has not, and a profile that is none are errors that say so."""
+    with pytest.raises(ValueError, match="expp: not in the op table, or not among the engine's ops"):
         check_engine(NdgradEngine(), ["exp", "expp"])
     with pytest.raises(ValueError, match=r"summ: not in .*; did you mean sum"):
         check_engine(NdgradEngine(), ["summ"])
     few = NdgradEngine({"exp": RULES["exp"]})
-    with pytest.raises(ValueError, match="sum: not in the catalogue"):
+    with pytest.raises(ValueError, match="sum: not in the op table"):
         check_engine(few, ["sum"])
     with pytest.raises(ValueError, match="profile is 'thorough', but must be one of quick, standard, deep"):
         check_engine(few, profile="thorough")
@@ -108,7 +107,7 @@ def test_nothing_compared_is_an_error() -> None:
         ValueError, match=r"nothing was compared: no op was given, or ndgrad .* has none; known are add, "
     ):
         check_engine(NdgradEngine({}))
-    with pytest.raises(ValueError, match="has no op of the catalogue; give it functions by the catalogue's names"):
+    with pytest.raises(ValueError, match="has no op of the table; give it functions by the names of the op table"):
         check_engine(NdgradEngine({}), ["exp"])
 
 

@@ -20,17 +20,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference.catalog import CATALOG
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.generator import draw_program
+from reference.ops import OPS
 from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step
 from reference.source import Seeded
 from tests.reference.drawing import EXPRESSIONS, as_measured, drawn, everything, first, sample
 
 TORCH, NDGRAD = TorchEngine(), NdgradEngine()
 
-BINARY = [op for op, row in CATALOG.items() if row.plan.slots > 1]
-REFUSING = [op for op, row in CATALOG.items() if row.spoilt is not None]
+BINARY = [op for op, row in OPS.items() if row.inputs.slots > 1]
+REFUSING = [op for op, row in OPS.items() if row.refuses is not None]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -268,7 +269,7 @@ def around(op: str, number: int = 60) -> list[Program]:
     return [program for program in sample(op, number) if program.cotangent is not None]
 
 
-@pytest.mark.parametrize("op", CATALOG)
+@pytest.mark.parametrize("op", OPS)
 def test_an_op_stands_in_its_programs(op: str) -> None:
     """In each that was drawn for it; and in two of 60 (15 in 100, for log) steps come before it and after it."""
     assert all(any(step.op == op for step in program.steps) for program in around(op))
@@ -289,11 +290,11 @@ PLACES_OF_AN_OP: list[tuple[str, Callable[[Program, str], Any], float]] = [
 @pytest.mark.parametrize(("kind", "holds", "measured"), PLACES_OF_AN_OP, ids=[kind for kind, *_ in PLACES_OF_AN_OP])
 def test_an_op_is_met_in_each_place(kind: str, holds: Callable[[Program, str], Any], measured: float) -> None:
     """In mid-program; and several times, on operands of its own each time."""
-    answers = [bool(holds(program, op)) for op in CATALOG for program in around(op)]
+    answers = [bool(holds(program, op)) for op in OPS for program in around(op)]
     assert as_measured(sum(answers), len(answers), measured), f"{kind}: {sum(answers)} of {len(answers)}"
 
 
-@pytest.mark.parametrize("op", CATALOG)
+@pytest.mark.parametrize("op", OPS)
 def test_each_op_is_met_several_times_beside_itself(op: str) -> None:
     """Of a hundred programs for it 30 at least meet it twice (50, for tan, to 65)."""
     assert percent(lambda program: times(program, op) >= 2, around(op)) >= 30
@@ -306,7 +307,7 @@ def meets_what_lies_otherwise(program: Program, op: str) -> bool:
     return any(x.size > 1 and not x.flags.c_contiguous for x in inputs)
 
 
-@pytest.mark.parametrize("op", CATALOG)
+@pytest.mark.parametrize("op", OPS)
 def test_an_op_meets_operands_that_do_not_lie_in_c_order(op: str) -> None:
     """As after `x.T` and `x[::-1]`: two at least of 200 programs for it (4 in 100, for sqrt, to 10)."""
     assert len(first(op, 2, lambda program: meets_what_lies_otherwise(program, op), within=200)) == 2
@@ -315,13 +316,13 @@ def test_an_op_meets_operands_that_do_not_lie_in_c_order(op: str) -> None:
 def test_ops_are_met_as_often_as_there_are_ways() -> None:
     """Of an op of n ways there are at least 0.5 n times as many steps (0.54 n to 0.68 n) as of one that has one."""
     steps = Counter(step.op for p in sample(EXPRESSIONS, 1_000) for step in p.steps if not is_join(step))
-    ways = {op: row.plan.ways for op, row in CATALOG.items()}
+    ways = {op: row.inputs.ways for op, row in OPS.items()}
     each = {n: float(np.mean([steps[op] for op in ways if ways[op] == n])) for n in {*ways.values()}}
     assert {*each} == {1, 2, 3, 4}
     assert all(each[n] >= 0.5 * n * each[1] for n in each), each
 
 
-@pytest.mark.parametrize("op", CATALOG)
+@pytest.mark.parametrize("op", OPS)
 def test_every_kind_of_operand_stands_in_every_slot(op: str) -> None:
     """A leaf and a step's result in each; in an op of several operands also a constant in each."""
     slots: set[tuple[int, str]] = set()
@@ -331,7 +332,7 @@ def test_every_kind_of_operand_stands_in_every_slot(op: str) -> None:
                 kinds = [o.kind for o in program.operands]
                 slots |= {(slot, kinds[i] if i < len(kinds) else "step") for slot, i in enumerate(step.inputs)}
     wanted = [LEAF, "step", ARRAY] if op in BINARY else [LEAF, "step"]
-    assert slots >= {(slot, kind) for slot in range(CATALOG[op].plan.slots) for kind in wanted}
+    assert slots >= {(slot, kind) for slot in range(OPS[op].inputs.slots) for kind in wanted}
 
 
 @pytest.mark.parametrize("op", BINARY)
@@ -401,21 +402,7 @@ def ties(x: Array, best: Any, axis: Any) -> Array:
     return np.asarray((x == best(x, axis=axis, keepdims=True)).sum(axis=axis))
 
 
-# fmt: off
-KINKS: dict[str, Callable[..., Any]] = {
-    # whether some number of the operands lies at the op's kink
-    "abs":        lambda x: x == 0,
-    "relu":       lambda x: x == 0,
-    "leaky_relu": lambda x, *, negative_slope: x == 0,
-    "maximum":    lambda a, b: a == b,
-    "minimum":    lambda a, b: a == b,
-    "clip":       lambda x, low, high: (x == low) | (x == high),
-    "power":      lambda a, b: (a == 0) | (b == 0),
-    "max":        lambda x, *, axis, keepdims: ties(x, np.max, axis) > 1,
-    "min":        lambda x, *, axis, keepdims: ties(x, np.min, axis) > 1,
-    "std":        lambda x, *, axis, keepdims, ddof: np.std(x, axis=axis if x.ndim else None) == 0,
-}
-# fmt: on
+KINKS = {op.name: op.kink.at for op in OPS.values() if op.kink}
 
 
 def inputs_of(op: str, number: int) -> Iterator[tuple[Step, list[Any]]]:
@@ -423,11 +410,6 @@ def inputs_of(op: str, number: int) -> Iterator[tuple[Step, list[Any]]]:
     for program in around(op, number):
         values = [*(o.array for o in program.operands), *TORCH.run(program).values]
         yield from ((step, [values[i] for i in step.inputs]) for step in program.steps if step.op == op)
-
-
-def test_each_op_with_a_kink_is_asked_for_it() -> None:
-    """The table above leaves out none."""
-    assert sorted(KINKS) == sorted(op for op, row in CATALOG.items() if row.kinks)
 
 
 @pytest.mark.parametrize("op", KINKS)
@@ -502,7 +484,7 @@ def test_steps_meet_what_is_rare(op: str, kind: str, holds: Callable[..., Any], 
     assert as_measured(found, of, measured), f"{kind}: {found} of {of}, not {measured} %"
 
 
-@pytest.mark.parametrize("op", [op for op, row in CATALOG.items() if row.finite])
+@pytest.mark.parametrize("op", [op for op, row in OPS.items() if row.finite])
 def test_what_is_finite_meets_no_other_numbers(op: str) -> None:
     """Not in any of 300 programs for it, some of which have infinities elsewhere."""
     assert all(np.isfinite(x).all() for _, values in inputs_of(op, 300) for x in values)
@@ -535,7 +517,7 @@ def test_all_other_programs_are_accepted() -> None:
 # What would be wasted.
 
 
-@pytest.mark.parametrize("op", CATALOG)
+@pytest.mark.parametrize("op", OPS)
 def test_choices_for_an_op_seldom_come_to_nothing(op: str) -> None:
     """Of 60 at most 8 (4, for matmul, and 2, for dot, which leave out infinities; else 1)."""
     assert 60 - len(sample(op, 60)) <= 8
@@ -563,7 +545,7 @@ def test_programs_are_short() -> None:
     assert float(np.median([len(str(program)) for program in finished()])) <= 1_400
 
 
-@pytest.mark.parametrize("op", CATALOG)
+@pytest.mark.parametrize("op", OPS)
 def test_most_programs_compare_something(op: str) -> None:
     """Of 100 results 80 at least have numbers in them (84, for split, to 100)."""
     assert percent(lambda p: cotangent(p).size, around(op)) >= 80
@@ -590,7 +572,7 @@ def fingerprint(places: list[tuple[str, int]]) -> str:
 
 def test_a_program_is_the_same_in_any_order() -> None:
     """Drawn forwards, backwards, and with others in between."""
-    places = [(op, i) for op in (*list(CATALOG)[::6], EXPRESSIONS) for i in range(5)]
+    places = [(op, i) for op in (*list(OPS)[::6], EXPRESSIONS) for i in range(5)]
     forwards = {place: str(drawn("order", *place)) for place in places}
     backwards = {place: str(drawn("order", *place)) for place in places[::-1]}
     assert forwards == backwards

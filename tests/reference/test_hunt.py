@@ -13,13 +13,13 @@ from itertools import islice
 import pytest
 
 from reference.campaign import EXPRESSIONS
-from reference.catalog import CATALOG
 from reference.checks import CHECKS
 from reference.faults import FAULTS, Fault, elementwise, library, machine, products, reductions, shaping
 from reference.hunt import A_ROUND, ROUNDS, Case, Cases, Catch, hunt, hunt_all
+from reference.ops import OPS
 from reference.source import Seeded, shuffled
 
-LENGTH = len(CATALOG) + sum(A_ROUND.values())  # of a round
+LENGTH = len(OPS) + sum(A_ROUND.values())  # of a round
 NOTHING = Fault("nothing", "nothing is wrong", "ours", (), nullcontext)
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
@@ -70,7 +70,7 @@ def test_each_op_comes_once_a_round() -> None:
     """And of the other checks as many as are said, in an order that is another in each round."""
     checks = [check for check, _ in cases().up_to(3)]
     rounds = [checks[i * LENGTH : (i + 1) * LENGTH] for i in range(3)]
-    assert [Counter(names) for names in rounds] == [Counter(dict.fromkeys(CATALOG, 1) | A_ROUND)] * 3
+    assert [Counter(names) for names in rounds] == [Counter(dict.fromkeys(OPS, 1) | A_ROUND)] * 3
     assert len({tuple(names) for names in rounds}) == 3
 
 
@@ -82,8 +82,8 @@ def test_all_checks_are_among_them() -> None:
 
 def test_no_two_cases_are_one() -> None:
     """Each round draws others; but for what cannot be drawn, which comes to nothing."""
-    drawn = [what for check, what in stream(cases(), 3) if check in CATALOG and what != "None"]
-    assert len(set(drawn)) == len(drawn) > 2.5 * len(CATALOG)
+    drawn = [what for check, what in stream(cases(), 3) if check in OPS and what != "None"]
+    assert len(set(drawn)) == len(drawn) > 2.5 * len(OPS)
 
 
 def test_the_right_engine_passes() -> None:
@@ -101,7 +101,7 @@ def test_a_fault_is_caught(fault: Fault) -> None:
     """Two of each family, chosen by lot, within the cases of the quick profile."""
     catch = hunt(fault, cases(), SEED, ROUNDS["quick"])
     assert (catch.fault, catch.seed) == (fault.name, SEED)
-    assert catch.check in {*CATALOG, *A_ROUND}
+    assert catch.check in {*OPS, *A_ROUND}
     assert catch.says
     assert 1 <= catch.cases <= ROUNDS["quick"] * LENGTH
     assert catch.seconds > 0

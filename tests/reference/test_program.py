@@ -12,7 +12,7 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, from_dtype
 
-from reference.catalog import CATALOG
+from reference.ops import OPS
 from reference.program import (
     ARRAY,
     LAYOUTS,
@@ -450,7 +450,7 @@ def test_any_row_of_a_lines_own_signs_is_read_or_refused(line: str) -> None:
 @cache
 def lines() -> list[str]:
     """Valid lines of all kinds."""
-    return [str(program) for op in CATALOG for program in sample(op, 4)]
+    return [str(program) for op in OPS for program in sample(op, 4)]
 
 
 @given(st.data())

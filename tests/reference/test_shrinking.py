@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from reference.engines import TorchEngine
+from reference.engines.torch import TorchEngine
 from reference.program import Program, parse
 from reference.shrinking import shrink
 
@@ -21,7 +21,7 @@ LONG = (
 
 def small(line: str, fails: Callable[[Program], bool]) -> str:
     """The smallest program, as its line."""
-    return str(shrink(parse(line), fails, TORCH))
+    return str(shrink(parse(line), fails))
 
 
 def has(op: str) -> Callable[[Program], bool]:

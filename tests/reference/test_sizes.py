@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 from hypothesis import given, settings
 
-from reference.engines import TorchEngine
+from reference.engines.torch import TorchEngine
 from reference.program import Program, parse
 from reference.sizes import LARGEST, TooLarge, _shape, check_sizes
 from reference.strategies import programs

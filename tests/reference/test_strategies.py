@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
 
 from reference import strategies
-from reference.catalog import CATALOG
 from reference.generator import draw_program
+from reference.ops import OPS
 from reference.program import Program
 from reference.source import Seeded, Source, Unsuited
 from reference.strategies import programs
@@ -53,7 +53,7 @@ def test_what_fails_for_an_op_shrinks_to_the_op(op: str) -> None:
     """To one step, with no more operands than the op needs, and at most one number in each."""
     program = smallest(op, lambda program: any(step.op == op for step in program.steps))
     assert [step.op for step in program.steps] == [op]
-    assert len(program.operands) <= (1 if op == "concatenate" else CATALOG[op].plan.slots)
+    assert len(program.operands) <= (1 if op == "concatenate" else OPS[op].inputs.slots)
     assert all(operand.data.size <= 1 for operand in program.operands)
 
 

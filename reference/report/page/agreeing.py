@@ -10,8 +10,9 @@ import numpy as np
 from markupsafe import Markup
 
 from reference.campaign import CheckFailure, Failure, Record, drawn_again
-from reference.catalog import CATALOG
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
+from reference.ops import OPS
 from reference.program import Program
 from reference.report import text
 from reference.report.json import versions
@@ -141,6 +142,6 @@ def _distances(program: Program, mine: Any, theirs: Any) -> Iterator[tuple[float
 
 
 def known(op: str) -> str:
-    """What the catalogue says of an op's kinks, and of where PyTorch deviates."""
-    row = CATALOG.get(op)
-    return " ".join(filter(None, (row.kinks, row.deviates))) if row else ""
+    """Which slope an op has at its kinks, and where PyTorch is known to be poor."""
+    kink = OPS[op].kink if op in OPS else None
+    return " ".join(filter(None, (kink.says if kink else "", TorchEngine.known.get(op))))

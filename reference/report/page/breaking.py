@@ -9,7 +9,9 @@ import numpy as np
 from markupsafe import Markup
 
 from reference.campaign import EXPRESSIONS, Campaign, Profile
-from reference.engines import NdgradEngine, Outcome, TorchEngine
+from reference.engines import Outcome
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.faults import FAULTS, Fault
 from reference.program import LEAF, Operand, Program, Step, parse
 from reference.report import text

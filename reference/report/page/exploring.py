@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.exact import exactly, precisely
 from reference.program import LEAF, Program, parse
 from reference.report.page.numbers import exact_text, full, packed, ulp_text

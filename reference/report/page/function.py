@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from reference.campaign import PROFILES, Campaign, Record
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.faults import FAULTS, Fault
 from reference.loading import Function
 from reference.program import LEAF, Program

@@ -9,7 +9,8 @@ from importlib.resources import files
 import jinja2
 from markupsafe import Markup
 
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.report.page.agreeing import Agreement, known
 from reference.report.page.bits import Bits
 from reference.report.page.breaking import Broken

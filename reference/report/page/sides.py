@@ -11,8 +11,10 @@ from typing import Any
 import gmpy2
 import numpy as np
 
-from reference.engines import NdgradEngine, Outcome, TorchEngine
+from reference.engines import Outcome
 from reference.engines.exact import ExactEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.exact import Exact, exactly, precisely
 from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step
 from reference.report.page.numbers import exact_text, full, places, ulp_text

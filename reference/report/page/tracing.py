@@ -14,8 +14,8 @@ import numpy as np
 
 from ndgrad import Value
 from ndgrad.graph import trace
-from reference.catalog import CATALOG
 from reference.loading import Function, described
+from reference.ops import OPS
 from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step, operand_names
 from reference.sizes import TooLarge, check_sizes
 
@@ -36,7 +36,7 @@ def traced(function: Function, shapes: Sequence[tuple[int, ...]], seed: int) -> 
         seed: what their numbers, and those of the cotangent, are drawn from.
 
     Raises:
-        Untraceable: the function does not take so many Values, gives none, or does what the catalogue has no row for.
+        Untraceable: the function does not take so many Values, gives none, or does what the op table has no row for.
     """
     numbers = sum(map(math.prod, shapes))
     if numbers > MOST:
@@ -149,10 +149,10 @@ def _constants() -> Iterator[str]:
 
 
 def _spelled(node: Value, inputs: Sequence[int]) -> tuple[str, tuple[int, ...], Mapping[str, Any]]:
-    """The op, its inputs and its options, as the catalogue spells them: what the engine keeps is a little different."""
+    """The op, its inputs and its options, as the op table spells them: what the engine keeps is a little different."""
     name = node._rule.__name__ if node._rule else ""  # noqa: SLF001 - a graph is read by it
-    if name not in CATALOG:
-        raise Untraceable(f"it uses {name}, which the catalogue has no row for")
+    if name not in OPS:
+        raise Untraceable(f"it uses {name}, which the op table has no row for")
     options = {key: option for key, option in node._options.items() if key != "kept"}  # noqa: SLF001
     if name == "astype":
         options["dtype"] = str(options["dtype"])

@@ -21,7 +21,7 @@ import numpy as np
 
 from ndgrad import Value
 from ndgrad.rules import RULES, elementwise
-from reference.engines import NdgradEngine
+from reference.engines.ndgrad import NdgradEngine
 from reference.faults.planting import Plant, around
 from reference.program import ARRAY, LEAF, Operand, Program, Step
 

@@ -83,7 +83,7 @@ SLOW = (
     WRONG
     + """
 import reference.campaign
-def shrink(program, fails, reference):
+def shrink(program, fails):
     import time
     print("shrinking", flush=True)
     time.sleep(600)

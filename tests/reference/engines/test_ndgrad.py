@@ -10,8 +10,8 @@ import pytest
 import ndgrad
 from ndgrad import Value
 from ndgrad.rules import RULES, Rule
-from reference.catalog import CATALOG
-from reference.engines import NdgradEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.ops import OPS
 from reference.program import NUMBER, Program, parse
 from reference.verdict import parts
 from tests.reference.drawing import EXPRESSIONS, sample
@@ -24,11 +24,11 @@ def finished(number: int = 200) -> list[Program]:
     return [program for program in sample(EXPRESSIONS, number) if program.cotangent is not None]
 
 
-def test_the_engine_knows_every_op_of_the_catalogue() -> None:
+def test_the_engine_knows_every_op_of_the_table() -> None:
     """It says its name with its version, and can be asked for second order."""
-    assert sorted(ENGINE.ops) == sorted(CATALOG)
+    assert sorted(ENGINE.ops) == sorted(OPS)
     assert ENGINE.name == f"ndgrad {ndgrad.__version__}"
-    assert ENGINE.second_order
+    assert ENGINE.abilities.second_order
 
 
 def test_a_table_of_rules_can_be_given() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference.engines import Outcome, TapeEngine, TorchEngine
+from reference.engines import Outcome, TapeEngine
+from reference.engines.torch import TorchEngine
 from reference.program import Program, parse
 from reference.verdict import Result, judge
 from tests.reference.drawing import drawn
@@ -108,7 +109,7 @@ def test_an_engine_says_what_it_knows() -> None:
     """Its name, and the ops that it was given functions for. It is not asked for second order."""
     assert Toy().name == "toy 1.0"
     assert Toy().ops == ("add", "multiply", "log")
-    assert not Toy().second_order
+    assert not Toy().abilities.second_order
 
 
 def test_a_leaf_that_nothing_reaches_has_no_gradient() -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from reference.catalog import CATALOG
-from reference.engines import Noise, Outcome, TorchEngine
+from reference.engines import Noise, Outcome
+from reference.engines.torch import Disturbance, TorchEngine
+from reference.ops import OPS
 from reference.program import Program, parse
 from tests.reference.drawing import EXPRESSIONS, sample
 
@@ -29,7 +30,7 @@ def run(line: str, **options: Any) -> Outcome:
 def moved(program: Program, size: float = SIZE, seeds: int = 5) -> tuple[float, float]:
     """How far a disturbance of this size moves the value and the first gradient, in parts of the size, at most."""
     plain = TORCH.run(program)
-    outcomes = [TORCH.run(program, Noise(size, seed)) for seed in range(seeds)]
+    outcomes = [TORCH.run(program, noise=Noise(size, seed)) for seed in range(seeds)]
 
     def largest(pairs: list[tuple[Any, Any]]) -> float:
         return max(float(np.max(np.abs(a / b - 1))) for a, b in pairs) / size
@@ -52,14 +53,14 @@ def test_a_program_is_run() -> None:
 
 def test_it_knows_every_row_and_says_its_version() -> None:
     """Without what the build adds to it."""
-    assert TORCH.ops == tuple(CATALOG)
+    assert TORCH.ops == tuple(OPS)
     assert TORCH.name == "PyTorch " + torch.__version__.split("+")[0]
-    assert TORCH.second_order
+    assert TORCH.abilities.second_order
 
 
-def test_a_catalogue_can_be_given() -> None:
-    """An engine of a few rows knows those, and no others."""
-    few = TorchEngine({"exp": CATALOG["exp"]})
+def test_mirrors_can_be_given() -> None:
+    """An engine of a few mirrors knows those ops, and no others."""
+    few = TorchEngine({"exp": torch.exp})
     assert few.ops == ("exp",)
     assert few.run(parse("x=f8(0.0); a=exp(x); back(a,f8(1.0))")).values[0] == 1
     assert isinstance(few.run(PRODUCT).error, KeyError)
@@ -150,7 +151,7 @@ def test_precision_is_that_of_the_operands() -> None:
 def test_wide_computes_in_double_and_narrow_in_single(operand: str) -> None:
     """Whatever the operands are: exp(0.5) has 53 bits there and 24 here, forward and backward."""
     line = f"x={operand}; a=exp(x); back(a,f8(1.0))"
-    wide, narrow = run(line, wide=True), run(line, wide=False)
+    wide, narrow = run(line, precision="float64"), run(line, precision="float32")
     assert (wide.values[0], wide.gradients[0]) == (np.exp(0.5), np.exp(0.5))
     assert (narrow.values[0], narrow.gradients[0]) == (np.exp(np.float32(0.5)), np.exp(np.float32(0.5)))
     assert wide.values[0].dtype == wide.gradients[0].dtype == np.float64
@@ -161,9 +162,9 @@ def test_no_step_leaves_the_precision_that_was_asked_for() -> None:
     """Not even a cast to another: what `astype` rounds must not be rounded in double precision."""
     line = 'x=f8(0.1); a=astype(x,dtype="float32"); b=astype(a,dtype="float64"); back(b,f8(1.0))'
     assert run(line).values[-1] == np.float32(0.1)
-    assert [v.dtype for v in run(line, wide=True).values] == [np.float64] * 2
-    assert run(line, wide=True).values[-1] == 0.1
-    assert [v.dtype for v in run(line, wide=False).values] == [np.float32] * 2
+    assert [v.dtype for v in run(line, precision="float64").values] == [np.float64] * 2
+    assert run(line, precision="float64").values[-1] == 0.1
+    assert [v.dtype for v in run(line, precision="float32").values] == [np.float32] * 2
 
 
 def test_integers_and_booleans_take_the_precision_that_was_asked_for() -> None:
@@ -171,8 +172,8 @@ def test_integers_and_booleans_take_the_precision_that_was_asked_for() -> None:
     line = (
         "x=f8([0.1,0.2]); y=const(i8([3,4])); z=const(b1([True,False])); a=add(x,y); b=add(a,z); back(b,f8([1.0,2.0]))"
     )
-    for wide, dtype in ((True, np.float64), (False, np.float32)):
-        assert run(line, wide=wide).values[-1].dtype == dtype
+    for precision in ("float64", "float32"):
+        assert run(line, precision=precision).values[-1].dtype == precision
 
 
 # Disturbed.
@@ -215,15 +216,15 @@ def test_a_disturbance_goes_along_all_steps() -> None:
 def test_each_use_is_disturbed_by_itself() -> None:
     """x - x is 0 for one number; for two that are disturbed apart it is not."""
     outcomes = [
-        TORCH.run(parse("x=f8(3.0); a=subtract(x,x); back(a,f8(1.0))"), Noise(SIZE, seed)) for seed in range(10)
+        TORCH.run(parse("x=f8(3.0); a=subtract(x,x); back(a,f8(1.0))"), noise=Noise(SIZE, seed)) for seed in range(10)
     ]
     assert {round(float(o.values[0]) / SIZE, 3) for o in outcomes} == {-6.0, 0.0, 6.0}
 
 
 def test_each_number_is_disturbed_by_itself() -> None:
     """Of a hundred equal numbers about half go up and half go down; none stays."""
-    noise = Noise(SIZE, 0)
-    disturbed = noise.on(torch.full((100,), 2.0, dtype=torch.float64)).numpy() / 2 - 1
+    disturbance = Disturbance(Noise(SIZE, 0))
+    disturbed = disturbance.on(torch.full((100,), 2.0, dtype=torch.float64)).numpy() / 2 - 1
     assert set(disturbed) == {-SIZE, SIZE}
     assert 25 < (disturbed > 0).sum() < 75
 
@@ -231,31 +232,31 @@ def test_each_number_is_disturbed_by_itself() -> None:
 def test_integers_are_not_disturbed() -> None:
     """Places stay the places that they are."""
     places = torch.arange(10)
-    assert Noise(0.5, 0).on(places) is places
+    assert Disturbance(Noise(0.5, 0)).on(places) is places
 
 
 def test_a_seed_disturbs_always_in_the_same_way() -> None:
     """The same seed moves to the same numbers, another to others."""
-    one, same, other = (TORCH.run(PRODUCT, Noise(SIZE, seed)) for seed in (1, 1, 2))
+    one, same, other = (TORCH.run(PRODUCT, noise=Noise(SIZE, seed)) for seed in (1, 1, 2))
     for name in ("values", "gradients"):
         np.testing.assert_array_equal(getattr(one, name), getattr(same, name))
     assert not np.array_equal(one.values[0], other.values[0])
 
 
-@pytest.mark.parametrize("op", [op for op, row in CATALOG.items() if row.selects])
+@pytest.mark.parametrize("op", [op for op, row in OPS.items() if row.selects])
 def test_what_only_selects_is_not_disturbed(op: str) -> None:
     """Disturbed, it would select otherwise: its result stays the same to the bit."""
     for program in sample(op, 20):
         alone = Program(program.operands, program.steps[:1], None)
         if alone.steps[0].op == op:
-            plain, noisy = TORCH.run(alone), TORCH.run(alone, Noise(2.0**-10, 0))
+            plain, noisy = TORCH.run(alone), TORCH.run(alone, noise=Noise(2.0**-10, 0))
             np.testing.assert_array_equal(plain.values, noisy.values)
 
 
 def test_precision_and_disturbance_go_together() -> None:
     """A program in single precision, disturbed in double: how single precision's rounding is judged."""
     line = "x=f4(1.5); y=f4(3.0); a=multiply(x,y); back(a,f4(2.0))"
-    outcomes = [run(line, noise=Noise(SIZE, seed), wide=True) for seed in range(10)]
+    outcomes = [run(line, noise=Noise(SIZE, seed), precision="float64") for seed in range(10)]
     assert all(o.values[0].dtype == o.gradients[0].dtype == np.float64 for o in outcomes)
     assert SIZE < max(abs(o.values[0] / 4.5 - 1) for o in outcomes) < 2.1 * SIZE
 

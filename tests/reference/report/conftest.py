@@ -9,7 +9,8 @@ from typing import NamedTuple
 import pytest
 
 from reference.campaign import Campaign, Failure, Profile
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.faults.planting import scaled
 from reference.report.page import Maps, Page, page_of, write
 from reference.training import article, moons, train

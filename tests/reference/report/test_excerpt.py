@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference import catalog
-from reference.catalog import CATALOG, Row
-from reference.report.excerpt import Excerpts, filled, rows, written
+from reference.engines.torch import ops as mirrors
+from reference.ops import Op
+from reference.report.excerpt import Excerpts, entries, filled, written
 from reference.verdict import rounding
 
 HERE = sys.modules[__name__]
@@ -33,10 +33,10 @@ def cut(source: str, module: ModuleType) -> tuple[list[str], dict[str, Any]]:
 
 def test_a_function_comes_with_all_that_it_uses() -> None:
     """Functions that it calls, what those call, aliases and imports; nothing else of the module."""
-    imports, names = cut("_getitem", catalog)
+    imports, names = cut("_getitem", mirrors)
     assert {"import math", "import numpy as np", "import torch"} <= set(imports)
     assert {"_getitem", "_taken", "_places", "Tensor"} <= names.keys()
-    assert not {"_over", "Row", "CATALOG", "itertools"} & names.keys()
+    assert not {"_over", "Op", "MIRRORS", "warnings"} & names.keys()
 
 
 def test_names_inside_a_function_are_its_own() -> None:
@@ -67,17 +67,17 @@ def test_constants_come_too() -> None:
 
 def test_what_comes_from_another_module_of_ours_is_copied_from_there() -> None:
     """No import of this package is left. Classes come whole, with their decorators."""
-    imports, names = cut("Row", catalog)
+    imports, names = cut("Op", mirrors)
     assert not any("reference" in line for line in imports)
-    assert [f.name for f in fields(names["Row"])] == [f.name for f in fields(Row)]
-    assert names["Plan"].__doc__
+    assert [f.name for f in fields(names["Op"])] == [f.name for f in fields(Op)]
+    assert names["Inputs"].__doc__
 
 
 def test_each_definition_comes_once_and_after_what_it_uses() -> None:
     """However often it is needed: the pieces run in the order in which they are given."""
     excerpts = Excerpts()
     for mirror in ("_getitem", "_pad", "_split", "_getitem"):
-        excerpts.add(mirror, catalog)
+        excerpts.add(mirror, mirrors)
     heads = [d.split("(")[0] for d in excerpts.definitions]
     assert len(set(heads)) == len(heads)
     assert heads.index("def _places") < heads.index("def _getitem")
@@ -86,33 +86,33 @@ def test_each_definition_comes_once_and_after_what_it_uses() -> None:
 def test_imports_come_merged_and_narrowed() -> None:
     """A module a line, with the names that are used, as they are called."""
     excerpts = Excerpts()
-    excerpts.add("F, np, Any, Sequence", catalog)
+    excerpts.add("F, np, Any, Sequence", mirrors)
     assert excerpts.imports == [
         "import numpy as np",
         "import torch.nn.functional as F",
         "from collections.abc import Sequence",
         "from typing import Any",
     ]
-    excerpts.add("Callable", catalog)
+    excerpts.add("Callable", mirrors)
     assert "from collections.abc import Callable, Sequence" in excerpts.imports
 
 
 def test_a_name_that_is_nowhere_is_refused() -> None:
     """It would be missed only where the piece is run."""
-    with pytest.raises(LookupError, match=r"nowhere is nothing that reference\.catalog defines"):
-        Excerpts().add("torch.tanh(nowhere)", catalog)
+    with pytest.raises(LookupError, match=r"nowhere is nothing that reference\.engines\.torch\.ops defines"):
+        Excerpts().add("torch.tanh(nowhere)", mirrors)
 
 
 # Tables.
 
 
-def test_rows_are_read_as_they_are_written() -> None:
-    """Of each row of the catalogue, the first thing after its name is its mirror."""
-    table = rows(catalog, "Row")
-    assert list(table) == list(CATALOG)
-    assert table["tanh"][:2] == ["torch.tanh", "exact.tanh"]
-    assert table["sum"][0] == "_over(torch.sum, lenient=True)"
-    assert rows(catalog, "Column") == {}
+def test_entries_are_read_as_they_are_written() -> None:
+    """Each entry of a table by its key; what is no table is refused."""
+    table = entries(mirrors, "MIRRORS")
+    assert list(table) == list(mirrors.MIRRORS)
+    assert table["sum"] == "_over(torch.sum, lenient=True)"
+    with pytest.raises(LookupError, match=r"_sum is no table of reference\.engines\.torch\.ops"):
+        entries(mirrors, "_sum")
 
 
 # Lambdas.

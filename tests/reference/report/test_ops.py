@@ -1,19 +1,19 @@
-"""The page of ops: one line for each row of the catalogue, and what its line says."""
+"""The page of ops: one line for each row of the op table, and what its line says."""
 
 from __future__ import annotations
 
 import pytest
 
 from ndgrad.rules import RULES
-from reference.catalog import CATALOG
+from reference.ops import OPS
 from reference.report import ops
 
 LINES = {line.split("`")[1]: line for line in ops.page().splitlines() if line.startswith("| `")}
 
 
 def test_every_op_has_a_line() -> None:
-    """The lines are the catalogue's rows, in its order, and each has three cells."""
-    assert list(LINES) == list(CATALOG)
+    """The lines are the rows of the op table, in its order, and each has three cells."""
+    assert list(LINES) == list(OPS)
     assert {line.count(" | ") for line in LINES.values()} == {2}
 
 
@@ -36,4 +36,4 @@ def test_what_a_line_says(op: str, words: str) -> None:
 
 def test_operators_are_written_out() -> None:
     """No operator stands there by Python's inner name."""
-    assert set(ops._OPERATORS) == {RULES[op].operator for op in CATALOG if RULES[op].operator}
+    assert set(ops._OPERATORS) == {RULES[op].operator for op in OPS if RULES[op].operator}

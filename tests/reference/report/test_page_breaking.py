@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.faults import FAULTS
 from reference.report.page.breaking import BREAKS, DEPTHS, Broken, _chain
 from reference.report.page.comparing import LARGEST, compared

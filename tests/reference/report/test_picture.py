@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from ndgrad import graph
-from reference.catalog import CATALOG
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.faults.planting import Plant, forward, pullback, scaled
+from reference.ops import OPS
 from reference.program import parse
 from reference.report.picture import draw, write
 from reference.verdict import Result, judge
@@ -240,7 +241,7 @@ def test_text_is_shown_as_it_is() -> None:
     assert r"|\|N ␀|" in refused
 
 
-@pytest.mark.parametrize("op", [*CATALOG, EXPRESSIONS])
+@pytest.mark.parametrize("op", [*OPS, EXPRESSIONS])
 @pytest.mark.filterwarnings("ignore:Degrees of freedom")  # that numbers run out is meant
 def test_any_program_has_a_picture(op: str) -> None:
     """For each op: a box for each value and an edge for each use, each box a table of three columns."""

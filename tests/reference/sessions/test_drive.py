@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from ndgrad import Value, modes
-from reference.catalog import CATALOG
+from reference.engines.torch import KNOWN
 from reference.faults.planting import attribute, edited
+from reference.ops import OPS
 from reference.sessions import CALLS, Running, SessionRecord, replayed, run_session, shortened
 from reference.sessions.making import MODES
 from reference.sessions.optimizing import OPTIMIZERS
 from reference.sessions.session import HEADER
-from reference.sessions.spelling import SPELLINGS, Spelling
+from reference.sessions.spelling import ways
 from reference.source import Seeded, pick
 from reference.verdict import Kind
 
@@ -90,11 +91,10 @@ def test_every_call_is_made() -> None:
     assert min(made.values()) >= len(many()) / 20
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS, ids=lambda spelling: spelling.op)
-def test_every_op_is_met_in_each_of_its_spellings(spelling: Spelling) -> None:
-    """They are ops of the catalogue, as methods, operators, and functions of NumPy and of ndgrad."""
-    assert spelling.op in CATALOG
-    for way in set(spelling.ways):
+@pytest.mark.parametrize("op", sorted(OPS.keys() - KNOWN.keys()))
+def test_every_op_is_met_in_each_of_its_spellings(op: str) -> None:
+    """As methods, operators, and functions of NumPy and of ndgrad; but for those that PyTorch is poor in."""
+    for way in set(ways(OPS[op])):
         assert re.search("= " + re.sub(r"\\{\w+\\}", ".*", re.escape(way)) + "$", lines(), re.MULTILINE), way
 
 

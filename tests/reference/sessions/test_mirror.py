@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from ndgrad import Value
-from reference.catalog import CATALOG
 from reference.engines import Noise
+from reference.engines.torch import Disturbance, mirror
+from reference.ops import OPS
 from reference.sessions.mirror import Graph, OptimizerPair, Pair
 
 Tensor = torch.Tensor
@@ -69,11 +70,29 @@ def test_results_have_memory_of_their_own(op: str) -> None:
         "astype": {"dtype": "float64"},
     }  # fmt: skip
     graph, a = Graph(), tensor(1.0, 2.0)
-    y = graph.record(CATALOG[op].mirror, [a], options.get(op, {}))
+    y = graph.record(mirror(OPS[op]), [a], options.get(op, {}))
     assert y.untyped_storage().data_ptr() != a.untyped_storage().data_ptr()
     (gradient,) = graph.pass_back([(y, torch.ones_like(y))], [a])
     assert gradient is not None
     assert gradient.tolist() == [1.0, 1.0]
+
+
+def test_a_copy_of_an_operand_stands_for_it() -> None:
+    """Where PyTorch lays operands out anew and keeps that, another engine keeps the operand, and may miss it."""
+    a, b = tensor(1.0, 2.0), tensor(3.0, 5.0)
+
+    def product(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x * (y + 0.0)
+
+    graph = Graph()
+    c = graph.record(product, [a, b], {})
+    graph.pass_back([(c, torch.ones_like(c))], [a])
+    assert not graph.read_overwritten
+    graph.overwrite(b)
+    (gradient,) = graph.pass_back([(c, torch.ones_like(c))], [a])
+    assert gradient is not None
+    assert gradient.tolist() == [3.0, 5.0]
+    assert graph.read_overwritten
 
 
 def test_a_result_that_is_written_into_still_has_its_gradient() -> None:
@@ -94,7 +113,8 @@ def test_a_disturbed_pass_moves_by_its_condition() -> None:
     graph, a, b = Graph(), tensor(0.5, -0.25), tensor(1.0, 2.0)
     y = graph.record(torch.tanh, [multiplied(graph, a, b)], {})
     exact, disturbed, again = (
-        graph.pass_back([(y, torch.ones_like(y))], [a, b], noise)[0] for noise in (None, Noise(2.0**-20, 0), None)
+        graph.pass_back([(y, torch.ones_like(y))], [a, b], disturbance)[0]
+        for disturbance in (None, Disturbance(Noise(2.0**-20, 0)), None)
     )
     assert exact is not None
     assert disturbed is not None
@@ -143,7 +163,7 @@ def test_a_disturbed_step_changes_nothing(kind: str) -> None:
         before = optimizer.held()
         optimizer.theirs.step()
         after = {name: np.array(x.detach().numpy()) for name, x in optimizer.parts()}
-        disturbed = optimizer.stepped_from(before, Noise(2.0**-20, 1))
+        disturbed = optimizer.stepped_from(before, Disturbance(Noise(2.0**-20, 1)))
         assert {name: x.tolist() for name, x in optimizer.parts()} == {name: x.tolist() for name, x in after.items()}
         assert disturbed.keys() == after.keys()
         for name in ("value of a", *(name for name in after if "state[0]" in name and "step" not in name)):

@@ -9,7 +9,9 @@ import pytest
 
 import ndgrad
 from ndgrad import Value
-from reference.sessions.spelling import SPELLINGS, Spelling, literal, written_index
+from reference.ops import OPS
+from reference.sessions.spelling import literal, ways, written_index
+from tests.reference.drawing import ordinary
 
 
 @pytest.mark.parametrize(
@@ -44,21 +46,24 @@ def test_an_index_reads_back(entries: tuple[Any, ...], text: str) -> None:
     np.testing.assert_array_equal(eval(f"x[{text}]", {"x": x, "n1": np.array([0, 0])}), x[entries], strict=True)  # noqa: S307
 
 
-@pytest.mark.parametrize("spelling", [s for s in SPELLINGS if len(set(s.ways)) > 1], ids=lambda spelling: spelling.op)
-def test_all_ways_to_write_an_op_mean_the_same(spelling: Spelling) -> None:
+@pytest.mark.parametrize("op", [name for name, op in OPS.items() if len(set(ways(op))) > 1])
+def test_all_ways_to_write_an_op_mean_the_same(op: str) -> None:
     """To the bit, forward and back."""
-    table: dict[str, dict[str, Any]] = {
-        "sum": {"axis": 0}, "mean": {"axis": 1}, "max": {"axis": 0}, "softmax": {"axis": 0}, "reshape": {"shape": (4,)},
-        "transpose": {"axes": (1, 0)}, "where": {"condition": [True, False]}, "astype": {"dtype": "float64"},
-        "concatenate": {"axis": 0}, "stack": {"axis": 1}, "label_cross_entropy": {"labels": [1, 0]},
-    }  # fmt: skip
-    options = table.get(spelling.op, {})
+    operands, options = next(
+        (xs, options)
+        for xs, options in ordinary(op, "float64", 40)
+        if len(xs) == OPS[op].inputs.slots and xs[0].size > 1
+    )
     by_name = ", ".join(f"{name}={option!r}" for name, option in options.items())
+    names = [f"x{i}" for i in range(len(operands))]
     outcomes = set()
-    for way in spelling.ways:
-        a, b = Value([[1.0, 0.5], [2.0, 0.25]]), Value([[1.5, 1.0], [0.75, 3.0]])
-        text = way.format("a", "b", operands="a, b", options=by_name, **{n: repr(x) for n, x in options.items()})
-        y = eval(text, {"a": a, "b": b, "np": np, "ndgrad": ndgrad})  # noqa: S307 - it was written two lines earlier
+    for way in ways(OPS[op]):
+        values = [Value(x) for x in operands]
+        text = way.format(
+            *names, operands=", ".join(names), options=by_name, **{n: repr(x) for n, x in options.items()}
+        )
+        space = {"np": np, "ndgrad": ndgrad, "array": np.array, **dict(zip(names, values, strict=True))}
+        y = eval(text, space)  # noqa: S307 - it was written a line earlier
         y.backward(np.arange(1.0, 1 + y.size).reshape(y.shape))
-        outcomes.add((y.data.tobytes(), a.grad.tobytes(), b.grad.tobytes()))
+        outcomes.add((y.data.tobytes(), *(x.grad.tobytes() for x in values)))
     assert len(outcomes) == 1

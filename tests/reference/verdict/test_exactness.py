@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.faults import planting
 from reference.program import parse
 from reference.verdict import Finding, Kind, Result, Verdict, judge

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference.engines import NdgradEngine, Outcome, TorchEngine
+from reference.engines import Abilities, Outcome
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.faults import planting
 from reference.program import Program, parse
 from reference.verdict import AT_ONCE, Finding, Kind, Result, judge, ulps
@@ -23,7 +25,7 @@ class Spoilt:
     """ndgrad, with its outcomes changed: a wrong engine, on purpose."""
 
     name = "spoilt 0"
-    second_order = True
+    abilities = Abilities(second_order=True)
 
     def __init__(self, spoil: Callable[[Outcome], Outcome]) -> None:
         self._right = NdgradEngine()

@@ -7,7 +7,8 @@ import pytest
 
 import ndgrad.engine
 from ndgrad.rules import RULES
-from reference.engines import NdgradEngine, TorchEngine
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.torch import TorchEngine
 from reference.faults import planting
 from reference.program import parse
 from reference.verdict.localise import Origin, localise

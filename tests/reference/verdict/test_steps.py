@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reference.engines import TorchEngine
+from reference.engines.torch import TorchEngine
 from reference.program import Program, parse
 from reference.verdict.steps import steps_alone
 

@@ -1,4 +1,4 @@
-"""Shapes and options: NumPy takes what plans draw, refuses what spoilt ones draw, and all that is meant is met."""
+"""Shapes and options: NumPy takes what rows draw, refuses what they say it does, and all that is meant is met."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference import plans
-from reference.catalog import CATALOG
-from reference.plans import MOST_AXES, MOST_NUMBERS, Options, Plan, Shape, any_shape, mate
+from reference.ops import OPS, indices, inputs
+from reference.ops import options as drawings
+from reference.ops import shapes as of_shapes
+from reference.ops.inputs import Inputs
+from reference.ops.options import Options
+from reference.ops.shapes import MOST_AXES, MOST_NUMBERS, Shape, any_shape, mate
 from reference.source import Seeded, Source, Unsuited
 from tests.reference.drawing import as_measured
-from tests.reference.plain import PLAIN
 
 DRAWS = 150  # for each op: enough to meet what one draw in fifty is wrong in, with a chance of 95 %
 # That numbers run out is meant.
@@ -27,32 +29,32 @@ pytestmark = [
 
 NAMED: list[Shape] = [(), (0,), (1,), (2, 0), (0, 3), (1, 1), (3, 3), (2, 1, 3, 2)] * 3  # the ends of what there is
 
-REFUSING = [op for op, row in CATALOG.items() if row.spoilt is not None]
+REFUSING = [op for op, row in OPS.items() if row.refuses is not None]
 
 Planned = tuple[int, Shape, list[Shape], Options]
 
 
-def planned(plan: Plan, seed: str, number: int = DRAWS) -> Iterator[Planned]:
-    """Draw from a plan for shapes of all kinds, a few of them named: the slot, the shape, and what was drawn for it."""
+def planned(given: Inputs, seed: str, number: int = DRAWS) -> Iterator[Planned]:
+    """Draw for shapes of all kinds, a few of them named: the slot, the shape, and what was drawn for it."""
     for i in range(number):
         source = Seeded(seed, i)
-        slot = source.integer(0, plan.slots - 1)
+        slot = source.integer(0, given.slots - 1)
         shape = NAMED[i] if i < len(NAMED) else any_shape(source)
         try:
-            yield slot, shape, *plan.draw(source, shape, slot)
+            yield slot, shape, *given.draw(source, shape, slot)
         except Unsuited:
             continue
 
 
 def taken(op: str, shapes: list[Shape], options: Options) -> Any:
     """What NumPy makes of arrays of these shapes. Their numbers do not matter, but that no function is at a pole."""
-    return PLAIN[op](*(np.full(shape, 0.5) for shape in shapes), **options)
+    return OPS[op].definition(*(np.full(shape, 0.5) for shape in shapes), **options)
 
 
-@pytest.mark.parametrize("op", CATALOG)
-def test_numpy_takes_what_a_plan_draws(op: str) -> None:
+@pytest.mark.parametrize("op", OPS)
+def test_numpy_takes_what_a_row_draws(op: str) -> None:
     """For any shape that is there already, in any slot. With few exceptions something can be drawn."""
-    drawn = list(planned(CATALOG[op].plan, op))
+    drawn = list(planned(OPS[op].inputs, op))
     for slot, shape, shapes, options in drawn:
         assert shapes[slot] == shape
         with np.errstate(all="ignore"):  # a variance divides by what is left
@@ -61,11 +63,11 @@ def test_numpy_takes_what_a_plan_draws(op: str) -> None:
 
 
 @pytest.mark.parametrize("op", REFUSING)
-def test_numpy_refuses_what_a_spoilt_plan_draws(op: str) -> None:
-    """Always, and with the error that says what is wrong; most shapes can be spoilt."""
-    spoilt = CATALOG[op].spoilt
-    assert spoilt is not None
-    drawn = list(planned(spoilt, op))
+def test_numpy_refuses_what_is_drawn_to_be_refused(op: str) -> None:
+    """Always, and with the error that says what is wrong; most shapes can be refused."""
+    refused = OPS[op].refuses
+    assert refused is not None
+    drawn = list(planned(refused, op))
     for slot, shape, shapes, options in drawn:
         assert shapes[slot] == shape
         with pytest.raises((ValueError, IndexError)):
@@ -74,10 +76,10 @@ def test_numpy_refuses_what_a_spoilt_plan_draws(op: str) -> None:
 
 
 def test_each_op_that_can_be_refused_is() -> None:
-    """What takes several operands, or options that can be wrong, has a spoilt plan; all else NumPy never refuses."""
-    never = {op for op in CATALOG if op not in REFUSING}
-    assert {op for op in never if CATALOG[op].plan.slots > 1} == {"outer"}
-    assert not [op for op in never if any("axis" in options for *_, options in planned(CATALOG[op].plan, op))]
+    """What takes several operands, or options that can be wrong; all else NumPy never refuses."""
+    never = {op for op in OPS if op not in REFUSING}
+    assert {op for op in never if OPS[op].inputs.slots > 1} == {"outer"}
+    assert not [op for op in never if any("axis" in options for *_, options in planned(OPS[op].inputs, op))]
 
 
 # Shapes.
@@ -118,10 +120,10 @@ def test_shapes_of_each_kind_are_met(
 @pytest.mark.parametrize(("number", "measured"), [(0, 17), (1, 23), (2, 24), (3, 25)])
 def test_shapes_to_be_squeezed_have_several_axes_of_length_1(number: int, measured: float) -> None:
     """None, one, two, three: each in about a quarter of all; and squeeze starts from these."""
-    shapes = [plans.with_ones(Seeded("ones", i)) for i in range(3_000)]
+    shapes = [of_shapes.with_ones(Seeded("ones", i)) for i in range(3_000)]
     assert as_measured(sum(shape.count(1) == number for shape in shapes), len(shapes), measured)
     assert max(map(math.prod, shapes)) <= MOST_NUMBERS
-    assert CATALOG["squeeze"].plan.start is plans.with_ones
+    assert OPS["squeeze"].inputs.start is of_shapes.with_ones
 
 
 def test_shapes_are_small(shapes: list[Shape]) -> None:
@@ -172,7 +174,7 @@ def test_three_operands_broadcast_wherever_the_first_shape_stands(slot: int) -> 
     for i in range(300):
         source = Seeded("three", slot, i)
         try:
-            shapes, _ = plans.broadcast(3).draw(source, (2, 1), slot)
+            shapes, _ = inputs.broadcast(3).draw(source, (2, 1), slot)
         except Unsuited:
             continue
         assert shapes[slot] == (2, 1)
@@ -209,47 +211,47 @@ def orders(rank: int) -> list[tuple[int, ...]]:
 def test_a_reduction_is_met_with_every_axis() -> None:
     """None, each axis from either end, several in each order, and `()`: there are 18 for two axes, and all are met."""
     expected = {None, -2, -1, 0, 1, *orders(2)}
-    assert {options["axis"] for options in options_of(plans.axes, (2, 3))} == expected
-    assert {options["axis"] for options in options_of(plans.axes, ())} == {None, ()}
-    assert {options["axis"] for options in options_of(plans.one_axis, (2, 3))} == {-2, -1, 0, 1}
-    assert {options["axis"] for options in options_of(plans.axis_or_none, (2, 3))} == {None, -2, -1, 0, 1}
+    assert {options["axis"] for options in options_of(drawings.axes, (2, 3))} == expected
+    assert {options["axis"] for options in options_of(drawings.axes, ())} == {None, ()}
+    assert {options["axis"] for options in options_of(drawings.one_axis, (2, 3))} == {-2, -1, 0, 1}
+    assert {options["axis"] for options in options_of(drawings.axis_or_none, (2, 3))} == {None, -2, -1, 0, 1}
 
 
 def test_a_reduction_keeps_its_axes_or_not() -> None:
     """Both, for each kind of axis."""
-    drawn = {(type(o["axis"]).__name__, o["keepdims"]) for o in options_of(plans.reduced, (2, 3))}
+    drawn = {(type(o["axis"]).__name__, o["keepdims"]) for o in options_of(drawings.reduced, (2, 3))}
     assert drawn == set(itertools.product(["NoneType", "int", "tuple"], [False, True]))
 
 
 def test_a_variance_may_run_out_of_numbers() -> None:
     """With fewer degrees of freedom than it has, with exactly as many, and with none left."""
-    drawn = {o["ddof"] for o in options_of(plans.spread, (2,))}
+    drawn = {o["ddof"] for o in options_of(drawings.spread, (2,))}
     assert drawn == {0, 1, 2}
 
 
 def test_what_needs_numbers_gets_some() -> None:
     """No extreme, mean or variance of nothing; several of them, or none, where another axis is empty."""
-    for draw in plans.reduced_full, plans.spread:
+    for draw in drawings.reduced_full, drawings.spread:
         assert {o["axis"] for o in options_of(draw, (2, 0))} == {(), 0, -2, (0,), (-2,)}
         assert {o["axis"] for o in options_of(draw, (0,))} == {()}
 
 
 def test_several_axes_are_often_out_of_order() -> None:
     """Of three axes two in each order, from either end."""
-    drawn = [o["axis"] for o in options_of(plans.axes, (2, 3, 4)) if isinstance(o["axis"], tuple)]
+    drawn = [o["axis"] for o in options_of(drawings.axes, (2, 3, 4)) if isinstance(o["axis"], tuple)]
     pairs = {tuple(a % 3 for a in axis) for axis in drawn if len(axis) == 2}
     assert pairs == {(a, b) for a in range(3) for b in range(3) if a != b}
 
 
 def test_permutations_are_met_that_are_not_their_own_inverse() -> None:
     """All orders of three axes, from either end, and None; of the orders, two are cycles of three."""
-    drawn = {o["axes"] for o in options_of(plans.permutation, (2, 3, 4))}
+    drawn = {o["axes"] for o in options_of(drawings.permutation, (2, 3, 4))}
     assert drawn == {None, *(axes for axes in orders(3) if len(axes) == 3)}
 
 
 def test_each_way_to_reshape_is_met() -> None:
     """Rows, columns and more axes, some with a length left open; the numbers stay as many."""
-    drawn = {o["shape"] for o in options_of(plans.new_shape, (2, 3))}
+    drawn = {o["shape"] for o in options_of(drawings.new_shape, (2, 3))}
     assert {(6,), (-1,), (3, 2), (2, 3), (1, 6), (6, 1), (-1, 2), (2, -1), (1, 2, 3)} <= drawn
     assert all(math.prod(shape) == 6 or -1 in shape for shape in drawn)
 
@@ -257,31 +259,31 @@ def test_each_way_to_reshape_is_met() -> None:
 def test_a_single_number_gets_and_loses_axes() -> None:
     """`reshape` takes it from no axes to some, and back."""
     for shape in [(), (1,), (1, 1)]:
-        assert {o["shape"] for o in options_of(plans.new_shape, shape)} >= {(), (1,), (1, 1), (-1,)}
+        assert {o["shape"] for o in options_of(drawings.new_shape, shape)} >= {(), (1,), (1, 1), (-1,)}
 
 
 def test_axes_of_length_1_come_and_go_in_each_way() -> None:
     """One axis, several and all of them, from either end."""
-    assert {o["axis"] for o in options_of(plans.new_axes, (2,))} >= {0, 1, -1, -2, (0, 1), (2, 0), (-1, 0), (1, -3)}
-    ones = {o["axis"] for o in options_of(plans.ones, (1, 2, 1))}
+    assert {o["axis"] for o in options_of(drawings.new_axes, (2,))} >= {0, 1, -1, -2, (0, 1), (2, 0), (-1, 0), (1, -3)}
+    ones = {o["axis"] for o in options_of(drawings.ones, (1, 2, 1))}
     assert ones == {None, 0, 2, -1, -3, *signed((0, 2), 3), *signed((2, 0), 3)}
 
 
 def test_each_axis_is_exchanged_with_each() -> None:
     """Also with itself, and from either end."""
-    drawn = {(o["axis1"], o["axis2"]) for o in options_of(plans.axis_pair, (2, 3))}
+    drawn = {(o["axis1"], o["axis2"]) for o in options_of(drawings.axis_pair, (2, 3))}
     assert drawn == set(itertools.product([-2, -1, 0, 1], repeat=2))
 
 
 def test_targets_are_broadcast_in_each_way() -> None:
     """As they are, with 1 made longer, with axes in front, and both."""
-    drawn = {o["shape"] for o in options_of(plans.target_shape, (1, 2))}
+    drawn = {o["shape"] for o in options_of(drawings.target_shape, (1, 2))}
     assert drawn == {(*front, n, 2) for front in [(), (1,), (2,), (3, 1)] for n in (1, 2, 3)}
 
 
 def test_pieces_are_equal_or_cut_anywhere() -> None:
     """By number and by cuts, at the ends, beyond them and twice at one place; and each piece is meant in turn."""
-    drawn = options_of(plans.pieces, (4,))
+    drawn = options_of(drawings.pieces, (4,))
     by_number = {(o["indices_or_sections"], o["piece"]) for o in drawn if isinstance(o["indices_or_sections"], int)}
     assert by_number == {(n, piece) for n in (1, 2, 4) for piece in range(n)}
     cuts = [o["indices_or_sections"] for o in drawn if isinstance(o["indices_or_sections"], tuple)]
@@ -291,7 +293,7 @@ def test_pieces_are_equal_or_cut_anywhere() -> None:
 
 def test_padding_in_each_mode_and_spelling() -> None:
     """Five modes; one width for all, a pair for all, and a pair for each axis; wider than the operand is long."""
-    drawn = options_of(plans.padding, (1, 3))
+    drawn = options_of(drawings.padding, (1, 3))
     assert {o["mode"] for o in drawn} == {"constant", "edge", "reflect", "symmetric", "wrap"}
     assert {np.shape(o["pad_width"]) for o in drawn} == {(), (2,), (2, 2)}
     assert {o.get("constant_values") for o in drawn} == {None, 0, 1.5, -2}
@@ -310,7 +312,7 @@ def has_aliases(places: np.ndarray) -> bool:
 
 @pytest.fixture(name="entries", scope="module")
 def _entries() -> list[Any]:
-    return [entry for o in options_of(plans.index, (4, 2)) for entry in o["index"]]
+    return [entry for o in options_of(indices.index, (4, 2)) for entry in o["index"]]
 
 
 # fmt: off
@@ -368,32 +370,32 @@ def test_arrays_and_numbers_meet_in_one_index(
     kind: str, shape: Shape, spellings: tuple[str, ...], measured: float
 ) -> None:
     """Side by side; and apart, by a slice or None, where NumPy moves their axes to the front."""
-    found = sum(spelled(o["index"]) in spellings for o in options_of(plans.index, shape))
+    found = sum(spelled(o["index"]) in spellings for o in options_of(indices.index, shape))
     assert as_measured(found, 3_000, measured), f"{kind}: {found} of 3,000, not {measured} %"
 
 
 def test_one_axis_is_put_in_each_order() -> None:
     """All 24 orders of four numbers are met: the 14 that are not their own inverses in 14 of a hundred indices."""
-    indices = [o["index"] for o in options_of(plans.index, (4,))]
-    orders = [tuple(index[0] % 4) for index in indices if spelled(index) == "i" and index[0].shape == (4,)]
+    met = [o["index"] for o in options_of(indices.index, (4,))]
+    orders = [tuple(index[0] % 4) for index in met if spelled(index) == "i" and index[0].shape == (4,)]
     assert {order for order in orders if sorted(order) == [0, 1, 2, 3]} == {*itertools.permutations(range(4))}
     cycles = [order for order in orders if sorted(order) == [0, 1, 2, 3] != [order[i] for i in order]]
-    assert as_measured(len(cycles), len(indices), 14)
+    assert as_measured(len(cycles), len(met), 14)
 
 
 def test_numbers_are_scattered_to_one_place_twice() -> None:
     """By repeats and by aliases (each in a third of all), along slices of both signs, from an operand of no axes."""
-    drawn = options_of(plans.scattered, (3, 2))
+    drawn = options_of(indices.scattered, (3, 2))
     arrays = [(o["index"][0], o["shape"][0]) for o in drawn if isinstance(o["index"][0], np.ndarray)]
     assert sum(np.unique(places).size < 3 for places, _ in arrays) > 500
     assert sum(np.unique(places % n).size < np.unique(places).size for places, n in arrays) > 450
     assert {o["index"][0].step for o in drawn if isinstance(o["index"][0], slice)} == {1, 2, -1}
-    assert options_of(plans.scattered, ())
+    assert options_of(indices.scattered, ())
 
 
 def test_conditions_broadcast() -> None:
     """Some axes have length 1; both answers are met."""
-    drawn = [o["condition"] for o in options_of(plans.condition, (2, 3))]
+    drawn = [o["condition"] for o in options_of(indices.condition, (2, 3))]
     assert {c.shape for c in drawn} == {(2, 3), (1, 3), (2, 1), (1, 1)}
     assert {bool(answer) for c in drawn for answer in c.flat} == {False, True}
 
@@ -401,41 +403,41 @@ def test_conditions_broadcast() -> None:
 # Products and joins.
 
 
-def shapes_of(plan: Plan, shape: Shape, slot: int, number: int = 2_000) -> set[tuple[Shape, ...]]:
+def shapes_of(given: Inputs, shape: Shape, slot: int, number: int = 2_000) -> set[tuple[Shape, ...]]:
     """The shapes that a plan draws beside one."""
     drawn = set()
     for i in range(number):
         try:
-            drawn.add(tuple(plan.draw(Seeded("shapes", i), shape, slot)[0]))
+            drawn.add(tuple(given.draw(Seeded("shapes", i), shape, slot)[0]))
         except Unsuited:
             continue
     return drawn
 
 
-def ranks_of(plan: Plan, slot: int) -> set[tuple[int, ...]]:
+def ranks_of(given: Inputs, slot: int) -> set[tuple[int, ...]]:
     """With how many axes the operands of a product meet, if one of them is a number, a vector, a matrix or a batch."""
     return {
-        tuple(map(len, shapes)) for shape in [(), (2,), (2, 3), (4, 2, 3)] for shapes in shapes_of(plan, shape, slot)
+        tuple(map(len, shapes)) for shape in [(), (2,), (2, 3), (4, 2, 3)] for shapes in shapes_of(given, shape, slot)
     }
 
 
 @pytest.mark.parametrize("slot", [0, 1])
 def test_matrices_meet_vectors_and_batches(slot: int) -> None:
     """Whatever stands in one slot already meets vectors and matrices in the other; a matrix also meets a batch."""
-    met = ranks_of(plans.matrices, slot)
+    met = ranks_of(inputs.matrices, slot)
     assert met >= {(1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 2), (3, 3), (3, 1) if slot == 0 else (1, 3)}
 
 
 def test_batches_broadcast_in_products() -> None:
     """A batch of length 1 meets a longer one, and a batch meets a single matrix."""
-    batches = {(a[:-2], b[:-2]) for a, b in shapes_of(plans.matrices, (1, 2, 3), 0) if len(b) > 1}
+    batches = {(a[:-2], b[:-2]) for a, b in shapes_of(inputs.matrices, (1, 2, 3), 0) if len(b) > 1}
     assert {((1,), ()), ((1,), (1,)), ((1,), (2,)), ((1,), (3,))} <= batches
 
 
 @pytest.mark.parametrize("slot", [0, 1])
 def test_dot_meets_numbers_vectors_and_stacks(slot: int) -> None:
     """Whatever stands in one slot already meets vectors, matrices and stacks in the other, and sometimes a number."""
-    met = ranks_of(plans.dotted, slot)
+    met = ranks_of(inputs.dotted, slot)
     numbers = {(1, 0), (2, 0), (3, 0)} if slot == 0 else {(0, 1), (0, 2), (0, 3)}
     assert met >= {(0, 0), (1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (3, 2), (3, 3), *numbers}
 
@@ -443,7 +445,7 @@ def test_dot_meets_numbers_vectors_and_stacks(slot: int) -> None:
 @pytest.mark.parametrize("slot", [0, 1, 2])
 def test_arrays_are_joined_one_to_three(slot: int) -> None:
     """As many as the slot needs, up to three, of different lengths along the axis: with some that have none there."""
-    joined, stacked = shapes_of(plans.joined, (2, 3), slot), shapes_of(plans.stacked, (2, 3), slot)
+    joined, stacked = shapes_of(inputs.joined, (2, 3), slot), shapes_of(inputs.stacked, (2, 3), slot)
     assert {len(shapes) for shapes in joined} == {len(shapes) for shapes in stacked} == set(range(slot + 1, 4))
     assert any(0 in shape for shapes in joined for shape in shapes)
     assert any(len({*shapes}) == 3 for shapes in joined)
@@ -451,9 +453,9 @@ def test_arrays_are_joined_one_to_three(slot: int) -> None:
 
 def test_arrays_of_any_shapes_are_joined_flat() -> None:
     """Along axis None even the numbers of axes differ."""
-    assert any(len({*map(len, shapes)}) > 1 for shapes in shapes_of(plans.joined, (2, 3), 0))
+    assert any(len({*map(len, shapes)}) > 1 for shapes in shapes_of(inputs.joined, (2, 3), 0))
 
 
 def test_one_of_the_values_is_picked() -> None:
     """`fixed` gives each of its values, under its name."""
-    assert {o["slope"] for o in options_of(plans.fixed("slope", [1, 2, 3]), ())} == {1, 2, 3}
+    assert {o["slope"] for o in options_of(drawings.fixed("slope", [1, 2, 3]), ())} == {1, 2, 3}

@@ -1,0 +1,55 @@
+"""Ops that take many numbers to few: sums, extremes, spreads; the running sum; and ops along one axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from reference.ops import definitions as own
+from reference.ops import options
+from reference.ops.inputs import alone
+from reference.ops.op import FACTORS, REAL, Kink, Op
+from reference.ops.shapes import many_axes
+
+
+def _tied(best: Any) -> Any:
+    """Where several numbers of a reduced group reach its extreme."""
+
+    def at(x: Any, *, axis: Any, **_: Any) -> Any:
+        axis = axis if x.ndim else None
+        return np.sum(x == best(x, axis=axis, keepdims=True), axis=axis) > 1
+
+    return at
+
+
+def _flat(x: Any, *, axis: Any, **_: Any) -> Any:
+    """Where numbers have no spread."""
+    return own.std(x, axis=axis if x.ndim else None) == 0
+
+
+_SHARED = "numbers that tie share equally"
+
+# fmt: off
+OPS: tuple[Op, ...] = (
+    #   op             definition        operands lie in  shapes and options                                       what NumPy refuses
+    Op("sum",          np.sum,           (REAL,),         alone(options.reduced, many_axes, ways=2),               alone(options.axis_outside_reduced), signed=False),
+    Op("mean",         own.mean,         (REAL,),         alone(options.reduced_full, many_axes, ways=2),          alone(options.axis_outside_reduced), signed=False),
+    Op("prod",         np.prod,          (FACTORS,),      alone(options.reduced, many_axes, ways=2),               alone(options.axis_outside_reduced)),
+    Op("var",          own.var,          (REAL,),         alone(options.spread, many_axes, ways=2),                alone(options.axis_outside_spread)),
+    Op("std",          own.std,          (REAL,),         alone(options.spread, many_axes, ways=2),                alone(options.axis_outside_spread),
+        kink=Kink("slope 0 where the spread is 0", _flat,
+                  (("x=f8([2.0,2.0]); a=std(x,axis=0,keepdims=False,ddof=0); back(a,f8(3.0))", [[0, 0]]),))),
+    Op("max",          np.max,           (REAL,),         alone(options.reduced_full, many_axes, ways=2),          alone(options.axis_outside_reduced), aliases=("amax",), selects=True, signed=False,
+        kink=Kink(_SHARED, _tied(np.max),
+                  (("x=f8([1.0,2.0,2.0]); a=max(x,axis=0,keepdims=False); back(a,f8(3.0))", [[0, 1.5, 1.5]]),))),
+    Op("min",          np.min,           (REAL,),         alone(options.reduced_full, many_axes, ways=2),          alone(options.axis_outside_reduced), aliases=("amin",), selects=True, signed=False,
+        kink=Kink(_SHARED, _tied(np.min),
+                  (("x=f8([2.0,1.0,1.0]); a=min(x,axis=None,keepdims=True); back(a,f8([3.0]))", [[0, 1.5, 1.5]]),))),
+    Op("logsumexp",    own.logsumexp,    (REAL,),         alone(options.reduced_full, many_axes, ways=2),          alone(options.axis_outside_reduced), logarithmic=True),
+    Op("softmax",      own.softmax,      (REAL,),         alone(options.one_axis),                                 alone(options.axis_outside)),
+    Op("log_softmax",  own.log_softmax,  (REAL,),         alone(options.one_axis),                                 alone(options.axis_outside), logarithmic=True, signed=False),
+    Op("label_cross_entropy", own.label_cross_entropy, (REAL,), alone(options.labels, many_axes),                  alone(options.labels_outside), logarithmic=True, signed=False),
+    Op("cumsum",       np.cumsum,        (REAL,),         alone(options.axis_or_none, ways=2),                     alone(options.axis_outside), signed=False),
+)
+# fmt: on
