@@ -39,8 +39,8 @@ def test_the_corpus_says_the_same(kind: str) -> None:
     for engine in dict.fromkeys(e.engine for e in some):
         own = [e for e in some if e.engine == engine]
         said = corpus.answers(engine, [PROGRAMS[e.program] for e in own])
-        assert [] == [
+        assert [
             f"{answer}, not {' or '.join(e.answers)}: {engine}: {PROGRAMS[e.program]}"
             for e, answer in zip(own, said, strict=True)
             if answer not in e.answers
-        ]
+        ] == []
