@@ -70,56 +70,56 @@ def _sign(x: Any) -> Any:
 
 # fmt: off
 #               forward            pullback to each operand: (g, y, *operands, **options)
-add           = Rule(np.add,       lambda g, y, a, b: g,
-                                   lambda g, y, a, b: g,                                operator="add",     symbol="+")
-subtract      = Rule(np.subtract,  lambda g, y, a, b: g,
-                                   lambda g, y, a, b: -g,                               operator="sub",     symbol="-")
-multiply      = Rule(np.multiply,  lambda g, y, a, b: g * b,
-                                   lambda g, y, a, b: g * a,                            operator="mul",     symbol="*")
-divide        = Rule(np.divide,    lambda g, y, a, b: g / b,
-                                   lambda g, y, a, b: -g * (y / b),                     operator="truediv", symbol="/")
-power         = Rule(_power,       lambda g, y, a, b: np.where(np.equal(b, 0), 0.0, g * (b * _power(a, b - 1))),
+add           = Rule(np.add,       lambda g, _y, _a, _b: g,
+                                   lambda g, _y, _a, _b: g,                                operator="add",     symbol="+")
+subtract      = Rule(np.subtract,  lambda g, _y, _a, _b: g,
+                                   lambda g, _y, _a, _b: -g,                               operator="sub",     symbol="-")
+multiply      = Rule(np.multiply,  lambda g, _y, _a, b: g * b,
+                                   lambda g, _y, a, _b: g * a,                             operator="mul",     symbol="*")
+divide        = Rule(np.divide,    lambda g, _y, _a, b: g / b,
+                                   lambda g, y, _a, b: -g * (y / b),                       operator="truediv", symbol="/")
+power         = Rule(_power,       lambda g, _y, a, b: np.where(np.equal(b, 0), 0.0, g * (b * _power(a, b - 1))),
                                    lambda g, y, a, b: g * np.where(np.equal(a, 0) & (b >= 0), 0.0, y * np.log(a)),
-                                   numpy=(np.power, np.float_power),                    operator="pow",     symbol="**")
-negative      = Rule(np.negative,  lambda g, y, x: -g,                                  operator="neg",     symbol="neg")
-positive      = Rule(np.positive,  lambda g, y, x: g,                                   operator="pos",     symbol="pos")
-abs           = Rule(np.absolute,  lambda g, y, x: g * _sign(x),                        operator="abs")
+                                   numpy=(np.power, np.float_power),                       operator="pow",     symbol="**")
+negative      = Rule(np.negative,  lambda g, _y, _x: -g,                                   operator="neg",     symbol="neg")
+positive      = Rule(np.positive,  lambda g, _y, _x: g,                                    operator="pos",     symbol="pos")
+abs           = Rule(np.absolute,  lambda g, _y, x: g * _sign(x),                          operator="abs")
 
-exp           = Rule(np.exp,       lambda g, y, x: g * y)
-log           = Rule(np.log,       lambda g, y, x: g / x)
-log1p         = Rule(np.log1p,     lambda g, y, x: g / (x + 1))
-expm1         = Rule(np.expm1,     lambda g, y, x: g * (y + 1))
-sqrt          = Rule(np.sqrt,      lambda g, y, x: g / (2 * y))
-square        = Rule(np.square,    lambda g, y, x: g * (2 * x))
-sin           = Rule(np.sin,       lambda g, y, x: g * np.cos(x))
-cos           = Rule(np.cos,       lambda g, y, x: g * -np.sin(x))
-tan           = Rule(np.tan,       lambda g, y, x: g * (1 + y * y))
-tanh          = Rule(np.tanh,      lambda g, y, x: g * (1 - y * y))
+exp           = Rule(np.exp,       lambda g, y, _x: g * y)
+log           = Rule(np.log,       lambda g, _y, x: g / x)
+log1p         = Rule(np.log1p,     lambda g, _y, x: g / (x + 1))
+expm1         = Rule(np.expm1,     lambda g, y, _x: g * (y + 1))
+sqrt          = Rule(np.sqrt,      lambda g, y, _x: g / (2 * y))
+square        = Rule(np.square,    lambda g, _y, x: g * (2 * x))
+sin           = Rule(np.sin,       lambda g, _y, x: g * np.cos(x))
+cos           = Rule(np.cos,       lambda g, _y, x: g * -np.sin(x))
+tan           = Rule(np.tan,       lambda g, y, _x: g * (1 + y * y))
+tanh          = Rule(np.tanh,      lambda g, y, _x: g * (1 - y * y))
 
-sigmoid: Rule = Rule(_sigmoid,     lambda g, y, x, *, kept: g * (y * kept),             keep=lambda y, x: sigmoid(-x))
+sigmoid: Rule = Rule(_sigmoid,     lambda g, y, _x, *, kept: g * (y * kept),               keep=lambda _y, x: sigmoid(-x))
 relu          = Rule(lambda x: _chosen(~(x < 0), x),
-                                   lambda g, y, x: _chosen(~(y <= 0), g))
+                                   lambda g, y, _x: _chosen(~(y <= 0), g))
 leaky_relu    = Rule(lambda x, *, negative_slope: np.where(x > 0, x, x * negative_slope),
-                                   lambda g, y, x, *, negative_slope: np.where(x > 0, g, g * negative_slope),
+                                   lambda g, _y, x, *, negative_slope: np.where(x > 0, g, g * negative_slope),
                                    bind=lambda x, negative_slope=0.01: ((x,), {"negative_slope": negative_slope}))
 softplus      = Rule(lambda x: np.logaddexp(0.0, floats(x)),
-                                   lambda g, y, x: g * sigmoid(x))
+                                   lambda g, _y, x: g * sigmoid(x))
 
-maximum       = Rule(np.maximum,   lambda g, y, a, b: np.where(a < b, 0.0, np.where(np.equal(a, b), g / 2, g)),
-                                   lambda g, y, a, b: np.where(b < a, 0.0, np.where(np.equal(a, b), g / 2, g)))
-minimum       = Rule(np.minimum,   lambda g, y, a, b: np.where(a > b, 0.0, np.where(np.equal(a, b), g / 2, g)),
-                                   lambda g, y, a, b: np.where(b > a, 0.0, np.where(np.equal(a, b), g / 2, g)))
+maximum       = Rule(np.maximum,   lambda g, _y, a, b: np.where(a < b, 0.0, np.where(np.equal(a, b), g / 2, g)),
+                                   lambda g, _y, a, b: np.where(b < a, 0.0, np.where(np.equal(a, b), g / 2, g)))
+minimum       = Rule(np.minimum,   lambda g, _y, a, b: np.where(a > b, 0.0, np.where(np.equal(a, b), g / 2, g)),
+                                   lambda g, _y, a, b: np.where(b > a, 0.0, np.where(np.equal(a, b), g / 2, g)))
 clip          = Rule(lambda x, low, high: np.minimum(np.maximum(x, low), high),
-                                   lambda g, y, x, low, high: np.where((x >= low) & (x <= high), g, 0.0),
-                                   lambda g, y, x, low, high: np.where((x < low) & (low < high), g, 0.0),
-                                   lambda g, y, x, low, high: np.where((x > high) | (high < low), g, 0.0),
+                                   lambda g, _y, x, low, high: np.where((x >= low) & (x <= high), g, 0.0),
+                                   lambda g, _y, x, low, high: np.where((x < low) & (low < high), g, 0.0),
+                                   lambda g, _y, x, low, high: np.where((x > high) | (high < low), g, 0.0),
                                    bind=_clip, numpy=(np.clip,))
 where         = Rule(lambda a, b, *, condition: np.where(condition, a, b),
-                                   lambda g, y, a, b, *, condition: np.where(condition, g, 0.0),
-                                   lambda g, y, a, b, *, condition: np.where(condition, 0.0, g),
+                                   lambda g, _y, _a, _b, *, condition: np.where(condition, g, 0.0),
+                                   lambda g, _y, _a, _b, *, condition: np.where(condition, 0.0, g),
                                    bind=_where,
                                    numpy=(np.where,), method=False)
 astype        = Rule(lambda x, *, dtype: x.astype(dtype),
-                                   lambda g, y, x, *, dtype: g,
+                                   lambda g, _y, _x, *, dtype: g,
                                    bind=_astype, numpy=(np.astype,))
 # fmt: on

@@ -86,10 +86,10 @@ def _scattered(x: Any, index: Any, shape: tuple[int, ...]) -> Call:
 
 # fmt: off
 #         forward                             pullback: (g, y, x, **options)
-getitem: Rule = Rule(_getitem,                      lambda g, y, x, *, index: scatter.apply((g,), {"index": index, "shape": x.shape}),
+getitem: Rule = Rule(_getitem,                      lambda g, _y, _x, *, index: scatter.apply((g,), {"index": index, "shape": _x.shape}),
                bind=lambda x, index: ((x,), {"index": _index(index)}),  operator="getitem",  symbol="[]",
                method=False, views=True)
-scatter: Rule = Rule(_scatter,                      lambda g, y, x, *, index, shape: g[index],
+scatter: Rule = Rule(_scatter,                      lambda g, _y, _x, *, index, shape: g[index],
                bind=_scattered, method=False,
                doc="Zeros of `shape`, with the numbers of `x` added at `index`: what indexing takes back.")
 # fmt: on

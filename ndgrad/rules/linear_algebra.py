@@ -10,21 +10,19 @@ import numpy as np
 from ndgrad.rules.rule import Rule
 
 
-def _matmul_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _matmul_left(g: Any, _y: Any, _a: Any, b: Any) -> Any:
     """A vector stands for a matrix of one row on the left, of one column on the right."""
-    del y
     if b.ndim == 1:
         return g[..., None] * b
-    if a.ndim == 1:
+    if _a.ndim == 1:
         return (g[..., None, :] @ b.mT)[..., 0, :]
     return g @ b.mT
 
 
-def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
-    del y
+def _matmul_right(g: Any, _y: Any, a: Any, _b: Any) -> Any:
     if a.ndim == 1:
-        return g * a if b.ndim == 1 else a[:, None] * g[..., None, :]
-    if b.ndim == 1:
+        return g * a if _b.ndim == 1 else a[:, None] * g[..., None, :]
+    if _b.ndim == 1:
         return (a.mT @ g[..., None])[..., 0]
     return a.mT @ g
 
@@ -43,18 +41,16 @@ def _columns(b: Any) -> int:
     return math.prod((*b.shape[:-2], b.shape[-1]))
 
 
-def _dot_left(g: Any, y: Any, a: Any, b: Any) -> Any:
+def _dot_left(g: Any, _y: Any, _a: Any, b: Any) -> Any:
     """`dot` sums over the last axis of `a` and the last but one of `b`; the other axes stand side by side."""
-    del y
-    if a.ndim == 0 or b.ndim == 0:
+    if _a.ndim == 0 or b.ndim == 0:
         return g * b
     if b.ndim == 1:
         return g[..., None] * b
-    return g.reshape((*a.shape[:-1], _columns(b))) @ _contracted(b).T
+    return g.reshape((*_a.shape[:-1], _columns(b))) @ _contracted(b).T
 
 
-def _dot_right(g: Any, y: Any, a: Any, b: Any) -> Any:
-    del y
+def _dot_right(g: Any, _y: Any, a: Any, b: Any) -> Any:
     if a.ndim == 0 or b.ndim == 0:
         return g * a
     rows = math.prod(a.shape[:-1])
@@ -69,6 +65,6 @@ def _dot_right(g: Any, y: Any, a: Any, b: Any) -> Any:
 #        forward            pullback to each operand: (g, y, a, b)
 matmul = Rule(np.matmul,    _matmul_left,  _matmul_right,  operator="matmul", symbol="@")
 dot    = Rule(_dot,         _dot_left,     _dot_right,     numpy=(np.dot,))
-outer  = Rule(np.outer,     lambda g, y, a, b: (g @ b.reshape(-1)).reshape(a.shape),
-                            lambda g, y, a, b: (a.reshape(-1) @ g).reshape(b.shape))
+outer  = Rule(np.outer,     lambda g, _y, _a, b: (g @ b.reshape(-1)).reshape(_a.shape),
+                            lambda g, _y, a, _b: (a.reshape(-1) @ g).reshape(_b.shape))
 # fmt: on

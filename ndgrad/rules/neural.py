@@ -77,26 +77,25 @@ def _label_cross_entropy(x: Any, *, labels: Any) -> tuple[Any, Any]:
     return np.log(total)[..., 0] - right, (e, total)
 
 
-def _towards_scores(g: Any, y: Any, x: Any, *, labels: Any, kept: Any) -> Any:
+def _towards_scores(g: Any, _y: Any, _x: Any, *, labels: Any, kept: Any) -> Any:
     """The probabilities, less 1 for the label's own class: each times the cotangent of its example."""
-    del y
     e, total = kept
     h = e * (g[..., None] / total)
     if isinstance(h, np.ndarray):
         h[_at(labels)] -= g  # each place is named once
         return h
-    return h - scatter.apply((g,), {"index": _at(labels), "shape": x.shape})
+    return h - scatter.apply((g,), {"index": _at(labels), "shape": _x.shape})
 
 
 # fmt: off
 #             forward           pullback: (g, y, x, **options)
-softmax     = Rule(_softmax,    lambda g, y, x, *, axis: y * (g - np.add.reduce(g * y, axis=axis, keepdims=True)),
+softmax     = Rule(_softmax,    lambda g, y, _x, *, axis: y * (g - np.add.reduce(g * y, axis=axis, keepdims=True)),
                    bind=_along)
 log_softmax = Rule(_log_softmax,
-                   lambda g, y, x, *, axis, kept: g - kept * np.add.reduce(g, axis=axis, keepdims=True),
-                   keep=lambda y, x, *, axis: np.exp(y), bind=_along)
+                   lambda g, _y, _x, *, axis, kept: g - kept * np.add.reduce(g, axis=axis, keepdims=True),
+                   keep=lambda y, _x, *, axis: np.exp(y), bind=_along)
 label_cross_entropy = Rule(_label_cross_entropy, _towards_scores,
-                   keep=lambda y, x, *, labels: (softmax.apply((x,), {"axis": -1}), 1.0),
+                   keep=lambda _y, x, *, labels: (softmax.apply((x,), {"axis": -1}), 1.0),
                    bind=_labelled,
                    doc="What each right label costs: minus the logarithm of its probability, `softmax(x)` along the last axis.")
 # fmt: on

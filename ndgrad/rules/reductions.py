@@ -124,10 +124,10 @@ def _var(x: Any, **options: Any) -> tuple[Any, Any]:
     return _narrowed(_spread_of(_wide(x), **options), x.dtype)
 
 
-def _var_pullback(g: Any, y: Any, x: Any, *, axis: Axis, ddof: float, keepdims: bool, kept: Any) -> Any:
-    del y, keepdims
-    freedom = count(x.shape, axis) - ddof
-    return restore(g, x.shape, axis) * (2.0 / freedom if freedom else math.inf) * kept
+def _var_pullback(g: Any, _y: Any, _x: Any, *, axis: Axis, ddof: float, keepdims: bool, kept: Any) -> Any:
+    del keepdims
+    freedom = count(_x.shape, axis) - ddof
+    return restore(g, _x.shape, axis) * (2.0 / freedom if freedom else math.inf) * kept
 
 
 def _std(x: Any, **options: Any) -> tuple[Any, Any]:
@@ -136,10 +136,10 @@ def _std(x: Any, **options: Any) -> tuple[Any, Any]:
     return _narrowed((np.sqrt(variance), d), x.dtype)
 
 
-def _std_pullback(g: Any, y: Any, x: Any, **options: Any) -> Any:
+def _std_pullback(g: Any, y: Any, _x: Any, **options: Any) -> Any:
     """By way of the variance. A spread of 0 has a kink: its slope is taken as 0, and nothing is divided by it."""
     flat = np.equal(y, 0)
-    return _var_pullback(np.where(flat, 0.0, g / np.where(flat, 1.0, 2 * y)), y, x, **options)
+    return _var_pullback(np.where(flat, 0.0, g / np.where(flat, 1.0, 2 * y)), y, _x, **options)
 
 
 def _prod(x: Any, *, axis: Axis, keepdims: bool) -> Any:
@@ -198,20 +198,19 @@ def _logsumexp(x: Any, *, axis: Axis, keepdims: bool) -> tuple[Any, Any]:
         return (y if keepdims else y.reshape(np.add.reduce(x, axis=axis).shape)), e / total
 
 
-def _cumsum_pullback(g: Any, y: Any, x: Any, *, axis: int | None) -> Any:
+def _cumsum_pullback(g: Any, _y: Any, _x: Any, *, axis: int | None) -> Any:
     """A number counts in every sum from its own place on, so the cotangents are summed from the end."""
-    del y
     along = 0 if axis is None else axis
-    return np.flip(np.cumsum(np.flip(g, along), along), along).reshape(x.shape)
+    return np.flip(np.cumsum(np.flip(g, along), along), along).reshape(_x.shape)
 
 
 # fmt: off
 #         forward                                              pullback: (g, y, x, **options)
 sum       = Rule(_sum,
-                 lambda g, y, x, *, axis, keepdims: _repeated(g, x.shape, axis),
+                 lambda g, _y, _x, *, axis, keepdims: _repeated(g, _x.shape, axis),
                  bind=over_axes, numpy=(np.sum, np.add.reduce))
 mean      = Rule(_mean,
-                 lambda g, y, x, *, axis, keepdims: _repeated(_divided(g, count(x.shape, axis)), x.shape, axis),
+                 lambda g, _y, _x, *, axis, keepdims: _repeated(_divided(g, count(_x.shape, axis)), _x.shape, axis),
                  bind=over_axes, numpy=(np.mean,))
 prod      = Rule(_prod, _prod_pullback,
                  bind=over_axes, numpy=(np.prod, np.multiply.reduce))
@@ -219,12 +218,12 @@ max       = Rule(lambda x, *, axis, keepdims: np.maximum.reduce(x, axis=axis, ke
                  _extreme_pullback, bind=over_axes, numpy=(np.max, np.maximum.reduce))
 min       = Rule(lambda x, *, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
                  _extreme_pullback, bind=over_axes, numpy=(np.min, np.minimum.reduce))
-var       = Rule(_var, _var_pullback, keep=lambda y, x, *, axis, **_: _deviation(x, axis),
+var       = Rule(_var, _var_pullback, keep=lambda _y, x, *, axis, **_: _deviation(x, axis),
                  bind=_spread,      numpy=(np.var,))
-std       = Rule(_std, _std_pullback, keep=lambda y, x, *, axis, **_: _deviation(x, axis),
+std       = Rule(_std, _std_pullback, keep=lambda _y, x, *, axis, **_: _deviation(x, axis),
                  bind=_spread,      numpy=(np.std,))
 logsumexp = Rule(_logsumexp,
-                 lambda g, y, x, *, axis, keepdims, kept: restore(g, x.shape, axis) * kept,
+                 lambda g, _y, _x, *, axis, keepdims, kept: restore(g, _x.shape, axis) * kept,
                  keep=lambda y, x, *, axis, keepdims: np.exp(x - restore(y, x.shape, axis)),
                  bind=over_axes)
 cumsum    = Rule(lambda x, *, axis: np.cumsum(x, axis=axis),

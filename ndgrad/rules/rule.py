@@ -7,7 +7,6 @@ type its operands have. So the same row computes when it is given arrays, and re
 
 from __future__ import annotations
 
-import dis
 import inspect
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,8 +31,9 @@ class Rule:
     Args:
         forward: `forward(*operands, **options)`, the op on arrays. With `keep`, it returns `(result, kept)`.
         pullbacks: one per operand, `pullback(g, y, *operands, **options)`: it carries the cotangent `g` of the
-            result `y` to that operand. It may leave the broadcasting in: the engine sums it out. `None` for
-            an operand that has no gradient.
+            result `y` to that operand. It may leave the broadcasting in: the engine sums it out. A parameter whose
+            name begins with an underscore is not read: the pullback uses its shape or dtype at the most, and `lean()`
+            need not keep its numbers. `None` for an operand that has no gradient.
         keep: `keep(y, *operands, **options)`, the second thing that `forward` returned, recomputed so that it can
             record itself. Pullbacks are given it as the option `kept`.
         bind: `bind(*args, **kwargs) -> (operands, options)`, the op's public signature; a list of such pairs
@@ -121,8 +121,8 @@ class Rule:
     def reads(self, positions: Iterable[int]) -> frozenset[int]:
         """Whose numbers the pullbacks to some operands read: 0 stands for the result, 1 for the first operand ...
 
-        The others they may ask for a shape or a dtype. Where this cannot be told from a pullback's code, it reads all.
-        What a derivative of the derivative computes again counts as well.
+        A pullback says so by the names of its parameters. What a derivative of the derivative computes again counts as
+        well.
         """
         pullbacks = [self.pullbacks[0 if self.variadic else i] for i in positions]
         read = [_read(pullback, 1) for pullback in pullbacks if pullback is not None]
@@ -150,27 +150,20 @@ def _like(error: TypeError | ValueError, words: str) -> TypeError | ValueError:
     return TypeError(words) if isinstance(error, TypeError) else ValueError(words)
 
 
-_ABOUT = ("shape", "ndim", "size", "dtype")
 _ALL = frozenset(range(100))  # more operands than any pullback names
 
 
 @lru_cache
 def _read(function: Callable[..., Any], start: int) -> frozenset[int]:
-    """The positions, counted from `start`, of the parameters whose numbers a function may read, by its bytecode."""
-    code = getattr(function, "__code__", None)
-    if code is None or code.co_flags & inspect.CO_VARARGS:
+    """The positions, counted from `start`, of the parameters whose numbers a function reads: its signature says so."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # some of C's functions have none
         return _ALL
-    parameters = code.co_varnames[start : code.co_argcount]
-    instructions = list(dis.get_instructions(code))
-    found = set[Any]()
-    for instruction, after in zip(instructions, [*instructions[1:], None], strict=True):
-        names = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
-        asked = after is not None and after.opname == "LOAD_ATTR" and after.argval in _ABOUT
-        if instruction.opname.startswith("LOAD_FAST") and asked:
-            names = names[:-1]  # the one that was loaded last is asked for its shape, and no more
-        if not instruction.opname.startswith("DELETE_FAST"):
-            found.update(names)
-    return frozenset(i for i, parameter in enumerate(parameters) if parameter in found)
+    placed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
+    if any(p.kind is p.VAR_POSITIONAL and not p.name.startswith("_") for p in placed):
+        return _ALL
+    return frozenset(i for i, p in enumerate(placed[start:]) if not p.name.startswith("_"))
 
 
 def named(table: ModuleType) -> Iterator[tuple[str, Rule]]:

@@ -52,11 +52,10 @@ def _along(axis: int, ndim: int, cut: Any) -> tuple[Any, ...]:
     return (slice(None),) * (axis % ndim) + (cut,)
 
 
-def _concatenate_pullback(g: Any, y: Any, *xs: Any, axis: int | None, position: int) -> Any:
-    del y
-    lengths = [x.size if axis is None else x.shape[axis] for x in xs]
+def _concatenate_pullback(g: Any, _y: Any, *_xs: Any, axis: int | None, position: int) -> Any:
+    lengths = [x.size if axis is None else x.shape[axis] for x in _xs]
     start = sum(lengths[:position])
-    return g[_along(axis or 0, g.ndim, slice(start, start + lengths[position]))].reshape(xs[position].shape)
+    return g[_along(axis or 0, g.ndim, slice(start, start + lengths[position]))].reshape(_xs[position].shape)
 
 
 def _split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Call]:
@@ -95,48 +94,47 @@ def _pad(x: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any
     return (x,), options
 
 
-def _pad_pullback(g: Any, y: Any, x: Any, *, pad_width: tuple[tuple[int, int], ...], mode: str, **_: Any) -> Any:
+def _pad_pullback(g: Any, _y: Any, _x: Any, *, pad_width: tuple[tuple[int, int], ...], mode: str, **_: Any) -> Any:
     """The padding is cut off; where it repeats numbers of the operand, its cotangents go back to those."""
-    del y
     if mode == "constant":
-        return g[tuple(slice(a, a + n) for (a, _), n in zip(pad_width, x.shape, strict=True))]
-    sources = [np.pad(np.arange(n), w, mode=mode) for w, n in zip(pad_width, x.shape, strict=True)]  # type: ignore[call-overload]
-    return scatter(g, np.ix_(*sources), x.shape)
+        return g[tuple(slice(a, a + n) for (a, _), n in zip(pad_width, _x.shape, strict=True))]
+    sources = [np.pad(np.arange(n), w, mode=mode) for w, n in zip(pad_width, _x.shape, strict=True)]  # type: ignore[call-overload]
+    return scatter(g, np.ix_(*sources), _x.shape)
 
 
 # fmt: off
 #              forward                                     pullback: (g, y, x, **options)
 reshape      = Rule(lambda x, *, shape: np.reshape(x, shape),
-                    lambda g, y, x, *, shape: g.reshape(x.shape),
+                    lambda g, _y, _x, *, shape: g.reshape(_x.shape),
                     bind=_reshape,   numpy=(np.reshape,),  views=True)
 transpose    = Rule(lambda x, *, axes: np.transpose(x, axes),
-                    lambda g, y, x, *, axes: np.transpose(g, _inverse(axes)),
+                    lambda g, _y, _x, *, axes: np.transpose(g, _inverse(axes)),
                     bind=_transpose, numpy=(np.transpose, np.permute_dims), views=True)
 swapaxes     = Rule(lambda x, *, axis1, axis2: np.swapaxes(x, axis1, axis2),
-                    lambda g, y, x, *, axis1, axis2: np.swapaxes(g, axis1, axis2),
+                    lambda g, _y, _x, *, axis1, axis2: np.swapaxes(g, axis1, axis2),
                     bind=lambda x, axis1, axis2: ((x,), {"axis1": whole("axis1", axis1), "axis2": whole("axis2", axis2)}),
                     numpy=(np.swapaxes,), views=True)
 expand_dims  = Rule(lambda x, *, axis: np.expand_dims(x, axis),
-                    lambda g, y, x, *, axis: g.reshape(x.shape),
+                    lambda g, _y, _x, *, axis: g.reshape(_x.shape),
                     bind=lambda x, axis: ((x,), {"axis": _axis(axis)}),
                     numpy=(np.expand_dims,), views=True)
 squeeze      = Rule(lambda x, *, axis: np.squeeze(x, axis),
-                    lambda g, y, x, *, axis: g.reshape(x.shape),
+                    lambda g, _y, _x, *, axis: g.reshape(_x.shape),
                     bind=_one_axis,  numpy=(np.squeeze,),  views=True)
 broadcast_to = Rule(lambda x, *, shape: np.broadcast_to(x, shape),
-                    lambda g, y, x, *, shape: g,
+                    lambda g, _y, _x, *, shape: g,
                     bind=_reshape,   numpy=(np.broadcast_to,), views=True)
 flip         = Rule(lambda x, *, axis: np.flip(x, axis),
-                    lambda g, y, x, *, axis: np.flip(g, axis),
+                    lambda g, _y, _x, *, axis: np.flip(g, axis),
                     bind=_one_axis,  numpy=(np.flip,),     views=True)
 concatenate  = Rule(lambda *xs, axis: np.concatenate(xs, axis=axis),
                     _concatenate_pullback,
                     bind=_joined,    numpy=(np.concatenate,), variadic=True, method=False)
 stack        = Rule(lambda *xs, axis: np.stack(xs, axis=axis),
-                    lambda g, y, *xs, axis, position: g[_along(axis, g.ndim, position)],
+                    lambda g, _y, *_xs, axis, position: g[_along(axis, g.ndim, position)],
                     bind=_joined,    numpy=(np.stack,),    variadic=True, method=False)
 split        = Rule(lambda x, *, start, stop, axis: x[_piece(x.ndim, start, stop, axis)],
-                    lambda g, y, x, *, start, stop, axis: scatter(g, _piece(x.ndim, start, stop, axis), x.shape),
+                    lambda g, _y, _x, *, start, stop, axis: scatter(g, _piece(_x.ndim, start, stop, axis), _x.shape),
                     bind=_split,     numpy=(np.split,),    views=True)
 pad          = Rule(lambda x, *, pad_width, mode, **values: np.pad(x, pad_width, mode, **values) if x.ndim else x,
                     _pad_pullback,
