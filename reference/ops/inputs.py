@@ -30,6 +30,7 @@ class Inputs:
         start: draws the shape of a fresh first operand, where not any shape is as interesting as another.
         ways: how many times as often it is met as an op without options: there are more ways to meet it.
         options: what the options are, by name.
+        elementwise: whether each number of the result is one of a number of each operand, and of nothing else.
     """
 
     slots: int
@@ -37,11 +38,17 @@ class Inputs:
     start: Callable[[Source], Shape] | None = None
     ways: int = 1
     options: Mapping[str, Option] = field(default_factory=dict)
+    elementwise: bool = False
 
 
 def alone(draw: Drawing = no_options, start: Callable[[Source], Shape] | None = None, ways: int = 1) -> Inputs:
     """One operand, any shape that the options can be drawn for."""
-    return Inputs(1, lambda source, shape, slot: ([shape], draw(source, shape)), start, ways, draw.options)  # noqa: ARG005
+
+    def drawn(source: Source, shape: Shape, slot: int) -> Drawn:
+        del slot
+        return [shape], draw(source, shape)
+
+    return Inputs(1, drawn, start, ways, draw.options, elementwise=draw is no_options)
 
 
 def broadcast(operands: int, draw: Drawing = no_options, ways: int = 1) -> Inputs:
@@ -55,7 +62,7 @@ def broadcast(operands: int, draw: Drawing = no_options, ways: int = 1) -> Input
         shapes.insert(slot, shapes.pop(0))
         return shapes, draw(source, whole)
 
-    return Inputs(operands, drawn, ways=ways, options=draw.options)
+    return Inputs(operands, drawn, ways=ways, options=draw.options, elementwise=draw is no_options)
 
 
 def unmated(operands: int, draw: Drawing = no_options) -> Inputs:

@@ -17,6 +17,8 @@ from torch.nn import functional as F  # noqa: N812 - as PyTorch's own manual has
 import ndgrad
 from ndgrad.engine import Value
 from ndgrad.rules import RULES
+from reference.engines.torch import mirror
+from reference.ops import OPS
 
 Beside: TypeAlias = Callable[..., None]
 
@@ -28,52 +30,26 @@ POINTS = np.array([
 MASK = np.array([True, False, True])
 PAIRS = tuple(a.ravel() for a in np.meshgrid(POINTS, POINTS))
 
-# fmt: off
-UNARY: list[tuple[str, Callable[..., Any]]] = [
-    ("abs",      torch.abs),
-    ("cos",      torch.cos),
-    ("exp",      torch.exp),
-    ("expm1",    torch.expm1),
-    ("log",      torch.log),
-    ("log1p",    torch.log1p),
-    ("negative", torch.negative),
-    ("positive", torch.positive),
-    ("relu",     torch.relu),
-    ("sigmoid",  torch.sigmoid),
-    ("sin",      torch.sin),
-    ("softplus", F.softplus),
-    ("sqrt",     torch.sqrt),
-    ("square",   torch.square),
-    ("tan",      torch.tan),
-    ("tanh",     torch.tanh),
-]
-BINARY: list[tuple[str, Callable[..., Any]]] = [
-    ("add",      torch.add),
-    ("divide",   torch.div),
-    ("maximum",  torch.maximum),
-    ("minimum",  torch.minimum),
-    ("multiply", torch.mul),
-    ("power",    torch.pow),
-    ("subtract", torch.sub),
-]
-# fmt: on
+ELEMENTWISE = [op for op in OPS.values() if op.inputs.elementwise]
+UNARY = [op.name for op in ELEMENTWISE if op.inputs.slots == 1]
+BINARY = [op.name for op in ELEMENTWISE if op.inputs.slots == 2]
 
 
 # Special points.
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(("name", "theirs"), UNARY)
-def test_special_points_of_one_operand(beside: Beside, name: str, theirs: Callable[..., Any], dtype: type) -> None:
+@pytest.mark.parametrize("name", UNARY)
+def test_special_points_of_one_operand(beside: Beside, name: str, dtype: type) -> None:
     """At zeros, kinks, poles, infinities and NaN, and where they saturate, values and slopes are PyTorch's."""
-    beside(RULES[name], theirs, POINTS.astype(dtype))
+    beside(RULES[name], mirror(OPS[name]), POINTS.astype(dtype))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(("name", "theirs"), BINARY)
-def test_special_points_of_two_operands(beside: Beside, name: str, theirs: Callable[..., Any], dtype: type) -> None:
+@pytest.mark.parametrize("name", BINARY)
+def test_special_points_of_two_operands(beside: Beside, name: str, dtype: type) -> None:
     """So they are for every pair of special points, ties among them."""
-    beside(RULES[name], theirs, *(a.astype(dtype) for a in PAIRS))
+    beside(RULES[name], mirror(OPS[name]), *(a.astype(dtype) for a in PAIRS))
 
 
 @pytest.mark.parametrize("slope", [0.01, 0.3, 0.0, 1.0])
@@ -217,7 +193,7 @@ def test_a_whole_base_and_whole_powers() -> None:
 @pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "power", "maximum", "minimum"])
 def test_the_same_value_twice(beside: Beside, name: str) -> None:
     """Both contributions arrive: `maximum(x, x)` has slope 1, `x ** x` has `x ** x * (1 + log(x))`."""
-    theirs = dict(BINARY)[name]
+    theirs = mirror(OPS[name])
     beside(lambda x: RULES[name](x, x), lambda x: theirs(x, x), np.array([0.5, 1.0, 2.0, 3.0]))
 
 
@@ -322,7 +298,7 @@ def test_astype_to_no_float_is_refused(dtype: type) -> None:
 )
 def test_broadcasting_of_two_operands(beside: Beside, shapes: BroadcastableShapes, name: str) -> None:
     """Whichever axes were repeated or empty, each gradient is summed over them, and is exactly PyTorch's."""
-    beside(RULES[name], dict(BINARY)[name], *shapes.input_shapes, ulp=0)
+    beside(RULES[name], mirror(OPS[name]), *shapes.input_shapes, ulp=0)
 
 
 @given(shapes=mutually_broadcastable_shapes(num_shapes=2, max_dims=3, max_side=4))

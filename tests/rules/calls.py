@@ -1,0 +1,56 @@
+"""One call for each rule, as users make it: its operands and options are drawn as its op row has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ndgrad.rules import RULES
+from reference.ops import OPS
+from reference.ops.options import Options
+from reference.source import Seeded, Unsuited, pick
+
+SHAPE = (2, 3)  # of one operand
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def drawn(op: str) -> tuple[list[np.ndarray], Options]:
+    """Operands and options of an op: the first that have several numbers, no two alike, and keep their dtype."""
+    row = OPS[op]
+    for i in range(1_000):
+        source = Seeded("calls", op, i)
+        try:
+            shapes, options = row.inputs.draw(source, SHAPE, 0)
+        except Unsuited:
+            continue
+        if len(shapes) < row.inputs.slots or any(np.prod(shape) < 2 for shape in shapes):
+            continue
+        operands = [_unlike(source, row.domain(j).numbers, shape) for j, shape in enumerate(shapes)]
+        if np.size(row.definition(*operands, **options)) > 1:
+            return operands, options
+    raise AssertionError(f"nothing was drawn for {op}")
+
+
+def _unlike(source: Seeded, some: tuple[float, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers that are no zeros, and mostly unlike."""
+    others = [x for x in some if x]
+    return np.array([pick(source, others) for _ in range(int(np.prod(shape)))]).reshape(shape)
+
+
+def call(name: str) -> Call:
+    """Arguments of a rule: by position operands, or the sequence of them; by name options."""
+    operands, options = drawn(name)
+    options = {n: float(x) if isinstance(x, np.floating) else x for n, x in options.items()}
+    if RULES[name].variadic:
+        return (operands,), options
+    if name == "where":  # the condition stands first, as in NumPy
+        return (options.pop("condition"), *operands), options
+    options.pop("piece", None)  # of a rule that gives several
+    if name in ("astype", "getitem"):  # NumPy's have no names for theirs
+        return (*operands, *options.values()), {}
+    return tuple(operands), options
+
+
+CALLS: dict[str, Call] = {name: call(name) for name in RULES}
