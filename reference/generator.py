@@ -8,9 +8,10 @@ it is not defined for, and numbers do not run away. What the result does not dep
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -67,9 +68,15 @@ def draw_program(source: Source, focus: str | None = None, ops: Sequence[str] | 
 
 
 @cache
-def _weighted(ops: tuple[str, ...]) -> list[str]:
-    """Each op as often as it has ways to be met."""
-    return [op for op in ops for _ in range(OPS[op].inputs.ways)]
+def _tickets(ops: tuple[str, ...]) -> tuple[str, ...]:
+    """A name for each way that each op can be met in: the more ways, the oftener it is drawn."""
+    return tuple(f"{op} {way}" for op in ops for way in range(OPS[op].inputs.ways))
+
+
+@cache
+def _tries(op: str) -> tuple[str, ...]:
+    """A name for each time that an op may be drawn anew."""
+    return tuple(f"{op} again {i}" for i in range(_TRIES))
 
 
 class _Growing:
@@ -79,7 +86,7 @@ class _Growing:
         self.source = source
         self.manner = manner
         self.ops = ops
-        self.weighted = _weighted(ops)
+        self.tickets = _tickets(ops)
         self.dtype = pick(source, _DTYPES)
         self.nodes: list[_Node] = []
 
@@ -89,35 +96,37 @@ class _Growing:
         Each of those may have a step before it, which lays its operand otherwise in memory, and one after it.
         """
         for _ in range(pick(self.source, [0, 1, 0, 2])):
-            self._grow(self._any_op)
+            self._grow(self._candidates())
         if self.manner == REFUSED and op.refuses is not None:
             return self._refused(op)
-        node = self._grow(lambda: op, self._laid()) or self._grow(lambda: op)
+        node = self._grow(self._candidates(op), self._laid()) or self._grow(self._candidates(op))
         if node is None:
             raise Unsuited
         for _ in range(pick(self.source, [0, 1, 2, 1])):
-            node = self._grow(self._any_op, node) or node
-        return self._finished(self._with_more_beside(self._reusing(node), lambda: op))
+            node = self._grow(self._candidates(), node) or node
+        return self._finished(self._with_more_beside(self._reusing(node), op))
 
     def _laid(self, *, fresh: bool = False) -> _Node | None:
         """Sometimes a value that lies in memory otherwise than leaves do."""
         laying = [op for op in _LAYING if op in self.ops]
         if not laying or not chance(self.source, 30):
             return None
-        return self._grow(lambda: OPS[pick(self.source, laying)], fresh=fresh)
+        return self._grow(self._candidates(OPS[pick(self.source, laying)]), fresh=fresh)
 
-    def _with_more_beside(self, node: _Node, same: Callable[[], Op] | None = None) -> _Node:
+    def _with_more_beside(self, node: _Node, same: Op | None = None) -> _Node:
         """Steps more on fresh operands, of one op or of any: a program meets many ops, and stays shallow.
 
         None, many, or just one: what fails beside others can be shrunk to that.
         """
         many = [0, 1, 8, 10] if same else [0, 1, 5, 6]
         for _ in range(pick(self.source, many) if "concatenate" in self.ops else 0):
-            choose = same if same and chance(self.source, 50) else self._any_op
+            again = same if same and chance(self.source, 50) else None
             laid = self._laid(fresh=True)
-            other = (laid and self._grow(choose, laid)) or self._grow(choose, fresh=True)
+            other = (laid and self._grow(self._candidates(again), laid)) or self._grow(
+                self._candidates(again), fresh=True
+            )
             if same and other and chance(self.source, 30):
-                other = self._grow(self._any_op, other) or other
+                other = self._grow(self._candidates(), other) or other
             node = self._beside(node, other)
         return node
 
@@ -132,9 +141,9 @@ class _Growing:
         """Two to nine steps of any ops, each more likely to go on from what was made last."""
         node = None
         for _ in range(self.source.integer(2, 8)):
-            node = self._grow(self._any_op, node if chance(self.source, 60) else None) or node
+            node = self._grow(self._candidates(), node if chance(self.source, 60) else None) or node
         if self.manner == REFUSED:
-            op = self._any_op()
+            op, _ = next(self._candidates())
             return self._refused(op) if op.refuses else self._finished(node)
         return self._finished(node and self._with_more_beside(self._reusing(node)))
 
@@ -152,18 +161,29 @@ class _Growing:
                 node = _Node(value, op=op, inputs=(node, leaf))
         return node
 
-    def _any_op(self) -> Op:
-        return OPS[pick(self.source, self.weighted)]
+    def _candidates(self, op: Op | None = None) -> Iterator[tuple[Op, str]]:
+        """Candidates for a step of one op, or of any: ops, and the names that they draw their lots by."""
+        for ticket in self.source.among(self.tickets if op is None else _tries(op.name)):
+            yield OPS[ticket.partition(" ")[0]], ticket
 
     # Steps.
 
-    def _grow(self, choose: Callable[[], Op], onto: _Node | None = None, *, fresh: bool = False) -> _Node | None:
-        """Add a step, on a given node or on a fresh one if that is asked for; None where no try came out well."""
-        for _ in range(_TRIES):
+    def _grow(
+        self, candidates: Iterator[tuple[Op, str]], onto: _Node | None = None, *, fresh: bool = False
+    ) -> _Node | None:
+        """Add a step, on a given node or on a fresh one if that is asked for; None where no try came out well.
+
+        Each candidate has choices of its own, so that one more among them changes nothing for the others.
+        """
+        outer = self.source
+        for op, ticket in islice(candidates, _TRIES):
+            self.source = outer.branch(ticket)
             try:
-                return self._step(choose(), onto, fresh=fresh)
+                return self._step(op, onto, fresh=fresh)
             except Unsuited:
                 continue
+            finally:
+                self.source = outer
         return None
 
     def _step(self, op: Op, onto: _Node | None, *, fresh: bool) -> _Node:

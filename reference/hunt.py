@@ -22,7 +22,7 @@ from reference.faults import FAULTS, Fault
 from reference.generator import draw_program
 from reference.ops import OPS
 from reference.program import Program
-from reference.source import Seeded, Unsuited, shuffled
+from reference.source import Seeded, Unsuited
 from reference.verdict import Finding, judge
 from reference.workers import Workers
 
@@ -63,27 +63,26 @@ class Cases:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._drawn: list[tuple[str, Case]] = []
-        self._rounds = 0
+        self._rounds: list[list[tuple[str, Case]]] = []
         self._engine = NdgradEngine()
         self._reference = _Remembering()
 
     def up_to(self, rounds: int) -> Iterator[tuple[str, Case]]:
         """Give each check's name and case, round after round."""
         for number in range(rounds):
-            if number >= self._rounds:
-                self._draw_round(number)
-            yield from self._drawn[number * self._length : (number + 1) * self._length]
+            if number >= len(self._rounds):
+                self._rounds.append(self._round(number))
+            yield from self._rounds[number]
 
-    @property
-    def _length(self) -> int:
-        return len(self._drawn) // self._rounds
-
-    def _draw_round(self, number: int) -> None:
-        checks = [*OPS, *(check for check, times in A_ROUND.items() for _ in range(times))]
-        for check in shuffled(Seeded(self._seed, "round", number), checks):
-            self._drawn.append((check, self._case(check, len(self._drawn))))
-        self._rounds += 1
+    def _round(self, number: int) -> list[tuple[str, Case]]:
+        """The cases of a round. Each is numbered among those of its check: an op that is new changes no other's."""
+        each = {**dict.fromkeys(OPS, 1), **A_ROUND}
+        tickets = tuple(f"{check} {i}" for check, times in each.items() for i in range(times))
+        cases = []
+        for ticket in Seeded(self._seed, "round", number).among(tickets):
+            check, _, i = ticket.partition(" ")
+            cases.append((check, self._case(check, number * each[check] + int(i))))
+        return cases
 
     def _case(self, check: str, number: int) -> Case:
         if check in CHECKS:

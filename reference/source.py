@@ -1,14 +1,21 @@
-"""Where a generator's choices come from: whole numbers, and nothing else.
+"""Where a generator's choices come from: whole numbers, and names.
 
 One generator serves a bulk run, which takes its numbers from a seed, and Hypothesis, which draws them itself and can so
 shrink what was made of them. The first of several things is always the simplest: that is where shrinking ends.
+
+Ops are chosen by name. From a seed, each name draws a lot of its own, and the lowest wins: so a name that is new
+changes the choices that it wins, and no others.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Protocol, TypeVar
+
+import numpy as np
 
 T = TypeVar("T")
 
@@ -28,12 +35,24 @@ class Source(Protocol):
         """Give so many numbers of one range, as by so many calls of `integer`."""
         return [self.integer(low, high) for _ in range(count)]
 
+    def among(self, names: tuple[str, ...]) -> Iterator[str]:
+        """Give names one after the other, as candidates for one choice: whoever cannot use one takes the next."""
+        while True:
+            yield names[self.integer(0, len(names) - 1)]
+
+    def branch(self, name: str) -> Source:
+        """Where the choices come from that a candidate needs: for each the same, whoever was tried before it."""
+        del name
+        return self
+
 
 class Seeded(Source):
     """Choices from a seed. The same seed gives the same choices, on any machine and in any order of runs."""
 
     def __init__(self, *seed: object) -> None:
-        self._bits = random.Random(":".join(map(str, seed))).getrandbits  # noqa: S311 - to be repeated, not to be secret
+        self._seed = ":".join(map(str, seed))
+        self._bits = random.Random(self._seed).getrandbits  # noqa: S311 - to be repeated, not to be secret
+        self._lot = 0
 
     def integer(self, low: int, high: int) -> int:
         """Give a number from `low` to `high`, both included."""
@@ -58,6 +77,30 @@ class Seeded(Source):
             if number < span:
                 numbers.append(number + low)
         return numbers
+
+    def among(self, names: tuple[str, ...]) -> Iterator[str]:
+        """Give the names by their lots, the lowest first."""
+        self._lot = self._bits(64)
+        order = np.argsort(_mixed(_keys(names) ^ np.uint64(self._lot)), kind="stable")
+        return (names[i] for i in order)
+
+    def branch(self, name: str) -> Source:
+        """Choices of the latest lots and a name."""
+        return Seeded(self._seed, self._lot, name)
+
+
+@lru_cache(maxsize=64)
+def _keys(names: tuple[str, ...]) -> np.ndarray:
+    """A number of 64 bits for each name."""
+    digests = (blake2b(name.encode(), digest_size=8).digest() for name in names)
+    return np.array([int.from_bytes(digest) for digest in digests], np.uint64)
+
+
+def _mixed(x: np.ndarray) -> np.ndarray:
+    """Numbers of 64 bits, each of whose bits depends on all that were there: SplitMix64's end (Steele et al., 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(x ^ (x >> np.uint64(31)))
 
 
 def pick(source: Source, options: Sequence[T]) -> T:

@@ -55,6 +55,11 @@ class _Noted(Source):
         self.choices.append(self._source.integer(low, high))
         return self.choices[-1]
 
+    def among(self, names: tuple[str, ...]) -> Iterator[str]:
+        for name in self._source.among(names):
+            self.choices.append(names.index(name))
+            yield name
+
 
 class _Replayed(Source):
     """Choices made before. Where they do not fit any more, or are used up, the nearest that fits."""

@@ -109,7 +109,7 @@ def _option(session: Session, name: str, x: Any) -> str:
 
 def draw_expression(session: Session, source: Source, base: Pair | None = None) -> Expression:
     """Draw an op on a Value that is there, or on a given one, and on what else it takes."""
-    op = pick(source, _weighted(tuple(OPS.values())))
+    op = OPS[next(source.among(_tickets(tuple(OPS)))).partition(" ")[0]]
     slot = source.integer(0, op.inputs.slots - 1)
     base = base or any_usable(session, source, op.domain(slot))
     _only_in(op.domain(slot), base)
@@ -123,13 +123,13 @@ def draw_expression(session: Session, source: Source, base: Pair | None = None) 
 
 
 @cache
-def _weighted(ops: tuple[Op, ...]) -> list[Op]:
-    """Each op as often as there are ways to write it, and places for a value in it.
+def _tickets(ops: tuple[str, ...]) -> tuple[str, ...]:
+    """A name for each way to write each op, and for each place for a value in it.
 
     But for those that PyTorch is known to be poor in: no witness is asked in a session, so it must be right.
     """
-    judged = [op for op in ops if op.name not in KNOWN]
-    return [op for op in judged for _ in range(len(ways(op)) * op.inputs.slots)]
+    judged = [OPS[op] for op in ops if op not in KNOWN]
+    return tuple(f"{op.name} {i}" for op in judged for i in range(len(ways(op)) * op.inputs.slots))
 
 
 def _ways(op: Op, operands: Sequence[_Operand]) -> Sequence[str]:

@@ -123,8 +123,9 @@ def test_an_exponents_gradient_without_the_power_is_found(monkeypatch: pytest.Mo
 def test_a_gradient_that_is_not_copied_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two leaves that are handed one array share their gradient: whoever writes into one writes into the other."""
     monkeypatch.setattr(Value, "_accumulated", changed(Value._accumulated, ("np.array(grad)", "grad")))
-    failure = first_failure("add")
-    assert failure.op == "add"
+    assert first_failure("add").op == "add"
+    program = parse("x=f8([1.0,2.0]); y=f8([3.0,5.0]); a=add(x,y); back(a,f8([1.0,2.0]))")
+    failure = Campaign(NdgradEngine(), TorchEngine()).explained(program)
     assert failure.verdict.findings[0].kind is Kind.ALIASED
     assert "shares its memory with" in said(failure)
 
@@ -210,12 +211,16 @@ def test_nothing_asked_for_is_nothing_compared() -> None:
     assert list(Campaign(NdgradEngine(), TorchEngine(), []).run(Profile(5, 5))) == []
 
 
-@pytest.mark.parametrize("op", OPS)
-def test_a_pullback_that_is_lost_is_found_on_every_op(op: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each op's first gradient, half as large again: found, and the op is named. No row passes by looking away."""
-    right = RULES[op].pullbacks[0]
+TOWARDS = [(op, i) for op in OPS for i, pullback in enumerate(RULES[op].pullbacks) if pullback]
+
+
+@pytest.mark.parametrize(("op", "position"), TOWARDS)
+@pytest.mark.parametrize("factor", [1 + 1e-7, -1.0])
+def test_a_wrong_factor_is_found_on_every_op(op: str, position: int, factor: float, monkeypatch: Any) -> None:
+    """Each gradient of each op, a ten-millionth too large, or of the other sign: found, and the op is named."""
+    right = RULES[op].pullbacks[position]
     assert right is not None
-    plant_pullback(monkeypatch, op, 0, lambda *args, **options: right(*args, **options) * 1.5)
+    plant_pullback(monkeypatch, op, position, lambda *args, **options: right(*args, **options) * factor)
     assert first_failure(op).op == op
 
 

@@ -23,9 +23,9 @@ import pytest
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
 from reference.generator import draw_program
-from reference.ops import OPS
+from reference.ops import OPS, Op
 from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step
-from reference.source import Seeded
+from reference.source import Seeded, Unsuited
 from tests.reference.drawing import EXPRESSIONS, as_measured, drawn, everything, first, sample
 
 TORCH, NDGRAD = TorchEngine(), NdgradEngine()
@@ -603,3 +603,23 @@ def test_a_focus_and_other_ops_are_kept_to() -> None:
         program = draw_program(Seeded("ops", i), "tanh", ["tanh", "sum", "matmul"])
         used |= {step.op for step in program.steps}
     assert used == {"tanh", "sum", "matmul"}
+
+
+def line(op: str, number: int) -> str:
+    """A program of a seed, as its line; nothing, if nothing came of the choices."""
+    try:
+        return str(draw_program(Seeded("stay", op, number), None if op == EXPRESSIONS else op))
+    except Unsuited:
+        return ""
+
+
+def test_programs_stay_when_an_op_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for those that meet it; a few more had it in a step that their result does not depend on."""
+    places = [(op, i) for op in [*list(OPS)[::4], EXPRESSIONS] for i in range(30)]
+    before = [line(op, i) for op, i in places]
+    monkeypatch.setitem(OPS, "arctan", Op("arctan", np.arctan))
+    after = [line(op, i) for op, i in places]
+    changed = [b for a, b in zip(before, after, strict=True) if a != b]
+    unmet = [line for line in changed if "=arctan(" not in line]
+    assert len(changed) > 15
+    assert len(unmet) < len(places) / 50

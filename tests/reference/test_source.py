@@ -124,3 +124,40 @@ def test_shuffled_leaves_what_it_is_given() -> None:
     items = [1, 2, 3]
     shuffled(Seeded(0), items)
     assert items == [1, 2, 3]
+
+
+# Names.
+
+NAMES = tuple(f"op{i}" for i in range(60))
+
+
+def chosen_names(names: tuple[str, ...], seed: int) -> list[str]:
+    """What a seed chooses in two hundred choices."""
+    source = Seeded("among", seed)
+    return [next(source.among(names)) for _ in range(200)]
+
+
+def test_each_name_is_chosen_as_often() -> None:
+    """Of 60 names each some 200 times in 12,000 choices."""
+    counts = Counter(name for seed in range(60) for name in chosen_names(NAMES, seed))
+    assert counts.keys() == set(NAMES)
+    assert 140 < min(counts.values()) <= max(counts.values()) < 260
+
+
+def test_a_new_name_changes_what_it_is_chosen_for() -> None:
+    """All other choices stay, wherever it stands among the names."""
+    for names in ((*NAMES, "new"), ("new", *NAMES), (*NAMES[::-1], "new")):
+        for seed in range(5):
+            before, after = chosen_names(NAMES, seed), chosen_names(names, seed)
+            assert all(b in (a, "new") for a, b in zip(before, after, strict=True))
+            assert 0 < after.count("new") < 20
+
+
+def test_candidates_come_once_each_and_have_choices_of_their_own() -> None:
+    """The second is who would have been first without the first; a branch gives the same whoever was tried before."""
+    source, other = Seeded(3), Seeded(3)
+    first, second, *rest = source.among(NAMES)
+    assert next(other.among(tuple(n for n in NAMES if n != first))) == second
+    assert sorted([first, second, *rest]) == sorted(NAMES)
+    assert source.branch(second).integers(0, 9, 8) == other.branch(second).integers(0, 9, 8)
+    assert source.branch(second).integers(0, 9, 8) != source.branch(first).integers(0, 9, 8)

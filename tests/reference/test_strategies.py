@@ -106,6 +106,8 @@ class Noted(Seeded):
         super().__init__(*seed)
         self.choices: list[int | bytes] = []
 
+    among, branch = Source.among, Source.branch
+
     def integer(self, low: int, high: int) -> int:
         number = super().integer(low, high)
         self.choices.append(number)

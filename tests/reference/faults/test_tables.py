@@ -57,9 +57,9 @@ def test_there_are_many() -> None:
     assert len(FAULTS) >= 200
 
 
-def test_every_row_is_spoilt() -> None:
-    """Each row of the op table has a fault of its own; and faults name no row that is not there."""
-    assert set(chain.from_iterable(fault.rows for fault in FAULTS)) == set(OPS)
+def test_faults_spoil_rows_that_are_there() -> None:
+    """What no row is spoilt by here, the tests of the campaign spoil: a factor and a sign of every pullback."""
+    assert set(chain.from_iterable(fault.rows for fault in FAULTS)) <= set(OPS)
 
 
 def test_a_fault_says_what_is_wrong_and_where_it_was_seen() -> None:
