@@ -15,11 +15,12 @@ import gmpy2
 import numpy as np
 
 from reference.exact import Exact, computed, exactly, precisely
-from reference.ops import OPS, promoted
+from reference.ops import OPS, Op, promoted
 from reference.program import LEAF, NUMBER, Program
 
 STEP = gmpy2.mpfr(2) ** -84  # of a difference quotient, relative; its square, 1e-51, is the error that it leaves
 NEAR_0 = gmpy2.mpfr(2) ** -100  # below this an operand is stepped by an absolute 2**-184, which 120 digits resolve
+_HALVINGS = 60  # of a number, until a move of it is far below a rounding
 FINER = gmpy2.mpfr(2) ** -20  # part of a step, to see whether slopes that differ over it are a kink's
 
 
@@ -31,11 +32,14 @@ class Jitter:
         seed: of the numbers between -1 and 1 that the two sizes are multiplied by.
         relative: how much of itself a number moves by.
         absolute: how far it moves at least, which also moves a 0.
+        rounding: whether an operand moves as far as a rounding of the result may mean, too: where a function is flat, a
+            formula that reads the rounded result, such as 1 - tanh², cannot tell operands apart that lie far apart.
     """
 
     seed: int
     relative: float
     absolute: float = 0.0
+    rounding: bool = False
 
     def moves(self) -> Callable[[Exact], Exact]:
         """Give a function that moves one array after the other."""
@@ -102,16 +106,22 @@ class ExactEngine:
             values = list(_operands(program))
             for place, numbers in (leaves or {}).items():
                 values[place] = np.asarray(numbers)
+            displacements = (
+                _displacements(program, jitter) if jitter and jitter.rounding else (None,) * len(program.steps)
+            )
             for step in program.steps:
                 dtype = promoted([np.empty(0, dtypes[i]) for i in step.inputs if not (i < len(weak) and weak[i])])
                 inputs = [np.asarray(moved(_rounded(values[i], dtypes[i], dtype))) for i in step.inputs]
+                displaced = displacements[len(values) - len(weak)]
+                if displaced is not None:
+                    inputs = [inputs[0] + displaced]
                 values.append(computed(OPS[step.op].definition, inputs, step.options))
                 dtypes.append(np.dtype(step.options.get("dtype", dtype)))
         return values[len(weak) :]
 
-    def value(self, program: Program, place: tuple[int, ...]) -> Any:
+    def value(self, program: Program, place: tuple[int, ...], jitter: Jitter | None = None) -> Any:
         """Give one number of the result."""
-        return self.values(program)[-1][place]
+        return self.values(program, jitter=jitter)[-1][place]
 
     def slopes(self, program: Program, leaf: int, place: tuple[int, ...], jitter: Jitter | None = None) -> Slopes:
         """Give one number of a leaf's gradient, on either side.
@@ -124,18 +134,22 @@ class ExactEngine:
         """
         return self._slopes(program, leaf, place, lambda leaves: self._result(program, leaves, jitter))
 
-    def second_slopes(self, program: Program, leaf: int, place: tuple[int, ...]) -> Slopes:
+    def second_slopes(
+        self, program: Program, leaf: int, place: tuple[int, ...], jitter: Jitter | None = None
+    ) -> Slopes:
         """Give one number of a second-order gradient: the slope of the slope along the program's directions."""
-        slopes, finer = (self._second_slopes(program, leaf, place, step) for step in (STEP, STEP * FINER))
+        slopes, finer = (self._second_slopes(program, leaf, place, step, jitter) for step in (STEP, STEP * FINER))
         return slopes if slopes.exact is None or slopes.is_like(finer) else Slopes(None, None)  # it grows: at a kink
 
-    def _second_slopes(self, program: Program, leaf: int, place: tuple[int, ...], step: Any) -> Slopes:
+    def _second_slopes(
+        self, program: Program, leaf: int, place: tuple[int, ...], step: Any, jitter: Jitter | None
+    ) -> Slopes:
         along = {i: exactly(d) for i, d in zip(_leaf_places(program), program.directions, strict=True)}
 
         def slope_along(leaves: dict[int, Exact]) -> Any:
             start = {i: leaves.get(i, _operands(program)[i]) for i in along}
             ahead, behind = (
-                self._result(program, {i: x + side * step * along[i] for i, x in start.items()}, None)
+                self._result(program, {i: x + side * step * along[i] for i, x in start.items()}, jitter)
                 for side in (1, -1)
             )
             return _difference(ahead, behind, program, 2 * step)
@@ -164,6 +178,37 @@ class ExactEngine:
                 return function({operand: nudged})
 
             return _sides(at, step, program)
+
+
+@lru_cache(maxsize=32)  # a case's, which is run many times over with each
+def _displacements(program: Program, jitter: Jitter) -> tuple[Exact | None, ...]:
+    """How far the operand of each elementwise step moves so that its result stays the same but for rounding."""
+    values = [*_operands(program), *ExactEngine().values(program)]
+    rng = np.random.default_rng(jitter.seed + 1)
+    return tuple(_displacement(OPS[s.op], [values[i] for i in s.inputs], jitter.relative, rng) for s in program.steps)
+
+
+def _displacement(op: Op, inputs: list[Exact], size: float, rng: np.random.Generator) -> Exact | None:
+    if not (op.inputs.elementwise and len(inputs) == 1) or op.selects:
+        return None
+    (x,) = inputs
+    part = rng.uniform(-1, 1, x.shape)
+    with precisely():
+        y = computed(op.definition, [x], {})
+        size_of = np.array([max(abs(n), 1) if gmpy2.is_finite(n) else gmpy2.mpfr(1) for n in x.flat], object)
+        move = exactly(np.sign(part)) * size_of.reshape(x.shape)
+        for _ in range(_HALVINGS):
+            far = _exceeds(computed(op.definition, [x + move], {}) - y, y, size)
+            if not far.any():
+                break
+            move = np.where(far, move / 2, move)
+        far = _exceeds(computed(op.definition, [x + move], {}) - y, y, size)
+        return np.where(far, exactly(0)[()], move * exactly(np.abs(part)))
+
+
+def _exceeds(moved: Exact, y: Exact, size: float) -> np.ndarray:
+    """Where a value has moved by more than its rounding, or is no number."""
+    return np.asarray(~np.asarray(np.abs(moved) <= np.abs(y) * size, bool), bool)
 
 
 def _sides(at: Callable[[Any], Any], step: Any, program: Program) -> Slopes:

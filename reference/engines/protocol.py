@@ -112,6 +112,11 @@ class Reference(Engine, Protocol):
         """Where it is known to be poor, so that an engine may be better: in words, by op."""
         ...
 
+    @property
+    def conventions(self) -> frozenset[str]:
+        """The ops at whose kinks it takes other slopes than their rows say. There any slope will do."""
+        ...
+
     def begin(self) -> None:
         """Make this process fit to run many small programs."""
         ...

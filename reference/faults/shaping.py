@@ -346,7 +346,7 @@ FAULTS: tuple[Fault, ...] = (
           rewritten("pad", 0, ("np.pad(np.arange(n), w, mode=mode)",
                                "np.arange(n + sum(w)) % n if mode == 'wrap' else np.pad(np.arange(n), w, mode=mode)"))),
     Fault("b137-pad",                  "the padding is cut off by -0 where there is none behind: nothing is left",             "HIPS/autograd@7b61be3",         ("pad",),
-          rewritten("pad", 0, ("slice(a, a + n) for (a, _), n in zip(pad_width, x.shape, strict=True)",
+          rewritten("pad", 0, ("slice(a, a + n) for (a, _), n in zip(pad_width, _x.shape, strict=True)",
                                "slice(a, -b) for a, b in pad_width"))),
     Fault("pad-reflect-symmetric",     "mode reflect: the edge is repeated on the way back, as by mode symmetric",             "ours",                          ("pad",),
           rewritten("pad", 0, ("mode=mode", "mode=mode.replace('reflect', 'symmetric')"))),

@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import gmpy2
@@ -25,10 +26,12 @@ from reference.verdict.findings import SECOND_ORDER, Finding, Kind, Part, Result
 from reference.verdict.rounding import AT_ONCE, MARGIN, Unexplained, allowed_ulps
 
 PLACES = 6  # how many numbers of an array are looked at, the furthest apart first
+FEW_PLACES = 2  # the same where the witness also has to find out what rounding does
 COPIES = 5  # how many programs with operands a few ULP away show what errors the reference makes hereabouts
 NEARBY = 4  # how many ULP
 SAMPLES = 32  # of points around a kink: two of four combinations of two sides are missed once in ten thousand
 KINKED = 8  # of how many numbers the slopes around a kink are looked at together
+ROUNDINGS = 3  # times that operands are moved by a rounding, to see what it does
 A_HAIR = 2.0**-60  # how far such a point is away, far below rounding, and far above the step of a difference
 
 Place = tuple[int, ...]
@@ -45,6 +48,7 @@ class Exactness:
         followed: what the reference makes of the engine's own values.
         single: whether single precision's rounding counts.
         convention: whether another slope at a kink is another convention; else rounding may have chosen it.
+        authority: whether the reference settles what the witness cannot tell. One that cannot be disturbed does not.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Exactness:
         *,
         single: bool,
         convention: bool,
+        authority: bool,
     ) -> None:
         self._program = program
         self._sides = sides
@@ -65,6 +70,7 @@ class Exactness:
         self._followed = _by_name(parts(program, followed))
         self._single = single
         self._convention = convention
+        self._authority = authority
         self._leaves = [o.name for o in program.leaves]
         self._nearby: list[tuple[Program, dict[str, Any], dict[str, Any]]] = []
 
@@ -72,34 +78,69 @@ class Exactness:
         """Say what one finding comes to: the gravest that any of its numbers comes to."""
         finding, wrong, error = unexplained
         distance = np.where(wrong, ulps(*finding.arrays, single=self._single), -1.0)
-        order = np.argsort(-distance, axis=None, kind="stable")[: min(PLACES, int(wrong.sum()))]
+        order = np.argsort(-distance, axis=None, kind="stable")[
+            : min(PLACES if self._authority else FEW_PLACES, int(wrong.sum()))
+        ]
         places = [tuple(map(int, np.unravel_index(i, wrong.shape))) for i in order]
         settled: list[Finding] = []
         for place in places:
             known = any(f.result is Result.REFERENCE_WRONG for f in settled)
-            settled.append(self._settled_at(finding, place, float(error[place]), float(distance[place]), known=known))
+            at = self._settled_at(finding, place, float(error[place]), float(distance[place]), known=known)
+            settled.append(at if self._authority else self._left_open(at))
         return max(settled, key=lambda f: f.result.gravity)
 
     def _settled_at(self, finding: Finding, place: Place, error: float, ulp: float, *, known: bool) -> Finding:
         """Say what one number comes to. That the reference is wrong is not shown again where it is known."""
         got, wanted = (side[place] for side in finding.arrays)
+        slopes = self._slopes(self._program, finding.part, place)
+        if math.isnan(error):
+            error = self._rounding(finding.part, place, slopes.exact, got)
         allowed = allowed_ulps(got, wanted, error, single=self._single)
         at = replace(finding, place=place, got=got, wanted=wanted, ulp=ulp, allowed=allowed)
-        slopes = self._slopes(self._program, finding.part, place)
         if slopes.exact is None:
             return self._at_a_kink(at, slopes)
         with precisely():
             result = self._compared(at, slopes.exact, error, known=known)
         return replace(at, exact=_nearest(slopes.exact, got), result=result)
 
-    def _slopes(self, program: Program, part: str, place: Place) -> Slopes:
+    def _left_open(self, finding: Finding) -> Finding:
+        """What no authority settles: where there is no exact number, or it stands beside infinities, NaN or kinks.
+
+        At a kink the rules of two engines may each be right, and what they make of a program not what it is.
+        """
+        told = finding.exact is not None and self._is_finite and self._convention
+        return finding if told or not finding.result.blames else replace(finding, result=Result.INCONCLUSIVE)
+
+    @cached_property
+    def _is_finite(self) -> bool:
+        """Whether all numbers of the program are finite."""
+        arrays = [*(o.data for o in self._program.operands), *self._got.values]
+        return all(bool(np.isfinite(a).all()) for a in arrays)
+
+    def _rounding(self, part: str, place: Place, exact: Any, got: Any) -> float:
+        """How far rounding may take a number, where no reference shows it: as far as it moves if all operands do.
+
+        Nobody needs to know it of a number that is right at once.
+        """
+        size, moved = 2.0**-24 if self._single else 2.0**-53, 0.0
+        with precisely():
+            if exact is None or _off(got, exact) <= AT_ONCE * _spacing(exact, single=self._single):
+                return 0.0
+        for seed in range(ROUNDINGS):
+            number = self._slopes(self._program, part, place, Jitter(seed, size, rounding=True)).middle
+            if number is not None:
+                with precisely():
+                    moved = max(moved, float(abs(number - exact)))
+        return moved
+
+    def _slopes(self, program: Program, part: str, place: Place, jitter: Jitter | None = None) -> Slopes:
         """The exact number of a part: of a value, the same on both sides."""
         if part == "value":
-            value = self._witness.value(program, place)
+            value = self._witness.value(program, place, jitter)
             return Slopes(value, value) if gmpy2.is_finite(value) else Slopes(None, None)
         leaf = self._leaf(part)
         function = self._witness.second_slopes if part.startswith(SECOND_ORDER) else self._witness.slopes
-        return function(program, leaf, place)
+        return function(program, leaf, place, jitter)
 
     def _compared(self, finding: Finding, exact: Any, error: float, *, known: bool) -> Result:
         """Who is right, where there is one right number."""
@@ -165,6 +206,10 @@ class Exactness:
             return replace(finding, kind=Kind.CONVENTION, result=Result.CONVENTION, says=says)
         if slopes.left is None or slopes.right is None or finding.part.startswith(SECOND_ORDER):
             return replace(finding, result=_by_convention(finding))
+        if not self._authority:
+            low, high = sorted((float(slopes.left), float(slopes.right)))
+            within = low <= float(finding.got) <= high
+            return replace(finding, result=Result.CONDITIONED if within else Result.INCONCLUSIVE)
         with precisely():
             legal = self._is_subgradient(finding)
         if not legal:

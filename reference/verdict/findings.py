@@ -36,6 +36,7 @@ class Result(StrEnum):
 
     AGREES = "agrees"
     CONDITIONED = "agrees within conditioning"
+    UNSUPPORTED = "the reference does not support it"
     INCONCLUSIVE = "inconclusive"
     REFERENCE_WRONG = "the reference is wrong"
     CONVENTION = "conventions differ"

@@ -16,7 +16,7 @@ from reference.ops import OPS
 from reference.program import Program
 from reference.verdict.exactness import Exactness
 from reference.verdict.findings import SECOND_ORDER, Finding, Kind, Part, Result, Verdict, parts
-from reference.verdict.laws import broken_laws, refusals, repeated
+from reference.verdict.laws import broken_laws, fitting, refusals, repeated
 from reference.verdict.rounding import MORE_RUNS, RUNS, Comparison, Unexplained, examine, is_single
 from reference.verdict.steps import steps_alone
 
@@ -41,9 +41,15 @@ def judge(
     if got.error is not None or wanted.error is not None or program.cotangent is None:
         return refusals(got, wanted, program)
     broken = [*broken_laws(program, got), *(repeated(program, got, engine.again(program)) if repeat else ())]
+    wanted, misshapen = fitting(program, got, wanted)
     case = _Case(program, engine, reference, got, wanted)
     compared = case.compared()
-    findings = [*broken, *compared.misfits, *(case.settled(compared) if patient else _taken_as_wrong(compared))]
+    findings = [
+        *broken,
+        *misshapen,
+        *compared.misfits,
+        *(case.settled(compared) if patient else _taken_as_wrong(compared)),
+    ]
     findings.sort(key=lambda f: -f.result.gravity)
     result = findings[0].result if findings else Result.AGREES if compared.at_once else Result.CONDITIONED
     left = tuple(f for f in findings if f.result is not Result.CONDITIONED)
@@ -78,7 +84,14 @@ class _Case:
             return []
         sides, convention = (self._engine, self._reference), self._is_a_matter_of_convention()
         exactness = Exactness(
-            self._program, sides, _WITNESS, self._got, self._followed, single=self._single(), convention=convention
+            self._program,
+            sides,
+            _WITNESS,
+            self._got,
+            self._followed,
+            single=self._single(),
+            convention=convention,
+            authority=self._reference.abilities.disturb,
         )
         findings = [exactness.settle(unexplained) for unexplained in remaining]
         return self._looked_at_again(findings) if any(map(_is_left_open, findings)) else findings
@@ -88,7 +101,7 @@ class _Case:
 
         Before, it is held against what rounding does where results jump within a disturbance.
         """
-        authority = not any(f.result is Result.REFERENCE_WRONG for f in findings)
+        authority = not any(f.result is Result.REFERENCE_WRONG for f in findings) and self._reference.abilities.disturb
         if authority:
             again = self._examined(self._followed, self._got.values, again=1.0)
             still = {u.finding.part for u in again.unexplained}
@@ -106,7 +119,9 @@ class _Case:
 
     @cached_property
     def _followed(self) -> Outcome:
-        """What the reference makes of the engine's own values."""
+        """What the reference makes of the engine's own values; of its own, if it cannot go on from others."""
+        if not self._reference.abilities.path:
+            return self._wanted
         return self._reference.run(self._program, path=self._got.values)
 
     def _on_its_own_way(self, unexplained: Sequence[Unexplained]) -> list[Unexplained]:
@@ -115,8 +130,8 @@ class _Case:
         Each step is then judged on the operands that the engine had. Where rounding decided a comparison by a hair, or
         the sign of a zero a pole, both sides now decide alike; a step that is wrong is wrong still.
         """
-        if not unexplained:
-            return []
+        if not unexplained or not self._reference.abilities.path:
+            return list(unexplained)
         path = self._got.values
         followed = self._followed
         if followed.error is not None:  # a value has a shape from which nothing goes on
@@ -140,7 +155,8 @@ class _Case:
             for kink, a, b in zip(kinks, self._got.values, self._followed.values, strict=False)
             if kink
         )
-        return all(kink.settled for kink in kinks if kink) and all(met_alike)
+        declared = self._reference.conventions & {step.op for step in self._program.steps}
+        return all(kink.settled for kink in kinks if kink) and not declared and all(met_alike)
 
     def _examined(
         self, wanted: Outcome, path: Sequence[Any] | None, runs: int = RUNS, again: float | None = None
@@ -153,7 +169,11 @@ class _Case:
         def rerun(noise: Noise | None, precision: str | None) -> list[Part]:
             return of(self._reference.run(self._program, noise=noise, precision=precision, path=path))
 
-        return examine(of(self._got), of(wanted), rerun, single=self._single(), seed=self._seed, runs=runs, again=again)
+        can = self._reference.abilities.disturb and self._reference.abilities.precision
+        single, seed = self._single(), self._seed
+        return examine(
+            of(self._got), of(wanted), rerun if can else None, single=single, seed=seed, runs=runs, again=again
+        )
 
     def _single(self) -> bool:
         return is_single([o.data for o in self._program.operands] + list(self._wanted.values))

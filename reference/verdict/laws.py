@@ -3,31 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from reference.engines import Outcome
+from reference.forward import is_refused
 from reference.program import NUMBER, Program
 from reference.verdict.distance import worst_place
-from reference.verdict.findings import Finding, Kind, Result, Verdict, parts
+from reference.verdict.findings import SECOND_ORDER, Finding, Kind, Result, Verdict, parts
 
 
 def refusals(got: Outcome, wanted: Outcome, program: Program) -> Verdict:
-    """Both sides must refuse what NumPy refuses, and nothing else. What both do against the plan decides nothing."""
+    """Both sides must refuse what NumPy refuses, and nothing else. What both do against the plan decides nothing.
+
+    Where one side alone refuses, the definitions of the op table are a third opinion: they refuse what NumPy does.
+    """
     meant = program.cotangent is None
     if got.error is not None and wanted.error is not None:
         if meant:
             return Verdict(Result.AGREES, refused=True)
         return _raised(Result.INCONCLUSIVE, program, wanted, f"is refused by both sides: {wanted.error}")
-    if got.error is not None:
-        says = f"raised {type(got.error).__name__}: {got.error}"
-        return _raised(Result.ENGINE_WRONG, program, got, says)
-    if wanted.error is None:
+    if got.error is None and wanted.error is None:
         return _raised(Result.INCONCLUSIVE, program, wanted, "was meant to be refused, but both sides accept it")
-    says = f"was accepted, but must be refused; the reference says {type(wanted.error).__name__}: {wanted.error}"
-    return _raised(Result.ENGINE_WRONG, program, wanted, says)
+    if got.error is not None:
+        return _refused_by_the_engine(got, got.error, program)
+    return _refused_by_the_reference(wanted, wanted.error, program)
+
+
+def _refused_by_the_engine(got: Outcome, error: BaseException, program: Program) -> Verdict:
+    in_a_step = len(got.values) < len(program.steps)
+    if in_a_step and is_refused(program):
+        says = f"is refused by NumPy and by the engine ({error}), but the reference accepts it"
+        return _raised(Result.REFERENCE_WRONG, program, got, says)
+    return _raised(Result.ENGINE_WRONG, program, got, f"raised {type(error).__name__}: {error}")
+
+
+def _refused_by_the_reference(wanted: Outcome, error: BaseException | None, program: Program) -> Verdict:
+    words = f"{type(error).__name__}: {error}"
+    if isinstance(error, NotImplementedError):
+        return _raised(Result.UNSUPPORTED, program, wanted, f"is not supported by the reference, which says {words}")
+    if len(wanted.values) < len(program.steps) and is_refused(program):
+        says = f"was accepted, but must be refused; the reference says {words}"
+        return _raised(Result.ENGINE_WRONG, program, wanted, says)
+    return _raised(Result.REFERENCE_WRONG, program, wanted, f"is right, but the reference says {words}")
+
+
+def fitting(program: Program, got: Outcome, wanted: Outcome) -> tuple[Outcome, list[Finding]]:
+    """What of the reference's gradients has the shape and dtype of its leaf; and findings of what has not.
+
+    A gradient that the engine gives as it must be stands in the place of one that the reference does not.
+    """
+    findings: list[Finding] = []
+
+    def fitted(mine: Sequence[Any], theirs: Sequence[Any], prefix: str) -> tuple[Any, ...]:
+        arrays = list(theirs)
+        for i, (leaf, a, b) in enumerate(zip(program.leaves, mine, theirs, strict=False)):
+            is_theirs, is_mine = _fits(b, leaf.data), _fits(a, leaf.data)
+            if not is_theirs and is_mine:
+                says = f"is right, but the reference's has {_like(b)} and must have {_like(leaf.data)}"
+                findings.append(Finding(Kind.SHAPE, f"{prefix}grad[{leaf.name}]", says, result=Result.REFERENCE_WRONG))
+                arrays[i] = a
+        return tuple(arrays)
+
+    first = fitted(got.gradients, wanted.gradients, "")
+    second = fitted(got.second, wanted.second, f"{SECOND_ORDER} ")
+    return (replace(wanted, gradients=first, second=second) if findings else wanted), findings
+
+
+def _fits(gradient: Any, leaf: np.ndarray) -> bool:
+    return gradient is None or (_is_array(gradient) and (gradient.shape, gradient.dtype) == (leaf.shape, leaf.dtype))
+
+
+def _like(array: Any) -> str:
+    return f"shape {array.shape} and dtype {array.dtype}" if _is_array(array) else f"type {type(array).__name__}"
 
 
 def _raised(result: Result, program: Program, outcome: Outcome, says: str) -> Verdict:

@@ -52,7 +52,7 @@ class Unexplained(NamedTuple):
     Args:
         finding: what differs, at its worst place.
         wrong: where it differs by more than rounding explains.
-        rounding: how far each number may be off by rounding alone.
+        rounding: how far each number may be off by rounding alone; NaN where nobody knows.
     """
 
     finding: Finding
@@ -105,7 +105,7 @@ def compare(
 def examine(
     got: Sequence[Part],
     wanted: Sequence[Part],
-    rerun: Rerun,
+    rerun: Rerun | None,
     *,
     single: bool = False,
     seed: int = 0,
@@ -117,13 +117,15 @@ def examine(
     Args:
         got: the engine's.
         wanted: the reference's, in the same order.
-        rerun: gives the reference's parts again, disturbed or in another precision.
+        rerun: gives the reference's parts again, disturbed or in another precision; None if it cannot. Then nobody
+            knows how far rounding may take a number, and none that differs is explained.
         single: whether some of the computation is in single precision, whose rounding then counts.
         seed: of the disturbances.
         again: whether to look again at what is off by little, and the largest number met; None to look but once.
         runs: how often the reference is disturbed at first.
     """
     findings, worst, numbers = [], 0.0, 0
+    got = got if rerun else [_or_zeros(mine, theirs) for mine, theirs in zip(got, wanted, strict=True)]
     for mine, theirs in zip(got, wanted, strict=True):
         finding, distance, compared = _at_once(mine, theirs, single=single)
         numbers += compared
@@ -132,8 +134,11 @@ def examine(
     if not findings:
         return Comparison(numbers, worst, at_once=True)
     numeric = [f for f in findings if f.kind in (Kind.FORWARD, Kind.GRADIENT)]
-    rounding = _Rounding(wanted, rerun, single=single, seed=seed, scale=again, runs=runs)
-    unexplained = tuple(_unexplained(numeric, {part.name: part.array for part in got}, rounding))
+    if rerun is None:
+        unexplained = tuple(_unknown(f, single=single) for f in numeric)
+    else:
+        rounding = _Rounding(wanted, rerun, single=single, seed=seed, scale=again, runs=runs)
+        unexplained = tuple(_unexplained(numeric, {part.name: part.array for part in got}, rounding))
     misfits = tuple(f for f in findings if f not in numeric)
     return Comparison(numbers, worst, at_once=False, misfits=misfits, unexplained=unexplained)
 
@@ -175,6 +180,19 @@ def _misfit(mine: Part, wanted: np.ndarray) -> Finding | None:
     if mine.array.dtype != wanted.dtype:
         return Finding(Kind.DTYPE, mine.name, f"has dtype {mine.array.dtype}, but must have {wanted.dtype}")
     return None
+
+
+def _or_zeros(mine: Part, theirs: Part) -> Part:
+    """Zeros for a second derivative that is missing: what the other side has in its place may be rounding."""
+    missing = mine.array is None and theirs.array is not None and mine.name.startswith(SECOND_ORDER)
+    return mine._replace(array=np.zeros_like(theirs.array)) if missing else mine
+
+
+def _unknown(finding: Finding, *, single: bool) -> Unexplained:
+    """A finding of which nobody knows how far rounding may take its numbers."""
+    mine, theirs = finding.arrays
+    wrong = ulps(mine, theirs, single=single) > AT_ONCE
+    return Unexplained(finding, wrong, np.full(wrong.shape, np.nan))
 
 
 def _unexplained(findings: Sequence[Finding], got: dict[str, Any], rounding: _Rounding) -> Iterator[Unexplained]:

@@ -30,6 +30,7 @@ class TorchEngine:
 
     abilities = Abilities(second_order=True, disturb=True, precision=True, path=True, inner=True)
     known = KNOWN
+    conventions: frozenset[str] = frozenset()  # the rows follow it
     name = f"PyTorch {torch.__version__.partition('+')[0]}"
 
     def __init__(self, mirrors: Mapping[str, Mirror] | None = None) -> None:
