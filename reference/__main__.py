@@ -22,6 +22,7 @@ from reference.signals import Stopping
 
 if TYPE_CHECKING:
     from ndgrad.graph import Picture
+    from reference.engines.references import References
     from reference.program import Program
     from reference.training import TrainingRecord
 
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     verify = commands.add_parser("verify", help="compare every op, expressions and training runs with PyTorch")
     verify.add_argument("--ops", metavar="OP[,OP...]", help="only these ops, and expressions of them; no training")
+    verify.add_argument("--against", type=_references, metavar="NAME[,NAME...]", default=("torch",), help=_AGAINST)
     verify.add_argument("--profile", choices=PROFILES, default="standard", help="how many programs (default: standard)")
     verify.add_argument("--seed", type=_seed, default=0, help="what the programs are drawn from (default: 0)")
     verify.add_argument("--workers", type=_count, default=2, metavar="N", help="at most so many processes (default: 2)")
@@ -94,7 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     page.add_argument("--seed", type=_seed, default=0, help="what the programs are drawn from (default: 0)")
     page.add_argument("function", nargs="?", type=_function, metavar="MODULE.PY:FUNCTION", help=_FUNCTION)
     page.add_argument("--shapes", type=_shapes, metavar="SHAPES", help="of its operands, as '(3,4),(4,)'")
-    page.set_defaults(run=_page, ops=None, profile="quick", workers=2, json=None, kept=Path(".failures"))
+    page.set_defaults(
+        run=_page, ops=None, against=("torch",), profile="quick", workers=2, json=None, kept=Path(".failures")
+    )
     faults = commands.add_parser("faults", help="plant bugs, one at a time, and see that the checks find each")
     faults.add_argument("names", nargs="*", metavar="FAULT", help="only these; by default all")
     faults.add_argument("--profile", choices=PROFILES, default="standard", help="how many cases (default: standard)")
@@ -105,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     faults.set_defaults(run=_faults)
     repro = commands.add_parser("repro", help="run one case again, from the line that a failure prints")
     repro.add_argument("program", help="the line")
+    repro.add_argument("--against", type=_references, metavar="NAME[,NAME...]", default=("torch",), help=_AGAINST)
     manner = repro.add_mutually_exclusive_group()
     manner.add_argument("--python", action="store_true", help="print it as a script for both sides instead")
     manner.add_argument("--picture", type=_picture, metavar="FILE", help=f"draw it, too: {', '.join(PICTURES)}")
@@ -112,10 +117,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_AGAINST = "what it is compared with: torch, autograd, or several (default: torch)"
 _KEPT = "programs that fail are kept here, and tried first the next time (default: .failures)"
 
 
 _FUNCTION = "instead: the page of this function, which takes a Value for each shape and gives a Value"
+
+
+def _references(names: str) -> tuple[str, ...]:
+    from reference.engines.references import REFERENCES
+
+    given = tuple(dict.fromkeys(names.split(",")))
+    for name in given:
+        if name not in REFERENCES:
+            raise argparse.ArgumentTypeError(f"{name!r} is no reference; known are {', '.join(REFERENCES)}")
+    return given
+
+
+def _made(names: Sequence[str]) -> References | None:
+    """The references, or None where something is not installed, which is told."""
+    from reference.engines.references import REFERENCES, References, made
+
+    missing = [name for name in names if not _is_there(REFERENCES[name][2])]
+    if missing:
+        print(f"error: {' and '.join(missing)} not found. Install: pip install 'ndgrad[compare]'", file=sys.stderr)
+        return None
+    return References([made(name) for name in names])
 
 
 def _function(name: str) -> tuple[Path, str]:
@@ -180,14 +207,16 @@ def _picture(name: str) -> Path:
 def _verify(options: argparse.Namespace) -> int:
     with options.stopping.at_once():
         from reference.commands.verify import verify
-        from reference.engines.torch import TorchEngine
 
-    ops = _ops(options.ops, TorchEngine().ops)
+    references = _made(options.against)
+    if references is None:
+        return ENVIRONMENT
+    ops = _ops(options.ops, references.ops)
     if ops is None or not _is_for_programs(options.kept):
         return USAGE
     if not all(_writable(path) for path in (options.json, options.page) if path):
         return ENVIRONMENT
-    return verify(options, ops, options.stopping)
+    return verify(options, references, ops, options.stopping)
 
 
 def _page(options: argparse.Namespace) -> int:
@@ -322,7 +351,6 @@ def _case(options: argparse.Namespace) -> int | None:
 
 
 def _repro(options: argparse.Namespace) -> int:
-    from reference.engines.torch import TorchEngine
     from reference.program import NotAProgram, parse
     from reference.sizes import TooLarge, check_sizes
 
@@ -334,7 +362,10 @@ def _repro(options: argparse.Namespace) -> int:
     except NotAProgram as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
-    if _ops(",".join(step.op for step in program.steps), TorchEngine().ops) is None:
+    references = _made(options.against)
+    if references is None:
+        return ENVIRONMENT
+    if _ops(",".join(step.op for step in program.steps), references.ops) is None:
         return USAGE
     if options.python:
         from reference.report.script import script
@@ -346,21 +377,20 @@ def _repro(options: argparse.Namespace) -> int:
     except TooLarge as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
-    return _again(program, options.picture)
+    return _again(program, references, options.picture)
 
 
-def _again(program: Program, path: Path | None) -> int:
+def _again(program: Program, references: References, path: Path | None) -> int:
     """Run a program again, say what came of it, and draw it to a file if there is one."""
     from reference.campaign import Campaign
     from reference.engines.ndgrad import NdgradEngine
-    from reference.engines.torch import TorchEngine
     from reference.report import text
     from reference.report.picture import draw
-    from reference.verdict import Result, judge
+    from reference.verdict import Result, judge_by_all
 
-    engine, reference = NdgradEngine(), TorchEngine()
-    verdict = judge(program, engine, reference)
-    failure = Campaign(engine, reference).explained(program) if verdict.result.blames else None
+    engine = NdgradEngine()
+    verdict, reference = judge_by_all(program, engine, references.that_know(program) or references.members)
+    failure = Campaign(engine, references).explained(program) if verdict.result.blames else None
     if failure:
         print(text.failure(failure, engine.name, reference.name))
     elif verdict.result is Result.REFERENCE_WRONG:

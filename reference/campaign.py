@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from reference.checks import CHECKS, Looked, look
 from reference.engines import Engine, Reference
+from reference.engines.references import References
 from reference.generator import draw_program
 from reference.kept import Kept
 from reference.program import Program
@@ -22,7 +23,7 @@ from reference.shrinking import shrink
 from reference.sides import Sides
 from reference.signals import held
 from reference.source import Seeded, Unsuited
-from reference.verdict import Kind, Result, Verdict, judge
+from reference.verdict import Kind, Result, Verdict, judge, judge_by_all
 from reference.verdict.localise import Origin, localise
 from reference.workers import Workers
 
@@ -99,7 +100,9 @@ class Record:
         widest: the number of the program that had it, if one was drawn.
         conditioned: programs that agree within conditioning.
         inconclusive: those that nobody could decide.
-        reference_wrong: those in which the reference is wrong.
+        reference_wrong: those in which a reference is wrong.
+        whose: which reference, by its name, and in how many of them.
+        unsupported: those that no reference supports.
         witnessed: those in which the exact witness was asked.
         refused: those that both sides refused, as they should.
         unsuited: choices that no program came of.
@@ -116,6 +119,8 @@ class Record:
     conditioned: int = 0
     inconclusive: int = 0
     reference_wrong: int = 0
+    whose: dict[str, int] = field(default_factory=dict)
+    unsupported: int = 0
     witnessed: int = 0
     refused: int = 0
     unsuited: int = 0
@@ -131,7 +136,10 @@ class Record:
             self.worst, self.widest = verdict.worst, number
         self.conditioned += verdict.result is Result.CONDITIONED
         self.inconclusive += verdict.result is Result.INCONCLUSIVE
-        self.reference_wrong += verdict.result is Result.REFERENCE_WRONG
+        if verdict.result is Result.REFERENCE_WRONG:
+            self.reference_wrong += 1
+            self.whose[verdict.reference] = self.whose.get(verdict.reference, 0) + 1
+        self.unsupported += verdict.result is Result.UNSUPPORTED
         self.witnessed += verdict.witnessed
         self.refused += verdict.refused
 
@@ -141,7 +149,7 @@ class Campaign:
 
     Args:
         engine: what is judged.
-        reference: what is believed.
+        reference: what is believed, one reference or several.
         ops: what programs are made of; by default all that the engine knows and the reference have.
         seed: what they are drawn from.
         kept: the file of programs that failed before; they are tried first.
@@ -153,13 +161,13 @@ class Campaign:
     def __init__(
         self,
         engine: Engine,
-        reference: Reference,
+        reference: Reference | References,
         ops: Sequence[str] | None = None,
         seed: int = 0,
         kept: Path | None = None,
     ) -> None:
         self.engine = engine
-        self.reference = reference
+        self.references = reference if isinstance(reference, References) else References([reference])
         self.ops = tuple(ops if ops is not None else (op for op in reference.ops if op in engine.ops))
         self.seed = seed
         self.records: list[Record] = []
@@ -169,7 +177,8 @@ class Campaign:
     def run(self, profile: Profile, pool: Workers | None = None) -> Generator[Record, None, None]:
         """Run what failed before, programs for each op, expressions and the other checks; give each record in turn.
 
-        The other checks run ndgrad as it is installed: for another engine they are left out, and their records say so.
+        The other checks run ndgrad as it is installed, beside PyTorch: for others they are left out, and their records
+        say so.
 
         Args:
             profile: how many of each.
@@ -178,7 +187,7 @@ class Campaign:
         Raises:
             TravelError: there is a pool, and the engine or the reference cannot be sent to another process.
         """
-        sides = Sides(self.engine, self.reference) if pool else (self.engine, self.reference)
+        sides = Sides(self.engine, self.references) if pool else (self.engine, self.references)
         before = self._kept.programs()
         try:
             yield from self._again(before)
@@ -200,18 +209,22 @@ class Campaign:
         programs = dict.fromkeys(self.ops, profile.for_each_op)
         if programs:
             programs[EXPRESSIONS] = profile.expressions
-        return programs if self._is_another else {**programs, **profile.checks}
+        return programs if self._left_out_why else {**programs, **profile.checks}
 
     def _left_out(self, profile: Profile) -> Iterator[Record]:
-        for check in profile.checks if self._is_another else ():
-            yield Record(check, left_out=f"{check} run ndgrad as it is installed, and cannot judge {self.engine.name}")
+        for check in profile.checks if self._left_out_why else ():
+            yield Record(check, left_out=f"{check} {self._left_out_why}")
 
     @property
-    def _is_another(self) -> bool:
-        return not getattr(self.engine, "is_installed", False)
+    def _left_out_why(self) -> str:
+        """Why the other checks are left out, if they are."""
+        if not getattr(self.engine, "is_installed", False):
+            return f"run ndgrad as it is installed, and cannot judge {self.engine.name}"
+        mirrored = any(reference.abilities.path for reference in self.references.members)
+        return "" if mirrored else f"run PyTorch beside ndgrad, and cannot be held against {self.references.name}"
 
     def _run(
-        self, numbers: Mapping[str, int], sides: tuple[Engine, Reference] | Sides, pool: Workers | None
+        self, numbers: Mapping[str, int], sides: tuple[Engine, References] | Sides, pool: Workers | None
     ) -> Iterator[Record]:
         run = partial(_one, sides, self.ops, self.seed)
         if pool is None:
@@ -240,7 +253,7 @@ class Campaign:
             if all(step.op in self.ops for step in program.steps):
                 if not record.programs:
                     self._begun(record)
-                verdict = judge(program, self.engine, self.reference)
+                verdict, _ = self._judged(program)
                 record.add(verdict)
                 if verdict.result.blames:
                     self._note(record, self.explained(program))
@@ -276,23 +289,28 @@ class Campaign:
             raise
         self._note(record, failure)
 
+    def _judged(self, program: Program) -> tuple[Verdict, Reference]:
+        return judge_by_all(program, self.engine, self.references.that_know(program) or self.references.members[:1])
+
     def explained(self, program: Program, found: Found | None = None, before: Verdict | None = None) -> Failure:
         """Judge a failing program once more, and say where it goes wrong. What is seen but once is told by `before`."""
-        verdict = judge(program, self.engine, self.reference)
+        verdict, reference = self._judged(program)
         verdict = verdict if verdict.result.blames or before is None else before
-        origin = localise(program, self.engine, self.reference)
+        origin = localise(program, self.engine, reference)
         step = program.steps[-1 if origin.step is None else origin.step]
         return Failure(step.op, program, verdict, origin, found)
 
     def _smallest(self, program: Program, verdict: Verdict) -> Program:
         """The smallest program that is wrong in the same way: first by a quick look, and then by all tiers."""
         kinds = {finding.kind for finding in verdict.findings}
+        named = [reference for reference in self.references.members if reference.name == verdict.reference]
+        reference = (named or self.references.members)[0]
         if Kind.CONVENTION in kinds:  # which only the witness tells from a wrong gradient
             kinds |= {Kind.GRADIENT}
 
         def looks_wrong(candidate: Program, *, patient: bool) -> bool:
             repeat = Kind.NON_DETERMINISTIC in kinds
-            again = judge(candidate, self.engine, self.reference, repeat=repeat, patient=patient)
+            again = judge(candidate, self.engine, reference, repeat=repeat, patient=patient)
             return again.result.blames and bool(kinds & {f.kind for f in again.findings})
 
         def fails(candidate: Program) -> bool:
@@ -309,7 +327,7 @@ def as_found(program: Program, verdict: Verdict, found: Found) -> Failure:
 
 
 def _one(
-    sides: tuple[Engine, Reference] | Sides,
+    sides: tuple[Engine, References] | Sides,
     ops: Sequence[str],
     seed: int,
     what: str,
@@ -324,7 +342,7 @@ def _one(
 
 
 def drawn(
-    sides: tuple[Engine, Reference],
+    sides: tuple[Engine, References],
     ops: Sequence[str],
     seed: int,
     op: str,
@@ -350,7 +368,7 @@ def drawn(
     return record, another
 
 
-def _judged(sides: tuple[Engine, Reference], ops: Sequence[str], found: Found, record: Record) -> Failing | None:
+def _judged(sides: tuple[Engine, References], ops: Sequence[str], found: Found, record: Record) -> Failing | None:
     """Judge and count one program; give it if it fails."""
     seed, op, number = found
     try:
@@ -358,7 +376,12 @@ def _judged(sides: tuple[Engine, Reference], ops: Sequence[str], found: Found, r
     except Unsuited:
         record.unsuited += 1
         return None
-    verdict = judge(program, *sides)
+    engine, references = sides
+    members = references.that_know(program)
+    if not members:
+        record.unsupported += 1
+        return None
+    verdict, _ = judge_by_all(program, engine, members)
     record.add(verdict, number)
     return (program, verdict, found) if verdict.result.blames else None
 

@@ -9,6 +9,7 @@ from typing import Any
 import cloudpickle
 
 from reference.engines import Engine, Reference
+from reference.engines.references import References
 from reference.ops import AS_WRITTEN, OPS
 
 
@@ -30,7 +31,7 @@ class Sides:
         TravelError: one of them cannot be packed, or not be unpacked again.
     """
 
-    def __init__(self, engine: Engine, reference: Reference) -> None:
+    def __init__(self, engine: Engine, reference: References) -> None:
         self._packed = [_packed(side, side.name) for side in (engine, reference)]
         self._rows = _packed({name: op for name, op in OPS.items() if op is not AS_WRITTEN.get(name)}, "the op table")
 
@@ -38,7 +39,7 @@ class Sides:
         return {"_packed": self._packed, "_rows": self._rows}
 
     @cached_property
-    def both(self) -> tuple[Engine, Reference]:
+    def both(self) -> tuple[Engine, References]:
         """The two, in a process that they have reached, which is made fit for them. The op table is as it was here."""
         OPS.update(cloudpickle.loads(self._rows))
         engine, reference = map(cloudpickle.loads, self._packed)
@@ -46,7 +47,7 @@ class Sides:
         return engine, reference
 
 
-def ready(reference: Reference) -> None:
+def ready(reference: Reference | References) -> None:
     """Make this process fit to run many small programs.
 
     The collector would go again and again through the hundreds of thousands of objects that importing PyTorch made: a

@@ -17,6 +17,7 @@ from ndgrad import draw_dot
 from ndgrad.rules import RULES
 from reference.campaign import EXPRESSIONS, PROFILES, Campaign, drawn
 from reference.engines.ndgrad import NdgradEngine
+from reference.engines.references import References
 from reference.engines.torch import TorchEngine
 from reference.ops import OPS
 from reference.training import TASKS, train
@@ -84,7 +85,7 @@ def _texts(svg: str) -> list[str]:
 @pytest.mark.parametrize("op", ["add", "tanh"])
 def test_the_table_shows_what_verify_counts(op: str) -> None:
     """The rows in the README have the programs and numbers that `make verify` compares."""
-    sides = NdgradEngine(), TorchEngine()
+    sides = NdgradEngine(), References([TorchEngine()])
     record, _ = drawn(sides, Campaign(*sides).ops, 0, op, PROFILES["standard"].for_each_op)
     assert re.search(rf"^{op} +{record.programs:,} +{record.numbers:,} ", GREEN, flags=re.MULTILINE)
 

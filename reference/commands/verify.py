@@ -16,7 +16,7 @@ from reference import campaign, training
 from reference.campaign import KEPT, Campaign, Record
 from reference.commands.status import AGREES, DISAGREES, NOTHING, told
 from reference.engines.ndgrad import NdgradEngine
-from reference.engines.torch import TorchEngine
+from reference.engines.references import References
 from reference.report import json, text
 from reference.sides import ready
 from reference.signals import Stopped, Stopping, held
@@ -40,7 +40,7 @@ class _Run:
     @property
     def names(self) -> tuple[str, str]:
         """The engine's and the reference's."""
-        return self.campaign.engine.name, self.campaign.reference.name
+        return self.campaign.engine.name, self.campaign.references.name
 
     def print(self, record: Record) -> None:
         """Print a record's row."""
@@ -48,9 +48,9 @@ class _Run:
         print(text.row(record), flush=True)
 
 
-def verify(options: argparse.Namespace, ops: Sequence[str], stopping: Stopping) -> int:
+def verify(options: argparse.Namespace, references: References, ops: Sequence[str], stopping: Stopping) -> int:
     """Compare, and tell what was found; give the status."""
-    run = _Run(Campaign(NdgradEngine(), TorchEngine(), ops, options.seed, options.kept), options)
+    run = _Run(Campaign(NdgradEngine(), references, ops, options.seed, options.kept), options)
     try:
         _compare(run)
     except (Stopped, Exception) as error:
@@ -74,9 +74,10 @@ def _compare(run: _Run) -> None:
     size = campaign.PROFILES[options.profile]
     if options.ops is not None:
         size = replace(size, checks={})
-    run.rows = run.campaign.rows(size) + (0 if options.ops else len(training.TASKS))
+    trains = options.ops is None and "torch" in options.against
+    run.rows = run.campaign.rows(size) + (len(training.TASKS) if trains else 0)
     print(text.heading(*run.names, options.profile, options.seed), flush=True)
-    ready(run.campaign.reference)
+    ready(run.campaign.references)
     workers = min(options.workers, size.programs(len(ops)) // WORTH_A_PROCESS)
     with (
         Workers(workers) if workers > 1 else nullcontext() as pool,
@@ -84,7 +85,7 @@ def _compare(run: _Run) -> None:
     ):
         for record in records:
             run.print(record)
-    if not options.ops:
+    if trains:
         train(run.runs, run.maps if options.page else None)
 
 

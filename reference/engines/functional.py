@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.engines.protocol import Abilities, Outcome
+from reference.engines.protocol import Abilities, Noise, Outcome
 from reference.ops import promoted
 from reference.program import LEAF, NUMBER, Program, Step
 
@@ -126,3 +126,27 @@ class FunctionalEngine:
 
     def _arrays(self, gradients: Sequence[Any]) -> tuple[Any, ...]:
         return tuple(None if g is None else self.array(g) for g in gradients)
+
+
+class FunctionalReference(FunctionalEngine):
+    """Such an engine that is believed. It can do nothing that a reference may be asked beyond values and gradients."""
+
+    known: Mapping[str, str] = {}
+    conventions: frozenset[str] = frozenset()
+
+    def begin(self) -> None:
+        """Nothing is to be made ready."""
+
+    def run(
+        self,
+        program: Program,
+        *,
+        noise: Noise | None = None,
+        precision: str | None = None,
+        path: Sequence[Any] | None = None,
+        inner: bool = False,
+    ) -> Outcome:
+        """Run a program. Nobody asks for more: its abilities say that it has no more."""
+        if noise is not None or precision is not None or path is not None or inner:
+            raise NotImplementedError(f"{self.name} runs programs as they are, and has no such ability")
+        return super().run(program)

@@ -15,8 +15,7 @@ import numpy as np
 
 from ndgrad import files, graph
 from ndgrad.graph import Picture, statement
-from reference.engines import Engine, Outcome
-from reference.engines.torch import TorchEngine
+from reference.engines import Engine, Outcome, Reference
 from reference.program import LEAF, NUMBER, Program, text
 from reference.verdict import AT_ONCE, Result, ulps
 from reference.verdict.distance import worst_place
@@ -44,7 +43,7 @@ def write(picture: Picture, path: Path) -> tuple[Path, str]:
 
 
 def draw(
-    program: Program, engine: Engine, reference: TorchEngine, result: Result, origin: Origin | None = None
+    program: Program, engine: Engine, reference: Reference, result: Result, origin: Origin | None = None
 ) -> Picture:
     """Draw a program and what both sides make of it.
 
@@ -55,7 +54,8 @@ def draw(
         result: what the program came to.
         origin: where it first goes wrong, if it does.
     """
-    inner = reference.run(replace(program, directions=()), inner=True).inner
+    plain = replace(program, directions=())
+    inner = reference.run(plain, inner=True).inner if reference.abilities.inner else ()
     boxes = _boxes(program, engine.run(program), replace(reference.run(program), inner=inner))
     sides = [name.partition(" ")[0] for name in (engine.name, reference.name)]
     first = len(program.operands)

@@ -77,6 +77,7 @@ def failure(failing: Failure | CheckFailure, engine: str, reference: str) -> str
     if isinstance(failing, CheckFailure):
         return _check_failure(failing, engine, reference)
     finding = failing.verdict.findings[0]
+    reference = failing.verdict.reference or reference
     lines = [
         f"{failing.op}: {_headline(finding, engine, reference)}",
         *(f"  {line}" for line in _steps(failing.program)),
@@ -84,9 +85,15 @@ def failure(failing: Failure | CheckFailure, engine: str, reference: str) -> str
         *_origin(failing),
         *_distance(finding, _known(failing.program)),
         *(f"  also: {_headline(other, engine, reference)}" for other in failing.verdict.findings[1:3]),
-        f"  again: python -m reference repro {shlex.quote(str(failing.program))}",
+        f"  again: python -m reference repro {_against(reference)}{shlex.quote(str(failing.program))}",
     ]
     return "\n".join(lines)
+
+
+def _against(reference: str) -> str:
+    """The option that names a reference, where it is not the usual one."""
+    name = reference.partition(" ")[0].lower()
+    return "" if name == "pytorch" else f"--against {name} "
 
 
 def better(program: Program, verdict: Verdict, engine: str, reference: str, known: Mapping[str, str]) -> str:
@@ -232,7 +239,11 @@ def last_line(records: Sequence[Record], runs: Sequence[TrainingRecord], ops: in
         return f"{counted}: nothing was compared."
     worst = max([r.worst for r in records] + [r.worst for r in runs], default=0.0)
     counts = [(sum(r.inconclusive for r in records), "inconclusive")]
-    counts += [(sum(r.reference_wrong for r in records), f"in which {reference.partition(' ')[0]} is wrong")]
+    whose = dict.fromkeys(name for record in records for name in record.whose)
+    for name_of_one in whose:
+        in_how_many = sum(record.whose.get(name_of_one, 0) for record in records)
+        counts.append((in_how_many, f"in which {name_of_one.partition(' ')[0]} is wrong"))
+    counts += [(sum(r.unsupported for r in records), "not supported by the reference")]
     counts += [(sum(r.witnessed for r in records), "settled by the witness")]
     noted = "".join(f"; {count} {what}" for count, what in counts if count)
     return f"{counted}: {name} agrees with {reference} (worst {_ulp(worst)}{noted})."

@@ -11,6 +11,19 @@ What holds of any engine whatever it computes, `laws` says; where in a program t
 from reference.verdict.distance import ulps
 from reference.verdict.findings import Finding, Kind, Part, Result, Verdict, parts
 from reference.verdict.judge import judge
+from reference.verdict.panel import judge_by_all
 from reference.verdict.rounding import AT_ONCE, compare
 
-__all__ = ["AT_ONCE", "Finding", "Kind", "Part", "Result", "Verdict", "compare", "judge", "parts", "ulps"]
+__all__ = [
+    "AT_ONCE",
+    "Finding",
+    "Kind",
+    "Part",
+    "Result",
+    "Verdict",
+    "compare",
+    "judge",
+    "judge_by_all",
+    "parts",
+    "ulps",
+]

@@ -173,7 +173,7 @@ class Exactness:
 
     def _reference(self, finding: Finding, rounding: float) -> Result:
         """The reference is off, and the engine is not: unless that one errs as much nearby, its fault."""
-        worst_mine, _ = self._errors_nearby(finding.part, finding.place)
+        worst_mine = self._errors_nearby(finding.part, finding.place)[0] if self._authority else 0.0
         off = _off(finding.wanted, finding.got)
         return Result.REFERENCE_WRONG if off > MARGIN * max(worst_mine, rounding) else Result.CONDITIONED
 

@@ -95,6 +95,7 @@ class Verdict:
         worst: the largest distance among those that agreed at once, in ULP.
         refused: whether both sides refused, as they should.
         witnessed: whether the exact witness was asked.
+        reference: the name of the reference that it is held against.
     """
 
     result: Result
@@ -103,6 +104,7 @@ class Verdict:
     worst: float = 0.0
     refused: bool = False
     witnessed: bool = False
+    reference: str = ""
 
 
 class Part(NamedTuple):

@@ -36,6 +36,11 @@ def judge(
         patient: whether to go on to the third tier. A verdict without it may be wrong, and is quick: it serves to try
             what a wrong program could be reduced to.
     """
+    verdict = _judged(program, engine, reference, repeat=repeat, patient=patient)
+    return replace(verdict, reference=reference.name)
+
+
+def _judged(program: Program, engine: Engine, reference: Reference, *, repeat: bool, patient: bool) -> Verdict:
     wanted = reference.run(program)
     got = engine.run(program)
     if got.error is not None or wanted.error is not None or program.cotangent is None:

@@ -38,7 +38,7 @@ def localise(program: Program, engine: Engine, reference: Reference) -> Origin:
     first = len(program.operands)
     if len(got.values) < len(program.steps):
         return Origin(len(got.values), "it is not computed")
-    wrong_value = _first_wrong_value(program, got, reference)
+    wrong_value = _first_wrong_value(program, got, engine, reference)
     if wrong_value is not None:
         return Origin(wrong_value, f"the value of {names[first + wrong_value]}")
     if program.cotangent is None:
@@ -50,8 +50,10 @@ def localise(program: Program, engine: Engine, reference: Reference) -> Origin:
     return Origin(None, f"each step alone is right; {_where_it_meets(program, got, reference)}")
 
 
-def _first_wrong_value(program: Program, got: Outcome, reference: Reference) -> int | None:
+def _first_wrong_value(program: Program, got: Outcome, engine: Engine, reference: Reference) -> int | None:
     """The first step whose value is wrong for the operands that the engine had there."""
+    if not (reference.abilities.path and reference.abilities.disturb):
+        return _first_wrong_alone(program, got, engine, reference)
     followed = reference.run(program, path=got.values)
     for step in range(len(program.steps)):
         if step >= len(followed.values):
@@ -69,9 +71,19 @@ def _first_wrong_value(program: Program, got: Outcome, reference: Reference) -> 
     return None
 
 
+def _first_wrong_alone(program: Program, got: Outcome, engine: Engine, reference: Reference) -> int | None:
+    """The same, where the reference cannot go on from the engine's values: each step by itself is judged."""
+    for step, alone in steps_alone(program, got):
+        findings = judge(alone, engine, reference, repeat=False).findings
+        if any(f.kind is Kind.FORWARD and f.result is Result.ENGINE_WRONG for f in findings):
+            return step
+    return None
+
+
 def _backwards(program: Program, got: Outcome, reference: Reference) -> Iterator[tuple[int, Program]]:
     """Each step by itself, the last first, with the cotangent that reaches it; then with one of unlike numbers."""
-    inner = reference.run(program, path=got.values, inner=True).inner
+    can = reference.abilities.path and reference.abilities.inner
+    inner = reference.run(program, path=got.values, inner=True).inner if can else ()
     alone = list(steps_alone(program, got))[::-1]
     for step, single in alone:
         if inner and inner[step] is not None:
@@ -88,6 +100,8 @@ def _bent(program: Program) -> Program:
 
 def _where_it_meets(program: Program, got: Outcome, reference: Reference) -> str:
     """The value, the latest first, whose gradient is wrong though each step is right: contributions meet there."""
+    if not (reference.abilities.path and reference.abilities.inner):
+        return "what goes wrong lies between them"
     wanted = reference.run(program, path=got.values, inner=True)
     names = program.names
     both = zip(_gradients(program, got), _gradients(program, wanted), strict=True)

@@ -18,6 +18,7 @@ from ndgrad.rules import RULES, Rule, indexing
 from reference.campaign import PROFILES, Campaign, Failure, Profile, Record, checked, drawn
 from reference.engines import Engine
 from reference.engines.ndgrad import NdgradEngine
+from reference.engines.references import References
 from reference.engines.torch import TorchEngine
 from reference.faults.planting import changed
 from reference.kept import Kept
@@ -283,7 +284,7 @@ def test_several_processes_find_what_one_finds() -> None:
 def test_what_fails_in_a_process_comes_back_to_be_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record and a failing program are plain data: they go from one process to another and say the same there."""
     plant_pullback(monkeypatch, "tanh", 0, lambda g, y, x: g * (1 - y))
-    record, failing = drawn((NdgradEngine(), TorchEngine()), ["tanh"], 0, "tanh", 40)
+    record, failing = drawn((NdgradEngine(), References([TorchEngine()])), ["tanh"], 0, "tanh", 40)
     again, same = pickle.loads(pickle.dumps((record, failing)))
     assert failing
     assert again == record

@@ -91,5 +91,4 @@ LINES: Mapping[str, Callable[..., Any]] = {
 }
 # fmt: on
 WITHOUT = ("scatter",)  # it has nothing that adds at an index
-KNOWN: Mapping[str, str] = {}
 CONVENTIONS = frozenset({"clip", "std"})  # ops at whose kinks it takes other slopes than their rows say
