@@ -99,22 +99,20 @@ class ExactEngine:
             leaves: other numbers for some leaves, by their place among the operands.
             jitter: what moves each operand as it is used.
         """
-        moved = jitter.moves() if jitter else lambda x: x
+        moved = jitter.moves() if jitter and not jitter.rounding else lambda x: x
         weak = [o.kind == NUMBER for o in program.operands]
         dtypes = [np.asarray(o.array).dtype for o in program.operands]
         with precisely():
             values = list(_operands(program))
             for place, numbers in (leaves or {}).items():
                 values[place] = np.asarray(numbers)
-            displacements = (
-                _displacements(program, jitter) if jitter and jitter.rounding else (None,) * len(program.steps)
-            )
+            displacements = _displacements(program, jitter) if jitter and jitter.rounding else ()
             for step in program.steps:
                 dtype = promoted([np.empty(0, dtypes[i]) for i in step.inputs if not (i < len(weak) and weak[i])])
                 inputs = [np.asarray(moved(_rounded(values[i], dtypes[i], dtype))) for i in step.inputs]
-                displaced = displacements[len(values) - len(weak)]
-                if displaced is not None:
-                    inputs = [inputs[0] + displaced]
+                if displacements:
+                    displaced = zip(inputs, displacements[len(values) - len(weak)], strict=True)
+                    inputs = [np.asarray(x + by) for x, by in displaced]
                 values.append(computed(OPS[step.op].definition, inputs, step.options))
                 dtypes.append(np.dtype(step.options.get("dtype", dtype)))
         return values[len(weak) :]
@@ -181,29 +179,46 @@ class ExactEngine:
 
 
 @lru_cache(maxsize=32)  # a case's, which is run many times over with each
-def _displacements(program: Program, jitter: Jitter) -> tuple[Exact | None, ...]:
-    """How far the operand of each elementwise step moves so that its result stays the same but for rounding."""
+def _displacements(program: Program, jitter: Jitter) -> tuple[tuple[Exact, ...], ...]:
+    """How far each operand of each step moves, by a part of itself or as far as the result's rounding may mean."""
     values = [*_operands(program), *ExactEngine().values(program)]
-    rng = np.random.default_rng(jitter.seed + 1)
-    return tuple(_displacement(OPS[s.op], [values[i] for i in s.inputs], jitter.relative, rng) for s in program.steps)
-
-
-def _displacement(op: Op, inputs: list[Exact], size: float, rng: np.random.Generator) -> Exact | None:
-    if not (op.inputs.elementwise and len(inputs) == 1) or op.selects:
-        return None
-    (x,) = inputs
-    part = rng.uniform(-1, 1, x.shape)
+    rng = np.random.default_rng(jitter.seed)
     with precisely():
-        y = computed(op.definition, [x], {})
-        size_of = np.array([max(abs(n), 1) if gmpy2.is_finite(n) else gmpy2.mpfr(1) for n in x.flat], object)
-        move = exactly(np.sign(part)) * size_of.reshape(x.shape)
-        for _ in range(_HALVINGS):
-            far = _exceeds(computed(op.definition, [x + move], {}) - y, y, size)
-            if not far.any():
-                break
-            move = np.where(far, move / 2, move)
+        return tuple(
+            _displacement(OPS[s.op], [values[i] for i in s.inputs], jitter.relative, rng) for s in program.steps
+        )
+
+
+def _displacement(op: Op, inputs: list[Exact], size: float, rng: np.random.Generator) -> tuple[Exact, ...]:
+    parts = [rng.uniform(-1, 1, x.shape) for x in inputs]
+    if op.selects:
+        return tuple(exactly(np.zeros(x.shape)) for x in inputs)
+    moves = [_finite(x) * exactly(part * size) for x, part in zip(inputs, parts, strict=True)]
+    if op.inputs.elementwise and len(inputs) == 1:
+        wide = _while_alike(op, inputs[0], parts[0], size)
+        moves = [np.where(np.asarray(np.abs(wide) > np.abs(moves[0]), bool), wide, moves[0])]
+    return tuple(moves)
+
+
+def _finite(x: Exact, instead: int = 0) -> Exact:
+    """The numbers, but for those that are none."""
+    numbers = [n if gmpy2.is_finite(n) else gmpy2.mpfr(instead) for n in x.flat]
+    return exactly(np.zeros(x.shape)) if not numbers else np.array(numbers, object).reshape(x.shape)
+
+
+def _while_alike(op: Op, x: Exact, part: np.ndarray, size: float) -> Exact:
+    """How far numbers move to one side and leave the function's values as they are, but for their rounding."""
+    y = computed(op.definition, [x], {})
+    move = exactly(np.sign(part)) * np.where(
+        np.asarray(np.abs(_finite(x)) < 1, bool), gmpy2.mpfr(1), np.abs(_finite(x))
+    )
+    far = np.ones(x.shape, bool)
+    for _ in range(_HALVINGS):
         far = _exceeds(computed(op.definition, [x + move], {}) - y, y, size)
-        return np.where(far, exactly(0)[()], move * exactly(np.abs(part)))
+        if not far.any():
+            break
+        move = np.where(far, move / 2, move)
+    return np.where(far, gmpy2.mpfr(0), move * exactly(np.abs(part)))
 
 
 def _exceeds(moved: Exact, y: Exact, size: float) -> np.ndarray:

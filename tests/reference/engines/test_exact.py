@@ -47,7 +47,9 @@ def smooth(op: str, number: int) -> list[Program]:
     """Programs with an op, drawn, and then moved a little, so that no number ties with another: most kinks are left."""
 
     def holds(program: Program) -> bool:
-        awkward = bounded_twice(program) or spread_of_one_number(program)
+        awkward = (
+            bounded_twice(program) or spread_of_one_number(program) or not any(o.data.size for o in program.leaves)
+        )
         return program.cotangent is not None and finite(irregular(program)) and not awkward
 
     return list(map(irregular, first(op, number, holds)))
