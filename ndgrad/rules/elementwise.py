@@ -63,6 +63,15 @@ def _astype(x: Any, dtype: Any) -> Call:
     return (x,), {"dtype": np.dtype(dtype)}
 
 
+def _turned(a: Any, b: Any) -> Any:
+    """`a / (a² + b²)`, how far an angle turns; 0 where both are 0. Divided by the larger first, so nothing overflows."""
+    first = np.abs(a) >= np.abs(b)
+    larger, smaller = np.where(first, a, b), np.where(first, b, a)
+    larger = np.where(np.equal(larger, 0), 1.0, larger)
+    ratio = smaller / larger
+    return a / larger / (larger * (1 + ratio * ratio))
+
+
 def _sign(x: Any) -> Any:
     """-1, 0 or 1; 0 for NaN, too."""
     return np.subtract(np.greater(x, 0), np.less(x, 0), dtype=x.dtype)
@@ -104,6 +113,9 @@ leaky_relu    = Rule(lambda x, *, negative_slope: np.where(x > 0, x, x * negativ
                                    bind=lambda x, negative_slope=0.01: ((x,), {"negative_slope": negative_slope}))
 softplus      = Rule(lambda x: np.logaddexp(0.0, floats(x)),
                                    lambda g, _y, x: g * sigmoid(x))
+
+arctan2       = Rule(np.arctan2,   lambda g, _y, a, b: g * _turned(b, a),
+                                   lambda g, _y, a, b: -g * _turned(a, b))
 
 maximum       = Rule(np.maximum,   lambda g, _y, a, b: np.where(a < b, 0.0, np.where(np.equal(a, b), g / 2, g)),
                                    lambda g, _y, a, b: np.where(b < a, 0.0, np.where(np.equal(a, b), g / 2, g)))
