@@ -200,8 +200,52 @@ def _logsumexp(x: Any, *, axis: Axis, keepdims: bool) -> tuple[Any, Any]:
 
 def _cumsum_pullback(g: Any, _y: Any, _x: Any, *, axis: int | None) -> Any:
     """A number counts in every sum from its own place on, so the cotangents are summed from the end."""
-    along = 0 if axis is None else axis
-    return np.flip(np.cumsum(np.flip(g, along), along), along).reshape(_x.shape)
+    return _summed_from_the_end(g, 0 if axis is None else axis).reshape(_x.shape)
+
+
+def _cumprod_pullback(g: Any, y: Any, x: Any, *, axis: int | None) -> Any:
+    """A number counts in every product from its own place on: the sum of these, each without it.
+
+    Nothing is divided by a number, which may be 0. Beside infinities and NaN it follows PyTorch, which divides.
+    """
+    along, lanes = axis or 0, x.reshape(y.shape)
+    if y.shape[along] == 1:  # each is the product by itself
+        return g.reshape(x.shape)
+    others = _without_each(g, _wide(lanes), along)
+    others = others.astype(x.dtype) if others.dtype != x.dtype else others
+    finite = (np.abs(others) < np.inf) & (np.abs(lanes) < np.inf)
+    if not np.all(finite):
+        others = np.where(finite, others, _up_to_the_first_0(g, y, lanes, along))
+    return others.reshape(x.shape)
+
+
+def _without_each(g: Any, x: Any, axis: int) -> Any:
+    """For each number the product before it, times what a product up to it is worth to the cotangents from there on.
+
+    What it is worth is `worth[i] = g[i] + x[i + 1] * worth[i + 1]`, in log2(n) steps of doubling reach.
+    """
+    lanes, worth = np.swapaxes(x, axis, -1), np.swapaxes(g, axis, -1)
+    factors, reach = lanes[..., 1:], 1
+    while reach < lanes.shape[-1]:
+        worth = np.concatenate([worth[..., :-reach] + factors * worth[..., reach:], worth[..., -reach:]], axis=-1)
+        factors = factors[..., :-reach] * factors[..., reach:]
+        reach *= 2
+    return np.swapaxes(_running_product(lanes) * worth, axis, -1)
+
+
+def _summed_from_the_end(x: Any, axis: int) -> Any:
+    return np.flip(np.cumsum(np.flip(x, axis), axis), axis)
+
+
+def _up_to_the_first_0(g: Any, y: Any, x: Any, axis: int) -> Any:
+    """The same, as PyTorch has it: numbers after the first 0 get 0, and it gets nothing from a second one on."""
+    zeros = np.cumsum(np.equal(x, 0), axis)
+    early, first, between = zeros == 0, (zeros == 1) & np.equal(x, 0), zeros == 1
+    before = np.where(early, x, 1.0)
+    after = np.cumprod(np.where(early | first, 1.0, np.where(between, x, 0.0)), axis)
+    at_first = np.cumprod(before, axis) * _summed_from_the_end(np.where(between, g, 0.0) * after, axis)
+    up_to_it = _summed_from_the_end(np.where(early, g * y, 0.0), axis) / before
+    return np.where(early, up_to_it, np.where(first, at_first, 0.0))
 
 
 # fmt: off
@@ -228,4 +272,6 @@ logsumexp = Rule(_logsumexp,
                  bind=over_axes)
 cumsum    = Rule(lambda x, *, axis: np.cumsum(x, axis=axis),
                  _cumsum_pullback,  bind=_running,  numpy=(np.cumsum, np.add.accumulate))
+cumprod   = Rule(lambda x, *, axis: np.cumprod(_wide(x), axis=axis).astype(x.dtype, copy=False),
+                 _cumprod_pullback, bind=_running,  numpy=(np.cumprod, np.multiply.accumulate))
 # fmt: on

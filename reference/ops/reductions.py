@@ -51,5 +51,6 @@ OPS: tuple[Op, ...] = (
     Op("log_softmax",  own.log_softmax,  (REAL,),         alone(options.one_axis),                                 alone(options.axis_outside), logarithmic=True, signed=False),
     Op("label_cross_entropy", own.label_cross_entropy, (REAL,), alone(options.labels, many_axes),                  alone(options.labels_outside), logarithmic=True, signed=False),
     Op("cumsum",       np.cumsum,        (REAL,),         alone(options.axis_or_none, ways=2),                     alone(options.axis_outside), signed=False),
+    Op("cumprod",      np.cumprod,       (FACTORS,),      alone(options.axis_or_none, ways=2),                     alone(options.axis_outside)),
 )
 # fmt: on

@@ -72,6 +72,10 @@ def _cumsum(x: Tensor, *, axis: int | None = None) -> Tensor:
     return x.reshape(-1).cumsum(0) if axis is None or _none(x, axis) else x.cumsum(*_dims(x, axis))
 
 
+def _cumprod(x: Tensor, *, axis: int | None = None) -> Tensor:
+    return x.reshape(-1).cumprod(0) if axis is None or _none(x, axis) else x.cumprod(*_dims(x, axis))
+
+
 def _along(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def mirror(x: Tensor, *, axis: int = -1) -> Tensor:
         return function(x.reshape(1), 0).reshape(()) if _none(x, axis) else function(x, *_dims(x, axis))
@@ -218,6 +222,7 @@ MIRRORS: Mapping[str, Mirror] = {
     "log_softmax":  _along(torch.log_softmax),
     "label_cross_entropy": _label_cross_entropy,
     "cumsum":       _cumsum,
+    "cumprod":      _cumprod,
 
     "transpose":    _transpose,
     "swapaxes":     _swapaxes,
