@@ -72,6 +72,12 @@ def _turned(a: Any, b: Any) -> Any:
     return a / larger / (larger * (1 + ratio * ratio))
 
 
+def _share(d: Any) -> Any:
+    """`2**d / (1 + 2**d)`, and never the power of a positive number. Not by `abs`, which has no slope at 0."""
+    e = 2.0 ** np.where(d < 0, d, -d)
+    return np.where(d < 0, e, 1.0) / (1 + e)
+
+
 def _sign(x: Any) -> Any:
     """-1, 0 or 1; 0 for NaN, too."""
     return np.subtract(np.greater(x, 0), np.less(x, 0), dtype=x.dtype)
@@ -113,6 +119,9 @@ leaky_relu    = Rule(lambda x, *, negative_slope: np.where(x > 0, x, x * negativ
                                    bind=lambda x, negative_slope=0.01: ((x,), {"negative_slope": negative_slope}))
 softplus      = Rule(lambda x: np.logaddexp(0.0, floats(x)),
                                    lambda g, _y, x: g * sigmoid(x))
+logaddexp2    = Rule(np.logaddexp2,
+                                   lambda g, _y, a, b: g * _share(a - b),
+                                   lambda g, _y, a, b: g * _share(b - a))
 
 arctan2       = Rule(np.arctan2,   lambda g, _y, a, b: g * _turned(b, a),
                                    lambda g, _y, a, b: -g * _turned(a, b))

@@ -172,6 +172,16 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
     return product
 
 
+def _logaddexp2(a: Tensor, b: Tensor) -> Tensor:
+    """PyTorch has it with base e. Of numbers far apart, its second derivative underflows too soon, or is NaN."""
+    far = ((a - b).abs() > 60) & (torch.maximum(a, b) < math.inf)  # noqa: PLR2004
+    near = torch.logaddexp(*(torch.where(far, 0, x) * math.log(2) for x in (a, b))) / math.log(2)
+    larger, smaller = torch.where(far, torch.maximum(a, b), 0), torch.where(far, torch.minimum(a, b), 0)
+    m = larger.detach()
+    rest = torch.log1p(torch.expm1((larger - m) * math.log(2)) + torch.exp2(smaller - m))
+    return torch.where(far, m + rest / math.log(2), near)
+
+
 def _where(a: Tensor, b: Tensor, *, condition: np.ndarray) -> Tensor:
     return torch.where(torch.tensor(condition), a, b)
 
@@ -206,6 +216,7 @@ def _label_cross_entropy(x: Tensor, *, labels: np.ndarray) -> Tensor:
 # fmt: off
 MIRRORS: Mapping[str, Mirror] = {
     # op           PyTorch
+    "logaddexp2":   _logaddexp2,
     "clip":         _clip,
     "where":        _where,
     "astype":       _astype,
