@@ -51,14 +51,14 @@ def _logaddexp(a: Any, b: Any) -> Any:
     """Of an infinity nothing is to be subtracted; and far apart the smaller is lost."""
     larger, apart = _larger(a, b), abs(a - b)
     if not gmpy2.is_finite(apart) or (apart > ALONE and larger):
-        return larger
+        return larger + 0  # what is added to it is 0, and so -0 becomes 0
     return larger + gmpy2.log1p(gmpy2.exp(-apart))
 
 
 def _logaddexp2(a: Any, b: Any) -> Any:
     larger, apart = _larger(a, b), abs(a - b)
     if not gmpy2.is_finite(apart):
-        return larger
+        return larger + 0
     return larger + gmpy2.log1p(gmpy2.exp2(-apart)) / gmpy2.const_log2()
 
 

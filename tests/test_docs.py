@@ -18,6 +18,7 @@ import pytest
 
 import reference.__main__ as command_line
 from ndgrad.rules import RULES
+from reference.engines.references import REFERENCES
 from reference.faults import FAULTS
 from reference.ops import OPS
 from reference.report import ops
@@ -101,6 +102,15 @@ def test_every_page_is_in_the_contents() -> None:
     assert sorted(named) == sorted(PAGES)
 
 
+def test_each_disagreement_of_a_reference_is_explained() -> None:
+    """The page has a section for each reference; and each row of its tables, of an op of the table, says why."""
+    page = PAGES["reference/references.md"]
+    rows = [re.split(r" \| ", line.strip("| ")) for line in page.splitlines() if line.startswith("| `")]
+    assert len(re.findall(r"^## ", page, flags=re.MULTILINE)) == len(REFERENCES)
+    assert [row[0] for row in rows if len(row) != 4 or not row[3]] == []
+    assert {row[0].strip("`") for row in rows} <= set(OPS)
+
+
 def test_the_page_of_ops_is_fresh() -> None:
     """The page of ops is what `python -m reference.report.ops` prints."""
     assert PAGES["reference/ops.md"] == ops.page()
@@ -126,7 +136,7 @@ def test_commands_exist(page: str) -> None:
         elif words[:3] == ["python", "-m", "reference"]:
             command_line._parser().parse_args(words[3:])
         else:
-            modules = ("reference.report.ops", "tests.test_readme")
+            modules = ("reference.report.ops", "reference.report.references", "tests.test_readme")
             assert words[0] == "pip" or (words[:2] == ["python", "-m"] and words[2] in modules), line
 
 

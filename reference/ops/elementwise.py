@@ -54,7 +54,7 @@ OPS: tuple[Op, ...] = (
         kink=Kink("the negative side's slope at 0", lambda x, *, negative_slope: x == 0,  # noqa: ARG005
                   (("x=f8([0.0,-0.0]); a=leaky_relu(x,negative_slope=0.5); back(a,f8([3.0,5.0]))", [[1.5, 2.5]]),))),
     Op("softplus",     own.softplus,     (REAL,)),
-    Op("logaddexp2",   np.logaddexp2,    (REAL,),                    broadcast(2),           unmated(2), signed=False),
+    Op("logaddexp2",   np.logaddexp2,    (REAL,),                    broadcast(2),           unmated(2)),
     Op("arctan2",      np.arctan2,       (REAL,),                    broadcast(2),           unmated(2), aliases=("atan2",),
         kink=Kink("slope 0 at the origin", lambda a, b: (a == 0) & (b == 0),
                   (("x=f8([0.0,1.0]); y=f8([0.0,0.0]); a=arctan2(x,y); back(a,f8([3.0,5.0]))", [[0, 0], [0, -5]]),))),

@@ -94,7 +94,7 @@ class Exactness:
         got, wanted = (side[place] for side in finding.arrays)
         slopes = self._slopes(self._program, finding.part, place)
         if math.isnan(error):
-            error = self._rounding(finding.part, place, slopes.exact, got)
+            error = self._rounding(replace(finding, got=got, wanted=wanted), place, slopes.exact)
         allowed = allowed_ulps(got, wanted, error, single=self._single)
         at = replace(finding, place=place, got=got, wanted=wanted, ulp=ulp, allowed=allowed)
         if slopes.exact is None:
@@ -109,7 +109,8 @@ class Exactness:
         At a kink the rules of two engines may each be right, and what they make of a program not what it is.
         """
         told = finding.exact is not None and self._is_finite and self._convention
-        return finding if told or not finding.result.blames else replace(finding, result=Result.INCONCLUSIVE)
+        decided = finding.result.blames or finding.result is Result.REFERENCE_WRONG
+        return replace(finding, result=Result.INCONCLUSIVE) if decided and not told else finding
 
     @cached_property
     def _is_finite(self) -> bool:
@@ -117,14 +118,15 @@ class Exactness:
         arrays = [*(o.data for o in self._program.operands), *self._got.values]
         return all(bool(np.isfinite(a).all()) for a in arrays)
 
-    def _rounding(self, part: str, place: Place, exact: Any, got: Any) -> float:
+    def _rounding(self, finding: Finding, place: Place, exact: Any) -> float:
         """How far rounding may take a number, where no reference shows it: as far as it moves if all operands do.
 
-        Nobody needs to know it of a number that is right at once.
+        Nobody needs to know it of a number that is right at once, and in half of its digits the reference's, too.
         """
-        size, moved = 2.0**-24 if self._single else 2.0**-53, 0.0
+        size, moved, part = 2.0**-24 if self._single else 2.0**-53, 0.0, finding.part
         with precisely():
-            if exact is None or _off(got, exact) <= AT_ONCE * _spacing(exact, single=self._single):
+            at_once = exact is not None and _off(finding.got, exact) <= AT_ONCE * _spacing(exact, single=self._single)
+            if exact is None or (at_once and self._share_digits(finding)):
                 return 0.0
         for seed in range(ROUNDINGS):
             number = self._slopes(self._program, part, place, Jitter(seed, size, rounding=True)).middle
@@ -153,7 +155,8 @@ class Exactness:
             return Result.INCONCLUSIVE if self._share_digits(finding) else _by_convention(finding)
         worst_mine, worst_theirs = self._errors_nearby(finding.part, finding.place)
         if theirs > MARGIN * max(mine, worst_mine, rounding):
-            return Result.REFERENCE_WRONG
+            alone = not self._authority and self._is_imprecise_alone(finding)
+            return Result.CONDITIONED if alone else Result.REFERENCE_WRONG
         return Result.CONDITIONED if mine <= MARGIN * max(theirs, worst_theirs) else Result.ENGINE_WRONG
 
     def _sees_a_part(self, finding: Finding) -> bool:
@@ -162,7 +165,7 @@ class Exactness:
         finite = np.array([bool(gmpy2.is_finite(number)) for number in result.reshape(-1)]).reshape(result.shape)
         if finite.all() or finding.kind is Kind.FORWARD or self._program.cotangent is None:
             return False
-        rest = replace(self._program, cotangent=self._program.cotangent * finite)
+        rest = replace(self._program, cotangent=np.where(finite, self._program.cotangent, 0))
         array = _by_name(parts(rest, self._sides[1].run(rest)))[finding.part]
         return not (_has(array, finding.place) and array[finding.place] == finding.wanted)
 
@@ -172,10 +175,22 @@ class Exactness:
         return _off(finding.wanted, finding.got) <= math.sqrt(unit) * abs(float(finding.wanted))
 
     def _reference(self, finding: Finding, rounding: float) -> Result:
-        """The reference is off, and the engine is not: unless that one errs as much nearby, its fault."""
+        """The reference is off, and the engine is not: unless that one errs as much nearby, its fault.
+
+        One that cannot be disturbed is not told to be wrong for what its formulas lose, if they lose less than half.
+        """
+        if not self._authority and self._is_imprecise_alone(finding):
+            return Result.CONDITIONED
         worst_mine = self._errors_nearby(finding.part, finding.place)[0] if self._authority else 0.0
         off = _off(finding.wanted, finding.got)
         return Result.REFERENCE_WRONG if off > MARGIN * max(worst_mine, rounding) else Result.CONDITIONED
+
+    def _is_imprecise_alone(self, finding: Finding) -> bool:
+        """Whether the reference is right to half of the digits of its largest number in the part."""
+        unit = np.finfo(np.float32 if self._single else np.float64).eps
+        theirs = np.asarray(finding.arrays[1], float)
+        largest = float(np.max(np.abs(theirs), where=np.isfinite(theirs), initial=0.0))
+        return _off(finding.wanted, finding.got) <= math.sqrt(unit) * largest
 
     def _errors_nearby(self, part: str, place: Place) -> tuple[float, float]:
         """The largest errors of both sides on numbers a few ULP away: here either may be right by luck."""

@@ -10,7 +10,7 @@ from autograd import numpy as anp
 from autograd.core import VJPNode, add_outgrads
 from autograd.tracer import isbox, new_box, toposort, trace_stack
 
-from reference.engines.autograd.ops import CONVENTIONS, LINES, WITHOUT
+from reference.engines.autograd.ops import CONVENTIONS, KNOWN, LINES, WITHOUT
 from reference.engines.functional import Function, FunctionalReference
 from reference.engines.named import all_functions
 from reference.engines.protocol import Abilities
@@ -21,6 +21,7 @@ class AutogradEngine(FunctionalReference):
 
     abilities = Abilities(second_order=True)
     conventions = CONVENTIONS
+    known = KNOWN
 
     def __init__(self) -> None:
         super().__init__(f"autograd {version('autograd')}", all_functions(LINES, [anp], WITHOUT))

@@ -91,4 +91,25 @@ LINES: Mapping[str, Callable[..., Any]] = {
 }
 # fmt: on
 WITHOUT = ("scatter",)  # it has nothing that adds at an index
-CONVENTIONS = frozenset({"clip", "std"})  # ops at whose kinks it takes other slopes than their rows say
+CONVENTIONS = frozenset({"arctan2", "clip", "std"})  # ops at whose kinks it takes other slopes than their rows say
+# fmt: off
+KNOWN: Mapping[str, str] = {
+    # op           where it is wrong
+    "power":       "where the base is not above 0, its slope towards the exponent is NaN times 0",
+    "abs":         "its slope is x by its size, whose own slope is what rounding leaves of 0",
+    "prod":        "its slope is the product divided by the number, which is NaN at 0",
+    "std":         "its slope is divided by the spread; a second slope that is 0 is what rounding leaves",
+    "var":         "a second slope that is 0 is what rounding leaves",
+    "logaddexp2":  "a second slope that is 0 is what rounding leaves",
+    "softmax":     "made of exponentials and a quotient: a slope that is 0 is what rounding leaves",
+    "log_softmax": "made of exponentials and a logarithm: a slope that is 0 is what rounding leaves",
+    "label_cross_entropy": "made of exponentials and a logarithm: a slope that is 0 is what rounding leaves",
+    "logsumexp":   "made of exponentials and a logarithm: a slope that is 0 is what rounding leaves",
+    "sigmoid":     "made of an exponential of a logarithm, it is NaN beside an infinity",
+    "softplus":    "its slope is NaN beside an infinity",
+    "sqrt":        "its slope at -0 is -infinity, and beside an infinity NaN",
+    "maximum":     "beside NaN neither operand gets a slope",
+    "minimum":     "beside NaN neither operand gets a slope",
+    "transpose":   "it does not invert axes that are counted from the end",
+}
+# fmt: on

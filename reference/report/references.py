@@ -1,0 +1,99 @@
+"""The documentation's page of references, in Markdown.
+
+    python -m reference.report.references > docs/reference/references.md
+
+It looks for programs of one op in which a reference is wrong, by the exact witness, and shows the shortest for each op.
+What explains it, the reference's own table says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from reference.engines import Reference
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.references import REFERENCES, made
+from reference.engines.torch import TorchEngine
+from reference.forward import values_of
+from reference.generator import draw_program
+from reference.ops import OPS
+from reference.program import Program
+from reference.source import Seeded, Unsuited
+from reference.verdict import Finding, Result, judge
+from reference.verdict.steps import steps_alone
+
+HEAD = """\
+# The references
+
+`verify --against NAME[,NAME...]` compares with these. PyTorch can be disturbed, and so shows by itself what rounding
+does. Another reference is believed as far as the exact witness bears it out. The witness moves the operands of each step
+to see what rounding may do; where it cannot tell, the result is *inconclusive*. If a reference loses less than half of
+its digits, it is imprecise and not wrong, and that is not told. Sessions, training and the library's checks run PyTorch
+beside ndgrad, and are left out without it.
+
+The tables show where a reference is wrong by itself: in a program of one op, as short as was found.
+"""
+DRAWN = 60  # programs for each op, and the steps of each by themselves
+LONGEST = 170  # characters of a program that is shown
+
+
+def page() -> str:
+    """Write the page."""
+    return HEAD + "".join(_section(name) for name in REFERENCES)
+
+
+def _section(name: str) -> str:
+    reference = made(name)
+    lines = [f"\n## {reference.name}\n"]
+    without = ", ".join(f"`{op}`" for op in OPS if op not in reference.ops)
+    if without:
+        lines.append(f"It has no {without}.\n")
+    declared = ", ".join(f"`{op}`" for op in OPS if op in reference.conventions)
+    if declared:
+        lines.append(f"At kinks of {declared} it takes other slopes: any will do.\n")
+    lines.append("| op | what it says | exact | why |\n|---|---|---|---|")
+    lines += [_row(op, finding, program, reference) for op, finding, program in disagreements(reference)]
+    return "\n".join(lines) + "\n"
+
+
+def _row(op: str, finding: Finding, program: Program, reference: Reference) -> str:
+    line = str(program)
+    shown = f"`{line}`" if len(line) <= LONGEST else "(a longer program)"
+    said = finding.says or f"{finding.part}{list(finding.place) or ''} = {finding.wanted}"
+    return f"| `{op}` | {said.replace('|', '&#124;')}: {shown} | {_exact(finding)} | {reference.known.get(op, '')} |"
+
+
+def _exact(finding: Finding) -> str:
+    return "" if finding.exact is None else str(finding.exact)
+
+
+def disagreements(reference: Reference) -> Iterator[tuple[str, Finding, Program]]:
+    """For each op in which a reference is wrong, the shortest program found that shows it, and how."""
+    engine = NdgradEngine()
+    found: dict[str, tuple[Finding, Program]] = {}
+    for program in _steps(reference):
+        verdict = judge(program, engine, reference, repeat=False)
+        op = program.steps[0].op
+        if verdict.result is Result.REFERENCE_WRONG:
+            length = len(str(program))
+            if length < (len(str(found[op][1])) if op in found else math.inf):
+                found[op] = verdict.findings[0], program
+    yield from ((op, *found[op]) for op in OPS if op in found)
+
+
+def _steps(reference: Reference) -> Iterator[Program]:
+    """Steps by themselves, of programs drawn for each op that the reference has."""
+    torch = TorchEngine()
+    for op in reference.ops:
+        for i in range(DRAWN):
+            try:
+                program = draw_program(Seeded("references", op, i), op, reference.ops)
+            except Unsuited:
+                continue
+            if program.cotangent is not None and len(values_of(program)) == len(program.steps):
+                yield from (step for _, step in steps_alone(program, torch.run(program)) if step.steps[0].op == op)
+
+
+if __name__ == "__main__":
+    print(page(), end="")
