@@ -27,10 +27,10 @@ HEAD = """\
 # The references
 
 `verify --against NAME[,NAME...]` compares with these. PyTorch can be disturbed, and so shows by itself what rounding
-does. Another reference is believed as far as the exact witness bears it out. The witness moves the operands of each step
-to see what rounding may do; where it cannot tell, the result is *inconclusive*. If a reference loses less than half of
-its digits, it is imprecise and not wrong, and that is not told. Sessions, training and the library's checks run PyTorch
-beside ndgrad, and are left out without it.
+does. Another reference is believed as far as the exact witness bears it out. The witness moves the operands of each
+step to see what rounding may do; where it cannot tell, the result is *inconclusive*. If a reference loses less than
+half of its digits, it is imprecise and not wrong, and that is not told. Sessions, training and the library's checks run
+PyTorch beside ndgrad, and are left out without it.
 
 The tables show where a reference is wrong by itself: in a program of one op, as short as was found.
 """
