@@ -159,7 +159,8 @@ def _others(x: Any, axis: Axis) -> Any:
     reduced = _reduced(x.shape, axis)
     order = [i for i, r in enumerate(reduced) if not r] + [i for i, r in enumerate(reduced) if r]
     front = [x.shape[i] for i, r in enumerate(reduced) if not r]
-    lanes = x.transpose(order).reshape((*front, count(x.shape, axis)))
+    together = math.prod(x.shape[i] for i, r in enumerate(reduced) if r)  # also of no axes, where `axis` may be 0
+    lanes = x.transpose(order).reshape((*front, together))
     others = _running_product(lanes) * np.flip(_running_product(np.flip(lanes, -1)), -1)
     return others.reshape([x.shape[i] for i in order]).transpose([order.index(i) for i in range(len(order))])
 

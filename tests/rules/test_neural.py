@@ -18,13 +18,15 @@ from hypothesis import strategies as st
 import ndgrad
 from ndgrad.engine import Value
 from ndgrad.rules import RULES
+from reference.engines.torch import mirror
+from reference.ops import OPS
 
 Beside: TypeAlias = Callable[..., None]
 Shape: TypeAlias = tuple[int, ...]
 
 inf, nan = math.inf, math.nan
 TERMS = 36.0  # a slope is a cotangent, up to 9, less shares of the sum of up to four of them
-MIRRORS: dict[str, Callable[..., Any]] = {"softmax": torch.softmax, "log_softmax": torch.log_softmax}
+MIRRORS = {name: mirror(OPS[name]) for name in ("softmax", "log_softmax")}
 
 # fmt: off
 AXES: list[tuple[Shape, int]] = [
@@ -38,14 +40,14 @@ AXES: list[tuple[Shape, int]] = [
 @pytest.mark.parametrize(("shape", "axis"), AXES)
 def test_axes(beside: Beside, name: str, shape: Shape, axis: int) -> None:
     """By name and by place, values and gradients are PyTorch's along any axis, of lanes of one number and of none."""
-    beside(lambda x: RULES[name](x, axis=axis), lambda t: MIRRORS[name](t, axis), shape, terms=TERMS)
-    beside(lambda x: getattr(x, name)(axis), lambda t: MIRRORS[name](t, axis), shape, terms=TERMS)
+    beside(lambda x: RULES[name](x, axis=axis), lambda t: MIRRORS[name](t, axis=axis), shape, terms=TERMS)
+    beside(lambda x: getattr(x, name)(axis), lambda t: MIRRORS[name](t, axis=axis), shape, terms=TERMS)
 
 
 @pytest.mark.parametrize("name", MIRRORS)
 def test_the_last_axis_unless_another_is_named(beside: Beside, name: str) -> None:
     """In a cube, where the shapes would not tell."""
-    beside(RULES[name], lambda t: MIRRORS[name](t, -1), (3, 3, 3), terms=TERMS)
+    beside(RULES[name], lambda t: MIRRORS[name](t, axis=-1), (3, 3, 3), terms=TERMS)
 
 
 @pytest.mark.parametrize("name", MIRRORS)
@@ -67,7 +69,7 @@ def test_the_last_axis_unless_another_is_named(beside: Beside, name: str) -> Non
 )
 def test_special_points(beside: Beside, name: str, x: list[float], dtype: type) -> None:
     """Scores far apart, equal, infinite or NaN, beside a lane of ordinary ones, which they do not touch."""
-    beside(RULES[name], lambda t: MIRRORS[name](t, -1), np.array([x, [1.0, 2.0, 4.0]], dtype), terms=TERMS)
+    beside(RULES[name], lambda t: MIRRORS[name](t, axis=-1), np.array([x, [1.0, 2.0, 4.0]], dtype), terms=TERMS)
 
 
 @pytest.mark.parametrize("name", MIRRORS)
@@ -113,7 +115,7 @@ def test_in_the_middle_of_a_program(beside: Beside, name: str) -> None:
     """Of scores that were computed and are used again, and with the result used twice."""
     beside(
         lambda x, w: (RULES[name](x @ w / 9) * (x @ w)).sum() + RULES[name](x @ w / 9, axis=0)[0, 1],
-        lambda x, w: (MIRRORS[name](x @ w / 9, -1) * (x @ w)).sum() + MIRRORS[name](x @ w / 9, 0)[0, 1],
+        lambda x, w: (MIRRORS[name](x @ w / 9, axis=-1) * (x @ w)).sum() + MIRRORS[name](x @ w / 9, axis=0)[0, 1],
         (3, 3),
         (3, 3),
     )

@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,6 +15,8 @@ import torch
 import ndgrad
 from ndgrad.engine import Value
 from ndgrad.rules import RULES
+from reference.engines.torch import mirror as in_pytorch
+from reference.ops import OPS
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Axis: TypeAlias = Any  # also what is refused
@@ -25,24 +26,9 @@ Dims: TypeAlias = tuple[int, ...]
 inf, nan = math.inf, math.nan
 
 
-def _prod(t: torch.Tensor, dims: Dims, *, keepdim: bool) -> torch.Tensor:
-    """PyTorch's `prod` takes one axis at a time; the last one first, so that the others keep their numbers."""
-    for dim in sorted((d % t.ndim for d in dims if t.ndim), reverse=True):
-        t = t.prod(dim, keepdim=keepdim)
-    return t * 1
-
+REDUCTIONS = [op.name for op in OPS.values() if {"axis", "keepdims"} <= op.inputs.options.keys()]
 
 # fmt: off
-MIRRORS: dict[str, Callable[..., torch.Tensor]] = {
-    "sum":       torch.sum,
-    "mean":      torch.mean,
-    "prod":      _prod,
-    "max":       torch.amax,
-    "min":       torch.amin,
-    "var":       partial(torch.var, correction=0),
-    "std":       partial(torch.std, correction=0),
-    "logsumexp": torch.logsumexp,
-}
 # Square and cubic shapes, where a wrong axis goes unnoticed by shapes; all different ones; axes of length 1.
 AXES: list[tuple[Dims, list[Axis]]] = [
     ((4,),         [None, 0, -1, (0,), (-1,)]),
@@ -57,22 +43,16 @@ AXES: list[tuple[Dims, list[Axis]]] = [
 GRID = [(shape, axis) for shape, axes in AXES for axis in axes]
 
 
-def dims_of(axis: Axis, ndim: int) -> Dims:
-    """The axes by the numbers that PyTorch calls them."""
-    if axis is None:
-        return tuple(range(ndim))
-    return tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
-
-
 def mirror(name: str, axis: Axis, *, keepdims: bool = False) -> Callable[[torch.Tensor], torch.Tensor]:
     """PyTorch's function for a call of a rule."""
-    return lambda t: MIRRORS[name](t, dims_of(axis, t.ndim), keepdim=keepdims)
+    named = tuple(axis) if isinstance(axis, list) else axis
+    return lambda t: in_pytorch(OPS[name])(t, axis=named, keepdims=keepdims)
 
 
 # Axes.
 
 
-@pytest.mark.parametrize("name", MIRRORS)
+@pytest.mark.parametrize("name", REDUCTIONS)
 @pytest.mark.parametrize(("shape", "axis"), GRID)
 def test_axes(beside: Beside, name: str, shape: Dims, axis: Axis) -> None:
     """However the axes are named, in whatever order, kept or not, values and gradients are PyTorch's."""
@@ -108,7 +88,7 @@ def test_no_axes_have_no_spread(name: str) -> None:
     assert x.grad.tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("name", MIRRORS)
+@pytest.mark.parametrize("name", REDUCTIONS)
 def test_by_place_and_by_method(name: str) -> None:
     """The axis may stand in second place, of the function as of the method; a NumPy integer will do."""
     x = Value([[1.0, 2.0], [3.0, 5.0]])
@@ -117,7 +97,7 @@ def test_by_place_and_by_method(name: str) -> None:
         assert y.data.tolist() == wanted
 
 
-@pytest.mark.parametrize("name", [*MIRRORS, "cumsum"])
+@pytest.mark.parametrize("name", [*REDUCTIONS, "cumsum"])
 @pytest.mark.parametrize("axis", [2, -3, 1.0, "0", 2.5])
 def test_an_axis_that_is_none_is_refused(name: str, axis: Axis) -> None:
     """Out of range or no whole number: an error of NumPy's kinds."""
@@ -125,7 +105,7 @@ def test_an_axis_that_is_none_is_refused(name: str, axis: Axis) -> None:
         RULES[name](Value([[1.0, 2.0], [3.0, 4.0]]), axis=axis)
 
 
-@pytest.mark.parametrize("name", MIRRORS)
+@pytest.mark.parametrize("name", REDUCTIONS)
 @pytest.mark.parametrize("axis", [(0, 0), (1, -1), (0, 2), (0, 1.0)])
 def test_axes_that_are_none_are_refused(name: str, axis: Axis) -> None:
     """An axis named twice, also under two names; one out of range among good ones."""
@@ -133,7 +113,7 @@ def test_axes_that_are_none_are_refused(name: str, axis: Axis) -> None:
         RULES[name](Value([[1.0, 2.0], [3.0, 4.0]]), axis=axis)
 
 
-@pytest.mark.parametrize("name", MIRRORS)
+@pytest.mark.parametrize("name", REDUCTIONS)
 def test_float32(beside: Beside, name: str) -> None:
     """Counts and divisors do not turn single numbers into double ones."""
     x = np.array([[1.5, -2.0, 3.0], [0.25, 4.0, -1.0]], np.float32)
@@ -212,6 +192,18 @@ ZEROS = [
 ]
 
 
+@pytest.mark.parametrize("number", [0.0, -2.0])
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "logsumexp", "cumsum", "cumprod"])
+def test_a_number_has_an_axis_where_numpy_says_so(name: str, axis: int, number: float) -> None:
+    """Of one number without axes NumPy takes 0 and -1 for an axis: forward and back, also where the number is 0."""
+    x = Value(number)
+    y = RULES[name](x, axis=axis)
+    y.backward(np.full(y.shape, 3.0))
+    assert x.grad.shape == ()
+    assert x.grad == 3.0
+
+
 @pytest.mark.parametrize("x", ZEROS)
 @pytest.mark.parametrize("axis", [None, 0, 1])
 def test_zeros_in_a_product(beside: Beside, axis: Axis, x: list[list[float]]) -> None:
@@ -262,10 +254,9 @@ def test_a_product_that_underflows(beside: Beside) -> None:
 @pytest.mark.parametrize("keepdims", [False, True])
 def test_degrees_of_freedom(beside: Beside, name: str, axis: Axis, ddof: float, keepdims: bool) -> None:  # noqa: FBT001
     """They are taken off the count of each lane, forward and back."""
-    theirs = {"var": torch.var, "std": torch.std}[name]
     beside(
         lambda x: RULES[name](x, axis=axis, ddof=ddof, keepdims=keepdims),
-        lambda t: theirs(t, dims_of(axis, 2), correction=ddof, keepdim=keepdims),
+        lambda t: in_pytorch(OPS[name])(t, axis=axis, ddof=ddof, keepdims=keepdims),
         [[1.0, 5.0, 2.5], [-2.0, 7.0, 0.0], [8.0, 9.0, 1.0]],
     )
 
@@ -278,7 +269,6 @@ def test_degrees_of_freedom(beside: Beside, name: str, axis: Axis, ddof: float, 
 @pytest.mark.filterwarnings("ignore:.*degrees of freedom.*:UserWarning")  # PyTorch says so, beside its NaN
 def test_spread_of_few_or_equal_numbers(beside: Beside, name: str, x: list[float], ddof: float) -> None:
     """Of one number, of as many as are taken off, of more; equal numbers have slope 0. The shape is kept throughout."""
-    theirs = {"var": torch.var, "std": torch.std}[name]
     beside(lambda x: RULES[name](x, axis=0, ddof=ddof), lambda t: theirs(t, 0, correction=ddof), x)
     beside(lambda x: RULES[name](x, ddof=ddof), lambda t: theirs(t, (0, 1), correction=ddof), [x])
 
