@@ -269,6 +269,7 @@ def test_degrees_of_freedom(beside: Beside, name: str, axis: Axis, ddof: float, 
 @pytest.mark.filterwarnings("ignore:.*degrees of freedom.*:UserWarning")  # PyTorch says so, beside its NaN
 def test_spread_of_few_or_equal_numbers(beside: Beside, name: str, x: list[float], ddof: float) -> None:
     """Of one number, of as many as are taken off, of more; equal numbers have slope 0. The shape is kept throughout."""
+    theirs = {"var": torch.var, "std": torch.std}[name]
     beside(lambda x: RULES[name](x, axis=0, ddof=ddof), lambda t: theirs(t, 0, correction=ddof), x)
     beside(lambda x: RULES[name](x, ddof=ddof), lambda t: theirs(t, (0, 1), correction=ddof), [x])
 
