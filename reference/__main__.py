@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_AGAINST = "what it is compared with: torch, autograd, or several (default: torch)"
+_AGAINST = "what it is compared with: torch, autograd, jax, or several (default: torch)"
 _KEPT = "programs that fail are kept here, and tried first the next time (default: .failures)"
 
 
@@ -205,6 +205,9 @@ def _picture(name: str) -> Path:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    if options.page and options.against != ("torch",):
+        print("error: the page shows PyTorch's numbers, so --page goes with --against torch alone", file=sys.stderr)
+        return USAGE
     with options.stopping.at_once():
         from reference.commands.verify import verify
 

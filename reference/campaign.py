@@ -371,12 +371,12 @@ def drawn(
 def _judged(sides: tuple[Engine, References], ops: Sequence[str], found: Found, record: Record) -> Failing | None:
     """Judge and count one program; give it if it fails."""
     seed, op, number = found
+    engine, references = sides
     try:
-        program = drawn_again(seed, op, number, ops)
+        program = drawn_again(seed, op, number, ops, few_shapes=references.few_shapes)
     except Unsuited:
         record.unsuited += 1
         return None
-    engine, references = sides
     members = references.that_know(program)
     if not members:
         record.unsupported += 1
@@ -386,9 +386,9 @@ def _judged(sides: tuple[Engine, References], ops: Sequence[str], found: Found, 
     return (program, verdict, found) if verdict.result.blames else None
 
 
-def drawn_again(seed: int, op: str, number: int, ops: Sequence[str]) -> Program:
+def drawn_again(seed: int, op: str, number: int, ops: Sequence[str], *, few_shapes: bool = False) -> Program:
     """Draw a program of a campaign by its number: the same each time."""
-    return draw_program(Seeded(seed, op, number), None if op == EXPRESSIONS else op, ops)
+    return draw_program(Seeded(seed, op, number), None if op == EXPRESSIONS else op, ops, few_shapes=few_shapes)
 
 
 def checked(seed: int, check: str, number: int, record: Record | None = None) -> Record:

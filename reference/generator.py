@@ -18,7 +18,7 @@ import numpy as np
 
 from reference.ops import OPS, REAL, Domain, Op, forward
 from reference.ops.options import Options
-from reference.ops.shapes import MOST_NUMBERS, Shape, any_shape
+from reference.ops.shapes import MOST_NUMBERS, Shape, any_shape, one_of_few
 from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step, operand_names
 from reference.source import Source, Unsuited, chance, pick, picks
 
@@ -52,18 +52,21 @@ class _Node:
         return self.operand.array if self.operand is not None and self.operand.kind == NUMBER else self.value
 
 
-def draw_program(source: Source, focus: str | None = None, ops: Sequence[str] | None = None) -> Program:
+def draw_program(
+    source: Source, focus: str | None = None, ops: Sequence[str] | None = None, *, few_shapes: bool = False
+) -> Program:
     """Draw a program.
 
     Args:
         source: where the choices come from.
         focus: an op that stands in it, with other steps before and after.
         ops: what the other steps are made of; the whole table by default.
+        few_shapes: whether fresh operands have one of a dozen shapes, and steps are few: good for engines that compile.
 
     Raises:
         Unsuited: nothing came of these choices; draw again.
     """
-    growing = _Growing(source, pick(source, _MANNERS), tuple(ops or OPS))
+    growing = _Growing(source, pick(source, _MANNERS), tuple(ops or OPS), few_shapes=few_shapes)
     return growing.around(OPS[focus]) if focus else growing.expression()
 
 
@@ -82,10 +85,11 @@ def _tries(op: str) -> tuple[str, ...]:
 class _Growing:
     """A program while it is drawn."""
 
-    def __init__(self, source: Source, manner: str, ops: tuple[str, ...]) -> None:
+    def __init__(self, source: Source, manner: str, ops: tuple[str, ...], *, few_shapes: bool) -> None:
         self.source = source
         self.manner = manner
         self.ops = ops
+        self.few_shapes = few_shapes
         self.tickets = _tickets(ops)
         self.dtype = pick(source, _DTYPES)
         self.nodes: list[_Node] = []
@@ -119,7 +123,7 @@ class _Growing:
         None, many, or just one: what fails beside others can be shrunk to that.
         """
         many = [0, 1, 8, 10] if same else [0, 1, 5, 6]
-        for _ in range(pick(self.source, many) if "concatenate" in self.ops else 0):
+        for _ in range(pick(self.source, many) if not self.few_shapes and "concatenate" in self.ops else 0):
             again = same if same and chance(self.source, 50) else None
             laid = self._laid(fresh=True)
             other = (laid and self._grow(self._candidates(again), laid)) or self._grow(
@@ -221,7 +225,8 @@ class _Growing:
         if self.nodes and not fresh and chance(self.source, 65):
             steps = [n for n in self.nodes if n.operand is None or n.operand.kind == LEAF]
             return pick(self.source, steps[::-1])
-        return self._leaf((op.inputs.start or any_shape)(self.source), op.domain(slot))
+        start = one_of_few if self.few_shapes else op.inputs.start or any_shape
+        return self._leaf(start(self.source), op.domain(slot))
 
     def _other(self, op: Op, position: int, shape: Shape, base: _Node) -> _Node:
         """Another operand of a step: the same one again, an earlier value of this shape, or a fresh one."""

@@ -151,7 +151,9 @@ def _prod_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any
     """Each number's slope is the product of the others: the whole divided by it, unless something is 0."""
     del keepdims
     g = restore(g, x.shape, axis)
-    return g * (restore(y, x.shape, axis) / x if np.all(np.not_equal(x, 0)) else _others(_wide(x), axis))
+    alone = x.size == y.size and np.all(np.isfinite(x))  # each is its own product: slope 1, whose own slope is 0
+    divides = not alone and np.all(np.not_equal(x, 0))
+    return g * (restore(y, x.shape, axis) / x if divides else _others(_wide(x), axis))
 
 
 def _others(x: Any, axis: Axis) -> Any:

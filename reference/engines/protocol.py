@@ -49,6 +49,7 @@ class Abilities:
         path: it goes on, at each step, from another engine's values.
         inner: it gives the gradients of the steps' values on request.
         subnormal: it keeps numbers below the smallest normal one; else it takes 0 for them.
+        few_shapes: it compiles for each shape that is new to it, and is given programs of few shapes.
     """
 
     second_order: bool = False
@@ -57,6 +58,7 @@ class Abilities:
     path: bool = False
     inner: bool = False
     subnormal: bool = True
+    few_shapes: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ REFERENCES: Mapping[str, tuple[str, str, str]] = {
     # name        where it stands             its class         what it needs
     "torch":    ("reference.engines.torch",    "TorchEngine",    "torch"),
     "autograd": ("reference.engines.autograd", "AutogradEngine", "autograd"),
+    "jax":      ("reference.engines.jax",      "JaxEngine",      "jax"),
 }
 # fmt: on
 
@@ -49,6 +50,11 @@ class References:
         """The ops that at least one of them knows."""
         known = {op for member in self.members for op in member.ops}
         return tuple(op for op in OPS if op in known)
+
+    @property
+    def few_shapes(self) -> bool:
+        """Whether one of them is given programs of few shapes."""
+        return any(member.abilities.few_shapes for member in self.members)
 
     def that_know(self, program: Program) -> list[Reference]:
         """Those that know all ops of a program."""

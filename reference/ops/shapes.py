@@ -26,6 +26,11 @@ def any_shape(source: Source) -> Shape:
         pick(source, [2, 1, 3]) for _ in range(rank))  # fmt: skip
 
 
+def one_of_few(source: Source) -> Shape:
+    """One of a dozen shapes, for engines that compile anew for each shape that they meet."""
+    return pick(source, [(2, 3), (), (3,), (2, 3), (1,), (3, 2), (2,), (3, 3), (1, 3), (2, 1), (2, 3, 2), (3, 1, 2)])
+
+
 def many_axes(source: Source) -> Shape:
     """Oftener a rank of 3 or 4, where the order of several axes tells."""
     rank = pick(source, [0, 1, 2, 3, 3, 3, 3, 4, 2, 3])

@@ -35,6 +35,7 @@ PyTorch beside ndgrad, and are left out without it.
 The tables show where a reference is wrong by itself: in a program of one op, as short as was found.
 """
 DRAWN = 60  # programs for each op, and the steps of each by themselves
+COMPILED = 12  # the same for a reference that compiles: each takes it a second
 LONGEST = 170  # characters of a program that is shown
 
 
@@ -60,7 +61,7 @@ def _section(name: str) -> str:
 def _row(op: str, finding: Finding, program: Program, reference: Reference) -> str:
     line = str(program)
     shown = f"`{line}`" if len(line) <= LONGEST else "(a longer program)"
-    said = finding.says or f"{finding.part}{list(finding.place) or ''} = {finding.wanted}"
+    said = finding.says or f"`{finding.part}{list(finding.place) or ''}` = {finding.wanted}"
     return f"| `{op}` | {said.replace('|', '&#124;')}: {shown} | {_exact(finding)} | {reference.known.get(op, '')} |"
 
 
@@ -85,10 +86,11 @@ def disagreements(reference: Reference) -> Iterator[tuple[str, Finding, Program]
 def _steps(reference: Reference) -> Iterator[Program]:
     """Steps by themselves, of programs drawn for each op that the reference has."""
     torch = TorchEngine()
+    few = reference.abilities.few_shapes
     for op in reference.ops:
-        for i in range(DRAWN):
+        for i in range(COMPILED if few else DRAWN):
             try:
-                program = draw_program(Seeded("references", op, i), op, reference.ops)
+                program = draw_program(Seeded("references", op, i), op, reference.ops, few_shapes=few)
             except Unsuited:
                 continue
             if program.cotangent is not None and len(values_of(program)) == len(program.steps):

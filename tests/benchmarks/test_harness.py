@@ -43,7 +43,10 @@ def test_hypothesis_draws_a_stream_too() -> None:
     """As many programs as were asked for are drawn, or some fewer where nothing came of choices, and each is judged."""
     stream = harness.by_hypothesis(20)
     assert 10 <= len(stream.verdicts) <= 20
-    assert all(verdict.numbers or verdict.refused for verdict in stream.verdicts)
+    assert not any(verdict.result.blames for verdict in stream.verdicts)
+    assert (
+        sum(verdict.numbers > 0 or verdict.refused for verdict in stream.verdicts) >= 10
+    )  # others are of empty arrays
 
 
 def test_a_line_says_whether_the_aim_is_reached() -> None:

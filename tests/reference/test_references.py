@@ -246,8 +246,14 @@ def test_a_case_is_run_again_against_another(capsys: pytest.CaptureFixture[str])
     assert "(exact: 2.0). autograd is wrong." in capsys.readouterr().out
 
 
+def test_the_page_shows_pytorch(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
+    """Its numbers would be others than those that were compared."""
+    assert command_line.main(["verify", "--against", "autograd", "--page", str(tmp_path / "p.html")]) == 2
+    assert "goes with --against torch alone" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("names", ["pytorch", "torch,nowhere", ""])
 def test_a_reference_that_is_none(names: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The known ones are named."""
     assert command_line.main(["verify", "--against", names]) == 2
-    assert "is no reference; known are torch, autograd" in capsys.readouterr().err
+    assert "is no reference; known are torch, autograd, jax" in capsys.readouterr().err

@@ -239,6 +239,16 @@ def test_zeros_in_a_product_to_second_order(axis: Axis, x: list[list[float]]) ->
     np.testing.assert_array_equal(v.grad, second.numpy())
 
 
+def test_a_product_of_one_number_to_second_order() -> None:
+    """Its second slope is 0, and not what rounding leaves of a quotient: 1.3 * 0.7 / 1.3 is not 0.7."""
+    v = Value([[0.7, 1.3, -3.1]])
+    ((v * v).prod(axis=0) * [1.0, 2.0, 3.0]).sum().backward(create_graph=True)
+    first = v.grad
+    v.zero_grad()
+    first.sum().backward()
+    assert v.grad.tolist() == [[2.0, 4.0, 6.0]]
+
+
 def test_a_product_that_underflows(beside: Beside) -> None:
     """A product of 0 of numbers that are not 0 has PyTorch's slopes."""
     beside(lambda x: x.prod(), torch.prod, [1e-200, 1e-200, 3.0])

@@ -105,18 +105,23 @@ class TorchEngine:
             return function(*(disturbance.on(x, logarithms=logarithms) for x in inputs), **options)
 
     def _back(self, program: Program, result: Tensor, leaves: list[Tensor], steps: tuple[np.ndarray, ...]) -> Outcome:
+        """The gradients are those of an ordinary pass: one that is to be differentiated may take other formulas."""
         cotangent = torch.tensor(np.array(program.cotangent)).to(result.dtype)
-        first = torch.autograd.grad(
-            result, leaves, cotangent, retain_graph=True, create_graph=bool(program.directions), allow_unused=True
-        )
+
+        def gradients(*, recorded: bool) -> tuple[Tensor | None, ...]:
+            return torch.autograd.grad(
+                result, leaves, cotangent, retain_graph=True, create_graph=recorded, allow_unused=True
+            )
+
         second: tuple[Any, ...] = ()
         if program.directions:
             terms = [
                 (g * torch.tensor(np.array(d)).to(g.dtype)).sum()
-                for g, d in zip(first, program.directions, strict=True)
+                for g, d in zip(gradients(recorded=True), program.directions, strict=True)
                 if g is not None
             ]
             second = self._second(terms, leaves)
+        first = gradients(recorded=False)
         return Outcome(steps, tuple(map(_array, first)), tuple(map(_array, second)))
 
     def _inner(self, program: Program, values: Sequence[Any]) -> tuple[Any, ...]:

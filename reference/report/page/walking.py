@@ -195,7 +195,8 @@ def rule(op: str, position: int, names: Sequence[str] = (), *, vectors: bool = F
     if pullback is None:
         return ""
     parameters = pullback.__code__.co_varnames[: pullback.__code__.co_argcount]
-    called = dict(zip(parameters, [ARRIVES, *names], strict=False)) if names else {}
+    called = {name: name.removeprefix("_") for name in parameters}  # `_x`: it is not read
+    called |= dict(zip(parameters, [ARRIVES, *names], strict=False)) if names else {}
     return ast.unparse(_Renamed(called).visit(copy.deepcopy(_formula(pullback, parameters, vectors=vectors))))
 
 

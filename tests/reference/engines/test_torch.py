@@ -76,6 +76,14 @@ def test_second_order_is_a_hessian_times_the_directions() -> None:
     assert run(linear).second == (None,)
 
 
+def test_gradients_are_those_of_an_ordinary_pass() -> None:
+    """A pass that is differentiated may take other formulas: `cumprod` leaves out what comes after a 0 in one alone."""
+    line = "x=f8([0.0,inf]); a=cumprod(x,axis=0); back(a,f8([1.0,1.0])"
+    alone, along = (TorchEngine().run(parse(line + end)) for end in (")", ",along=(f8([1.0,1.0]),))"))
+    np.testing.assert_array_equal(alone.gradients[0], along.gradients[0])
+    assert along.gradients[0][1] == 0
+
+
 def test_a_leaf_that_nothing_reaches_has_no_gradient() -> None:
     """None stands for it, to first and to second order."""
     outcome = run("x=f8(9.0); y=f8(2.0); a=exp(x); b=square(y); back(b,f8(3.0),along=(f8(1.0),f8(5.0)))")

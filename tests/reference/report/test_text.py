@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -98,7 +100,7 @@ def test_a_number_is_told_with_all_its_digits() -> None:
     assert "  one side is NaN, the other is not" in lines
 
 
-def record(**counts: int) -> Record:
+def record(**counts: Any) -> Record:
     """A record with these counts."""
     made = Record("tanh")
     for name, count in counts.items():
@@ -118,7 +120,17 @@ def test_a_row_lines_up_with_its_head() -> None:
 def test_the_last_line_of_agreement() -> None:
     """The last line counts everything, and names the verdict, the worst distance and what was left open."""
     records, runs = (
-        [record(programs=9000, numbers=2_000_000, worst=4, inconclusive=3, reference_wrong=2, witnessed=5)],
+        [
+            record(
+                programs=9000,
+                numbers=2_000_000,
+                worst=4,
+                inconclusive=3,
+                reference_wrong=2,
+                witnessed=5,
+                whose={"PyTorch 2.13.0": 2},
+            )
+        ],
         [TrainingRecord("a", steps=1, numbers=100_000)],
     )
     assert text.last_line(records, runs, 71, "ndgrad 0.1", "PyTorch 2.13.0") == (
