@@ -34,8 +34,12 @@ class TorchEngine:
     conventions: frozenset[str] = frozenset()  # the rows follow it
 
     def __init__(self, mirrors: Mapping[str, Mirror] | None = None) -> None:
-        self.name = f"PyTorch {version('torch').partition('+')[0]}"
         self._mirrors = mirrors
+
+    @property
+    def name(self) -> str:
+        """What reports call it, with its version."""
+        return f"PyTorch {version('torch').partition('+')[0]}"
 
     @property
     def ops(self) -> Sequence[str]:
