@@ -24,7 +24,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 
 from benchmarks import growth, page, report
-from reference.campaign import EXPRESSIONS
+from reference.checks import EXPRESSIONS
 from reference.engines import Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine, one_thread

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,8 @@ from reference.signals import Stopping
 
 if TYPE_CHECKING:
     from ndgrad.graph import Picture
+    from reference.checks import Case
+    from reference.engines import Engine
     from reference.engines.references import References
     from reference.program import Program
     from reference.training import TrainingRecord
@@ -32,7 +33,6 @@ PAGE = Path("build/agreement.html")
 PICTURES = (".svg", ".png", ".pdf", ".dot")
 MOST = 1_000_000  # seeds, and processes
 SHOWN = 60  # characters at the most of what is no number
-CASE = re.compile(r"(\w+) (-?[0-9]{1,100}) ([0-9]{1,100})")  # of a check: its name, a seed and a number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     verify = commands.add_parser("verify", help="compare every op, expressions and training runs with PyTorch")
     verify.add_argument("--ops", metavar="OP[,OP...]", help="only these ops, and expressions of them; no training")
-    verify.add_argument("--against", type=_references, metavar="NAME[,NAME...]", default=("torch",), help=_AGAINST)
+    verify.add_argument("--engine", metavar="NAME", default="ndgrad", help=_ENGINE)
+    verify.add_argument("--against", type=_names, metavar="NAME[,NAME...]", default=("torch",), help=_AGAINST)
     verify.add_argument("--profile", choices=PROFILES, default="standard", help="how many programs (default: standard)")
     verify.add_argument("--seed", type=_seed, default=0, help="what the programs are drawn from (default: 0)")
     verify.add_argument("--workers", type=_count, default=2, metavar="N", help="at most so many processes (default: 2)")
@@ -88,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--page", type=_file, metavar="FILE", help="write the page of all that was found to this file, too"
     )
-    verify.add_argument("--kept", type=_file, metavar="FILE", default=Path(".failures"), help=_KEPT)
+    verify.add_argument("--scheduler", metavar="ADDRESS", help=_SCHEDULER)
+    verify.add_argument("--failures", type=_file, metavar="FILE", default=Path(".failures"), help=_FAILURES)
     verify.set_defaults(run=_verify)
     page = commands.add_parser("page", help="verify quickly, and write the page: every number beside PyTorch's")
     where = f"where to (default: {PAGE}; of a function, beside that and under its name)"
@@ -97,8 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     page.add_argument("function", nargs="?", type=_function, metavar="MODULE.PY:FUNCTION", help=_FUNCTION)
     page.add_argument("--shapes", type=_shapes, metavar="SHAPES", help="of its operands, as '(3,4),(4,)'")
     page.set_defaults(
-        run=_page, ops=None, against=("torch",), profile="quick", workers=2, json=None, kept=Path(".failures")
-    )
+        run=_page, ops=None, engine="ndgrad", against=("torch",), profile="quick", workers=2, scheduler=None,
+        json=None, failures=Path(".failures"),
+    )  # fmt: skip
     faults = commands.add_parser("faults", help="plant bugs, one at a time, and see that the checks find each")
     faults.add_argument("names", nargs="*", metavar="FAULT", help="only these; by default all")
     faults.add_argument("--profile", choices=PROFILES, default="standard", help="how many cases (default: standard)")
@@ -107,9 +110,10 @@ def _parser() -> argparse.ArgumentParser:
     faults.add_argument("--workers", type=_count, default=2, metavar="N", help="at most so many processes (default: 2)")
     faults.add_argument("--compare", action="store_true", help="give the faults to the checkers of today, too")
     faults.set_defaults(run=_faults)
-    repro = commands.add_parser("repro", help="run one case again, from the line that a failure prints")
-    repro.add_argument("program", help="the line")
-    repro.add_argument("--against", type=_references, metavar="NAME[,NAME...]", default=("torch",), help=_AGAINST)
+    repro = commands.add_parser("repro", help="replay one case, from the line that a failure prints")
+    repro.add_argument("case", help="the line")
+    repro.add_argument("--engine", metavar="NAME", default="ndgrad", help=_ENGINE)
+    repro.add_argument("--against", type=_names, metavar="NAME[,NAME...]", default=("torch",), help=_AGAINST)
     manner = repro.add_mutually_exclusive_group()
     manner.add_argument("--python", action="store_true", help="print it as a script for both sides instead")
     manner.add_argument("--picture", type=_picture, metavar="FILE", help=f"draw it, too: {', '.join(PICTURES)}")
@@ -117,32 +121,31 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_AGAINST = "what it is compared with: torch, autograd, jax, or several (default: torch)"
-_KEPT = "programs that fail are kept here, and tried first the next time (default: .failures)"
-
-
+_ENGINE = "what is judged: ndgrad, torch, autograd, jax, or yours as module:name (default: ndgrad)"
+_AGAINST = "what it is compared with: torch, autograd, jax, yours as module:name, or several (default: torch)"
+_SCHEDULER = "run on the Dask cluster of this scheduler, as tcp://10.0.0.1:8786, in place of processes of this machine"
+_FAILURES = "cases that fail are stored here, and tried first the next time (default: .failures)"
 _FUNCTION = "instead: the page of this function, which takes a Value for each shape and gives a Value"
 
 
-def _references(names: str) -> tuple[str, ...]:
-    from reference.engines.references import REFERENCES
-
-    given = tuple(dict.fromkeys(names.split(",")))
-    for name in given:
-        if name not in REFERENCES:
-            raise argparse.ArgumentTypeError(f"{name!r} is no reference; known are {', '.join(REFERENCES)}")
-    return given
+def _names(names: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in names.split(",")))
 
 
-def _made(names: Sequence[str]) -> References | None:
-    """The references, or None where something is not installed, which is told."""
-    from reference.engines.references import REFERENCES, References, made
+def _loaded(options: argparse.Namespace) -> tuple[Engine, References] | int:
+    """The engine and the references; or a status where one cannot be made, which is told."""
+    from reference.engines.references import ENGINES, NoEngine, References, is_installed, made
 
-    missing = [name for name in names if not _is_there(REFERENCES[name][2])]
+    missing = [name for name in (options.engine, *options.against) if not is_installed(name)]
     if missing:
-        print(f"error: {' and '.join(missing)} not found. Install: pip install 'ndgrad[compare]'", file=sys.stderr)
-        return None
-    return References([made(name) for name in names])
+        needed = " and ".join(ENGINES[name][1] for name in missing)
+        print(f"error: {needed} not found. Install: pip install 'ndgrad[compare]'", file=sys.stderr)
+        return ENVIRONMENT
+    try:
+        return made(options.engine), References([made(name) for name in options.against])
+    except NoEngine as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
 
 
 def _function(name: str) -> tuple[Path, str]:
@@ -205,21 +208,33 @@ def _picture(name: str) -> Path:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    if options.page and options.against != ("torch",):
-        print("error: the page shows PyTorch's numbers, so --page goes with --against torch alone", file=sys.stderr)
+    if options.page and (options.engine, *options.against) != ("ndgrad", "torch"):
+        print(
+            "error: the page shows ndgrad's numbers beside PyTorch's, so --page goes with these alone", file=sys.stderr
+        )
         return USAGE
     with options.stopping.at_once():
         from reference.commands.verify import verify
 
-    references = _made(options.against)
-    if references is None:
-        return ENVIRONMENT
-    ops = _ops(options.ops, references.ops)
-    if ops is None or not _is_for_programs(options.kept):
+        loaded = _loaded(options)
+    if isinstance(loaded, int):
+        return loaded
+    engine, references = loaded
+    ops = _ops(options.ops, [op for op in references.ops if op in engine.ops])
+    if ops is None or not _is_for_failures(options.failures):
         return USAGE
     if not all(_writable(path) for path in (options.json, options.page) if path):
         return ENVIRONMENT
-    return verify(options, references, ops, options.stopping)
+    if options.scheduler and not _has_cluster():
+        return ENVIRONMENT
+    return verify(options, ops, options.stopping)
+
+
+def _has_cluster() -> bool:
+    if not _is_there("distributed"):
+        print("error: distributed not found. A cluster needs: pip install 'ndgrad[cluster]'", file=sys.stderr)
+        return False
+    return True
 
 
 def _page(options: argparse.Namespace) -> int:
@@ -312,100 +327,82 @@ def _writable(path: Path) -> bool:
     return True
 
 
-def _is_for_programs(path: Path) -> bool:
-    """Whether failing programs can be kept in a file: it holds nothing else, or does not exist."""
-    from reference.kept import ForeignFileError, Kept
+def _is_for_failures(path: Path) -> bool:
+    """Whether failing cases can be stored in a file: it holds nothing else, or does not exist."""
+    from reference.campaign import FailureStore, ForeignFileError
 
     try:
-        Kept(path).programs()
+        FailureStore(path).cases()
     except ForeignFileError as error:
         print(f"error: {path} {error.strerror}", file=sys.stderr)
         return False
     return True
 
 
-def _case(options: argparse.Namespace) -> int | None:
-    """Run a case of another check again, if that is what the line names."""
-    from reference.campaign import CheckFailure
-    from reference.checks import CHECKS, look
-    from reference.engines.ndgrad import NdgradEngine
-    from reference.engines.torch import TorchEngine
-    from reference.report import text
-
-    line = " ".join(options.program.split())
-    if "=" in line or line.partition(" ")[0] not in CHECKS:
-        return None
-    case = CASE.fullmatch(line)
-    if not case:
-        shape = f"a case is its check, a seed and a number, as '{line.partition(' ')[0]} 0 3'"
-        print(f"error: not a program, and not a case: {options.program!r}; {shape}", file=sys.stderr)
-        return USAGE
-    if options.python or options.picture:
-        print("error: --python and --picture are for programs, and this is a case of a check", file=sys.stderr)
-        return USAGE
-    check, seed, number = case[1], int(case[2]), int(case[3])
-    looked = look(check, seed, number, short=True)
-    engine, reference = NdgradEngine().name, TorchEngine().name
-    if looked.findings:
-        print(text.failure(CheckFailure(check, looked, (seed, check, number)), engine, reference))
-        return DISAGREES
-    print(f"{engine} and {reference}: agrees ({looked.numbers:,} numbers)")
-    return AGREES
-
-
 def _repro(options: argparse.Namespace) -> int:
-    from reference.program import NotAProgram, parse
-    from reference.sizes import TooLarge, check_sizes
+    from reference.checks import NotACase, ProgramCase, parse_case
+    from reference.program import NotAProgram
 
-    status = _case(options)
-    if status is not None:
-        return status
     try:
-        program = parse(options.program)
-    except NotAProgram as error:
+        case = parse_case(options.case)
+    except (NotAProgram, NotACase) as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
-    references = _made(options.against)
-    if references is None:
-        return ENVIRONMENT
-    if _ops(",".join(step.op for step in program.steps), references.ops) is None:
+    if not isinstance(case, ProgramCase) and (options.python or options.picture):
+        print(f"error: --python and --picture are for programs, and this is of the kind {case.kind}", file=sys.stderr)
         return USAGE
-    if options.python:
-        from reference.report.script import script
+    loaded = _loaded(options)
+    if isinstance(loaded, int):
+        return loaded
+    if isinstance(case, ProgramCase):
+        if _ops(",".join(step.op for step in case.program.steps), loaded[1].ops) is None:
+            return USAGE
+        if options.python:
+            from reference.report.script import script
 
-        print(script(program), end="")
-        return AGREES
+            print(script(case.program), end="")
+            return AGREES
+        if not _is_small(case.program):
+            return USAGE
+    return _again(case, *loaded, options.picture)
+
+
+def _is_small(program: Program) -> bool:
+    """Whether a program has few enough numbers to be run; else it is told."""
+    from reference.sizes import TooLarge, check_sizes
+
     try:
         check_sizes(program)
     except TooLarge as error:
         print(f"error: {error}", file=sys.stderr)
-        return USAGE
-    return _again(program, references, options.picture)
+        return False
+    return True
 
 
-def _again(program: Program, references: References, path: Path | None) -> int:
-    """Run a program again, say what came of it, and draw it to a file if there is one."""
+def _again(case: Case, engine: Engine, references: References, path: Path | None) -> int:
+    """Replay a case, say what came of it, and draw a program to a file if there is one."""
     from reference.campaign import Campaign
-    from reference.engines.ndgrad import NdgradEngine
+    from reference.checks import ProgramCase
     from reference.report import text
     from reference.report.picture import draw
-    from reference.verdict import Result, judge_by_all
+    from reference.verdict import Result
 
-    engine = NdgradEngine()
-    verdict, reference = judge_by_all(program, engine, references.that_know(program) or references.members)
-    failure = Campaign(engine, references).explained(program) if verdict.result.blames else None
+    verdict = case.run(engine, references).verdict
+    reference = references.called(verdict.reference)
+    failure = Campaign(engine, references).explained(case) if verdict.result.blames else None
+    program = case.program if isinstance(case, ProgramCase) else None
     if failure:
         print(text.failure(failure, engine.name, reference.name))
-    elif verdict.result is Result.REFERENCE_WRONG:
+    elif program and verdict.result is Result.REFERENCE_WRONG:
         print(text.better(program, verdict, engine.name, reference.name, reference.known))
     elif verdict.numbers or verdict.refused:
         print(f"{engine.name} and {reference.name}: {verdict.result} ({verdict.numbers:,} numbers)")
     else:
         print("nothing was compared")
         for side in (engine, reference):
-            print(f"  {side.name} says: {side.run(program).error}")
+            print(f"  {side.name} says: {side.run(program).error if program else 'nothing'}")
     origin = failure.origin if failure else None
-    if path and not _drawn(draw(program, engine, reference, verdict.result, origin), path):
+    if path and program and not _drawn(draw(program, engine, reference, verdict.result, origin), path):
         return ENVIRONMENT
     if failure:
         return DISAGREES

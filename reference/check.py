@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reference.campaign import PROFILES, Campaign
+from reference.checks import ProgramCase
 from reference.engines import Engine
 from reference.engines.torch import TorchEngine, in_one_thread
 from reference.program import parse
@@ -20,7 +21,7 @@ def check_engine(
     ops: Sequence[str] | None = None,
     profile: str = "quick",
     seed: int = 0,
-    kept: Path | None = None,
+    failures: Path | None = None,
 ) -> list[str]:
     """Compare an engine with PyTorch, and say what is wrong: one text for each op that fails, none if all agree.
 
@@ -29,7 +30,7 @@ def check_engine(
         ops: the ops to try, by the op table's names; by default all that the engine knows.
         profile: how many programs: `quick`, `standard` or `deep`.
         seed: what they are drawn from.
-        kept: a file in which programs that fail are kept, to be tried first the next time.
+        failures: a file in which cases that fail are stored, to be tried first the next time.
 
     Raises:
         ValueError: an op or a profile is not known, or nothing was compared.
@@ -47,11 +48,11 @@ def check_engine(
     if profile not in PROFILES:
         raise ValueError(f"profile is {profile!r}, but must be one of {', '.join(PROFILES)}")
     programs = replace(PROFILES[profile], checks={})  # sessions, training and the library are ndgrad's own
-    records = list(Campaign(engine, reference, wanted, seed, kept).run(programs))
+    records = list(Campaign(engine, reference, wanted, seed, failures).run(programs))
     if not any(record.numbers or record.failures for record in records):
         raise ValueError(f"nothing was compared: {_nothing(engine, wanted)}")
-    failures = {failure.op: failure for record in records[::-1] for failure in record.failures}
-    return [text.failure(failure, engine.name, reference.name) for failure in list(failures.values())[::-1]]
+    found = {failure.op: failure for record in records[::-1] for failure in record.failures}
+    return [text.failure(failure, engine.name, reference.name) for failure in list(found.values())[::-1]]
 
 
 def _nothing(engine: Engine, ops: Sequence[str]) -> str:
@@ -74,7 +75,7 @@ def check_program(engine: Engine, line: str) -> str:
     program, reference = parse(line), TorchEngine()
     verdict = judge(program, engine, reference)
     if verdict.result.blames:
-        return text.failure(Campaign(engine, reference).explained(program), engine.name, reference.name)
+        return text.failure(Campaign(engine, reference).explained(ProgramCase(program)), engine.name, reference.name)
     if not verdict.numbers and not verdict.refused:
         raise ValueError(f"nothing was compared: {engine.run(program).error or reference.run(program).error}")
     return ""

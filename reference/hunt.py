@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from reference.campaign import EXPRESSIONS
-from reference.checks import CHECKS, look
+from reference.checks import EXPRESSIONS, SCRIPTED, DrawnCase
 from reference.engines import Noise, Outcome
 from reference.engines.ndgrad import NdgradEngine
+from reference.engines.references import References
 from reference.engines.torch import TorchEngine, one_thread
 from reference.faults import FAULTS, Fault
 from reference.generator import draw_program
@@ -85,8 +85,9 @@ class Cases:
         return cases
 
     def _case(self, check: str, number: int) -> Case:
-        if check in CHECKS:
-            return lambda: _told(look(check, self._seed, number).findings)
+        if check in SCRIPTED:
+            case, sides = DrawnCase(check, self._seed, number), (self._engine, References([self._reference]))
+            return lambda: _told(case.run(*sides).verdict.findings)
         try:
             source = Seeded(self._seed, check, number)
             program = draw_program(source, None if check == EXPRESSIONS else check)

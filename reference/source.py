@@ -13,11 +13,12 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
 T = TypeVar("T")
+Script: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]  # blocks of choices, each with a name
 
 
 class Unsuited(Exception):  # noqa: N818 - an answer, not an error
@@ -44,6 +45,11 @@ class Source(Protocol):
         """Where the choices come from that a candidate needs: for each the same, whoever was tried before it."""
         del name
         return self
+
+    def blocks(self, name: str, low: int, high: int) -> Iterator[None]:
+        """Repeat something from `low` to `high` times. The choices made in each turn are a block of that name."""
+        del name
+        yield from (None for _ in range(self.integer(low, high)))
 
 
 class Seeded(Source):
@@ -87,6 +93,65 @@ class Seeded(Source):
     def branch(self, name: str) -> Source:
         """Choices of the latest lots and a name."""
         return Seeded(self._seed, self._lot, name)
+
+
+class Noting(Source):
+    """Choices of another source, noted in blocks.
+
+    Args:
+        source: where they come from.
+        name: of the first block.
+    """
+
+    def __init__(self, source: Source, name: str) -> None:
+        self._source = source
+        self._blocks: list[tuple[str, list[int]]] = [(name, [])]
+
+    @property
+    def script(self) -> Script:
+        """The blocks so far."""
+        return tuple((name, tuple(choices)) for name, choices in self._blocks)
+
+    def integer(self, low: int, high: int) -> int:
+        """Give the other source's number."""
+        number = self._source.integer(low, high)
+        self._blocks[-1][1].append(number - low)
+        return number
+
+    def among(self, names: tuple[str, ...]) -> Iterator[str]:
+        """Give the other source's names, each noted by its place."""
+        for name in self._source.among(names):
+            self._blocks[-1][1].append(names.index(name))
+            yield name
+
+    def blocks(self, name: str, low: int, high: int) -> Iterator[None]:
+        """Begin a block with each turn; how many there are tells how often it was."""
+        for _ in self._source.blocks(name, low, high):
+            self._blocks.append((name, []))
+            yield
+
+
+class Replaying(Source):
+    """The choices of a script. Where one does not fit any more, the nearest that does; where it ends, the simplest.
+
+    Args:
+        script: its blocks. The first is what is replayed until the next begins.
+    """
+
+    def __init__(self, script: Script) -> None:
+        (_, first), *self._left = script
+        self._choices = iter(first)
+
+    def integer(self, low: int, high: int) -> int:
+        """Give the next number of the block."""
+        return min(low + next(self._choices, 0), high)
+
+    def blocks(self, name: str, low: int, high: int) -> Iterator[None]:  # noqa: ARG002 - a script says how often itself
+        """Repeat as often as the script has blocks of this name here."""
+        while self._left and self._left[0][0] == name:
+            _, choices = self._left.pop(0)
+            self._choices = iter(choices)
+            yield
 
 
 @lru_cache(maxsize=64)

@@ -26,11 +26,12 @@ import cloudpickle
 from reference.signals import held, left_to_the_parent
 
 _SPAWN = multiprocessing.get_context("spawn")  # PyTorch's threads do not survive a fork
+DEATHS = 3  # of workers, until a task is given up
 _A_MOMENT = 0.2  # seconds: a signal to the whole group reaches this process, too, and says more than a dead worker
 
 
 class WorkerDeathError(RuntimeError):
-    """A worker ended in the middle of a task."""
+    """Worker after worker ended in the middle of a task."""
 
 
 class TaskError(RuntimeError):
@@ -38,14 +39,24 @@ class TaskError(RuntimeError):
 
 
 @dataclass
+class _Task:
+    number: int
+    call: Sequence[Any]
+    deaths: int = 0  # of workers, while they ran it
+
+
+@dataclass
 class _Worker:
     process: BaseProcess
     connection: Connection
-    task: tuple[int, Any] | None = None  # the number of what it runs, and its name
+    task: _Task | None = None
 
 
 class Workers:
     """Processes that run functions. Use it as a context: leaving it ends them.
+
+    A worker that dies is replaced, and its task run again: functions must be pure. A task that worker after worker dies
+    of is an error.
 
     Args:
         number: how many.
@@ -56,7 +67,6 @@ class Workers:
         self._number = number
         self._first = first
         self._workers: list[_Worker] = []
-        self._arrived: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         for _ in range(self._number):
@@ -80,51 +90,88 @@ class Workers:
 
         Raises:
             TaskError: the function raised an error.
-            WorkerDeathError: a worker was killed.
+            WorkerDeathError: workers died of a task.
         """
-        packed = cloudpickle.dumps(function)
         calls = list(zip(*arguments, strict=True))
-        waiting = enumerate(calls)
-        self._arrived = {}
-        for worker in self._workers:
-            self._hand_out(worker, packed, waiting)
-        for number in range(len(calls)):
-            while number not in self._arrived:
-                for worker in self._ready():
-                    self._receive(worker)
-                    self._hand_out(worker, packed, waiting)
-            yield self._arrived.pop(number)
+        arrived: dict[int, Any] = {}
+        following = 0
+        for task, result in self._tasks(function, calls):
+            arrived[task.number] = result
+            while following in arrived:
+                yield arrived.pop(following)
+                following += 1
 
-    def left(self) -> list[Any]:
-        """Take what has arrived and was not given yet, for tasks before it are not done: when a run is cut short."""
-        left = [self._arrived[number] for number in sorted(self._arrived)]
-        self._arrived = {}
-        return left
+    def unordered(
+        self, function: Callable[..., Any], calls: Iterable[Sequence[Any]]
+    ) -> Iterator[tuple[Sequence[Any], Any]]:
+        """Give each call and its result as soon as it is there.
 
-    def _ready(self) -> list[_Worker]:
-        busy = {worker.connection: worker for worker in self._workers if worker.task}
-        return [busy[connection] for connection in wait(list(busy)) if isinstance(connection, Connection)]
+        Args:
+            function: what is called.
+            calls: its arguments; the first of each call is its name in messages. The next is asked for when a worker
+                is free.
 
-    def _hand_out(self, worker: _Worker, packed: bytes, waiting: Iterator[tuple[int, Sequence[Any]]]) -> None:
-        number, call = next(waiting, (None, ()))
-        worker.task = None if number is None else (number, call[0])
-        if number is not None:
+        Raises:
+            TaskError: the function raised an error.
+            WorkerDeathError: workers died of a task.
+        """
+        return ((task.call, result) for task, result in self._tasks(function, calls))
+
+    def _tasks(self, function: Callable[..., Any], calls: Iterable[Sequence[Any]]) -> Iterator[tuple[_Task, Any]]:
+        packed = cloudpickle.dumps(function)
+        waiting = (_Task(number, call) for number, call in enumerate(calls))
+        for place in range(len(self._workers)):
+            self._hand_out(place, packed, next(waiting, None))
+        while busy := [(place, worker.task) for place, worker in enumerate(self._workers) if worker.task]:
+            for place, task in self._answering(busy):
+                try:
+                    result = _received(self._workers[place])
+                except _Died as death:
+                    self._replace(place, packed, task, death)
+                    continue
+                self._hand_out(place, packed, next(waiting, None))
+                yield task, result
+
+    def _answering(self, busy: Sequence[tuple[int, _Task]]) -> list[tuple[int, _Task]]:
+        """Those of the busy workers that have answered, or died: their places, and their tasks."""
+        by_connection = {self._workers[place].connection: (place, task) for place, task in busy}
+        return [by_connection[c] for c in wait(list(by_connection)) if isinstance(c, Connection)]
+
+    def _hand_out(self, place: int, packed: bytes, task: _Task | None) -> None:
+        worker = self._workers[place]
+        worker.task = task
+        if task is not None:
             try:
-                worker.connection.send_bytes(cloudpickle.dumps((packed, call)))
+                worker.connection.send_bytes(cloudpickle.dumps((packed, task.call)))
             except OSError:
-                raise _death(worker) from None
+                self._replace(place, packed, task, _death(worker))
 
-    def _receive(self, worker: _Worker) -> None:
-        number, name = worker.task or (0, "")
-        try:
-            result, error, told = cloudpickle.loads(worker.connection.recv_bytes())
-        except (EOFError, OSError):
-            raise _death(worker) from None
-        if error:
-            failed = TaskError(f"{_name(name)}: {error}")
-            failed.add_note(f"in a worker:\n{told}")
-            raise failed
-        self._arrived[number] = result
+    def _replace(self, place: int, packed: bytes, task: _Task, death: _Died) -> None:
+        """Let a new worker do what one died of, unless too many did."""
+        task.deaths += 1
+        if task.deaths == DEATHS:
+            raise WorkerDeathError(str(death))
+        sys.stderr.write(f"{death} It is run again.\n")
+        self._workers[place].connection.close()
+        self._workers[place] = _started(self._first)
+        self._hand_out(place, packed, task)
+
+
+class _Died(Exception):  # noqa: N818 - what happened, on its way to who replaces the worker
+    """A worker ended in the middle of a task."""
+
+
+def _received(worker: _Worker) -> Any:
+    task = worker.task
+    try:
+        result, error, told = cloudpickle.loads(worker.connection.recv_bytes())
+    except (EOFError, OSError):
+        raise _death(worker) from None
+    if error:
+        failed = TaskError(f"{_name(task)}: {error}")
+        failed.add_note(f"in a worker:\n{told}")
+        raise failed
+    return result
 
 
 def _started(first: Callable[[], None] | None) -> _Worker:
@@ -145,18 +192,19 @@ def _start_the_tracker() -> None:
         resource_tracker.ensure_running()
 
 
-def _death(worker: _Worker) -> WorkerDeathError:
+def _death(worker: _Worker) -> _Died:
     time.sleep(_A_MOMENT)
     worker.process.join()
     code = worker.process.exitcode or 0
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended by itself, with status {code},"
     hint = " Was memory short?" if -code == getattr(signal, "SIGKILL", None) else ""
-    what = _name(worker.task[1] if worker.task else "")
-    return WorkerDeathError(f"worker process {worker.process.pid} {how} while it ran {what}.{hint}")
+    return _Died(f"worker process {worker.process.pid} {how} while it ran {_name(worker.task)}.{hint}")
 
 
-def _name(first: Any) -> str:
-    return first if isinstance(first, str) else ", ".join(map(str, first))
+def _name(task: _Task | None) -> str:
+    """The first argument of a task's call; of several things, each."""
+    first = task.call[0] if task else ""
+    return ", ".join(map(str, first)) if isinstance(first, (list, tuple)) else str(first)
 
 
 # In a worker.

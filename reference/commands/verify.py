@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reference import campaign, training
-from reference.campaign import KEPT, Campaign, Record
+from reference.campaign import AGAIN, Campaign, Pool, Record, Runner, ready
 from reference.commands.status import AGREES, DISAGREES, NOTHING, told
-from reference.engines.ndgrad import NdgradEngine
-from reference.engines.references import References
 from reference.report import json, text
-from reference.sides import ready
 from reference.signals import Stopped, Stopping, held
 from reference.training import TrainingRecord
 from reference.workers import Workers
@@ -48,9 +45,9 @@ class _Run:
         print(text.row(record), flush=True)
 
 
-def verify(options: argparse.Namespace, references: References, ops: Sequence[str], stopping: Stopping) -> int:
+def verify(options: argparse.Namespace, ops: Sequence[str], stopping: Stopping) -> int:
     """Compare, and tell what was found; give the status."""
-    run = _Run(Campaign(NdgradEngine(), references, ops, options.seed, options.kept), options)
+    run = _Run(Campaign(options.engine, options.against, ops, options.seed, options.failures), options)
     try:
         _compare(run)
     except (Stopped, Exception) as error:
@@ -74,19 +71,31 @@ def _compare(run: _Run) -> None:
     size = campaign.PROFILES[options.profile]
     if options.ops is not None:
         size = replace(size, checks={})
-    trains = options.ops is None and "torch" in options.against
+    trains = options.ops is None and options.engine == "ndgrad" and "torch" in options.against
     run.rows = run.campaign.rows(size) + (len(training.TASKS) if trains else 0)
     print(text.heading(*run.names, options.profile, options.seed), flush=True)
     ready(run.campaign.references)
-    workers = min(options.workers, size.programs(len(ops)) // WORTH_A_PROCESS)
-    with (
-        Workers(workers) if workers > 1 else nullcontext() as pool,
-        closing(run.campaign.run(size, pool)) as records,
-    ):
+    with _runner(options, size.programs(len(ops))) as runner, closing(run.campaign.run(size, runner)) as records:
         for record in records:
             run.print(record)
     if trains:
         train(run.runs, run.maps if options.page else None)
+
+
+@contextmanager
+def _runner(options: argparse.Namespace, programs: int) -> Iterator[Runner | None]:
+    """Who runs the shards: a cluster, as many processes as are worth it, or this process."""
+    workers = min(options.workers, programs // WORTH_A_PROCESS)
+    if options.scheduler:
+        from reference.campaign.cluster import Cluster  # noqa: PLC0415 - few have one
+
+        with Cluster(options.scheduler) as cluster:
+            yield cluster
+    elif workers > 1:
+        with Workers(workers) as pool:
+            yield Pool(pool)
+    else:
+        yield None
 
 
 def train(runs: list[TrainingRecord], maps: list[Any] | None = None) -> None:
@@ -132,7 +141,7 @@ def _tell_so_far(run: _Run, error: BaseException) -> None:
 
 
 def _print_so_far(run: _Run, how: str) -> None:
-    done = sum(record.op != KEPT for record in run.printed) + len(run.runs)
+    done = sum(record.op != AGAIN for record in run.printed) + len(run.runs)
     printed = set(map(id, run.printed))
     for record in run.campaign.records:
         if id(record) not in printed and record.programs:

@@ -1,33 +1,76 @@
-"""The references by name; and several of them as one, each asked about the programs that it knows all ops of."""
+"""Engines and references by name: how they are asked for on the command line, and how they travel between processes.
+
+A name is one of the table, or says where to import an engine from: `module:name`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from typing import Any
 
 from reference.engines.protocol import Reference
 from reference.ops import OPS
 from reference.program import Program
 
 # fmt: off
-REFERENCES: Mapping[str, tuple[str, str, str]] = {
-    # name        where it stands             its class         what it needs
-    "torch":    ("reference.engines.torch",    "TorchEngine",    "torch"),
-    "autograd": ("reference.engines.autograd", "AutogradEngine", "autograd"),
-    "jax":      ("reference.engines.jax",      "JaxEngine",      "jax"),
+ENGINES: Mapping[str, tuple[str, str]] = {
+    # name        where it is imported from                     what it needs
+    "ndgrad":   ("reference.engines.ndgrad:NdgradEngine",       "numpy"),
+    "torch":    ("reference.engines.torch:TorchEngine",         "torch"),
+    "autograd": ("reference.engines.autograd:AutogradEngine",   "autograd"),
+    "jax":      ("reference.engines.jax:JaxEngine",             "jax"),
 }
 # fmt: on
+REFERENCES = ("torch", "autograd", "jax")
 
 
-def made(name: str) -> Reference:
-    """Make a reference by its name.
+class NoEngine(ValueError):  # noqa: N818 - it says what the name is
+    """A name that leads to no engine."""
+
+
+def made(name: str) -> Any:
+    """Make an engine or a reference by its name.
+
+    Args:
+        name: one of `ENGINES`, or `module:name`. What is imported is an engine, or a class or function without
+            arguments that makes one. Modules are also looked for in the current folder.
 
     Raises:
+        NoEngine: there is nothing of this name, or it is no engine.
         ImportError: what it needs is not installed.
     """
-    module, kind, _ = REFERENCES[name]
-    make: Callable[[], Reference] = getattr(import_module(module), kind)
-    return make()
+    where = ENGINES[name][0] if name in ENGINES else name
+    module, _, attribute = where.partition(":")
+    if not module or not attribute:
+        raise NoEngine(f"{name!r} is no engine; known are {', '.join(ENGINES)}, and yours as 'module:name'")
+    if os.getcwd() not in sys.path and "" not in sys.path:  # noqa: PTH109 - an entry of the path is a string
+        sys.path.append(os.getcwd())  # noqa: PTH109 - as above
+    found = _attribute(module, attribute)
+    engine = found() if callable(found) else found
+    missing = [part for part in ("name", "ops", "abilities", "run") if not hasattr(engine, part)]
+    if missing:
+        raise NoEngine(f"{name!r} is a {type(engine).__name__} without {', '.join(missing)}, and no engine")
+    return engine
+
+
+def _attribute(module: str, attribute: str) -> Any:
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name != module:  # it is there, and needs something that is not
+            raise
+        raise NoEngine(f"there is no module {module!r} to import {attribute!r} from") from None
+    except AttributeError:
+        raise NoEngine(f"the module {module!r} has no {attribute!r}") from None
+
+
+def is_installed(name: str) -> bool:
+    """Whether what an engine of the table needs is installed."""
+    return name not in ENGINES or importlib.util.find_spec(ENGINES[name][1]) is not None
 
 
 class References:
@@ -60,6 +103,10 @@ class References:
         """Those that know all ops of a program."""
         ops = {step.op for step in program.steps}
         return [member for member in self.members if ops <= set(member.ops)]
+
+    def called(self, name: str) -> Reference:
+        """The one of this name; the first, if there is none."""
+        return next((member for member in self.members if member.name == name), self.members[0])
 
     def begin(self) -> None:
         """Make this process fit for all of them."""

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from ndgrad import files
-from reference.campaign import CheckFailure, Failure, Record
+from reference.campaign import Failure, Found, Record
 from reference.ops import OPS
 from reference.training import TrainingRecord
 from reference.verdict import Finding
 
-SCHEMA = 1  # goes up when a field goes, or comes to mean something else; not when one is added
+SCHEMA = 2  # goes up when a field goes, or comes to mean something else; not when one is added
 FINISHED, INTERRUPTED, FAILED = "finished", "interrupted", "harness failed"  # how a run ends
 
 
@@ -98,17 +98,12 @@ def _op(record: Record) -> dict[str, Any]:
     return {**{name: getattr(record, name) for name in names}, "failures": len(record.failures)}
 
 
-def _failure(failure: Failure | CheckFailure) -> dict[str, Any]:
-    if isinstance(failure, CheckFailure):
-        return {
-            "op": failure.op,
-            "text": failure.looked.text,
-            "findings": [_finding(finding) for finding in failure.looked.findings],
-            "found": _found(failure.found),
-        }
+def _failure(failure: Failure) -> dict[str, Any]:
     return {
         "op": failure.op,
-        "program": str(failure.program),
+        "kind": failure.case.kind,
+        "case": str(failure.case),
+        "text": failure.transcript,
         "result": str(failure.verdict.result),
         "origin": {"step": failure.origin.step, "says": failure.origin.says},
         "findings": [_finding(finding) for finding in failure.verdict.findings],
@@ -116,7 +111,7 @@ def _failure(failure: Failure | CheckFailure) -> dict[str, Any]:
     }
 
 
-def _found(found: tuple[int, str, int]) -> dict[str, Any]:
+def _found(found: Found) -> dict[str, Any]:
     return dict(zip(("seed", "for", "number"), found, strict=True))
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from reference.campaign import CheckFailure, Failure, Record
+from reference.campaign import Failure, Record
 from reference.causes import likely_cause
+from reference.checks import Case, ProgramCase
 from reference.ops import OPS
 from reference.program import NUMBER, Program
 from reference.training import TrainingRecord
@@ -72,22 +73,26 @@ def _ulp(distance: float) -> str:
     return f"{distance:.0f} ULP" if distance < 1e5 else f"{distance:.1e} ULP"  # noqa: PLR2004 - for reading
 
 
-def failure(failing: Failure | CheckFailure, engine: str, reference: str) -> str:
-    """A failing case: what part of what, the numbers, the case, and how to run it again."""
-    if isinstance(failing, CheckFailure):
-        return _check_failure(failing, engine, reference)
+def failure(failing: Failure, engine: str, reference: str) -> str:
+    """A failing case: what part of what, the numbers, the case, and how to replay it."""
     finding = failing.verdict.findings[0]
     reference = failing.verdict.reference or reference
     lines = [
         f"{failing.op}: {_headline(finding, engine, reference)}",
-        *(f"  {line}" for line in _steps(failing.program)),
-        f"  {_operands(failing.program)}",
+        *(f"  {line}" for line in _shown(failing)),
         *_origin(failing),
-        *_distance(finding, _known(failing.program)),
+        *_distance(finding, _known(failing.case)),
         *(f"  also: {_headline(other, engine, reference)}" for other in failing.verdict.findings[1:3]),
-        f"  again: python -m reference repro {_against(reference)}{shlex.quote(str(failing.program))}",
+        f"  again: python -m reference repro {_against(reference)}{shlex.quote(str(failing.case))}",
     ]
     return "\n".join(lines)
+
+
+def _shown(failing: Failure) -> list[str]:
+    """What was done: the steps and operands of a program, the transcript of another case."""
+    if isinstance(failing.case, ProgramCase):
+        return [*_steps(failing.case.program), _operands(failing.case.program)]
+    return failing.transcript.splitlines()
 
 
 def _against(reference: str) -> str:
@@ -106,18 +111,6 @@ def better(program: Program, verdict: Verdict, engine: str, reference: str, know
         f"  {_operands(program)}",
         f"  {_apart(finding)}",
         *(f"  known of {op}: {known[op]}" for op in ops if op in known),
-    ]
-    return "\n".join(lines)
-
-
-def _check_failure(failing: CheckFailure, engine: str, reference: str) -> str:
-    """A session, a training run or a check of the library: what is wrong, what was done, and how to do it again."""
-    finding = failing.looked.findings[0]
-    lines = [
-        f"{failing.op}: {_headline(finding, engine, reference)}",
-        *(f"  {line}" for line in failing.looked.text.splitlines()),
-        *_distance(finding),
-        f"  again: python -m reference repro '{failing.op} {failing.found[0]} {failing.found[2]}'",
     ]
     return "\n".join(lines)
 
@@ -157,7 +150,9 @@ def _number(x: Any) -> str:
 
 def _origin(failing: Failure) -> list[str]:
     """Where it first goes wrong, if there is more than one step; and what a row says of its kinks."""
-    program, origin = failing.program, failing.origin
+    if not isinstance(failing.case, ProgramCase):
+        return []
+    program, origin = failing.case.program, failing.origin
     lines = []
     if origin.step is None:
         lines.append(f"  {origin.says}")
@@ -169,8 +164,11 @@ def _origin(failing: Failure) -> list[str]:
     return lines
 
 
-def _known(program: Program) -> dict[str, np.ndarray]:
-    """What may have been lost as a factor: operands, and the cotangent."""
+def _known(case: Case) -> dict[str, np.ndarray]:
+    """What of a program may have been lost as a factor: operands, and the cotangent."""
+    if not isinstance(case, ProgramCase):
+        return {}
+    program = case.program
     known = {o.name: np.asarray(o.data, float) for o in program.operands}
     return known if program.cotangent is None else {**known, "the cotangent": np.asarray(program.cotangent, float)}
 

@@ -1,9 +1,9 @@
-"""Sessions from a source: drawn, made and judged, call by call; and a session that fails, made short."""
+"""Sessions from a source: drawn, made and judged, call by call; and replayed from a script."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from reference.sessions.calls import CALLS
 from reference.sessions.session import Session
 from reference.sessions.state import Wrong
-from reference.source import Source, Unsuited, chance, pick
+from reference.source import Noting, Replaying, Script, Source, Unsuited, chance, pick
 from reference.verdict import Finding, Kind
 
 # Each call's name as often as its weight says.
 _NAMES = [name for name, call in CALLS.items() for _ in range(call.weight)]
-_PLAINEST = "backward"  # the call that most others with a pass back are shrunk to
-
-Script = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -44,33 +41,6 @@ class SessionRecord:
     script: Script
 
 
-class _Noted(Source):
-    """Choices of another source, noted."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.choices: list[int] = []
-
-    def integer(self, low: int, high: int) -> int:
-        self.choices.append(self._source.integer(low, high))
-        return self.choices[-1]
-
-    def among(self, names: tuple[str, ...]) -> Iterator[str]:
-        for name in self._source.among(names):
-            self.choices.append(names.index(name))
-            yield name
-
-
-class _Replayed(Source):
-    """Choices made before. Where they do not fit any more, or are used up, the nearest that fits."""
-
-    def __init__(self, choices: Sequence[int]) -> None:
-        self._choices = iter(choices)
-
-    def integer(self, low: int, high: int) -> int:
-        return min(max(next(self._choices, low), low), high)
-
-
 class Running:
     """A session while it runs, call by call. It stops at the first that goes wrong.
 
@@ -88,10 +58,10 @@ class Running:
 
     def make(self, name: str, source: Source) -> bool:
         """Make a call, and look whether everything is as it must be. Say whether the session had what it takes."""
-        noted = _Noted(source)
+        noting = Noting(source, name)
         with _without_collector():
             try:
-                self._context.run(CALLS[name].make, self._session, noted)
+                self._context.run(CALLS[name].make, self._session, noting)
                 self._context.run(self._session.check)
             except Unsuited:
                 return False
@@ -100,7 +70,7 @@ class Running:
             except Exception as error:  # noqa: BLE001 - a wrong engine may refuse to be looked at
                 says = f"cannot be looked at: {type(error).__name__}: {error}"
                 self.findings = (Finding(Kind.RAISED, f"what {name} left", says),)
-        self._script.append((name, tuple(noted.choices)))
+        self._script += noting.script
         return True
 
     def end(self) -> SessionRecord:
@@ -167,41 +137,5 @@ def replayed(script: Script, *, careful: bool) -> SessionRecord:
     running = Running(careful=careful)
     for name, choices in script:
         if not running.findings:
-            running.make(name, _Replayed(choices))
+            running.make(name, Replaying(((name, choices),)))
     return running.end()
-
-
-def shortened(record: SessionRecord) -> SessionRecord:
-    """Leave out the calls without which a session still goes wrong in the same way, and make the others plain."""
-    kinds = {finding.kind for finding in record.findings}
-    best, looking = record, True
-    while looking:
-        looking = False
-        for script, careful in _simpler(best):
-            tried = replayed(script, careful=careful)
-            if _size(tried) < _size(best) and kinds & {finding.kind for finding in tried.findings}:
-                best, looking = tried, True
-                break
-    return best
-
-
-def _size(record: SessionRecord) -> tuple[int, bool, int, int]:
-    others = sum(name != _PLAINEST for name, _ in record.script)
-    return len(record.script), record.careful, others, sum(sum(choices) for _, choices in record.script)
-
-
-def _simpler(record: SessionRecord) -> Iterator[tuple[Script, bool]]:
-    """The same without a mode or one of the calls, with a plainer call, or with one of the choices the simplest."""
-    script = record.script
-    if record.careful:
-        yield script, False
-    for i in reversed(range(len(script))):
-        yield (*script[:i], *script[i + 1 :]), record.careful
-    for i, (name, _) in enumerate(script):
-        if name != _PLAINEST:
-            yield (*script[:i], (_PLAINEST, ()), *script[i + 1 :]), record.careful
-    for i, (name, choices) in enumerate(script):
-        for j, choice in enumerate(choices):
-            if choice:
-                simpler = (name, (*choices[:j], 0, *choices[j + 1 :]))
-                yield (*script[:i], simpler, *script[i + 1 :]), record.careful

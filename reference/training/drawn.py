@@ -53,7 +53,6 @@ def draw_task(source: Source) -> Task:
         activations=_activations(source),
         loss=loss,
         train=(x, wanted),
-        stages=_stages(source, parameters(network, len(widths) - 1)),
         seed=source.integer(0, 999),
         init=pick(source, _INITIALIZERS),
         network=network,
@@ -61,6 +60,7 @@ def draw_task(source: Source) -> Task:
         given=pick(source, list(Given)[: None if batch else 3]),  # a single example has no rows
         reduction=reduction,
         cotangent=_cotangent(source, each if reduction.get("reduction") == "none" else (), dtype),
+        stages=_stages(source, parameters(network, len(widths) - 1)),  # drawn last: each is a block of its own
     )
 
 
@@ -121,9 +121,10 @@ def _cotangent(source: Source, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
 
 def _stages(source: Source, parameters: Sequence[str]) -> tuple[Stage, ...]:
     """A stage for each step: mostly the optimizer goes on, and something else may happen."""
-    stages = [_first(source, parameters)]
-    for _ in range(source.integer(2, 5)):
-        stages.append(_first(source, parameters) if chance(source, 25) else _next(source, stages, parameters))
+    stages: list[Stage] = []
+    for _ in source.blocks("step", 3, 6):
+        new = not stages or chance(source, 25)
+        stages.append(_first(source, parameters) if new else _next(source, stages, parameters))
     return tuple(stages)
 
 

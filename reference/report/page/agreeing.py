@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from reference.campaign import CheckFailure, Failure, Record, drawn_again
+from reference.campaign import Failure, Record
+from reference.checks import ProgramCase, draw_case
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
 from reference.ops import OPS
@@ -104,19 +105,23 @@ def agreement(
     return Agreement(versions(), seed, profile, last, not failures, rows, failures)
 
 
-def _failed(failure: Failure | CheckFailure, engine: str, reference: str) -> Failed:
+def _failed(failure: Failure, engine: str, reference: str) -> Failed:
     told = text.failure(failure, engine, reference)
-    if isinstance(failure, CheckFailure):
+    if not isinstance(failure.case, ProgramCase):
         return Failed(failure.op, told, Markup(""))
-    mine, theirs = NdgradEngine().run(failure.program), TorchEngine().run(failure.program, inner=True)
-    return Failed(failure.op, told, compared(f"failure-{failure.op}", failure.program, mine, theirs, failure.origin))
+    program = failure.case.program
+    mine, theirs = NdgradEngine().run(program), TorchEngine().run(program, inner=True)
+    return Failed(failure.op, told, compared(f"failure-{failure.op}", program, mine, theirs, failure.origin))
 
 
 def _worst(record: Record, ops: Sequence[str], seed: int) -> Worst | None:
-    """The case that the campaign noted, drawn and run once more."""
+    """The program that the campaign noted, drawn and run once more."""
     if record.widest is None or not record.worst:
         return None
-    program = drawn_again(seed, record.op, record.widest, ops)
+    case = draw_case(record.op, seed, record.widest, ops)
+    if not isinstance(case, ProgramCase):
+        return None
+    program = case.program
     mine, theirs = NdgradEngine().run(program), TorchEngine().run(program)
     found = max(_distances(program, mine, theirs), key=lambda found: found[0], default=None)
     if found is None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from reference.campaign import EXPRESSIONS, Campaign, Profile
+from reference.campaign import Campaign, Profile
+from reference.checks import EXPRESSIONS
 from reference.engines import Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from reference.campaign import PROFILES, Campaign, Record
+from reference.checks import ProgramCase
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
 from reference.faults import FAULTS, Fault
@@ -42,13 +43,13 @@ def records_of(function: Function, name: str, shapes: Sequence[tuple[int, ...]],
 
 
 def _judged(function: Function, name: str, shapes: Sequence[tuple[int, ...]], campaign: Campaign) -> Record:
-    record = Record(name)
+    record = Record(op=name)
     for number in range(TRIED):
         program = traced(function, shapes, campaign.seed + number)
         verdict = judge(program, campaign.engine, TorchEngine())
         record.add(verdict)
         if verdict.result.blames:
-            record.failures.append(campaign.explained(program))
+            record.failures.append(campaign.explained(ProgramCase(program)))
             break
     return record
 

@@ -1,8 +1,8 @@
-"""Makes a failing program small: fewer steps, then fewer operands, then fewer and simpler numbers.
+"""Smaller programs: fewer steps, then fewer operands, then fewer and simpler numbers.
 
-Hypothesis would make it small by how it was drawn, in thousands of tries. Here it is made small by what it is, which
+Hypothesis would shrink a program by how it was drawn, in thousands of tries. Here it is shrunk by what it is, which
 takes hundreds and reaches further: a value that was computed becomes an operand, an axis loses some of its numbers, a
-number becomes 1. It knows programs alone; whether one still fails, it asks.
+number becomes 1.
 """
 
 from __future__ import annotations
@@ -18,28 +18,10 @@ from reference.forward import values_of
 from reference.ops import OPS
 from reference.program import LEAF, NUMBER, Operand, Program, Step, operand_names, text
 
-TRIES = 600  # of smaller programs, some milliseconds each
 _SIMPLE = (1.0, 0.0, 2.0)
 
 
-def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:
-    """Give the smallest program found that still fails: with each that does, begin anew."""
-    tries, looking = TRIES, True
-    while looking:
-        looking = False
-        for candidate in _smaller(program):
-            if _size(candidate) >= _size(program):
-                continue
-            tries -= 1
-            if tries < 0:
-                return _in_order(program)
-            if fails(candidate):
-                program, looking = candidate, True
-                break
-    return _in_order(program)
-
-
-def _in_order(program: Program) -> Program:
+def in_order(program: Program) -> Program:
     """The operands in the order in which they are used, and named so."""
     start = len(program.operands)
     used = dict.fromkeys(i for step in program.steps for i in step.inputs if i < start)
@@ -56,7 +38,7 @@ def _in_order(program: Program) -> Program:
     )
 
 
-def _size(program: Program) -> tuple[Any, ...]:
+def size(program: Program) -> tuple[Any, ...]:
     """What is to become less, the most important first."""
     arrays = [o.data for o in program.operands] + ([] if program.cotangent is None else [program.cotangent])
     numbers = np.concatenate([np.ravel(a).astype(float) for a in arrays])
@@ -75,7 +57,7 @@ def _places(option: Any) -> int:
     return sum(int(np.count_nonzero(e)) for e in entries if isinstance(e, (int, np.ndarray)))
 
 
-def _smaller(program: Program) -> Iterator[Program]:
+def smaller(program: Program) -> Iterator[Program]:
     """Programs that are simpler in one respect, the largest cuts first."""
     if program.directions:
         yield replace(program, directions=())

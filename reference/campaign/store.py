@@ -1,4 +1,4 @@
-"""Programs that failed, kept in a file, one on each line: tried first the next time, until they agree again."""
+"""Cases that failed, stored in a file, one on each line: tried first the next time, until they agree again."""
 
 from __future__ import annotations
 
@@ -11,43 +11,44 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from ndgrad import files
-from reference.program import NotAProgram, Program, parse
+from reference.checks import Case, NotACase, parse_case
+from reference.program import NotAProgram
 
 if sys.platform != "win32":
     import fcntl
 
-MOST = 100  # programs, the latest: what fails all over is not worth more
-HEADER = "# ndgrad: programs that failed, one on each line"
+MOST = 100  # cases, the latest: what fails all over is not worth more
+HEADER = "# ndgrad: cases that failed, one on each line"
 _SHOWN = 60  # characters of a line that is refused
 
 
 class ForeignFileError(OSError):
-    """A file that holds something other than failing programs. It is never written to."""
+    """A file that holds something other than failing cases. It is never written to."""
 
     def __init__(self, path: Path, words: str) -> None:
-        super().__init__(errno.EINVAL, f"{words}. Programs that fail are kept in a file of their own", str(path))
+        super().__init__(errno.EINVAL, f"{words}. Cases that fail are stored in a file of their own", str(path))
 
 
 class Line(NamedTuple):
-    """A line of the file, and the program that it is; None if this version of ndgrad cannot read it."""
+    """A line of the file, and the case that it is; None if this version of ndgrad cannot read it."""
 
     text: str
-    program: Program | None
+    case: Case | None
 
 
-class Kept:
-    """A file of failing programs, which several runs may use at the same time.
+class FailureStore:
+    """A file of failing cases, which several runs may use at the same time.
 
     Args:
-        path: of the file; None to keep nothing. It need not exist.
+        path: of the file; None to store nothing. It need not exist.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._read: dict[str, Program] = {}
+        self._read: dict[str, Case] = {}
 
-    def programs(self) -> list[Program]:
-        """Read the programs. Lines that another version of ndgrad wrote, and this one cannot read, are passed over.
+    def cases(self) -> list[Case]:
+        """Read the cases. Lines that another version of ndgrad wrote, and this one cannot read, are passed over.
 
         Raises:
             ForeignFileError: the file holds anything else, or is not a regular file.
@@ -55,20 +56,20 @@ class Kept:
         """
         if self._path is None:
             return []
-        programs = [line.program for line in _lines(self._path) if line.program is not None]
-        self._read = {str(program): program for program in programs}
-        return programs
+        cases = [line.case for line in _lines(self._path) if line.case is not None]
+        self._read = {str(case): case for case in cases}
+        return cases
 
-    def keep(self, programs: Iterable[Program]) -> None:
-        """Add these programs to the file, and remove those that `programs()` gave and that are not among them.
+    def keep(self, cases: Iterable[Case]) -> None:
+        """Add these cases to the file, and remove those that `cases()` gave and that are not among them.
 
-        Whatever else has come into the file since then stays. A file without programs is removed.
+        Whatever else has come into the file since then stays. A file without cases is removed.
 
         Raises:
-            ForeignFileError: the file holds something other than programs by now.
+            ForeignFileError: the file holds something other than cases by now.
             OSError: it cannot be written. Then it is as it was.
         """
-        failing = {str(program): program for program in programs}
+        failing = {str(case): case for case in cases}
         if self._path is None or not (failing or self._read):
             return
         target = Path(os.path.realpath(self._path))
@@ -76,15 +77,15 @@ class Kept:
         _lines(target)  # refuses a pipe, which `_locked` would wait for
         with _locked(target):
             gone = self._read.keys() - failing
-            stay = [line for line in _lines(target) if str(line.program) not in gone]
-            there = {str(line.program) for line in stay}
+            stay = [line for line in _lines(target) if str(line.case) not in gone]
+            there = {str(line.case) for line in stay}
             _write(target, [*stay, *(Line(text, failing[text]) for text in failing if text not in there)])
 
 
 def _write(path: Path, lines: Sequence[Line]) -> None:
-    """Write the lines: the latest of the programs, and all others. Without any, there is no file."""
-    programs = [line for line in lines if line.program is not None]
-    dropped = programs[:-MOST]
+    """Write the lines: the latest of the cases, and all others. Without any, there is no file."""
+    cases = [line for line in lines if line.case is not None]
+    dropped = cases[:-MOST]
     left = [line.text for line in lines if line not in dropped]
     if left:
         files.write(path, "".join(f"{text}\n" for text in (HEADER, *left)).encode())
@@ -93,7 +94,7 @@ def _write(path: Path, lines: Sequence[Line]) -> None:
 
 
 def _lines(path: Path) -> list[Line]:
-    """All lines but the header. Only a file with the header may hold lines that are no programs."""
+    """All lines but the header. Only a file with the header may hold lines that are no cases."""
     if not path.exists():
         return []
     if not path.is_file():
@@ -111,17 +112,17 @@ def _parsed(path: Path, lines: Iterable[str]) -> Iterator[Line]:
         if number == 1 and line == HEADER:
             ours = True
         elif line:
-            program = _program(line)
-            if program is None and not ours:
+            case = _case(line)
+            if case is None and not ours:
                 shown = line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."
-                raise ForeignFileError(path, f"holds something other than failing programs: line {number} is {shown!r}")
-            yield Line(line, program)
+                raise ForeignFileError(path, f"holds something other than failing cases: line {number} is {shown!r}")
+            yield Line(line, case)
 
 
-def _program(line: str) -> Program | None:
+def _case(line: str) -> Case | None:
     try:
-        return parse(line)
-    except NotAProgram:
+        return parse_case(line)
+    except (NotAProgram, NotACase):
         return None
 
 

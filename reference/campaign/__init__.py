@@ -1,0 +1,29 @@
+"""Campaigns: many cases, cut into shards that anybody may run, and put together again into records."""
+
+from reference.campaign.campaign import AGAIN, Campaign, Failure
+from reference.campaign.profiles import PROFILES, Profile
+from reference.campaign.records import Found, Record, Tally
+from reference.campaign.runners import Here, Pool, Runner
+from reference.campaign.shards import Shard, Sides, ready, run_shard, shards_of
+from reference.campaign.store import FailureStore, ForeignFileError
+
+__all__ = [
+    "AGAIN",
+    "PROFILES",
+    "Campaign",
+    "Failure",
+    "FailureStore",
+    "ForeignFileError",
+    "Found",
+    "Here",
+    "Pool",
+    "Profile",
+    "Record",
+    "Runner",
+    "Shard",
+    "Sides",
+    "Tally",
+    "ready",
+    "run_shard",
+    "shards_of",
+]

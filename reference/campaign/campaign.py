@@ -1,0 +1,260 @@
+"""A campaign: what failed before, each op in turn, expressions of all of them, and the other checks.
+
+What fails is shrunk, and named for the op at fault. Case `i` of a campaign depends on the seed, the focus and `i`
+alone, so any number of processes can share a campaign, and find what one would find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reference.campaign.profiles import Profile
+from reference.campaign.records import Found, Record, Tally, merged
+from reference.campaign.runners import Here, Runner
+from reference.campaign.shards import Shard, Sides, shards_of
+from reference.campaign.store import FailureStore
+from reference.checks import EXPRESSIONS, Case, ProgramCase, Trial, shrink
+from reference.engines import Engine, Reference
+from reference.engines.references import References, made
+from reference.signals import held
+from reference.verdict import Verdict
+from reference.verdict.localise import Origin, localise
+
+AGAIN = "failed before"  # where an op's name stands for cases that failed in an earlier run
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A case that an engine is wrong on, as small as it could be made.
+
+    Args:
+        op: the op that is at fault, as far as one alone shows it; or the check.
+        case: the smallest that fails in the same way.
+        verdict: what is wrong with it.
+        origin: where in it things first go wrong.
+        transcript: what was done, where the case itself does not say it.
+        found: the seed, the focus and the number that it was found by; None if it was given.
+    """
+
+    op: str
+    case: Case
+    verdict: Verdict
+    origin: Origin
+    transcript: str = ""
+    found: Found | None = None
+
+
+class Campaign:
+    """Cases for an engine beside the reference.
+
+    Args:
+        engine: what is judged: an engine, or its name, without which no other process can run it.
+        reference: what is believed: one reference, several, or their names.
+        ops: what programs are made of; by default all that the engine and the reference know.
+        seed: what cases are drawn from.
+        failures: the file of cases that failed before; they are tried first.
+    """
+
+    def __init__(
+        self,
+        engine: Engine | str,
+        reference: Reference | References | Sequence[str],
+        ops: Sequence[str] | None = None,
+        seed: int = 0,
+        failures: Path | None = None,
+    ) -> None:
+        self.engine: Engine = made(engine) if isinstance(engine, str) else engine
+        self.references = _references(reference)
+        self.ops = tuple(ops if ops is not None else (op for op in self.references.ops if op in self.engine.ops))
+        names = tuple(reference) if isinstance(reference, Sequence) else ()
+        self._sides = Sides(engine if isinstance(engine, str) else "", names, self.ops, seed)
+        self._store = FailureStore(failures)
+        self._failed: dict[str, Case] = {}  # what has a failure, by its op
+        self._done: list[Record] = []
+        self._tallies: dict[str, dict[int, Tally]] = {}  # of shards, by the focus and the number of their first case
+
+    def run(self, profile: Profile, runner: Runner | None = None) -> Generator[Record, None, None]:
+        """Run what failed before, programs for each op, expressions and the other checks; give each record in turn.
+
+        Args:
+            profile: how many of each.
+            runner: who runs them; by default this process. What fails is shrunk here.
+
+        Raises:
+            ValueError: other processes shall run it, and the engine or the reference was not given by name.
+        """
+        if runner is not None and not (self._sides.engine and self._sides.references):
+            raise ValueError(f"{self.engine.name} and {self.references.name} must be given by name to run elsewhere")
+        before = self._store.cases()
+        try:
+            yield from self._again(before)
+            yield from self._run(self._numbers(profile), runner or Here((self.engine, self.references)))
+            yield from self._left_out(profile)
+        finally:
+            with held():
+                self._store.keep(
+                    [*self._failed.values(), *(f.case for record in self.records for f in record.failures)]
+                )
+
+    @property
+    def seed(self) -> int:
+        """What cases are drawn from."""
+        return self._sides.seed
+
+    @property
+    def records(self) -> list[Record]:
+        """What there is so far, what is being worked at included: a run may be cut short."""
+        return [*self._done, *(self._partial(focus) for focus, tallies in self._tallies.items() if tallies)]
+
+    def _partial(self, focus: str) -> Record:
+        record, failing = merged(focus, self._in_order(focus))
+        if failing:
+            record.failures.append(_as_found(failing.trial, (self.seed, focus, failing.number)))
+        return record
+
+    def _in_order(self, focus: str) -> list[Tally]:
+        return [tally for _, tally in sorted(self._tallies[focus].items())]
+
+    # What is run.
+
+    def rows(self, profile: Profile) -> int:
+        """How many records there will be, but for that of what failed before."""
+        return len(self._numbers(profile)) + len(list(self._left_out(profile)))
+
+    def _numbers(self, profile: Profile) -> dict[str, int]:
+        """How many cases there are of each focus."""
+        programs = dict.fromkeys(self.ops, profile.for_each_op)
+        if programs:
+            programs[EXPRESSIONS] = profile.expressions
+        return programs if self._left_out_why else {**programs, **profile.checks}
+
+    def _left_out(self, profile: Profile) -> Iterator[Record]:
+        for check in profile.checks if self._left_out_why else ():
+            yield Record(op=check, left_out=f"{check} {self._left_out_why}")
+
+    @property
+    def _left_out_why(self) -> str:
+        """Why the other checks are left out, if they are."""
+        if not getattr(self.engine, "is_installed", False):
+            return f"run ndgrad as it is installed, and cannot judge {self.engine.name}"
+        mirrored = any(reference.abilities.path for reference in self.references.members)
+        return "" if mirrored else f"run PyTorch beside ndgrad, and cannot be held against {self.references.name}"
+
+    def _again(self, cases: Sequence[Case]) -> Iterator[Record]:
+        """Run cases that failed the last time: those that are asked for."""
+        for case in cases:  # until its turn has come, each is kept
+            self._failed[str(case)] = case
+        record = Record(op=AGAIN)
+        for case in filter(self._is_asked_for, cases):
+            if not record.programs:
+                self._done.append(record)
+            trial = case.run(self.engine, self.references)
+            record.add(trial.verdict)
+            if trial.verdict.result.blames:
+                self._note(record, self.explained(case))
+            del self._failed[str(case)]
+        if record.programs:
+            yield record
+
+    def _is_asked_for(self, case: Case) -> bool:
+        if isinstance(case, ProgramCase):
+            return all(step.op in self.ops for step in case.program.steps)
+        return not self._left_out_why
+
+    def _run(self, numbers: Mapping[str, int], runner: Runner) -> Iterator[Record]:
+        """Run shards, and give the record of each focus as soon as all before it are there."""
+        shards: dict[str, list[Shard]] = {focus: [] for focus in numbers}
+        for shard in shards_of(numbers):
+            shards[shard.focus].append(shard)
+        self._tallies = {focus: {} for focus in numbers}
+        done: set[Shard] = set()
+        waiting = list(numbers)
+        for shard in runner.run(self._unended(shards), self._sides, self._begun):
+            done.add(shard)
+            while waiting and self._is_complete(shards[waiting[0]], done):
+                yield self._completed(waiting.pop(0))
+        for focus in waiting:  # of no cases at all, or after shards that were not needed
+            yield self._completed(focus)
+
+    def _begun(self, shard: Shard, tally: Tally) -> None:
+        self._tallies[shard.focus][shard.first] = tally
+
+    def _unended(self, shards: Mapping[str, Sequence[Shard]]) -> Iterator[Shard]:
+        """Give the shards, but those after one that was found to fail: they have nothing new to say."""
+        for shard in (shard for some in shards.values() for shard in some):
+            if not any(t.is_ended for first, t in self._tallies[shard.focus].items() if first < shard.first):
+                yield shard
+
+    def _is_complete(self, shards: Sequence[Shard], done: set[Shard]) -> bool:
+        """Whether all shards of a focus are done, up to the first that failed."""
+        for shard in shards:
+            if shard not in done:
+                return False
+            if self._tallies[shard.focus][shard.first].is_ended:
+                return True
+        return True
+
+    def _completed(self, focus: str) -> Record:
+        record, failing = merged(focus, self._in_order(focus))
+        del self._tallies[focus]
+        self._done.append(record)
+        if failing:
+            self._look_into(record, failing.trial, (self.seed, focus, failing.number))
+        return record
+
+    # What fails.
+
+    def _look_into(self, record: Record, trial: Trial, found: Found) -> None:
+        """Shrink a failing case, unless its op has failed before: then it has nothing new to say."""
+        failure = _as_found(trial, found)
+        try:
+            failure = self.explained(trial.case, found, trial)
+            if failure.op in self._failed:
+                record.repeats = True
+                return
+            failure = self.explained(self._smallest(trial), found, trial)
+        except BaseException:  # the run is cut short: what was found is told as it is
+            self._note(record, failure)
+            raise
+        self._note(record, failure)
+
+    def _note(self, record: Record, failure: Failure) -> None:
+        self._failed[failure.op] = failure.case
+        record.failures.append(failure)
+
+    def _smallest(self, trial: Trial) -> Case:
+        """The smallest case that is wrong in the same way."""
+        kinds = frozenset(finding.kind for finding in trial.verdict.findings)
+        references = References([self.references.called(trial.verdict.reference)])
+        return shrink(trial.case, lambda case: case.fails(kinds, self.engine, references))
+
+    def explained(self, case: Case, found: Found | None = None, before: Trial | None = None) -> Failure:
+        """Run a failing case once more, and say where it goes wrong. What is seen but once is told by `before`."""
+        trial = case.run(self.engine, self.references)
+        trial = trial if trial.verdict.result.blames or before is None else before
+        op, origin = self._located(trial)
+        return Failure(op, trial.case, trial.verdict, origin, trial.transcript, found)
+
+    def _located(self, trial: Trial) -> tuple[str, Origin]:
+        """Which op of a program is at fault, and where; of another case the check."""
+        if not isinstance(trial.case, ProgramCase):
+            return trial.case.kind, Origin(None, "")
+        program = trial.case.program
+        origin = localise(program, self.engine, self.references.called(trial.verdict.reference))
+        step = program.steps[-1 if origin.step is None else origin.step]
+        return step.op, origin
+
+
+def _references(given: Reference | References | Sequence[str]) -> References:
+    if isinstance(given, References):
+        return given
+    return References([made(name) for name in given] if isinstance(given, Sequence) else [given])
+
+
+def _as_found(trial: Trial, found: Found) -> Failure:
+    """A failure that nobody has looked into: the run was cut short."""
+    case = trial.case
+    op = case.program.steps[-1].op if isinstance(case, ProgramCase) else case.kind
+    return Failure(op, case, trial.verdict, Origin(None, "the run ended before it was shrunk"), trial.transcript, found)

@@ -1,0 +1,121 @@
+"""Shards: parts of a campaign that are small and pure, so that any process may run any of them, and run it again.
+
+The cases of a shard depend on the seed, the focus and their numbers alone. Engines travel by name.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from reference.campaign.records import Failing, Tally
+from reference.checks import SCRIPTED, draw_case
+from reference.engines import Engine
+from reference.engines.references import References, made
+from reference.source import Unsuited
+from reference.verdict import Result
+
+AT_A_TIME = 130  # programs: about half a second
+SCRIPTED_AT_A_TIME = 65
+
+Loaded: TypeAlias = tuple[Engine, References]
+
+
+@dataclass(frozen=True, order=True)
+class Shard:
+    """Some cases of a focus.
+
+    Args:
+        focus: an op, `expressions`, or another check.
+        first: the number of the first case.
+        count: how many.
+    """
+
+    focus: str
+    first: int
+    count: int
+
+    def __str__(self) -> str:
+        """Name it in messages."""
+        return f"{self.focus} {self.first} to {self.first + self.count - 1}"
+
+
+@dataclass(frozen=True)
+class Sides:
+    """An engine, and what it is held against, by their names; and what else a shard needs to know of a campaign.
+
+    Args:
+        engine: a name of `ENGINES`, or `module:name`.
+        references: likewise.
+        ops: what programs are made of.
+        seed: what cases are drawn from.
+    """
+
+    engine: str
+    references: tuple[str, ...]
+    ops: tuple[str, ...]
+    seed: int
+
+    def load(self) -> Loaded:
+        """Import both, and make this process fit for them; once in each process."""
+        return _loaded(self.engine, self.references)
+
+
+@lru_cache(maxsize=8)
+def _loaded(engine: str, references: tuple[str, ...]) -> Loaded:
+    loaded = made(engine), References([made(name) for name in references])
+    ready(loaded[1])
+    return loaded
+
+
+def ready(references: References) -> None:
+    """Make this process fit to run many small programs.
+
+    The collector would go again and again through the hundreds of thousands of objects that importing PyTorch made: a
+    tenth of the time.
+    """
+    references.begin()
+    gc.collect()
+    gc.freeze()
+
+
+def shards_of(numbers: Mapping[str, int]) -> Iterator[Shard]:
+    """Cut cases into shards.
+
+    Args:
+        numbers: how many cases there are of each focus.
+    """
+    for focus, number in numbers.items():
+        size = SCRIPTED_AT_A_TIME if focus in SCRIPTED else AT_A_TIME
+        yield from (Shard(focus, first, min(size, number - first)) for first in range(0, number, size))
+
+
+def run_shard(shard: Shard, sides: Sides) -> Tally:
+    """Run a shard, wherever this is."""
+    tally = Tally()
+    fill(tally, shard, sides.load(), sides.ops, sides.seed)
+    return tally
+
+
+def fill(tally: Tally, shard: Shard, loaded: Loaded, ops: tuple[str, ...], seed: int) -> None:
+    """Run the cases of a shard and count them, up to the first that the engine is wrong on.
+
+    The next would be wrong in the same way. A convention ends nothing: it must not hide what is wrong.
+    """
+    engine, references = loaded
+    for number in range(shard.first, shard.first + shard.count):
+        try:
+            case = draw_case(shard.focus, seed, number, ops, few_shapes=references.few_shapes)
+        except Unsuited:
+            tally.unsuited += 1
+            continue
+        trial = case.run(engine, references)
+        tally.add(trial.verdict, number)
+        if trial.verdict.result is Result.ENGINE_WRONG:
+            tally.failing = Failing(trial, number)
+            return
+        if trial.verdict.result.blames and tally.failing is None:
+            tally.failing = Failing(trial, number)

@@ -1,0 +1,60 @@
+"""What a case is to whoever runs, shrinks, prints and replays it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from reference.engines import Engine
+from reference.engines.references import References
+from reference.verdict import Kind, Verdict
+
+
+class Case(Protocol):
+    """One thing that an engine is checked with. It is a value: running it changes nothing."""
+
+    @property
+    def kind(self) -> str:
+        """Its kind: `program`, or the name of another check."""
+        ...
+
+    def run(self, engine: Engine, references: References) -> Trial:
+        """Run it, and judge the engine by what comes of it."""
+        ...
+
+    def fails(self, kinds: frozenset[Kind], engine: Engine, references: References) -> bool:
+        """Whether the engine is wrong on it in one of these ways; as quickly as that can be told."""
+        ...
+
+    def smaller(self) -> Iterator[Self]:
+        """Give cases that are simpler in one respect, the largest cuts first."""
+        ...
+
+    @property
+    def size(self) -> tuple[Any, ...]:
+        """What shrinking makes less, the most important first."""
+        ...
+
+    def shrunk(self) -> Self:
+        """Give the same case as it is shown when nothing smaller fails."""
+        ...
+
+    def __str__(self) -> str:
+        """Write it as the line that `repro` replays."""
+        ...
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A case that was run.
+
+    Args:
+        case: as it was run; if it was drawn while it ran, with the choices that were made.
+        verdict: what came of it.
+        transcript: what was done, line by line, where the case itself does not say it.
+    """
+
+    case: Case
+    verdict: Verdict
+    transcript: str = ""

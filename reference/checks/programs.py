@@ -1,0 +1,58 @@
+"""Programs as cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from reference.checks.case import Trial
+from reference.checks.smaller import in_order, size, smaller
+from reference.engines import Engine
+from reference.engines.references import References
+from reference.program import Program
+from reference.verdict import Kind, Result, Verdict, judge, judge_by_all
+
+
+@dataclass(frozen=True)
+class ProgramCase:
+    """A program."""
+
+    kind: ClassVar[str] = "program"
+    program: Program
+
+    def run(self, engine: Engine, references: References) -> Trial:
+        """Judge it by each reference that knows all its ops. If none does, it is unsupported."""
+        members = references.that_know(self.program)
+        if not members:
+            return Trial(self, Verdict(Result.UNSUPPORTED))
+        verdict, _ = judge_by_all(self.program, engine, members)
+        return Trial(self, verdict)
+
+    def fails(self, kinds: frozenset[Kind], engine: Engine, references: References) -> bool:
+        """Whether the engine is wrong on it in one of these ways: by a quick look first, and then by all tiers."""
+        if Kind.CONVENTION in kinds:  # which only the witness tells from a wrong gradient
+            kinds |= {Kind.GRADIENT}
+        reference = (references.that_know(self.program) or references.members)[0]
+        for patient in (False, True):
+            verdict = judge(self.program, engine, reference, repeat=Kind.NON_DETERMINISTIC in kinds, patient=patient)
+            if not verdict.result.blames or not kinds & {finding.kind for finding in verdict.findings}:
+                return False
+        return True
+
+    def smaller(self) -> Iterator[ProgramCase]:
+        """Give programs that are simpler in one respect."""
+        return map(ProgramCase, smaller(self.program))
+
+    @property
+    def size(self) -> tuple[Any, ...]:
+        """Steps, operands, numbers, and what else makes it long."""
+        return size(self.program)
+
+    def shrunk(self) -> ProgramCase:
+        """Give it with its operands in the order of their use."""
+        return ProgramCase(in_order(self.program))
+
+    def __str__(self) -> str:
+        """Write the program's line."""
+        return str(self.program)

@@ -1,0 +1,190 @@
+"""Cases that are drawn while they run: sessions, training runs and checks of the library.
+
+Such a case is drawn from a source of choices. What is replayed and shrunk is the script of these choices, in named
+blocks: the calls of a session, the steps of a training run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from reference.checks.case import Trial
+from reference.engines import Engine
+from reference.engines.references import References
+from reference.networks import run_network_check
+from reference.sessions import SessionRecord, replayed, run_session
+from reference.source import Noting, Replaying, Script, Seeded, Source
+from reference.training import draw_task, train
+from reference.verdict import Finding, Kind, Result, Verdict
+
+PLAINEST = "backward"  # the call of a session that most others with a backward pass are shrunk to
+HEAD = "case"  # the block of the choices that a case begins with; it is never left out
+
+
+class Performed(NamedTuple):
+    """What came of a case: what is wrong, how many numbers were compared, the largest distance that agreed at once.
+
+    And what was done, as text and as the script to do it again.
+    """
+
+    findings: tuple[Finding, ...]
+    numbers: int
+    worst: float
+    transcript: str
+    script: Script
+
+    def trial(self, kind: str) -> Trial:
+        """The verdict on it."""
+        result = Result.ENGINE_WRONG if self.findings else Result.AGREES
+        verdict = Verdict(result, self.findings, self.numbers, self.worst)
+        return Trial(ScriptedCase(kind, self.script), verdict, self.transcript)
+
+
+# Sessions write their scripts themselves: which calls suit a session shows while it runs.
+
+
+def _session(source: Source) -> Performed:
+    return _performed(run_session(source))
+
+
+def _replayed_session(script: Script) -> Performed:
+    (_, first), *calls = script
+    return _performed(replayed(tuple(calls), careful=any(first)))
+
+
+def _performed(record: SessionRecord) -> Performed:
+    head = (HEAD, (int(record.careful),))
+    return Performed(record.findings, record.numbers, record.worst, record.text, (head, *record.script))
+
+
+def _training(source: Source) -> Performed:
+    noting = Noting(source, HEAD)
+    task = draw_task(noting)
+    record = train(task)
+    where = [f"{task.name}, step {step} ({optimizer})" for step, optimizer, _ in record.failures]
+    findings = tuple(finding for _, _, finding in record.failures)
+    return Performed(findings, record.numbers, record.worst, "\n".join(where), noting.script)
+
+
+def _library(source: Source) -> Performed:
+    noting = Noting(source, HEAD)
+    check = run_network_check(noting)
+    return Performed(tuple(check.findings), check.numbers, 0.0, str(check), noting.script)
+
+
+class _Kind(NamedTuple):
+    """How cases of a kind are performed: drawn from a source, and replayed from a script."""
+
+    drawn: Callable[[Source], Performed]
+    replayed: Callable[[Script], Performed]
+
+
+# fmt: off
+SCRIPTED: Mapping[str, _Kind] = {
+    # kind             drawn      replayed
+    "sessions": _Kind(_session,  _replayed_session),
+    "training": _Kind(_training, lambda script: _training(Replaying(script))),
+    "library":  _Kind(_library,  lambda script: _library(Replaying(script))),
+}
+# fmt: on
+
+
+@dataclass(frozen=True)
+class ScriptedCase:
+    """A case with the choices that it is made of.
+
+    Args:
+        kind: one of `SCRIPTED`.
+        script: its blocks, each with a name and the choices made in it.
+    """
+
+    kind: str
+    script: Script
+
+    def run(self, engine: Engine, references: References) -> Trial:
+        """Replay it."""
+        del engine, references
+        return SCRIPTED[self.kind].replayed(self.script).trial(self.kind)
+
+    def fails(self, kinds: frozenset[Kind], engine: Engine, references: References) -> bool:
+        """Whether the engine is wrong on it in one of these ways."""
+        return bool(kinds & {finding.kind for finding in self.run(engine, references).verdict.findings})
+
+    def smaller(self) -> Iterator[ScriptedCase]:
+        """Give it without some of its blocks, with a plainer one, or with a choice that is simpler."""
+        return (replace(self, script=script) for script in _smaller(self.script))
+
+    @property
+    def size(self) -> tuple[Any, ...]:
+        """Blocks, those that are not the plainest, choices that are not the simplest, and their sum."""
+        choices = [choice for _, block in self.script for choice in block]
+        others = sum(name not in (PLAINEST, HEAD) for name, _ in self.script)
+        return len(self.script), others, sum(map(bool, choices)), sum(choices), len(choices)
+
+    def shrunk(self) -> ScriptedCase:
+        """Give it as it is."""
+        return self
+
+    def __str__(self) -> str:
+        """Write its kind and its blocks."""
+        blocks = (f"{name} {','.join(map(str, choices))}".rstrip() for name, choices in self.script)
+        return f"{self.kind} {'; '.join(blocks)}"
+
+
+def _smaller(script: Script) -> Iterator[Script]:
+    head, *blocks = script
+    for length in (len(blocks) // 2, len(blocks) // 4, 1):
+        for i in reversed(range(0, len(blocks), length) if length else ()):
+            yield (head, *blocks[:i], *blocks[i + length :])
+    for i, (name, choices) in enumerate(script):
+        if name not in (PLAINEST, HEAD):
+            yield (*script[:i], (PLAINEST, ()), *script[i + 1 :])
+        if any(choices):
+            yield (*script[:i], (name, (0,) * len(choices)), *script[i + 1 :])
+    for i, (name, choices) in enumerate(script):
+        for j, choice in enumerate(choices):
+            for simpler in dict.fromkeys((0, choice // 2, choice - 1)) if choice else ():
+                yield (*script[:i], (name, (*choices[:j], simpler, *choices[j + 1 :])), *script[i + 1 :])
+
+
+@dataclass(frozen=True)
+class DrawnCase:
+    """A case by its number, not run yet: what choices it takes shows while it runs.
+
+    Args:
+        kind: one of `SCRIPTED`.
+        seed: what it is drawn from.
+        number: which case of the seed.
+    """
+
+    kind: str
+    seed: int
+    number: int
+
+    def run(self, engine: Engine, references: References) -> Trial:
+        """Draw it, and run it while it is drawn."""
+        del engine, references
+        return SCRIPTED[self.kind].drawn(Seeded(self.seed, self.kind, self.number)).trial(self.kind)
+
+    def fails(self, kinds: frozenset[Kind], engine: Engine, references: References) -> bool:
+        """Whether the engine is wrong on it in one of these ways."""
+        return bool(kinds & {finding.kind for finding in self.run(engine, references).verdict.findings})
+
+    def smaller(self) -> Iterator[DrawnCase]:
+        """Give none: it is its script that is shrunk."""
+        return iter(())
+
+    @property
+    def size(self) -> tuple[Any, ...]:
+        """Nothing that is known before it runs."""
+        return ()
+
+    def shrunk(self) -> DrawnCase:
+        """Give it as it is."""
+        return self
+
+    def __str__(self) -> str:
+        """Write its kind, its seed and its number."""
+        return f"{self.kind} {self.seed} {self.number}"
