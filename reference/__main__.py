@@ -134,7 +134,7 @@ def _names(names: str) -> tuple[str, ...]:
 
 def _loaded(options: argparse.Namespace) -> tuple[Engine, References] | int:
     """The engine and the references; or a status where one cannot be made, which is told."""
-    from reference.engines.references import ENGINES, NoEngine, References, is_installed, made
+    from reference.engines.references import ENGINES, NoEngine, References, is_installed, made, made_reference
 
     missing = [name for name in (options.engine, *options.against) if not is_installed(name)]
     if missing:
@@ -142,7 +142,7 @@ def _loaded(options: argparse.Namespace) -> tuple[Engine, References] | int:
         print(f"error: {needed} not found. Install: pip install 'ndgrad[compare]'", file=sys.stderr)
         return ENVIRONMENT
     try:
-        return made(options.engine), References([made(name) for name in options.against])
+        return made(options.engine), References([made_reference(name) for name in options.against])
     except NoEngine as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
@@ -209,9 +209,7 @@ def _picture(name: str) -> Path:
 
 def _verify(options: argparse.Namespace) -> int:
     if options.page and (options.engine, *options.against) != ("ndgrad", "torch"):
-        print(
-            "error: the page shows ndgrad's numbers beside PyTorch's, so --page goes with these alone", file=sys.stderr
-        )
+        print("error: the page shows PyTorch's numbers, so --page goes with --against torch alone", file=sys.stderr)
         return USAGE
     with options.stopping.at_once():
         from reference.commands.verify import verify

@@ -17,7 +17,7 @@ from reference.campaign.shards import Shard, Sides, shards_of
 from reference.campaign.store import FailureStore
 from reference.checks import EXPRESSIONS, Case, ProgramCase, Trial, shrink
 from reference.engines import Engine, Reference
-from reference.engines.references import References, made
+from reference.engines.references import References, made, made_reference
 from reference.signals import held
 from reference.verdict import Verdict
 from reference.verdict.localise import Origin, localise
@@ -132,7 +132,7 @@ class Campaign:
 
     def _left_out(self, profile: Profile) -> Iterator[Record]:
         for check in profile.checks if self._left_out_why else ():
-            yield Record(op=check, left_out=f"{check} {self._left_out_why}")
+            yield Record(check, left_out=f"{check} {self._left_out_why}")
 
     @property
     def _left_out_why(self) -> str:
@@ -146,7 +146,7 @@ class Campaign:
         """Run cases that failed the last time: those that are asked for."""
         for case in cases:  # until its turn has come, each is kept
             self._failed[str(case)] = case
-        record = Record(op=AGAIN)
+        record = Record(AGAIN)
         for case in filter(self._is_asked_for, cases):
             if not record.programs:
                 self._done.append(record)
@@ -179,12 +179,14 @@ class Campaign:
             yield self._completed(focus)
 
     def _begun(self, shard: Shard, tally: Tally) -> None:
-        self._tallies[shard.focus][shard.first] = tally
+        if shard.focus in self._tallies:  # else its record is complete without this one
+            self._tallies[shard.focus][shard.first] = tally
 
     def _unended(self, shards: Mapping[str, Sequence[Shard]]) -> Iterator[Shard]:
         """Give the shards, but those after one that was found to fail: they have nothing new to say."""
         for shard in (shard for some in shards.values() for shard in some):
-            if not any(t.is_ended for first, t in self._tallies[shard.focus].items() if first < shard.first):
+            tallies = self._tallies.get(shard.focus)  # there are none any more where its record is complete
+            if tallies is not None and not any(t.is_ended for first, t in tallies.items() if first < shard.first):
                 yield shard
 
     def _is_complete(self, shards: Sequence[Shard], done: set[Shard]) -> bool:
@@ -250,7 +252,7 @@ class Campaign:
 def _references(given: Reference | References | Sequence[str]) -> References:
     if isinstance(given, References):
         return given
-    return References([made(name) for name in given] if isinstance(given, Sequence) else [given])
+    return References([made_reference(name) for name in given] if isinstance(given, Sequence) else [given])
 
 
 def _as_found(trial: Trial, found: Found) -> Failure:

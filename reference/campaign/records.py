@@ -22,7 +22,7 @@ class Failing(NamedTuple):
     number: int
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Counts:
     """What is counted of cases.
 
@@ -110,7 +110,7 @@ class Record(Counts):
         failures: what is wrong.
     """
 
-    op: str = ""
+    op: str
     repeats: bool = False
     left_out: str = ""
     failures: list[Failure] = field(default_factory=list)
@@ -125,7 +125,7 @@ def merged(op: str, tallies: Iterable[Tally]) -> tuple[Record, Failing | None]:
     Returns:
         The record, and the case to look into.
     """
-    record, failing = Record(op=op), None
+    record, failing = Record(op), None
     for tally in tallies:
         record.count(tally)
         failing = tally.failing if tally.is_ended else failing or tally.failing

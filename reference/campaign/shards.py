@@ -14,7 +14,7 @@ from typing import TypeAlias
 from reference.campaign.records import Failing, Tally
 from reference.checks import SCRIPTED, draw_case
 from reference.engines import Engine
-from reference.engines.references import References, made
+from reference.engines.references import References, made, made_reference
 from reference.source import Unsuited
 from reference.verdict import Result
 
@@ -66,7 +66,7 @@ class Sides:
 
 @lru_cache(maxsize=8)
 def _loaded(engine: str, references: tuple[str, ...]) -> Loaded:
-    loaded = made(engine), References([made(name) for name in references])
+    loaded = made(engine), References([made_reference(name) for name in references])
     ready(loaded[1])
     return loaded
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -29,11 +29,11 @@ REFERENCES = ("torch", "autograd", "jax")
 
 
 class NoEngine(ValueError):  # noqa: N818 - it says what the name is
-    """A name that leads to no engine."""
+    """A name that leads to no engine, or to no reference."""
 
 
 def made(name: str) -> Any:
-    """Make an engine or a reference by its name.
+    """Make an engine by its name.
 
     Args:
         name: one of `ENGINES`, or `module:name`. What is imported is an engine, or a class or function without
@@ -43,17 +43,26 @@ def made(name: str) -> Any:
         NoEngine: there is nothing of this name, or it is no engine.
         ImportError: what it needs is not installed.
     """
-    where = ENGINES[name][0] if name in ENGINES else name
+    return _made(name, "engine", ENGINES, ("name", "ops", "abilities", "run"))
+
+
+def made_reference(name: str) -> Any:
+    """Make a reference by its name, as `made` does an engine."""
+    return _made(name, "reference", REFERENCES, ("name", "ops", "abilities", "run", "known", "conventions", "begin"))
+
+
+def _made(name: str, what: str, known: Iterable[str], needed: Sequence[str]) -> Any:
+    where = ENGINES[name][0] if name in known else name
     module, _, attribute = where.partition(":")
     if not module or not attribute:
-        raise NoEngine(f"{name!r} is no engine; known are {', '.join(ENGINES)}, and yours as 'module:name'")
-    if os.getcwd() not in sys.path and "" not in sys.path:  # noqa: PTH109 - an entry of the path is a string
+        raise NoEngine(f"{name!r} is no {what}; known are {', '.join(known)}, and yours as 'module:name'")
+    if not {"", os.getcwd()} & set(sys.path):  # noqa: PTH109 - an entry of the path is a string
         sys.path.append(os.getcwd())  # noqa: PTH109 - as above
     found = _attribute(module, attribute)
     engine = found() if callable(found) else found
-    missing = [part for part in ("name", "ops", "abilities", "run") if not hasattr(engine, part)]
+    missing = [part for part in needed if not hasattr(engine, part)]
     if missing:
-        raise NoEngine(f"{name!r} is a {type(engine).__name__} without {', '.join(missing)}, and no engine")
+        raise NoEngine(f"{name!r} is no {what}: a {type(engine).__name__} without {', '.join(missing)}")
     return engine
 
 

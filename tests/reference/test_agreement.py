@@ -12,14 +12,16 @@ import pytest
 from hypothesis import event, given, settings
 
 from reference.campaign import Campaign
+from reference.checks import ProgramCase
 from reference.engines.ndgrad import NdgradEngine
+from reference.engines.references import References
 from reference.engines.torch import TorchEngine
 from reference.ops import OPS, REAL
 from reference.program import Program, Step, parse
 from reference.report import text
 from reference.source import Seeded
 from reference.strategies import programs
-from reference.verdict import Result, judge
+from reference.verdict import Result
 from tests.reference.drawing import EXPRESSIONS, numbers, sample
 
 NDGRAD, TORCH = NdgradEngine(), TorchEngine()
@@ -35,11 +37,11 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:(var|std)\(\). degrees of freed
 
 def check(op: str, program: Program) -> Result:
     """Judge ndgrad by a program; print a failure as the report does."""
-    verdict = judge(program, NDGRAD, TORCH)
-    if verdict.result.blames:
-        failure = Campaign(NDGRAD, TORCH).explained(program, before=verdict)
+    trial = ProgramCase(program).run(NDGRAD, References([TORCH]))
+    if trial.verdict.result.blames:
+        failure = Campaign(NDGRAD, TORCH).explained(trial.case, before=trial)
         pytest.fail(f"{op}: {text.failure(failure, NDGRAD.name, TORCH.name)}", pytrace=False)
-    return verdict.result
+    return trial.verdict.result
 
 
 @pytest.mark.parametrize("op", OPS)

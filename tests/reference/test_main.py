@@ -113,7 +113,7 @@ WRONG_USE = [
     (["verify", "--seed", "-1"],              "'-1' must be a whole number from 0 on"),
     (["verify", "--seed", "9" * 5000],        "9999...' must be a whole number from 0 on"),
     (["verify", "--json", ""],                "'' must be the name of a file"),
-    (["verify", "--kept", "a\0b"],            "must be the name of a file"),
+    (["verify", "--failures", "a\0b"],        "must be the name of a file"),
     (["verify", "--ops", "\udcff"],           "there is no op '\\udcff'; known are add, "),
     (["repro", ""],                           "the program has no step"),
     (["repro", "x\0"],                        "source code string cannot contain null bytes"),
@@ -171,7 +171,7 @@ def test_what_cannot_be_written_is_told(arguments: list[str], words: str, capsys
 def test_a_file_of_something_else_keeps_no_programs(capsys: pytest.CaptureFixture[str]) -> None:
     """It is refused before any work, and is not touched."""
     Path("notes.txt").write_text("Buy milk\n", encoding="utf-8")
-    assert command_line.main(["verify", "--ops", "tanh", "--kept", "notes.txt"]) == 2
+    assert command_line.main(["verify", "--ops", "tanh", "--failures", "notes.txt"]) == 2
     printed = capsys.readouterr()
     words = "error: notes.txt holds something other than failing programs: line 1 is 'Buy milk'. "
     assert (printed.out, printed.err.startswith(words)) == ("", True)

@@ -211,7 +211,7 @@ def test_verify_against_another(capsys: pytest.CaptureFixture[str], tmp_path: An
         "tanh,prod",
         "--profile",
         "quick",
-        "--kept",
+        "--failures",
         str(tmp_path / "k"),
     ]
     assert command_line.main(options) == 0
@@ -230,7 +230,7 @@ def test_verify_against_several(capsys: pytest.CaptureFixture[str], tmp_path: An
         "prod",
         "--profile",
         "quick",
-        "--kept",
+        "--failures",
         str(tmp_path / "k"),
     ]
     assert command_line.main(options) == 0

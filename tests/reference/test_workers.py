@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable
 from multiprocessing import active_children
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,13 +39,11 @@ def test_several_processes_take_part() -> None:
     assert os.getpid() not in ran
 
 
-def test_what_has_arrived_is_not_lost() -> None:
-    """Where a run is cut short, results that waited for one before them can be taken."""
+def test_results_come_as_they_are_ready() -> None:
+    """With the arguments that they are of; the next are asked for when a worker is free."""
     with Workers(2) as workers:
-        results = workers.map(slowly, "abc", (1.5, 0, 0))
-        assert next(results) == "a"
-        assert workers.left() == ["b", "c"]
-        assert workers.left() == []
+        results = list(workers.unordered(slowly, iter([("a", 1.0), ("b", 0), ("c", 0)])))
+    assert results == [(("b", 0), "b"), (("c", 0), "c"), (("a", 1.0), "a")]
 
 
 def fail(name: str) -> None:
@@ -59,11 +59,27 @@ ENDS: list[tuple[Callable[..., Any], str]] = [
 
 
 @pytest.mark.parametrize(("task", "words"), ENDS)
-def test_a_worker_that_dies_is_told(task: Callable[..., Any], words: str) -> None:
-    """With how it died and what it ran."""
+def test_what_workers_die_of_is_told(task: Callable[..., Any], words: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """With how they died and what they ran, when three have."""
     with Workers(1) as workers, pytest.raises(WorkerDeathError, match=words):
         list(workers.map(task, ["tanh"]))
+    assert len(re.findall(words + r".* It is run again\.", capfd.readouterr().err)) == 2
     assert not active_children()
+
+
+def once(name: str, folder: Path) -> str:
+    """Die at the first time of each name."""
+    mark = folder / name
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return name * 2
+
+
+def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
+    """Its task is run again; nothing is lost, and the order is kept."""
+    with Workers(2) as workers:
+        assert list(workers.map(once, "abcde", [tmp_path] * 5)) == ["aa", "bb", "cc", "dd", "ee"]
 
 
 def test_an_error_comes_with_its_traceback() -> None:

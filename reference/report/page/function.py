@@ -43,7 +43,7 @@ def records_of(function: Function, name: str, shapes: Sequence[tuple[int, ...]],
 
 
 def _judged(function: Function, name: str, shapes: Sequence[tuple[int, ...]], campaign: Campaign) -> Record:
-    record = Record(op=name)
+    record = Record(name)
     for number in range(TRIED):
         program = traced(function, shapes, campaign.seed + number)
         verdict = judge(program, campaign.engine, TorchEngine())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -12,16 +13,23 @@ from typing import Any
 import pytest
 
 from reference.campaign import PROFILES
+from reference.checks import parse_case
 from reference.ops import OPS
-from reference.program import parse
 from reference.training import TASKS
 from tests.reference.started import SOON, Ended, Started
 
 QUICK = ("verify", "--profile", "quick", "--workers", "2", "--json", "found.json")
 WRONG = """
 from ndgrad.rules import RULES
-RULES["{op}"].pullbacks = (lambda g, y, *operands: g * y * 3,)
+from reference.engines.ndgrad import NdgradEngine as Engine
+RULES["negative"].pullbacks = (lambda g, y, *operands: g * y * 3,)
 """
+
+
+def wrong(folder: Path) -> tuple[str, str]:
+    """Options that judge an engine whose `negative` is wrong: a module in the folder, which each process imports."""
+    (folder / "wrong.py").write_text(WRONG)
+    return "--engine", "wrong:Engine"
 
 
 def found(folder: Path) -> Any:
@@ -64,7 +72,7 @@ def test_a_signal_ends_it_while_it_starts(seconds: float, tmp_path: Path) -> Non
 @pytest.mark.parametrize(("number", "group"), ENDINGS)
 def test_what_was_found_is_told_when_a_signal_ends_it(number: int, group: bool, tmp_path: Path) -> None:  # noqa: FBT001
     """The failure is printed with its line, kept for the next time and written down; the last line counts the rows."""
-    started = Started(*QUICK, cwd=tmp_path, code=WRONG.format(op="negative")).printed("WRONG")
+    started = Started(*QUICK, *wrong(tmp_path), cwd=tmp_path).printed("WRONG")
     ended = started.send(number, group=group).ended()
     assert is_quiet(ended), ended.err
     assert ended.status == 128 + number
@@ -78,35 +86,32 @@ def test_what_was_found_is_told_when_a_signal_ends_it(number: int, group: bool, 
         False,
         signal.Signals(number).name,
     )
-    line = written["failures"][0]["program"]
+    line = written["failures"][0]["case"]
     assert f"again: python -m reference repro '{line}'" in ended.out
     assert line in (tmp_path / ".failures").read_text()
 
 
-SLOW = (
-    WRONG
-    + """
-import reference.campaign
-def shrink(program, fails):
+SLOW = """
+import reference.campaign.campaign
+def shrink(case, fails):
     import time
     print("shrinking", flush=True)
     time.sleep(600)
-reference.campaign.shrink = shrink
+reference.campaign.campaign.shrink = shrink
 """
-)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_what_was_not_made_small_yet_is_told(workers: str, tmp_path: Path) -> None:
     """A signal in the middle of shrinking: the program is told, kept and written down as it was found."""
-    started = Started(*QUICK, "--workers", workers, cwd=tmp_path, code=SLOW.format(op="negative"))
+    started = Started(*QUICK, "--workers", workers, *wrong(tmp_path), cwd=tmp_path, code=SLOW)
     ended = started.printed("shrinking").send(signal.SIGINT, group=True).ended()
     assert ended.status == 130
     assert is_quiet(ended), ended.err
-    lines = [failure["program"] for failure in found(tmp_path)["failures"]]
+    lines = [failure["case"] for failure in found(tmp_path)["failures"]]
     assert lines
     for line in lines:
-        assert parse(line)
+        assert parse_case(line)
         assert line in (tmp_path / ".failures").read_text()
         assert f"again: python -m reference repro '{line}'" in ended.out
 
@@ -146,12 +151,39 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         assert ended.err == ""
 
 
-def test_a_worker_that_is_killed_is_told(tmp_path: Path) -> None:
-    """In one sentence, with what it ran and a status of its own: an engine is not to blame."""
-    started = Started(*QUICK, cwd=tmp_path).printed("add ")
+def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:
+    """It is told, another one takes its place, and what is written down is what one process writes."""
+    options = ("verify", "--profile", "quick", "--ops", ",".join(list(OPS)[:32]), "--json", "found.json")
+    assert Started(*options, "--workers", "1", cwd=tmp_path).ended().status == 0
+    alone = found(tmp_path)
+    started = Started(*options, cwd=tmp_path).printed("add ")
     os.kill(max(started.workers(3)), signal.SIGKILL)
     ended = started.ended()
+    assert ended.status == 0
+    told = r"worker process \d+ was killed by SIGKILL while it ran .*\. Was memory short\? It is run again\.\n"
+    assert re.fullmatch(told, ended.err)
+    assert found(tmp_path) == alone
+
+
+DEADLY = """
+import os, signal
+from reference.engines.ndgrad import NdgradEngine
+class Engine(NdgradEngine):
+    def run(self, program):
+        if any(step.op == "cos" for step in program.steps):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().run(program)
+"""
+
+
+def test_what_kills_each_worker_is_told(tmp_path: Path) -> None:
+    """In one sentence, with what it ran and a status of its own."""
+    (tmp_path / "deadly.py").write_text(DEADLY)
+    ended = Started(*QUICK, "--engine", "deadly:Engine", cwd=tmp_path).ended()
     assert ended.status == 4
+    *again, error = ended.err.splitlines()
+    assert [line.endswith(" It is run again.") for line in again].count(True) >= 2
+    ended.err = error + "\n"
     assert ended.err.startswith("error: worker process ")
     assert " was killed by SIGKILL while it ran " in ended.err
     assert len(ended.err.splitlines()) == 1
@@ -162,19 +194,19 @@ def test_a_worker_that_is_killed_is_told(tmp_path: Path) -> None:
 
 
 CRASH = """
-import reference.campaign
-def drawn_again(seed, op, number, ops, right=reference.campaign.drawn_again, **options):
+import reference.campaign.shards
+def draw_case(op, seed, number, ops, right=reference.campaign.shards.draw_case, **options):
     if op == "exp":
         raise LookupError("planted")
-    return right(seed, op, number, ops, **options)
-reference.campaign.drawn_again = drawn_again
+    return right(op, seed, number, ops, **options)
+reference.campaign.shards.draw_case = draw_case
 """
 
 
 def test_a_crash_of_the_harness_is_told_as_such(tmp_path: Path) -> None:
     """What was found comes first; then a line that blames the harness, and the traceback; the status is its own."""
     options = ("verify", "--ops", "negative,exp", "--profile", "quick", "--json", "found.json")
-    ended = Started(*options, cwd=tmp_path, code=WRONG.format(op="negative") + CRASH).ended()
+    ended = Started(*options, *wrong(tmp_path), cwd=tmp_path, code=CRASH).ended()
     assert ended.status == 4
     assert "\nnegative: " in ended.out
     assert ended.out.splitlines()[-1].startswith("the harness failed after 1 of 3 rows: ")

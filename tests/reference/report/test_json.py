@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from reference.campaign import Failure, Record
+from reference.checks import ProgramCase
 from reference.program import parse
 from reference.report import json as report
 from reference.training import TrainingRecord
@@ -25,7 +26,7 @@ def document() -> dict[str, Any]:
     finding = Finding(Kind.GRADIENT, "grad[x]", "", (0,), np.float64(np.nan), np.float64(np.inf), np.inf, 8.0)
     wrong = Record("exp", programs=3, numbers=10, inconclusive=1, conditioned=2, refused=1)
     verdict, origin = Verdict(Result.ENGINE_WRONG, (finding,)), Origin(0, "what it passes back to x")
-    wrong.failures = [Failure("exp", parse(LINE), verdict, origin, (7, "exp", 2))]
+    wrong.failures = [Failure("exp", ProgramCase(parse(LINE)), verdict, origin, found=(7, "exp", 2))]
     right = Record("sum", programs=5, numbers=20)
     run = TrainingRecord("article", steps=1, numbers=83, losses=[(np.nan, 1.0)], drift=[0.5])
     run.failures = [(1, "SGD", finding)]
@@ -52,9 +53,9 @@ def test_it_counts_what_the_records_count() -> None:
 
 
 def test_a_failure_can_be_run_again_from_it() -> None:
-    """A failure's program is the line that `repro` takes, with what it was drawn from beside it."""
+    """A failure's case is the line that `repro` takes, with what it was drawn from beside it."""
     (failure,) = document()["failures"]
-    assert str(parse(failure["program"])) == LINE
+    assert (failure["kind"], str(parse(failure["case"]))) == ("program", LINE)
     assert failure["found"] == {"seed": 7, "for": "exp", "number": 2}
     assert failure["origin"] == {"step": 0, "says": "what it passes back to x"}
 
@@ -70,11 +71,13 @@ def test_a_failing_run_alone_is_no_agreement() -> None:
 def test_a_run_that_did_not_finish_never_agrees() -> None:
     """Nor one that compared nothing. How it ended and why is written down."""
     names = {"engine": "ndgrad 0", "reference": "PyTorch 0", "profile": "quick"}
-    whole = report.document([Record("exp", 1, 10)], [], **names, seed=0)
+    whole = report.document([Record("exp", programs=1, numbers=10)], [], **names, seed=0)
     assert (whole["ended"], whole["error"], whole["agrees"]) == ("finished", None, True)
     assert not report.document([Record("exp")], [], **names, seed=0)["agrees"]  # nothing was compared
     for ended in (report.INTERRUPTED, report.FAILED):
-        found = report.document([Record("exp", 1, 10)], [], **names, seed=0, ended=ended, error="SIGTERM")
+        found = report.document(
+            [Record("exp", programs=1, numbers=10)], [], **names, seed=0, ended=ended, error="SIGTERM"
+        )
         assert (found["ended"], found["error"], found["agrees"]) == (ended, "SIGTERM", False)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reference.campaign import Failure, Record
+from reference.checks import ProgramCase
 from reference.engines.torch.ops import KNOWN
 from reference.program import parse
 from reference.report import text
@@ -22,7 +23,7 @@ def failure(*findings: Finding) -> list[str]:
     """What is printed for a failing program with these findings."""
     verdict = Verdict(Result.ENGINE_WRONG, findings)
     return text.failure(
-        Failure("multiply", parse(LINE), verdict, Origin(0, "what it passes back to x and y")),
+        Failure("multiply", ProgramCase(parse(LINE)), verdict, Origin(0, "what it passes back to x and y")),
         "ndgrad 0.1",
         "PyTorch 2",
     ).splitlines()
@@ -143,7 +144,7 @@ def test_the_last_line_of_agreement() -> None:
 def test_the_last_line_of_disagreement() -> None:
     """A failing program or a failing run is counted, and the line says where it is shown."""
     wrong = record(programs=5, numbers=10)
-    wrong.failures = [Failure("tanh", parse(LINE), Verdict(Result.ENGINE_WRONG), Origin(0, ""))]
+    wrong.failures = [Failure("tanh", ProgramCase(parse(LINE)), Verdict(Result.ENGINE_WRONG), Origin(0, ""))]
     assert text.last_line([wrong], [], 1, "ndgrad 0.1", "PyTorch 2").endswith(
         "ndgrad disagrees with PyTorch 2 in 1 case, shown above."
     )
@@ -170,7 +171,7 @@ def test_a_training_failure_names_its_step() -> None:
 def origin(step: int | None, says: str, result: Result = Result.ENGINE_WRONG) -> list[str]:
     """What is printed of where a failure first goes wrong."""
     verdict = Verdict(result, (numbers(Kind.GRADIENT, "grad[x]"),))
-    failing = Failure("abs", parse(LINE.replace("multiply(x,y)", "abs(x)")), verdict, Origin(step, says))
+    failing = Failure("abs", ProgramCase(parse(LINE.replace("multiply(x,y)", "abs(x)"))), verdict, Origin(step, says))
     return text.failure(failing, "ndgrad 0.1", "PyTorch 2").splitlines()[4:-2]
 
 

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from ndgrad import Value, modes
-from reference.engines.torch import KNOWN
+from reference.checks import ScriptedCase, shrink
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.references import References
+from reference.engines.torch import KNOWN, TorchEngine
 from reference.faults.planting import attribute, edited
 from reference.ops import OPS
-from reference.sessions import CALLS, Running, SessionRecord, replayed, run_session, shortened
+from reference.sessions import CALLS, Running, SessionRecord, replayed, run_session
 from reference.sessions.making import MODES
 from reference.sessions.optimizing import OPTIMIZERS
 from reference.sessions.session import HEADER
@@ -42,6 +45,15 @@ def many() -> tuple[SessionRecord, ...]:
 def lines() -> str:
     """All that these sessions have printed."""
     return "\n".join(record.text for record in many())
+
+
+def shrunk(record: SessionRecord) -> SessionRecord:
+    """The shortest session that goes wrong in one of the same ways."""
+    kinds = frozenset(finding.kind for finding in record.findings)
+    sides = NdgradEngine(), References([TorchEngine()])
+    case = ScriptedCase("sessions", (("case", (int(record.careful),)), *record.script))
+    (_, first), *calls = shrink(case, lambda smaller: smaller.fails(kinds, *sides)).script
+    return replayed(tuple(calls), careful=any(first))
 
 
 def first_wrong(seed: str = "wrong") -> SessionRecord:
@@ -167,7 +179,7 @@ def test_sessions_are_made_short() -> None:
     """Calls that do not matter are left out, and choices become the simplest: the same bug, in a few lines."""
     with REPLACED():
         wrong = [record for number in range(15) if (record := run_session(Seeded("wrong", number))).findings][:5]
-        short = [shortened(record) for record in wrong]
+        short = [shrunk(record) for record in wrong]
     assert [record.findings[0].kind for record in short] == [record.findings[0].kind for record in wrong]
     assert max(len(record.script) for record in short) <= 4
     shortest = "a = Value(1.0)\na.backward()\na.backward()\n# GRADIENT: grad[a] is 1.0, but PyTorch says 2.0"

@@ -11,23 +11,33 @@ import torch
 
 from ndgrad import Value, engine, modes, optim
 from ndgrad.rules import indexing
+from reference.checks import DrawnCase, ScriptedCase, Trial, shrink
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.references import References
+from reference.engines.torch import TorchEngine
 from reference.faults.planting import Plant, attribute, edited, forward, scaled, setter
-from reference.sessions import SessionRecord, run_session, shortened
 from reference.sessions.mirror import OptimizerPair
 from reference.sessions.session import Session
 from reference.sessions.state import Computed
-from reference.source import Seeded
 from reference.verdict import Kind
 
 
-def found(plant: Plant, *kinds: Kind, within: int = 400) -> SessionRecord:
-    """The first session that finds a planted fault in a way, in its shortest form."""
+def found(plant: Plant, *kinds: Kind, within: int = 400) -> Trial:
+    """The first session that finds a planted fault in a way, shrunk."""
+    sides = NdgradEngine(), References([TorchEngine()])
     with plant():
         for number in range(within):
-            record = run_session(Seeded("laws", number))
-            if record.findings and record.findings[0].kind in kinds:
-                return shortened(record)
+            trial = DrawnCase("sessions", 5, number).run(*sides)
+            findings = trial.verdict.findings
+            if findings and findings[0].kind in kinds:
+                return shrunk(trial, *sides)
     pytest.fail(f"nothing is found in {within} sessions")
+
+
+def shrunk(trial: Trial, *sides: Any) -> Trial:
+    """The shortest session that goes wrong in one of the same ways, run."""
+    kinds = frozenset(finding.kind for finding in trial.verdict.findings)
+    return shrink(trial.case, lambda case: case.fails(kinds, *sides)).run(*sides)
 
 
 # The faults. Each is wrong, on purpose.
@@ -182,10 +192,11 @@ FAULTS: list[tuple[str, Plant, Kind, str]] = [
 @pytest.mark.parametrize(("plant", "kind", "words"), [fault[1:] for fault in FAULTS], ids=[f[0] for f in FAULTS])
 def test_a_planted_fault_is_found(plant: Plant, kind: Kind, words: str) -> None:
     """By its kind, in words, and in a session of few calls."""
-    record = found(plant, kind)
-    assert record.findings[0].kind is kind
-    assert re.search(words, record.text)
-    assert len(record.script) <= 7
+    trial = found(plant, kind)
+    assert trial.verdict.findings[0].kind is kind
+    assert re.search(words, trial.transcript)
+    assert isinstance(trial.case, ScriptedCase)
+    assert len(trial.case.script) <= 8  # the first block says under which mode it is
 
 
 def _writing(x: np.ndarray) -> Any:
@@ -207,7 +218,7 @@ def _writing(x: np.ndarray) -> Any:
 )
 def test_what_no_call_has_changed_is_named(plant: Plant, kind: Kind, words: str) -> None:
     """Numbers and gradients that change behind the user's back."""
-    assert re.search(words, found(plant, kind).text)
+    assert re.search(words, found(plant, kind).transcript)
 
 
 def test_what_cancels_in_single_precision_before_it_is_magnified_is_rounding() -> None:

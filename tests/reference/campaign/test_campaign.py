@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,29 @@ import pytest
 import ndgrad.engine
 from ndgrad import Value
 from ndgrad.rules import RULES, Rule, indexing
-from reference.campaign import PROFILES, Campaign, Failure, Profile, Record, checked, drawn
+from reference.campaign import (
+    PROFILES,
+    Campaign,
+    Failure,
+    FailureStore,
+    Pool,
+    Profile,
+    Record,
+    Shard,
+    Sides,
+    Tally,
+    run_shard,
+)
+from reference.checks import Case, ProgramCase, Trial, parse_case
 from reference.engines import Engine
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine
 from reference.faults.planting import changed
-from reference.kept import Kept
-from reference.ops import OPS, Op
+from reference.ops import OPS
 from reference.program import Program, parse
 from reference.report import text
-from reference.sides import TravelError
-from reference.verdict import Kind, Result, Verdict, judge
+from reference.verdict import Kind, Result, judge
 from reference.workers import Workers
 
 SMALL = Profile(for_each_op=40, expressions=0)
@@ -35,9 +45,8 @@ SMALL = Profile(for_each_op=40, expressions=0)
 class AsFound(Campaign):
     """A campaign that reports what failed as it was found: shrinking has tests of its own."""
 
-    def _smallest(self, program: Program, verdict: Verdict) -> Program:
-        del verdict
-        return program
+    def _smallest(self, trial: Trial) -> Case:
+        return trial.case
 
 
 def first_failure(*ops: str, profile: Profile = SMALL, kind: type[Campaign] = AsFound) -> Failure:
@@ -90,7 +99,7 @@ def test_a_sum_that_is_not_expanded_is_found_on_a_square(monkeypatch: pytest.Mon
     """On a square the shapes fit, and only the numbers are wrong: the words say how."""
     plant_pullback(monkeypatch, "sum", 0, lambda g, y, x, *, axis, keepdims: np.broadcast_to(g, x.shape))
     line = "x=f8([[1.0,2.0],[3.0,4.0]]); a=sum(x,axis=1,keepdims=False); back(a,f8([1.0,2.0]))"
-    failure = Campaign(NdgradEngine(), TorchEngine()).explained(parse(line), (0, "sum", 0))
+    failure = Campaign(NdgradEngine(), TorchEngine()).explained(ProgramCase(parse(line)), (0, "sum", 0))
     assert (failure.op, failure.verdict.findings[0].kind) == ("sum", Kind.GRADIENT)
     assert "the right numbers, transposed" in said(failure)
 
@@ -108,7 +117,7 @@ def test_a_permutation_that_is_not_inverted_is_found_on_a_cube(monkeypatch: pyte
     cube = ",".join(f"[[{8 * i + 1.0},{8 * i + 2.0}],[{8 * i + 3.0},{8 * i + 4.0}]]" for i in range(2))
     program = parse(f"x=f8([{cube}]); a=transpose(x,axes=(1,2,0)); back(a,f8([{cube}]))")
     campaign = Campaign(NdgradEngine(), TorchEngine())
-    failure = campaign.explained(program, (0, "transpose", 0))
+    failure = campaign.explained(ProgramCase(program), (0, "transpose", 0))
     assert failure.op == "transpose"
     assert "the right numbers in other places: a permutation not inverted?" in said(failure)
 
@@ -126,7 +135,7 @@ def test_a_gradient_that_is_not_copied_is_found(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Value, "_accumulated", changed(Value._accumulated, ("np.array(grad)", "grad")))
     assert first_failure("add").op == "add"
     program = parse("x=f8([1.0,2.0]); y=f8([3.0,5.0]); a=add(x,y); back(a,f8([1.0,2.0]))")
-    failure = Campaign(NdgradEngine(), TorchEngine()).explained(program)
+    failure = Campaign(NdgradEngine(), TorchEngine()).explained(ProgramCase(program))
     assert failure.verdict.findings[0].kind is Kind.ALIASED
     assert "shares its memory with" in said(failure)
 
@@ -180,9 +189,9 @@ def test_what_was_found_fails_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as planting:
         plant_pullback(planting, "sqrt", 0, lambda g, y, x: g / y)
         failure = first_failure("sqrt", kind=Campaign)
-        again = judge(parse(str(failure.program)), NdgradEngine(), TorchEngine())
+        again = judge(parse(str(failure.case)), NdgradEngine(), TorchEngine())
         assert again.findings == failure.verdict.findings
-    right = judge(parse(str(failure.program)), NdgradEngine(), TorchEngine())
+    right = judge(parse(str(failure.case)), NdgradEngine(), TorchEngine())
     assert right.result in (Result.AGREES, Result.CONDITIONED)
 
 
@@ -237,12 +246,12 @@ def test_what_failed_is_tried_first_the_next_time(monkeypatch: pytest.MonkeyPatc
     path, profile = tmp_path / "failures", Profile(20, 0)
     with monkeypatch.context() as planting:
         plant_pullback(planting, "exp", 0, lambda g, y, x: 2 * g * y)
-        list(AsFound(NdgradEngine(), TorchEngine(), ["exp"], kept=path).run(profile))
-        first, second, *_ = AsFound(NdgradEngine(), TorchEngine(), ["exp"], seed=1, kept=path).run(profile)
-        assert (first.op, len(first.failures)) == ("kept", 1)
+        list(AsFound(NdgradEngine(), TorchEngine(), ["exp"], failures=path).run(profile))
+        first, second, *_ = AsFound(NdgradEngine(), TorchEngine(), ["exp"], seed=1, failures=path).run(profile)
+        assert (first.op, len(first.failures)) == ("failed before", 1)
         assert (second.op, second.failures, second.repeats) == ("exp", [], True)
-    again = list(AsFound(NdgradEngine(), TorchEngine(), ["exp"], kept=path).run(profile))
-    assert (again[0].op, again[0].programs, again[0].failures) == ("kept", 1, [])
+    again = list(AsFound(NdgradEngine(), TorchEngine(), ["exp"], failures=path).run(profile))
+    assert (again[0].op, again[0].programs, again[0].failures) == ("failed before", 1, [])
     assert not path.exists()
 
 
@@ -262,101 +271,83 @@ def test_the_other_checks_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
         (check, 3, True, []) for check in ("sessions", "training", "library")
     ]
     monkeypatch.setattr(Value, "_accumulated", changed(Value._accumulated, ("self._grad + grad", "grad")))
-    (failure,) = checked(0, "sessions", 40).failures
-    words = text.failure(failure, "ndgrad 0", "PyTorch 0")
+    (sessions,) = Campaign(NdgradEngine(), TorchEngine(), []).run(Profile(0, 0, {"sessions": 40}))
+    (failure,) = sessions.failures
+    words = said(failure)
     assert words.startswith("sessions: ")
-    assert re.search(r"\n  again: python -m reference repro 'sessions 0 \d+'$", words)
+    again = re.search(r"\n  again: python -m reference repro '(sessions case 0; leaf .*)'$", words)
+    assert again
+    assert parse_case(again[1]).run(NdgradEngine(), References([TorchEngine()])).verdict.findings
 
 
 # Several processes.
 
 
 def test_several_processes_find_what_one_finds() -> None:
-    """The records of a campaign are the same, whoever runs its programs, and in the same order."""
-    profile = Profile(6, 30, {"sessions": 3, "library": 2})
+    """The records of a campaign are the same, whoever runs its cases, and in the same order."""
+    profile = Profile(6, 300, {"sessions": 70, "library": 2})
     ops = ["exp", "sum", "multiply", "getitem"]
-    with Workers(2) as pool:
-        shared = list(Campaign(NdgradEngine(), TorchEngine(), ops).run(profile, pool))
-    assert shared == list(Campaign(NdgradEngine(), TorchEngine(), ops).run(profile))
+    with Workers(2) as workers:
+        shared = list(Campaign("ndgrad", ["torch"], ops).run(profile, Pool(workers)))
+    assert shared == list(Campaign("ndgrad", ["torch"], ops).run(profile))
     assert [record.op for record in shared] == [*ops, "expressions", "sessions", "library"]
 
 
-def test_what_fails_in_a_process_comes_back_to_be_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record and a failing program are plain data: they go from one process to another and say the same there."""
+def test_a_shard_is_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tally and its failing case go from one process to another and say the same there."""
     plant_pullback(monkeypatch, "tanh", 0, lambda g, y, x: g * (1 - y))
-    record, failing = drawn((NdgradEngine(), References([TorchEngine()])), ["tanh"], 0, "tanh", 40)
-    again, same = pickle.loads(pickle.dumps((record, failing)))
-    assert failing
-    assert again == record
-    assert (str(same[0]), same[1].result, same[2]) == (str(failing[0]), Result.ENGINE_WRONG, failing[2])
+    tally = run_shard(Shard("tanh", 0, 40), Sides("ndgrad", ("torch",), ("tanh",), 0))
+    again = pickle.loads(pickle.dumps(tally))
+    assert tally.failing
+    assert tally.is_ended
+    assert str(again) == str(tally)
 
 
-WRONG = {
-    "tanh": Rule(np.tanh, lambda g, y, x: g * (1 - y)),
-    "multiply": Rule(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: 2 * g * a),
-}
+def wrong_tanh() -> NdgradEngine:
+    """Wrong, on purpose: imported by name in other processes."""
+    return NdgradEngine({**RULES, "tanh": Rule(np.tanh, lambda g, y, x: g * (1 - y))})
 
 
-def through_a_pool(engine: Engine, *ops: str, reference: TorchEngine | None = None) -> list[Record]:
-    """The records of a campaign whose programs others run."""
-    with Workers(2) as pool:
-        return list(Campaign(engine, reference or TorchEngine(), ops).run(SMALL, pool))
+def wrong_multiply() -> NdgradEngine:
+    """The same of an op that ndgrad has an operator for."""
+    return NdgradEngine(
+        {**RULES, "multiply": Rule(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: 2 * g * a)}
+    )
 
 
-@pytest.mark.parametrize("op", WRONG)
-def test_a_pool_judges_the_engine_it_is_given(op: str) -> None:
-    """A wrong rule is found by other processes, whether ndgrad has an operator for it or not."""
-    record, *_ = through_a_pool(NdgradEngine({**RULES, op: WRONG[op]}), op)
-    assert [failure.op for failure in record.failures] == [op]
+@pytest.mark.parametrize("op", ["tanh", "multiply"])
+def test_a_pool_judges_the_engine_that_is_named(op: str) -> None:
+    """A wrong rule is found by other processes, which import the engine; the failures are those of this process."""
+    engine, profile = f"{__name__}:wrong_{op}", Profile(400, 0)
+    with Workers(2) as workers:
+        shared = list(Campaign(engine, ["torch"], [op]).run(profile, Pool(workers)))
+    assert [failure.op for failure in shared[0].failures] == [op]
+    assert shared == list(Campaign(engine, ["torch"], [op]).run(profile))
 
 
-@pytest.mark.parametrize("op", WRONG)
-def test_a_pool_judges_rules_that_were_changed_here(op: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug that was planted in this process is found in others."""
-    monkeypatch.setattr(RULES[op], "pullbacks", WRONG[op].pullbacks)
-    record, *_ = through_a_pool(NdgradEngine(), op)
-    assert [failure.op for failure in record.failures] == [op]
+def test_without_a_name_nothing_runs_elsewhere() -> None:
+    """Before any work, with what is missing."""
+    with Workers(1) as workers, pytest.raises(ValueError, match="must be given by name"):
+        list(Campaign(NdgradEngine(), TorchEngine(), ["exp"]).run(SMALL, Pool(workers)))
 
 
-def test_a_pool_judges_a_class_that_cannot_be_imported() -> None:
-    """An engine of a test, a notebook or a script travels as it is; each record is what this process finds."""
+class Reversed:
+    """Runs the shards in the other order, each of them twice."""
 
-    class Mine(NdgradEngine):
-        def gradient(self, leaf: Value) -> Any:
-            right = super().gradient(leaf)
-            return None if right is None else right * 3
-
-    (shared, _), (alone, _) = through_a_pool(Mine(), "exp"), Campaign(Mine(), TorchEngine(), ["exp"]).run(SMALL)
-    assert shared.failures
-    assert [str(f.program) for f in shared.failures if isinstance(f, Failure)] == [
-        str(f.program) for f in alone.failures if isinstance(f, Failure)
-    ]
-    assert (shared.programs, shared.numbers) == (alone.programs, alone.numbers)
+    def run(self, shards: Iterator[Shard], sides: Sides, begun: Callable[[Shard, Tally], None]) -> Iterator[Shard]:
+        """As a cluster might, whose workers die."""
+        for shard in list(shards)[::-1]:
+            for _ in range(2):
+                begun(shard, run_shard(shard, sides))
+            yield shard
 
 
-def test_a_pool_draws_from_rows_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row that was put into the op table here goes along with the reference, and a rule with the engine."""
-    monkeypatch.setitem(OPS, "softsign", SOFTSIGN)
-    for factor, wrong in ((1, []), (2, ["softsign"])):
-        rule = Rule(lambda x: x / (1 + abs(x)), lambda g, y, x, factor=factor: factor * g / (1 + abs(x)) ** 2)
-        record, *_ = through_a_pool(NdgradEngine({**RULES, "softsign": rule}), "softsign")
-        assert record.programs
-        assert [failure.op for failure in record.failures] == wrong
-
-
-SOFTSIGN = Op("softsign", lambda x: x / (1 + np.abs(x)))
-
-
-def test_an_engine_that_cannot_travel_is_refused() -> None:
-    """Before any work, with its name and the reason."""
-
-    class Holding(NdgradEngine):
-        def __init__(self) -> None:
-            super().__init__()
-            self.lock = threading.Lock()
-
-    with pytest.raises(TravelError, match=r"ndgrad .* cannot be sent to another process: .* Run the campaign without"):
-        through_a_pool(Holding(), "exp")
+@pytest.mark.parametrize("engine", ["ndgrad", f"{__name__}:wrong_tanh"])
+def test_the_order_makes_no_difference(engine: str) -> None:
+    """Shards may be run in any order and more than once; what lies beyond the first failure is not counted."""
+    profile = Profile(300, 200, {})
+    there = list(Campaign(engine, ["torch"], ["tanh", "exp"]).run(profile, Reversed()))
+    assert there == list(Campaign(engine, ["torch"], ["tanh", "exp"]).run(profile))
 
 
 @pytest.mark.parametrize("engine", [NdgradEngine({"exp": RULES["exp"]}), type("Mine", (NdgradEngine,), {})()])
@@ -374,7 +365,7 @@ def test_two_kept_programs_of_one_op_are_both_kept(monkeypatch: pytest.MonkeyPat
     lines = [f"x=f8({x}); a=exp(x); back(a,f8(1.0))" for x in (1.0, 2.0)]
     path.write_text("\n".join(lines) + "\n")
     plant_pullback(monkeypatch, "exp", 0, lambda g, y, x: 2 * g * y)
-    list(AsFound(NdgradEngine(), TorchEngine(), ["exp"], kept=path).run(Profile(1, 0)))
+    list(AsFound(NdgradEngine(), TorchEngine(), ["exp"], failures=path).run(Profile(1, 0)))
     assert set(lines) <= set(path.read_text().splitlines())
 
 
@@ -391,5 +382,5 @@ def test_what_was_kept_is_kept_when_a_run_is_cut_short(tmp_path: Path) -> None:
             return super().run(program)
 
     with pytest.raises(KeyboardInterrupt):
-        list(Campaign(Impatient(), TorchEngine(), ["exp"], kept=path).run(Profile(1, 0)))
-    assert list(map(str, Kept(path).programs())) == lines[1:]
+        list(Campaign(Impatient(), TorchEngine(), ["exp"], failures=path).run(Profile(1, 0)))
+    assert list(map(str, FailureStore(path).cases())) == lines[1:]

@@ -1,4 +1,4 @@
-"""Failing programs are kept, each once, and are there the next time; those that agree again go."""
+"""Failing cases are stored, each once, and are there the next time; those that agree again go."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from pathlib import Path
 
 import pytest
 
-from reference.kept import HEADER, MOST, ForeignFileError, Kept
-from reference.program import parse
+from reference.campaign.store import HEADER, MOST, FailureStore, ForeignFileError
+from reference.checks import parse_case
 
 LINE = "x=f8(1.0); a=exp(x); back(a,f8(1.0))"
 OTHER, THIRD = LINE.replace("exp", "sin"), LINE.replace("exp", "cos")
 
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
-    """Programs are read as they were written, each once, from a file that is made where there is none."""
-    kept = Kept(tmp_path / "made" / "failures")
-    assert kept.programs() == []
-    kept.keep([parse(LINE), parse(LINE), parse(LINE.replace("exp", "sin"))])
-    assert [str(program) for program in kept.programs()] == [LINE, LINE.replace("exp", "sin")]
+    """Cases of any kind are read as they were written, each once, from a file that is made where there is none."""
+    store = FailureStore(tmp_path / "made" / "failures")
+    assert store.cases() == []
+    lines = [LINE, OTHER, "sessions case 0; leaf 0,1; backward", "training 0 3"]
+    store.keep(map(parse_case, [LINE, *lines]))
+    assert list(map(str, store.cases())) == lines
 
 
 def test_what_agrees_again_goes(tmp_path: Path) -> None:
     """What was read and fails no more goes, and the file with the last program; what came in meanwhile stays."""
     path = tmp_path / "failures"
-    Kept(path).keep([])
+    FailureStore(path).keep([])
     assert not path.exists()
-    Kept(path).keep([parse(LINE), parse(OTHER)])
-    kept = Kept(path)
-    assert len(kept.programs()) == 2
-    Kept(path).keep([parse(THIRD)])
-    kept.keep([parse(OTHER)])
-    assert [str(program) for program in kept.programs()] == [OTHER, THIRD]
-    kept.keep([])
+    FailureStore(path).keep([parse_case(LINE), parse_case(OTHER)])
+    store = FailureStore(path)
+    assert len(store.cases()) == 2
+    FailureStore(path).keep([parse_case(THIRD)])
+    store.keep([parse_case(OTHER)])
+    assert [str(program) for program in store.cases()] == [OTHER, THIRD]
+    store.keep([])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -56,7 +57,7 @@ def test_a_file_of_anything_else_is_refused(tmp_path: Path, name: str) -> None:
     content, words = FOREIGN[name]
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
-    for use in (lambda: Kept(path).programs(), lambda: Kept(path).keep([parse(LINE)])):
+    for use in (lambda: FailureStore(path).cases(), lambda: FailureStore(path).keep([parse_case(LINE)])):
         with pytest.raises(ForeignFileError, match=re.escape(words)) as caught:
             use()
         assert caught.value.filename == str(path)
@@ -69,11 +70,11 @@ def test_only_regular_files_are_touched(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty").touch()
     for path in (tmp_path, tmp_path / "pipe", Path("/dev/null")):
-        for use in (Kept(path).programs, lambda path=path: Kept(path).keep([parse(LINE)])):
+        for use in (FailureStore(path).cases, lambda path=path: FailureStore(path).keep([parse_case(LINE)])):
             with pytest.raises(ForeignFileError, match="is not a regular file"):
                 use()
     assert (tmp_path / "pipe").is_fifo()
-    Kept(tmp_path / "empty").keep([])
+    FailureStore(tmp_path / "empty").keep([])
     assert (tmp_path / "empty").exists()
 
 
@@ -81,45 +82,45 @@ def test_a_line_of_another_version_stays(tmp_path: Path) -> None:
     """In a file with the header, lines that cannot be read are passed over, and are still there afterwards."""
     path = tmp_path / "failures"
     path.write_text(f"{HEADER}\nx=f99(1.0) é\n{LINE}\n", encoding="utf-8")
-    kept = Kept(path)
-    assert [str(program) for program in kept.programs()] == [LINE]
-    kept.keep([parse(OTHER)])
+    store = FailureStore(path)
+    assert [str(program) for program in store.cases()] == [LINE]
+    store.keep([parse_case(OTHER)])
     assert path.read_text("utf-8").splitlines() == [HEADER, "x=f99(1.0) é", OTHER]
-    kept.programs()
-    kept.keep([])
+    store.cases()
+    store.keep([])
     assert path.read_text("utf-8").splitlines() == [HEADER, "x=f99(1.0) é"]
 
 
 def test_an_error_leaves_the_file(tmp_path: Path) -> None:
     """On a full disk what was kept stays, and no empty file comes about."""
-    Kept(tmp_path / "old").keep([parse(LINE)])
+    FailureStore(tmp_path / "old").keep([parse_case(LINE)])
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limit[1]))
     try:
         for name in ("old", "new"):
             with pytest.raises(OSError, match=f"File too large: .*{name}"):
-                Kept(tmp_path / name).keep([parse(OTHER)])
+                FailureStore(tmp_path / name).keep([parse_case(OTHER)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert list(tmp_path.iterdir()) == [tmp_path / "old"]
-    assert [str(program) for program in Kept(tmp_path / "old").programs()] == [LINE]
+    assert [str(program) for program in FailureStore(tmp_path / "old").cases()] == [LINE]
 
 
 RUN = """
 import sys
 from pathlib import Path
-from reference.kept import Kept
-from reference.program import parse
+from reference.campaign import FailureStore
+from reference.checks import parse_case
 path, base = Path(sys.argv[1]), int(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
 for i in range(40):
-    kept = Kept(path)
-    programs = kept.programs()
+    store = FailureStore(path)
+    programs = store.cases()
     last = [p for p in programs if str(p).startswith(f"x=f8({base + i - 1}.0)")]
     assert len(last) == (i > 0), last
     stay = [p for p in programs if p not in last or i % 2]
-    kept.keep([*stay, parse(f"x=f8({base + i}.0); a=exp(x); back(a,f8(1.0))")])
+    store.keep([*stay, parse_case(f"x=f8({base + i}.0); a=exp(x); back(a,f8(1.0))")])
 """
 
 
@@ -148,19 +149,19 @@ def test_two_runs_at_once_lose_nothing(tmp_path: Path) -> None:
     assert [run.returncode for run in runs] == [0, 0]
     wanted = {f"x=f8({base + i}.0); a=exp(x); back(a,f8(1.0))" for base in bases for i in range(40) if i % 2 == 0}
     wanted |= {f"x=f8({base + 39}.0); a=exp(x); back(a,f8(1.0))" for base in bases}
-    assert {str(program) for program in Kept(path).programs()} >= wanted
+    assert {str(program) for program in FailureStore(path).cases()} >= wanted
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_only_so_many_are_kept(tmp_path: Path) -> None:
     """Of very many the latest are kept."""
-    kept = Kept(tmp_path / "failures")
-    kept.keep(parse(LINE.replace("f8(1.0);", f"f8({i}.0);")) for i in range(MOST + 5))
-    assert str(kept.programs()[-1]) == LINE.replace("f8(1.0);", f"f8({MOST + 4}.0);")
-    assert len(kept.programs()) == MOST
+    store = FailureStore(tmp_path / "failures")
+    store.keep(parse_case(LINE.replace("f8(1.0);", f"f8({i}.0);")) for i in range(MOST + 5))
+    assert str(store.cases()[-1]) == LINE.replace("f8(1.0);", f"f8({MOST + 4}.0);")
+    assert len(store.cases()) == MOST
 
 
 def test_without_a_file_nothing_is_kept() -> None:
     """Nothing is written where no file is named."""
-    Kept(None).keep([parse(LINE)])
-    assert Kept(None).programs() == []
+    FailureStore(None).keep([parse_case(LINE)])
+    assert FailureStore(None).cases() == []

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from reference.checks import ProgramCase, shrink
 from reference.engines.torch import TorchEngine
 from reference.program import Program, parse
-from reference.shrinking import shrink
 
 TORCH = TorchEngine()
 LONG = (
@@ -21,7 +21,7 @@ LONG = (
 
 def small(line: str, fails: Callable[[Program], bool]) -> str:
     """The smallest program, as its line."""
-    return str(shrink(parse(line), fails))
+    return str(shrink(ProgramCase(parse(line)), lambda case: fails(case.program)))
 
 
 def has(op: str) -> Callable[[Program], bool]:

@@ -1,0 +1,110 @@
+"""Sessions, training runs and the library as cases: by number the same whoever runs them; replayed, shrunk and told."""
+
+from __future__ import annotations
+
+import pytest
+
+from reference.checks import SCRIPTED, Case, DrawnCase, NotACase, ScriptedCase, Trial, parse_case, shrink
+from reference.engines.ndgrad import NdgradEngine
+from reference.engines.references import References
+from reference.engines.torch import TorchEngine
+from reference.faults import FAULTS
+from reference.verdict import AT_ONCE, Result
+
+# For each check a fault that it sees within some cases.
+# fmt: off
+SEEN = {
+    "sessions": "grad-thrice",
+    "training": "adam-eps-in-the-root",
+    "library":  "init-bias-drawn",
+}
+# fmt: on
+WITHIN = 40
+SIDES = NdgradEngine(), References([TorchEngine()])
+
+
+def run(check: str, seed: int, number: int) -> Trial:
+    """Run a case by its number."""
+    return DrawnCase(check, seed, number).run(*SIDES)
+
+
+def first_wrong(check: str) -> tuple[int, Trial]:
+    """The first case that sees the fault of a check, and what it sees."""
+    (fault,) = [fault for fault in FAULTS if fault.name == SEEN[check]]
+    with fault.plant():
+        return next((n, trial) for n in range(WITHIN) if (trial := run(check, 0, n)).verdict.findings)
+
+
+def test_each_check_has_a_fault_here() -> None:
+    """The table above leaves out none."""
+    assert set(SEEN) == set(SCRIPTED)
+
+
+@pytest.mark.parametrize("check", SCRIPTED)
+def test_a_right_engine_agrees(check: str) -> None:
+    """Nothing is found, and something was compared; what agreed at once was as near as is allowed."""
+    verdicts = [run(check, 0, number).verdict for number in range(12)]
+    assert {verdict.result for verdict in verdicts} == {Result.AGREES}
+    assert all(verdict.numbers for verdict in verdicts)
+    assert all(0 <= verdict.worst <= AT_ONCE for verdict in verdicts)
+
+
+@pytest.mark.parametrize("check", SCRIPTED)
+def test_a_case_is_the_same_whenever_it_is_run(check: str) -> None:
+    """Cases run backwards are what they were forwards; they are not all alike; and another seed has others."""
+    numbers = range(6)
+    forwards = [str(run(check, 3, number)) for number in numbers]
+    backwards = [str(run(check, 3, number)) for number in reversed(numbers)]
+    assert forwards == backwards[::-1]
+    assert len(set(forwards)) > 1
+    assert forwards != [str(run(check, 4, number)) for number in numbers]
+
+
+@pytest.mark.parametrize("check", SCRIPTED)
+def test_a_case_is_replayed_from_its_line(check: str) -> None:
+    """Both the line of its number and that of its choices lead to the same lines and numbers."""
+    for number in range(8):
+        trial = run(check, 2, number)
+        assert isinstance(trial.case, ScriptedCase)
+        for line in (f"{check} 2 {number}", str(trial.case)):
+            again = parse_case(line).run(*SIDES)
+            assert (again.case, again.transcript, again.verdict) == (trial.case, trial.transcript, trial.verdict)
+
+
+@pytest.mark.parametrize("check", SCRIPTED)
+def test_a_fault_is_found_told_and_found_again(check: str) -> None:
+    """What is wrong blames the engine, the text says what was done; and the same case finds it in the same words."""
+    number, trial = first_wrong(check)
+    assert all(finding.result.blames for finding in trial.verdict.findings)
+    assert trial.transcript
+    assert trial.verdict.numbers
+    again, once_more = first_wrong(check)
+    assert (number, str(trial)) == (again, str(once_more))
+
+
+@pytest.mark.parametrize("check", SCRIPTED)
+def test_a_case_is_shrunk(check: str) -> None:
+    """It goes wrong in one of the same ways, is smaller, and is replayed from its line."""
+    (fault,) = [fault for fault in FAULTS if fault.name == SEEN[check]]
+    _, found = first_wrong(check)
+    kinds = frozenset(finding.kind for finding in found.verdict.findings)
+
+    def fails(case: Case) -> bool:
+        return case.fails(kinds, *SIDES)
+
+    with fault.plant():
+        small = shrink(found.case, fails)
+        again = parse_case(str(small)).run(*SIDES)
+    assert kinds & {finding.kind for finding in again.verdict.findings}
+    assert small.size < found.case.size
+    assert len(again.transcript.splitlines()) <= len(found.transcript.splitlines())
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["sessions", "sessions 0", "sessions leaf 0", "sessions case 0; nothing 1", "training case 1; leaf 2", "library x"],
+)
+def test_what_is_no_case_is_refused(line: str) -> None:
+    """With what a case looks like."""
+    with pytest.raises(NotACase, match="a case is its kind, a seed and a number"):
+        parse_case(line)
