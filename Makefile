@@ -12,6 +12,7 @@ MADE := $(VENV)/made
 HAS_VERIFY := $(VENV)/has-verify
 HAS_DEV := $(VENV)/has-dev
 HAS_COMPARE := $(VENV)/has-compare
+HAS_CLUSTER := $(VENV)/has-cluster
 HAS_BENCH := $(VENV)/has-bench
 HAS_DOCS := $(VENV)/has-docs
 
@@ -102,6 +103,11 @@ $(HAS_VERIFY): $(MADE) pyproject.toml constraints.txt
 $(HAS_COMPARE): $(HAS_VERIFY)
 	@echo "installing JAX and autograd, whose checkers the faults are given to (once)"
 	@$(PIP_INSTALL) -e '.[compare]'
+	@touch $@
+
+$(HAS_CLUSTER): $(HAS_VERIFY)
+	@echo "installing Dask, for a cluster of this machine's processes (once)"
+	@$(PIP_INSTALL) -e '.[cluster]'
 	@touch $@
 
 $(HAS_BENCH): $(MADE) pyproject.toml constraints.txt

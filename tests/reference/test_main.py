@@ -51,7 +51,7 @@ def test_verify_of_some_ops_ends_in_agreement(tmp_path: Path) -> None:
     assert lines[-1].startswith("2 ops, ")
     assert " 0 training runs: ndgrad agrees with PyTorch " in lines[-1]
     found = json.loads(path.read_text())
-    assert (found["schema"], found["seed"], found["agrees"]) == (1, 3, True)
+    assert (found["schema"], found["seed"], found["agrees"]) == (2, 3, True)
     assert found["counts"]["programs"] == sum(row["programs"] for row in found["ops"])
     assert found["counts"]["numbers"] == sum(row["numbers"] for row in found["ops"]) > 500
     assert f"{found['counts']['programs']:,} programs" in lines[-1]
@@ -82,7 +82,7 @@ def test_a_fault_ends_in_disagreement(tmp_path: Path, capsys: pytest.CaptureFixt
     found = json.loads(path.read_text())
     assert not found["agrees"]
     assert {failure["op"] for failure in found["failures"]} == {"tanh"}
-    line = found["failures"][0]["program"]
+    line = found["failures"][0]["case"]
     assert f"again: python -m reference repro '{line}'" in done.stdout
     assert run("repro", line, code=FAULT).returncode == 1
     assert command_line.main(["repro", line]) == 0
@@ -117,10 +117,10 @@ WRONG_USE = [
     (["verify", "--ops", "\udcff"],           "there is no op '\\udcff'; known are add, "),
     (["repro", ""],                           "the program has no step"),
     (["repro", "x\0"],                        "source code string cannot contain null bytes"),
-    (["repro", "sessions ² 1"],               "'sessions ² 1'; a case is its check, a seed and a number"),
-    (["repro", "sessions 0 -1"],              "a case is its check, a seed and a number"),
-    (["repro", "library 0 " + "9" * 5000],    "a case is its check, a seed and a number, as 'library 0 3'"),
-    (["repro", "training 1 2 3"],             "a case is its check, a seed and a number, as 'training 0 3'"),
+    (["repro", "sessions ² 1"],               "'sessions ² 1'; a case is its kind, a seed and a number"),
+    (["repro", "sessions 0 -1"],              "a case is its kind, a seed and a number"),
+    (["repro", "library 0 " + "9" * 5000],    "a case is its kind, a seed and a number, as 'library 0 3'"),
+    (["repro", "training 1 2 3"],             "a case is its kind, a seed and a number, as 'training 0 3'"),
     (["repro", "sessions 0 1", "--python"],   "--python and --picture are for programs"),
     (["repro", "sessions 0"],                 "not a program"),
     (["repro", "x=f8(1.0); a=broadcast_to(x,shape=(100000,100000))"], "but a step may have at most 100,000"),
@@ -168,12 +168,12 @@ def test_what_cannot_be_written_is_told(arguments: list[str], words: str, capsys
     assert sorted(map(str, Path().rglob("*"))) == ["full.svg", "made", "made/here"]
 
 
-def test_a_file_of_something_else_keeps_no_programs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_something_else_stays(capsys: pytest.CaptureFixture[str]) -> None:
     """It is refused before any work, and is not touched."""
     Path("notes.txt").write_text("Buy milk\n", encoding="utf-8")
     assert command_line.main(["verify", "--ops", "tanh", "--failures", "notes.txt"]) == 2
     printed = capsys.readouterr()
-    words = "error: notes.txt holds something other than failing programs: line 1 is 'Buy milk'. "
+    words = "error: notes.txt holds something other than failing cases: line 1 is 'Buy milk'. "
     assert (printed.out, printed.err.startswith(words)) == ("", True)
     assert Path("notes.txt").read_text(encoding="utf-8") == "Buy milk\n"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -322,7 +323,12 @@ def test_a_pool_judges_the_engine_that_is_named(op: str) -> None:
     with Workers(2) as workers:
         shared = list(Campaign(engine, ["torch"], [op]).run(profile, Pool(workers)))
     assert [failure.op for failure in shared[0].failures] == [op]
-    assert shared == list(Campaign(engine, ["torch"], [op]).run(profile))
+    assert told(shared) == told(list(Campaign(engine, ["torch"], [op]).run(profile)))
+
+
+def told(records: Sequence[Record]) -> list[tuple[Record, list[str]]]:
+    """Records and what is printed of their failures, to be compared."""
+    return [(replace(record, failures=[]), list(map(said, record.failures))) for record in records]
 
 
 def test_without_a_name_nothing_runs_elsewhere() -> None:
@@ -347,7 +353,7 @@ def test_the_order_makes_no_difference(engine: str) -> None:
     """Shards may be run in any order and more than once; what lies beyond the first failure is not counted."""
     profile = Profile(300, 200, {})
     there = list(Campaign(engine, ["torch"], ["tanh", "exp"]).run(profile, Reversed()))
-    assert there == list(Campaign(engine, ["torch"], ["tanh", "exp"]).run(profile))
+    assert told(there) == told(list(Campaign(engine, ["torch"], ["tanh", "exp"]).run(profile)))
 
 
 @pytest.mark.parametrize("engine", [NdgradEngine({"exp": RULES["exp"]}), type("Mine", (NdgradEngine,), {})()])
