@@ -390,6 +390,7 @@ def _again(program: Program, references: References, path: Path | None) -> int:
     from reference.report import text
     from reference.report.picture import draw
     from reference.verdict import Result, judge_by_all
+    from reference.verdict.explanation import explain
 
     engine = NdgradEngine()
     verdict, reference = judge_by_all(program, engine, references.that_know(program) or references.members)
@@ -397,14 +398,15 @@ def _again(program: Program, references: References, path: Path | None) -> int:
     if failure:
         print(text.failure(failure, engine.name, reference.name))
     elif verdict.result is Result.REFERENCE_WRONG:
-        print(text.better(program, verdict, engine.name, reference.name, reference.known))
+        explanation = explain(program, verdict, known=reference.known)
+        print(text.better(program, verdict, engine.name, reference.name, explanation))
     elif verdict.numbers or verdict.refused:
         print(f"{engine.name} and {reference.name}: {verdict.result} ({verdict.numbers:,} numbers)")
     else:
         print("nothing was compared")
         for side in (engine, reference):
             print(f"  {side.name} says: {side.run(program).error}")
-    origin = failure.origin if failure else None
+    origin = failure.explanation.origin if failure else None
     if path and not _drawn(draw(program, engine, reference, verdict.result, origin), path):
         return ENVIRONMENT
     if failure:

@@ -24,6 +24,7 @@ from reference.sides import Sides
 from reference.signals import held
 from reference.source import Seeded, Unsuited
 from reference.verdict import Kind, Result, Verdict, judge, judge_by_all
+from reference.verdict.explanation import Explanation, at_fault, explain
 from reference.verdict.localise import Origin, localise
 from reference.workers import Workers
 
@@ -62,14 +63,14 @@ class Failure:
         op: the op that is at fault, as far as one alone shows it.
         program: the smallest that fails in the same way.
         verdict: what is wrong with it.
-        origin: where in the program it first goes wrong.
+        explanation: where in the program it first goes wrong, and why.
         found: the seed, the op drawn for and the number of the program that it was found as; None if it was given.
     """
 
     op: str
     program: Program
     verdict: Verdict
-    origin: Origin
+    explanation: Explanation
     found: Found | None = None
 
 
@@ -297,8 +298,8 @@ class Campaign:
         verdict, reference = self._judged(program)
         verdict = verdict if verdict.result.blames or before is None else before
         origin = localise(program, self.engine, reference)
-        step = program.steps[-1 if origin.step is None else origin.step]
-        return Failure(step.op, program, verdict, origin, found)
+        explanation = explain(program, verdict, origin, reference.known)
+        return Failure(at_fault(program, origin), program, verdict, explanation, found)
 
     def _smallest(self, program: Program, verdict: Verdict) -> Program:
         """The smallest program that is wrong in the same way: first by a quick look, and then by all tiers."""
@@ -321,9 +322,8 @@ class Campaign:
 
 def as_found(program: Program, verdict: Verdict, found: Found) -> Failure:
     """A failure that nobody has looked into: the run was cut short."""
-    return Failure(
-        program.steps[-1].op, program, verdict, Origin(None, "the run ended before it was made small"), found
-    )
+    explanation = explain(program, verdict, Origin(None, "the run ended before it was made small"))
+    return Failure(program.steps[-1].op, program, verdict, explanation, found)
 
 
 def _one(

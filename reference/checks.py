@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from reference.networks import run_network_check
 from reference.sessions import run_session, shortened
 from reference.source import Seeded
 from reference.training import draw_task, train
 from reference.verdict import Finding
+from reference.verdict.explanation import Explanation, explain_finding
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Looked:
     numbers: int
     worst: float = 0.0
     text: str = ""
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """Why it goes wrong, if it does."""
+        return explain_finding(self.findings[0])
 
 
 def _session(seed: int, number: int, *, short: bool) -> Looked:

@@ -103,6 +103,7 @@ def _failure(failure: Failure | CheckFailure) -> dict[str, Any]:
         return {
             "op": failure.op,
             "text": failure.looked.text,
+            "cause": failure.looked.explanation.cause,
             "findings": [_finding(finding) for finding in failure.looked.findings],
             "found": _found(failure.found),
         }
@@ -110,7 +111,12 @@ def _failure(failure: Failure | CheckFailure) -> dict[str, Any]:
         "op": failure.op,
         "program": str(failure.program),
         "result": str(failure.verdict.result),
-        "origin": {"step": failure.origin.step, "says": failure.origin.says},
+        "judge": failure.verdict.judge,
+        "reason": failure.verdict.reason,
+        "origin": {"step": failure.explanation.origin.step, "says": failure.explanation.origin.says},
+        "cause": failure.explanation.cause,
+        "convention": failure.explanation.convention,
+        "known": dict(failure.explanation.known),
         "findings": [_finding(finding) for finding in failure.verdict.findings],
         "found": failure.found and _found(failure.found),
     }
@@ -132,6 +138,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "allowed": str(finding.allowed),
         "exact": _text(finding.exact),
         "result": str(finding.result),
+        "judge": finding.judge,
+        "reason": finding.reason,
     }
 
 

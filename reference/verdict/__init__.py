@@ -10,9 +10,9 @@ What holds of any engine whatever it computes, `laws` says; where in a program t
 
 from reference.verdict.distance import ulps
 from reference.verdict.findings import Finding, Kind, Part, Result, Verdict, parts
-from reference.verdict.judge import judge
+from reference.verdict.judge import compare, judge
 from reference.verdict.panel import judge_by_all
-from reference.verdict.rounding import AT_ONCE, compare
+from reference.verdict.rounding import AT_ONCE
 
 __all__ = [
     "AT_ONCE",

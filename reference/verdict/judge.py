@@ -1,30 +1,35 @@
-"""Runs a program in an engine and in the reference, and says what came of it, tier by tier."""
+"""Asks the judges of the table in their order, and puts their opinions together into a verdict."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference.engines import Engine, Noise, Outcome, Reference
-from reference.engines.exact import ExactEngine
-from reference.ops import OPS
+from reference.engines import Engine, Reference
 from reference.program import Program
-from reference.verdict.exactness import Exactness
-from reference.verdict.findings import SECOND_ORDER, Finding, Kind, Part, Result, Verdict, parts
-from reference.verdict.laws import broken_laws, fitting, refusals, repeated
-from reference.verdict.rounding import MORE_RUNS, RUNS, Comparison, Unexplained, examine, is_single
-from reference.verdict.steps import steps_alone
+from reference.verdict.comparison import Comparison, Pair, worst
+from reference.verdict.evidence import Evidence, Open
+from reference.verdict.findings import Finding, Part, Result, Verdict
+from reference.verdict.number import Number
+from reference.verdict.opinion import Opinion
+from reference.verdict.rounding import Rerun
+from reference.verdict.table import FEW_PLACES, JUDGES, PLACES, Judge, Stage
 
-_WITNESS = ExactEngine()
+UNEXPLAINED = "rounding does not explain it"
+UNDECIDED = "no judge has an opinion"
 
 
 def judge(
-    program: Program, engine: Engine, reference: Reference, *, repeat: bool = True, patient: bool = True
+    program: Program,
+    engine: Engine,
+    reference: Reference,
+    *,
+    repeat: bool = True,
+    patient: bool = True,
+    judges: Sequence[Judge] = JUDGES,
 ) -> Verdict:
     """Run a program in both, and say what came of it.
 
@@ -33,167 +38,203 @@ def judge(
         engine: what is judged.
         reference: what is believed.
         repeat: whether the engine runs twice, to see that it answers the same to the bit.
-        patient: whether to go on to the third tier. A verdict without it may be wrong, and is quick: it serves to try
-            what a wrong program could be reduced to.
+        patient: whether to go on where rounding does not explain a difference. A verdict without it may be wrong, and
+            is quick: it serves to try what a wrong program could be reduced to.
+        judges: who is asked, in order.
     """
-    verdict = _judged(program, engine, reference, repeat=repeat, patient=patient)
+    bench = _BENCH if judges is JUDGES else Bench(judges)
+    verdict = bench.verdict(program, engine, reference, repeat=repeat, patient=patient)
     return replace(verdict, reference=reference.name)
 
 
-def _judged(program: Program, engine: Engine, reference: Reference, *, repeat: bool, patient: bool) -> Verdict:
-    wanted = reference.run(program)
-    got = engine.run(program)
-    if got.error is not None or wanted.error is not None or program.cotangent is None:
-        return refusals(got, wanted, program)
-    broken = [*broken_laws(program, got), *(repeated(program, got, engine.again(program)) if repeat else ())]
-    wanted, misshapen = fitting(program, got, wanted)
-    case = _Case(program, engine, reference, got, wanted)
-    compared = case.compared()
-    findings = [
-        *broken,
-        *misshapen,
-        *compared.misfits,
-        *(case.settled(compared) if patient else _taken_as_wrong(compared)),
-    ]
-    findings.sort(key=lambda f: -f.result.gravity)
-    result = findings[0].result if findings else Result.AGREES if compared.at_once else Result.CONDITIONED
-    left = tuple(f for f in findings if f.result is not Result.CONDITIONED)
-    witnessed = patient and case.witnessed
-    return Verdict(result, left, compared.numbers, compared.worst, witnessed=witnessed)
+def compare(
+    got: Sequence[Part], wanted: Sequence[Part], rerun: Rerun, *, single: bool = False, seed: int = 0
+) -> Verdict:
+    """Compare two outcomes part by part, where no witness can be asked.
+
+    Args:
+        got: the engine's.
+        wanted: the reference's, in the same order.
+        rerun: gives the reference's parts again, disturbed or in another precision.
+        single: whether some of the computation is in single precision, whose rounding then counts.
+        seed: of the disturbances.
+    """
+    found = _BENCH.examined(Comparison(got, wanted, rerun, single=single, seed=seed, scale=1.0))
+    return _summed(found, [*found.findings, *found.accused()])
 
 
-def _taken_as_wrong(compared: Comparison) -> list[Finding]:
-    return [unexplained.finding for unexplained in compared.unexplained]
+class Ruling(NamedTuple):
+    """An opinion, and whose it is."""
 
-
-class _Case:
-    """One program and what both sides made of it."""
-
-    def __init__(self, program: Program, engine: Engine, reference: Reference, got: Outcome, wanted: Outcome) -> None:
-        self._program = program
-        self._engine = engine
-        self._reference = reference
-        self._got = got
-        self._wanted = wanted
-        self.witnessed = False
-
-    def compared(self) -> Comparison:
-        """Tiers 1 and 2."""
-        return self._examined(self._wanted, None)
-
-    def settled(self, compared: Comparison) -> list[Finding]:
-        """Tier 3: what each difference that rounding does not explain comes to."""
-        remaining = self._on_its_own_way(compared.unexplained)
-        self.witnessed = bool(remaining)
-        if not remaining:
-            return []
-        sides, convention = (self._engine, self._reference), self._is_a_matter_of_convention()
-        exactness = Exactness(
-            self._program,
-            sides,
-            _WITNESS,
-            self._got,
-            self._followed,
-            single=self._single(),
-            convention=convention,
-            authority=self._reference.abilities.disturb,
-        )
-        findings = [exactness.settle(unexplained) for unexplained in remaining]
-        return self._looked_at_again(findings) if any(map(_is_left_open, findings)) else findings
-
-    def _looked_at_again(self, findings: Sequence[Finding]) -> list[Finding]:
-        """What the witness could not tell: the reference settles it, unless that is wrong in the program or a step.
-
-        Before, it is held against what rounding does where results jump within a disturbance.
-        """
-        authority = not any(f.result is Result.REFERENCE_WRONG for f in findings) and self._reference.abilities.disturb
-        if authority:
-            again = self._examined(self._followed, self._got.values, again=1.0)
-            still = {u.finding.part for u in again.unexplained}
-            jump = [_is_left_open(f) and f.part not in still for f in findings]
-            findings = [replace(f, result=Result.CONDITIONED) if j else f for f, j in zip(findings, jump, strict=True)]
-        if any(map(_is_left_open, findings)) and not (authority and self._reference_is_right_in_each_step()):
-            findings = [replace(f, result=Result.INCONCLUSIVE) if _is_left_open(f) else f for f in findings]
-        return list(findings)
-
-    def _reference_is_right_in_each_step(self) -> bool:
-        """Whether the reference is not wrong in any of several steps by itself."""
-        alone = [step for _, step in steps_alone(self._program, self._got)] if len(self._program.steps) > 1 else []
-        verdicts = (judge(step, self._engine, self._reference, repeat=False) for step in alone)
-        return all(verdict.result is not Result.REFERENCE_WRONG for verdict in verdicts)
-
-    @cached_property
-    def _followed(self) -> Outcome:
-        """What the reference makes of the engine's own values; of its own, if it cannot go on from others."""
-        if not self._reference.abilities.path:
-            return self._wanted
-        return self._reference.run(self._program, path=self._got.values)
-
-    def _on_its_own_way(self, unexplained: Sequence[Unexplained]) -> list[Unexplained]:
-        """What is left when the reference goes on, at each step, from the engine's value in place of its own.
-
-        Each step is then judged on the operands that the engine had. Where rounding decided a comparison by a hair, or
-        the sign of a zero a pole, both sides now decide alike; a step that is wrong is wrong still.
-        """
-        if not unexplained or not self._reference.abilities.path:
-            return list(unexplained)
-        path = self._got.values
-        followed = self._followed
-        if followed.error is not None:  # a value has a shape from which nothing goes on
-            return list(unexplained)
-        again = self._examined(followed, path, runs=MORE_RUNS)
-        if again.misfits or any(_is_value(u.finding) for u in again.unexplained):
-            return list(unexplained)
-        still = {u.finding.part: u for u in again.unexplained}
-        both = [(u, still[u.finding.part]) for u in unexplained if u.finding.part in still]
-        left = [u._replace(wrong=u.wrong & v.wrong, rounding=np.maximum(u.rounding, v.rounding)) for u, v in both]
-        return [u for u in left if u.wrong.any()]
-
-    def _is_a_matter_of_convention(self) -> bool:
-        """Whether both sides met kinks with the same numbers, so that rounding chose no slope for them.
-
-        Nor is it one where PyTorch's own releases differ.
-        """
-        kinks = [OPS[step.op].kink for step in self._program.steps]
-        met_alike = (
-            np.array_equal(a, b, equal_nan=True)
-            for kink, a, b in zip(kinks, self._got.values, self._followed.values, strict=False)
-            if kink
-        )
-        declared = self._reference.conventions & {step.op for step in self._program.steps}
-        return all(kink.settled for kink in kinks if kink) and not declared and all(met_alike)
-
-    def _examined(
-        self, wanted: Outcome, path: Sequence[Any] | None, runs: int = RUNS, again: float | None = None
-    ) -> Comparison:
-        def of(outcome: Outcome) -> list[Part]:
-            return parts(
-                self._program, outcome, second_order=self._engine.abilities.second_order, steps=path is not None
-            )
-
-        def rerun(noise: Noise | None, precision: str | None) -> list[Part]:
-            return of(self._reference.run(self._program, noise=noise, precision=precision, path=path))
-
-        can = self._reference.abilities.disturb and self._reference.abilities.precision
-        single, seed = self._single(), self._seed
-        return examine(
-            of(self._got), of(wanted), rerun if can else None, single=single, seed=seed, runs=runs, again=again
-        )
-
-    def _single(self) -> bool:
-        return is_single([o.data for o in self._program.operands] + list(self._wanted.values))
+    judge: Judge
+    opinion: Opinion
 
     @property
-    def _seed(self) -> int:
-        """Of the disturbances: the program's own, so that no two programs share a lucky one."""
-        return zlib.crc32(b"".join(o.data.tobytes() for o in self._program.operands))
+    def reason(self) -> str:
+        """Why, with the facts filled in."""
+        return self.judge.reason.format(**self.opinion.facts)
+
+    def signed(self, finding: Finding) -> Finding:
+        """The finding as the opinion has it, with the judge's name."""
+        result, _, kind, says, *_ = self.opinion
+        return replace(
+            finding,
+            result=result,
+            kind=kind or finding.kind,
+            says=says or finding.says,
+            judge=self.judge.name,
+            reason=self.reason,
+        )
 
 
-def _is_left_open(finding: Finding) -> bool:
-    """Whether a second derivative is called wrong, though the witness cannot tell: it stands at a kink."""
-    second = finding.part.startswith(SECOND_ORDER)
-    return second and finding.result is Result.ENGINE_WRONG and finding.exact is None
+class Examined:
+    """What is seen of a comparison before a witness is asked."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+        self.findings: list[Finding] = []  # what is wrong with parts as a whole
+        self.open: Open = {}  # where numbers are not explained
+        self.last: Ruling | None = None  # who had to be asked last
+        self.numbers = 0
+        self.worst = 0.0  # among the parts that agree at once
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The parts of which numbers are not explained."""
+        return [pair for pair in self.comparison.pairs if pair.name in self.open]
+
+    def accused(self) -> Iterator[Finding]:
+        """Take what is not explained to be wrong: the worst number of each part."""
+        for pair in self.pairs:
+            finding = worst(pair, self.open[pair.name], self.comparison.error(pair))
+            yield replace(finding, reason=UNEXPLAINED)
 
 
-def _is_value(finding: Finding) -> bool:
-    return finding.kind is Kind.FORWARD
+class Bench:
+    """Judges in their order.
+
+    Args:
+        judges: the rows of the table, or others.
+    """
+
+    def __init__(self, judges: Sequence[Judge]) -> None:
+        self._order = {judge.name: place for place, judge in enumerate(judges)}
+        self._at = {stage: [judge for judge in judges if judge.stage is stage] for stage in Stage}
+
+    def verdict(
+        self, program: Program, engine: Engine, reference: Reference, *, repeat: bool, patient: bool
+    ) -> Verdict:
+        """Ask all judges of a program."""
+
+        def alone(step: Program) -> Verdict:
+            return self.verdict(step, engine, reference, repeat=False, patient=True)
+
+        def examine(comparison: Comparison) -> tuple[Sequence[Finding], Open]:
+            found = self.examined(comparison)
+            return found.findings, found.open
+
+        evidence = Evidence(program, engine, reference, judge=alone, examine=examine, repeat=repeat)
+        ruling = self._first(Stage.RUN, evidence)
+        if ruling:
+            return _of_a_run(ruling)
+        laws = [*self._breaches(evidence)]
+        found = self.examined(evidence.compared)
+        if not patient:
+            return _summed(found, [*laws, *found.findings, *found.accused()])
+        self._own_way(evidence, found)
+        return _summed(found, [*laws, *found.findings, *self._settled(evidence, found)], witnessed=bool(found.open))
+
+    def examined(self, comparison: Comparison) -> Examined:
+        """Ask of each part, and then of all its numbers."""
+        found = Examined(comparison)
+        for pair in comparison.pairs:
+            found.numbers += pair.numbers
+            ruling = self._first(Stage.PART, pair)
+            if ruling and ruling.opinion.finding:
+                found.findings.append(ruling.signed(ruling.opinion.finding))
+            elif ruling is None and pair.fits:
+                self._explain(Stage.ROUNDING, found, pair, np.ones(pair.got.shape, bool), comparison)
+        return found
+
+    def _own_way(self, evidence: Evidence, found: Examined) -> None:
+        for pair in found.pairs:
+            self._explain(Stage.OWN_WAY, found, pair, found.open.pop(pair.name), evidence)
+
+    def _explain(self, stage: Stage, found: Examined, pair: Pair, still: np.ndarray, evidence: Any) -> None:
+        """Ask of the numbers of a part that are still open, until none is."""
+        for judge in self._at[stage]:
+            opinion = judge.function(evidence, pair, still)
+            if opinion is None:
+                continue
+            self._note(found, Ruling(judge, opinion))
+            if opinion.where is True:
+                found.worst = max(found.worst, pair.worst)
+                return
+            still = still & ~opinion.where
+            if not still.any():
+                return
+        found.open[pair.name] = still
+
+    def _note(self, found: Examined, ruling: Ruling) -> None:
+        if found.last is None or self._order[ruling.judge.name] > self._order[found.last.judge.name]:
+            found.last = ruling
+
+    def _settled(self, evidence: Evidence, found: Examined) -> list[Finding]:
+        """What each part comes to whose numbers rounding does not explain."""
+        settled = [self._gravest(evidence, pair, found.open[pair.name]) for pair in found.pairs]
+        return [self._appealed(Stage.PART_APPEAL, finding, evidence, settled) for finding in settled]
+
+    def _gravest(self, evidence: Evidence, pair: Pair, where: np.ndarray) -> Finding:
+        """What a part comes to: the gravest that any of its numbers comes to, the worst ones asked first."""
+        error = evidence.error(pair)
+        settled: list[Finding] = []
+        for place in pair.furthest(where, PLACES if evidence.authority else FEW_PLACES):
+            known = any(f.result is Result.REFERENCE_WRONG for f in settled)
+            number = Number(pair, place, float(error[place]), evidence.witnessed, known=known)
+            ruling = self._first(Stage.NUMBER, evidence, number)
+            finding = replace(number.finding, exact=number.shown, result=Result.INCONCLUSIVE, reason=UNDECIDED)
+            finding = ruling.signed(finding) if ruling else finding
+            settled.append(self._appealed(Stage.APPEAL, finding, evidence))
+        return max(settled, key=lambda finding: finding.result.gravity)
+
+    def _appealed(self, stage: Stage, finding: Finding, evidence: Evidence, *others: Any) -> Finding:
+        """What a finding comes to if a judge speaks for the side that it accuses."""
+        ruling = self._first(stage, evidence, finding, *others) if finding.result.accuses else None
+        return ruling.signed(finding) if ruling else finding
+
+    def _first(self, stage: Stage, *asked: Any) -> Ruling | None:
+        """The first opinion."""
+        for judge in self._at[stage]:
+            opinion = judge.function(*asked)
+            if opinion is not None:
+                return Ruling(judge, opinion)
+        return None
+
+    def _breaches(self, evidence: Evidence) -> Iterator[Finding]:
+        for judge in self._at[Stage.LAW]:
+            for finding in judge.function(evidence):
+                yield replace(finding, judge=judge.name, reason=judge.reason)
+
+
+def _of_a_run(ruling: Ruling) -> Verdict:
+    result, finding, *_ = ruling.opinion
+    findings = (ruling.signed(finding),) if finding else ()
+    name, reason = ruling.judge.name, ruling.reason
+    return Verdict(result, findings, refused=finding is None, judge=name, reason=reason)
+
+
+def _summed(found: Examined, findings: Sequence[Finding], *, witnessed: bool = False) -> Verdict:
+    """The verdict: the gravest finding's. If there is none, that of the judge that had to be asked last."""
+    ordered = sorted(findings, key=lambda finding: -finding.result.gravity)
+    last = found.last
+    if ordered:
+        result, name, reason = ordered[0].result, ordered[0].judge, ordered[0].reason
+    elif last:
+        result, name, reason = last.opinion.result, last.judge.name, last.reason
+    else:
+        result, name, reason = Result.AGREES, "", ""
+    left = tuple(finding for finding in ordered if finding.result is not Result.CONDITIONED)
+    return Verdict(result, left, found.numbers, found.worst, witnessed=witnessed, judge=name, reason=reason)
+
+
+_BENCH = Bench(JUDGES)

@@ -109,7 +109,9 @@ def _failed(failure: Failure | CheckFailure, engine: str, reference: str) -> Fai
     if isinstance(failure, CheckFailure):
         return Failed(failure.op, told, Markup(""))
     mine, theirs = NdgradEngine().run(failure.program), TorchEngine().run(failure.program, inner=True)
-    return Failed(failure.op, told, compared(f"failure-{failure.op}", failure.program, mine, theirs, failure.origin))
+    return Failed(
+        failure.op, told, compared(f"failure-{failure.op}", failure.program, mine, theirs, failure.explanation.origin)
+    )
 
 
 def _worst(record: Record, ops: Sequence[str], seed: int) -> Worst | None:

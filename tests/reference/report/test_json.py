@@ -15,6 +15,7 @@ from reference.program import parse
 from reference.report import json as report
 from reference.training import TrainingRecord
 from reference.verdict import Finding, Kind, Result, Verdict
+from reference.verdict.explanation import explain
 from reference.verdict.localise import Origin
 
 LINE = "x=f8(1.0); a=exp(x); back(a,f8(1.0))"
@@ -25,7 +26,7 @@ def document() -> dict[str, Any]:
     finding = Finding(Kind.GRADIENT, "grad[x]", "", (0,), np.float64(np.nan), np.float64(np.inf), np.inf, 8.0)
     wrong = Record("exp", programs=3, numbers=10, inconclusive=1, conditioned=2, refused=1)
     verdict, origin = Verdict(Result.ENGINE_WRONG, (finding,)), Origin(0, "what it passes back to x")
-    wrong.failures = [Failure("exp", parse(LINE), verdict, origin, (7, "exp", 2))]
+    wrong.failures = [Failure("exp", parse(LINE), verdict, explain(parse(LINE), verdict, origin), (7, "exp", 2))]
     right = Record("sum", programs=5, numbers=20)
     run = TrainingRecord("article", steps=1, numbers=83, losses=[(np.nan, 1.0)], drift=[0.5])
     run.failures = [(1, "SGD", finding)]
