@@ -302,7 +302,7 @@ class Campaign:
         return Failure(at_fault(program, origin), program, verdict, explanation, found)
 
     def _smallest(self, program: Program, verdict: Verdict) -> Program:
-        """The smallest program that is wrong in the same way: first by a quick look, and then by all tiers."""
+        """The smallest program that is wrong in the same way: first by a quick look, and then by all judges."""
         kinds = {finding.kind for finding in verdict.findings}
         named = [reference for reference in self.references.members if reference.name == verdict.reference]
         reference = (named or self.references.members)[0]

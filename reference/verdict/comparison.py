@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from reference.verdict.distance import ulps
 from reference.verdict.findings import SECOND_ORDER, Finding, Kind, Part
-from reference.verdict.rounding import AT_ONCE, RUNS, Rerun, Rounding, allowed_ulps
+from reference.verdict.rounding import RUNS, Rerun, Rounding, allowed_ulps
 
 
 class Pair:
@@ -20,31 +19,29 @@ class Pair:
         mine: the engine's.
         theirs: the reference's.
         single: whether some of the computation is in single precision, whose rounding then counts.
+
+    Attributes:
+        got: the engine's array, or whatever it gave in its place.
+        theirs: the reference's; None where it has none.
+        wanted: the same, with zeros where it has none and the engine does.
+        fits: whether the numbers of the two can be set side by side.
     """
 
     def __init__(self, mine: Part, theirs: Part, *, single: bool) -> None:
         self.name = mine.name
         self.kind = mine.kind
-        self.got = mine.array
-        self.theirs = theirs.array
         self.single = single
+        self.got, self.theirs = got, wanted = mine.array, theirs.array
+        if wanted is None and got is not None:
+            wanted = np.zeros_like(got)
+        self.wanted = wanted
+        self.fits = isinstance(got, np.ndarray) and (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
+        self._ulps: np.ndarray | None = None
 
     @property
     def is_second_order(self) -> bool:
         """Whether it is differentiated twice."""
         return self.name.startswith(SECOND_ORDER)
-
-    @cached_property
-    def wanted(self) -> Any:
-        """The reference's array: zeros where it has none."""
-        return np.zeros_like(self.got) if self.theirs is None else self.theirs
-
-    @cached_property
-    def fits(self) -> bool:
-        """Whether the numbers of the two can be set side by side."""
-        if not isinstance(self.got, np.ndarray):
-            return False
-        return (self.got.shape, self.got.dtype) == (self.wanted.shape, self.wanted.dtype)
 
     @property
     def numbers(self) -> int:
@@ -53,20 +50,22 @@ class Pair:
             return 0 if self.theirs is None else int(self.theirs.size)
         return int(self.got.size) if self.fits else 0
 
-    @cached_property
+    @property
     def is_same(self) -> bool:
         """Whether both are equal to the bit. Mostly they are, and nothing else need be computed."""
         return bool(self.got.tobytes() == self.wanted.tobytes())
 
-    @cached_property
+    @property
     def ulps(self) -> np.ndarray:
         """How far each number is off, in units in the last place."""
-        return ulps(self.got, self.wanted, single=self.single)
+        if self._ulps is None:
+            self._ulps = ulps(self.got, self.wanted, single=self.single)
+        return self._ulps
 
     @property
     def worst(self) -> float:
-        """How far the worst number is off, in ULP."""
-        return 0.0 if self.is_same or not self.got.size else float(self.ulps.max())
+        """How far the worst number is off, in ULP: not at all, if nobody had to ask."""
+        return 0.0 if self._ulps is None or not self._ulps.size else float(self._ulps.max())
 
     def furthest(self, where: np.ndarray, most: int) -> list[tuple[int, ...]]:
         """The places of a mask at which the two are furthest apart, the worst first."""
@@ -150,6 +149,3 @@ def worst(pair: Pair, where: np.ndarray, error: np.ndarray) -> Finding:
     """What differs most among the places of a mask, with what rounding would explain there."""
     (place,) = pair.furthest(where, 1)
     return pair.finding(place, float(error[place]))
-
-
-__all__ = ["AT_ONCE", "Comparison", "Pair", "worst"]

@@ -15,7 +15,7 @@ from reference.program import Program
 from reference.verdict.comparison import Comparison, Pair
 from reference.verdict.exactness import Witnessed, by_name
 from reference.verdict.findings import Finding, Kind, Part, Result, Verdict, parts
-from reference.verdict.fitting import fitting
+from reference.verdict.fitting import Misfit, fitting, misfits
 from reference.verdict.rounding import MORE_RUNS, RUNS, is_single
 from reference.verdict.steps import steps_alone
 
@@ -71,12 +71,22 @@ class Evidence:
     @cached_property
     def fitted(self) -> Outcome:
         """What the reference made of it; where that is no array of the leaf's shape and dtype, the engine's instead."""
-        return fitting(self.program, self.got, self.wanted)
+        return fitting(self.wanted, self.misfits)
+
+    @cached_property
+    def misfits(self) -> list[Misfit]:
+        """The reference's gradients that have not the shape and dtype of their leaves, though the engine's have."""
+        return misfits(self.program, self.got, self.wanted)
 
     @property
     def is_meant_to_be_refused(self) -> bool:
         """Whether NumPy refuses the program, by what drew it."""
         return self.program.cotangent is None
+
+    @property
+    def can_be_compared(self) -> bool:
+        """Whether both sides have run to the end, and have gradients to compare."""
+        return not (self.is_meant_to_be_refused or self.got.error or self.wanted.error)
 
     # What the reference shows of rounding.
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from reference.engines import Outcome
-from reference.program import Program
+from reference.program import Operand, Program
 from reference.verdict.findings import SECOND_ORDER
 
 
@@ -18,47 +17,56 @@ class Misfit(NamedTuple):
     """A gradient of the reference that does not fit.
 
     Args:
-        part: its name.
-        leaf: the numbers that it is the gradient towards.
-        theirs: what the reference gave.
+        of: where it stands in an outcome: among `gradients` or in `second`.
+        place: which of them it is.
+        leaf: what it is the gradient towards.
+        mine: what the engine gave.
+        theirs: what the reference did.
     """
 
-    part: str
-    leaf: np.ndarray
+    of: str
+    place: int
+    leaf: Operand
+    mine: Any
     theirs: Any
 
+    @property
+    def part(self) -> str:
+        """Its name."""
+        return f"{f'{SECOND_ORDER} ' if self.of == 'second' else ''}grad[{self.leaf.name}]"
 
-def fitting(program: Program, got: Outcome, wanted: Outcome) -> Outcome:
-    """Put the engine's gradient in the place of each of the reference's that does not fit.
+
+def misfits(program: Program, got: Outcome, wanted: Outcome) -> list[Misfit]:
+    """Find each gradient of the reference that does not fit, where the engine's does.
 
     Args:
         program: the case.
         got: what the engine made of it.
         wanted: what the reference did.
     """
-    first = _fitted(program, got.gradients, wanted.gradients)
-    second = _fitted(program, got.second, wanted.second)
-    same = all(map(operator.is_, (*first, *second), (*wanted.gradients, *wanted.second)))
-    return wanted if same else replace(wanted, gradients=first, second=second)
+    return [
+        Misfit(of, place, leaf, mine, theirs)
+        for of in ("gradients", "second")
+        for place, (leaf, mine, theirs) in enumerate(
+            zip(program.leaves, getattr(got, of), getattr(wanted, of), strict=False)
+        )
+        if not _fits(theirs, leaf.data) and _fits(mine, leaf.data)
+    ]
 
 
-def misfits(program: Program, got: Outcome, wanted: Outcome) -> Iterator[Misfit]:
-    """Give each gradient of the reference that does not fit, where the engine's does. The arguments are the same."""
-    both = ((got.gradients, wanted.gradients, ""), (got.second, wanted.second, f"{SECOND_ORDER} "))
-    for mine, theirs, prefix in both:
-        for leaf, a, b in zip(program.leaves, mine, theirs, strict=False):
-            if _is_misfit(leaf.data, a, b):
-                yield Misfit(f"{prefix}grad[{leaf.name}]", leaf.data, b)
+def fitting(wanted: Outcome, found: Sequence[Misfit]) -> Outcome:
+    """Put the engine's gradient in the place of each of the reference's that does not fit.
 
-
-def _fitted(program: Program, mine: Sequence[Any], theirs: Sequence[Any]) -> tuple[Any, ...]:
-    leaves = zip(program.leaves, mine, theirs, strict=False)
-    fitted = [a if _is_misfit(leaf.data, a, b) else b for leaf, a, b in leaves]
-    return (*fitted, *theirs[len(fitted) :])
-
-
-def _is_misfit(leaf: np.ndarray, mine: Any, theirs: Any) -> bool:
-    return not _fits(theirs, leaf) and _fits(mine, leaf)
+    Args:
+        wanted: what the reference made of a program.
+        found: what does not fit.
+    """
+    for misfit in found:
+        gradients = list(getattr(wanted, misfit.of))
+        gradients[misfit.place] = misfit.mine
+        change: dict[str, Any] = {misfit.of: tuple(gradients)}
+        wanted = replace(wanted, **change)
+    return wanted
 
 
 def _fits(gradient: Any, leaf: np.ndarray) -> bool:

@@ -134,9 +134,11 @@ class Bench:
             return found.findings, found.open
 
         evidence = Evidence(program, engine, reference, judge=alone, examine=examine, repeat=repeat)
-        ruling = self._first(Stage.RUN, evidence)
+        ruling = self.first(Stage.RUN, evidence)
         if ruling:
             return _of_a_run(ruling)
+        if not evidence.can_be_compared:
+            return Verdict(Result.INCONCLUSIVE, reason=UNDECIDED)
         laws = [*self._breaches(evidence)]
         found = self.examined(evidence.compared)
         if not patient:
@@ -149,7 +151,7 @@ class Bench:
         found = Examined(comparison)
         for pair in comparison.pairs:
             found.numbers += pair.numbers
-            ruling = self._first(Stage.PART, pair)
+            ruling = self.first(Stage.PART, pair)
             if ruling and ruling.opinion.finding:
                 found.findings.append(ruling.signed(ruling.opinion.finding))
             elif ruling is None and pair.fits:
@@ -166,18 +168,16 @@ class Bench:
             opinion = judge.function(evidence, pair, still)
             if opinion is None:
                 continue
-            self._note(found, Ruling(judge, opinion))
+            if found.last is None or self._order[judge.name] > self._order[found.last.judge.name]:
+                found.last = Ruling(judge, opinion)
             if opinion.where is True:
                 found.worst = max(found.worst, pair.worst)
                 return
             still = still & ~opinion.where
             if not still.any():
                 return
-        found.open[pair.name] = still
-
-    def _note(self, found: Examined, ruling: Ruling) -> None:
-        if found.last is None or self._order[ruling.judge.name] > self._order[found.last.judge.name]:
-            found.last = ruling
+        if still.any():
+            found.open[pair.name] = still
 
     def _settled(self, evidence: Evidence, found: Examined) -> list[Finding]:
         """What each part comes to whose numbers rounding does not explain."""
@@ -191,7 +191,7 @@ class Bench:
         for place in pair.furthest(where, PLACES if evidence.authority else FEW_PLACES):
             known = any(f.result is Result.REFERENCE_WRONG for f in settled)
             number = Number(pair, place, float(error[place]), evidence.witnessed, known=known)
-            ruling = self._first(Stage.NUMBER, evidence, number)
+            ruling = self.first(Stage.NUMBER, evidence, number)
             finding = replace(number.finding, exact=number.shown, result=Result.INCONCLUSIVE, reason=UNDECIDED)
             finding = ruling.signed(finding) if ruling else finding
             settled.append(self._appealed(Stage.APPEAL, finding, evidence))
@@ -199,11 +199,16 @@ class Bench:
 
     def _appealed(self, stage: Stage, finding: Finding, evidence: Evidence, *others: Any) -> Finding:
         """What a finding comes to if a judge speaks for the side that it accuses."""
-        ruling = self._first(stage, evidence, finding, *others) if finding.result.accuses else None
+        ruling = self.first(stage, evidence, finding, *others) if finding.result.accuses else None
         return ruling.signed(finding) if ruling else finding
 
-    def _first(self, stage: Stage, *asked: Any) -> Ruling | None:
-        """The first opinion."""
+    def first(self, stage: Stage, *asked: Any) -> Ruling | None:
+        """Ask the judges of a stage in their order, until one has an opinion.
+
+        Args:
+            stage: which of them.
+            asked: what they are asked of, as the stage says.
+        """
         for judge in self._at[stage]:
             opinion = judge.function(*asked)
             if opinion is not None:

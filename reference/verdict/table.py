@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from reference.verdict.exactness import COPIES, KINKED, SAMPLES
+from reference.verdict.findings import Result
 from reference.verdict.judges import appeals, kinks, laws, numbers, parts, refusals, rounding
 from reference.verdict.rounding import AT_ONCE, MORE_RUNS, RUNS
 
@@ -28,6 +29,23 @@ class Stage(Enum):
     NUMBER = "one number"  # (evidence, number)
     APPEAL = "one number that a side is accused of"  # (evidence, finding)
     PART_APPEAL = "the gravest number of a part, when those of all others are known"  # (evidence, finding, findings)
+    PANEL = "a verdict among those of several references"  # (verdict, names of the references that blame nobody)
+
+
+class Bought(NamedTuple):
+    """A case that answers otherwise if a judge is deleted.
+
+    Args:
+        program: what is run.
+        answer: what it comes to.
+        engine: what is judged, where it is not ndgrad as it is: one that is wrong, by its name in the tests.
+        reference: what it is held against, where that is not PyTorch as it is, by its name in the tests; or several.
+    """
+
+    program: str
+    answer: Result
+    engine: str = "ndgrad"
+    reference: str = "PyTorch"
 
 
 class Judge(NamedTuple):
@@ -39,7 +57,7 @@ class Judge(NamedTuple):
         function: takes what its stage says, and gives an opinion, or None to leave it to the next.
         reason: the sentence that is reported if it decides; what stands in braces is filled in from the opinion's facts.
         budget: how much work it may do, at the most; nothing where it only looks. What is beyond it stays undecided.
-        bought: the case that answers otherwise without it, by its name in the tests.
+        bought: the case that it was learned from, and that answers otherwise without it.
     """
 
     name: str
@@ -47,7 +65,7 @@ class Judge(NamedTuple):
     function: Callable[..., Any]
     reason: str
     budget: str = ""
-    bought: str = ""
+    bought: Bought = Bought("", Result.AGREES)
 
 
 # fmt: off
@@ -88,7 +106,6 @@ JUDGES = (
     Judge("NaN twice over",               Stage.NUMBER,   numbers.twice_of_nan,             "neither the reference nor the witness has a number"),
     Judge("unlike the reference",         Stage.NUMBER,   numbers.unlike_the_reference,     "the witness cannot tell, and the reference says otherwise"),
     Judge("any slope at a kink",          Stage.NUMBER,   kinks.between_the_slopes,         "at this kink each slope between the two sides' will do"),
-    Judge("no slope at a kink",           Stage.NUMBER,   kinks.beyond_the_slopes,          "at this kink the rules of both sides may be right"),
     Judge("no subgradient",               Stage.NUMBER,   kinks.of_no_subgradient,          "it is no slope at this kink", f"{SAMPLES} points, {KINKED} numbers at once"),
     Judge("no convention",                Stage.NUMBER,   kinks.without_a_convention,       "at this kink there is no convention"),
     Judge("kink met otherwise",           Stage.NUMBER,   kinks.met_with_other_numbers,     "rounding chose the slope: the two sides met the kink with other numbers"),
@@ -103,5 +120,7 @@ JUDGES = (
     Judge("beside a jump",                Stage.PART_APPEAL, appeals.beside_a_jump,            "rounding makes the second derivative jump", f"{4 * MORE_RUNS} runs of the reference"),
     Judge("beside a wrong reference",     Stage.PART_APPEAL, appeals.beside_a_wrong_reference, "the reference is wrong elsewhere in the program"),
     Judge("beyond a wrong step",          Stage.PART_APPEAL, appeals.beyond_a_wrong_step,      "the reference is wrong in a step by itself", "each step once"),
+
+    Judge("borne out",                    Stage.PANEL,       appeals.borne_out,                "{reference} and {others} part, and no exact number tells"),
 )
 # fmt: on

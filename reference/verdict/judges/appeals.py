@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reference.verdict.findings import SECOND_ORDER, Finding, Result
+from reference.verdict.findings import SECOND_ORDER, Finding, Kind, Result, Verdict
 from reference.verdict.opinion import Opinion
 
 if TYPE_CHECKING:
@@ -41,6 +41,18 @@ def beyond_a_wrong_step(evidence: Evidence, finding: Finding, findings: Sequence
     del findings
     undecided = _is_left_open(finding) and evidence.reference_is_wrong_in_a_step
     return Opinion(Result.INCONCLUSIVE) if undecided else None
+
+
+def borne_out(verdict: Verdict, others: Sequence[str]) -> Opinion | None:
+    """One reference has something against the engine, others bear it out, and no exact number tells."""
+    if not (verdict.result.blames and others) or any(map(_is_certain, verdict.findings)):
+        return None
+    return Opinion(Result.INCONCLUSIVE, facts={"reference": verdict.reference, "others": " and ".join(others)})
+
+
+def _is_certain(finding: Finding) -> bool:
+    """Whether it is, whatever references say: by an exact number, or as no number is in question."""
+    return finding.exact is not None or finding.kind not in (Kind.FORWARD, Kind.GRADIENT, Kind.CONVENTION)
 
 
 def _is_left_open(finding: Finding) -> bool:

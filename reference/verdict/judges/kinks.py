@@ -39,11 +39,6 @@ def between_the_slopes(evidence: Evidence, number: Number) -> Opinion | None:
     return Opinion(Result.CONDITIONED) if low <= float(number.got) <= high else None
 
 
-def beyond_the_slopes(evidence: Evidence, number: Number) -> Opinion | None:
-    """Nor does anybody say then that another is wrong: the rules of two engines may each be right."""
-    return Opinion(Result.INCONCLUSIVE) if not evidence.authority and number.has_slopes else None
-
-
 def of_no_subgradient(evidence: Evidence, number: Number) -> Opinion | None:
     """It does not lie among the slopes around the kink, alone or with another number that stands at it."""
     if not number.has_slopes:

@@ -14,7 +14,6 @@ from numpy.lib.array_utils import byte_bounds
 from reference.program import NUMBER
 from reference.verdict.distance import worst_place
 from reference.verdict.findings import Finding, Kind, Result, parts
-from reference.verdict.fitting import misfits
 
 if TYPE_CHECKING:
     from reference.verdict.evidence import Evidence
@@ -68,8 +67,8 @@ def not_repeated(evidence: Evidence) -> Iterator[Finding]:
 
 def misshapen(evidence: Evidence) -> Iterator[Finding]:
     """The reference's gradients have the shape and dtype of their leaves, where the engine's have."""
-    for misfit in misfits(evidence.program, evidence.got, evidence.wanted):
-        says = f"is right, but the reference's has {_like(misfit.theirs)} and must have {_like(misfit.leaf)}"
+    for misfit in evidence.misfits:
+        says = f"is right, but the reference's has {_like(misfit.theirs)} and must have {_like(misfit.leaf.data)}"
         yield Finding(Kind.SHAPE, misfit.part, says, result=Result.REFERENCE_WRONG)
 
 

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from reference.verdict.comparison import Comparison, Pair
     from reference.verdict.evidence import Evidence
 
+_AGREED = Opinion(Result.AGREES)
+
 
 def at_once(comparison: Comparison, pair: Pair, still: np.ndarray) -> Opinion | None:
     """Numbers that are the same, or at most a few units in the last place apart."""
     del comparison, still
     if pair.is_same or not pair.got.size:
-        return Opinion(Result.AGREES)
+        return _AGREED
     near = pair.ulps <= AT_ONCE
-    return Opinion(Result.AGREES, where=True if near.all() else near)
+    return _AGREED if near.all() else Opinion(Result.AGREES, where=near)
 
 
 def beyond_the_range(comparison: Comparison, pair: Pair, still: np.ndarray) -> Opinion | None:
