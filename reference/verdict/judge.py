@@ -42,8 +42,7 @@ def judge(
             is quick: it serves to try what a wrong program could be reduced to.
         judges: who is asked, in order.
     """
-    bench = _BENCH if judges is JUDGES else Bench(judges)
-    verdict = bench.verdict(program, engine, reference, repeat=repeat, patient=patient)
+    verdict = bench(judges).verdict(program, engine, reference, repeat=repeat, patient=patient)
     return replace(verdict, reference=reference.name)
 
 
@@ -59,7 +58,7 @@ def compare(
         single: whether some of the computation is in single precision, whose rounding then counts.
         seed: of the disturbances.
     """
-    found = _BENCH.examined(Comparison(got, wanted, rerun, single=single, seed=seed, scale=1.0))
+    found = bench(JUDGES).examined(Comparison(got, wanted, rerun, single=single, seed=seed, scale=1.0))
     return _summed(found, [*found.findings, *found.accused()])
 
 
@@ -240,6 +239,15 @@ def _summed(found: Examined, findings: Sequence[Finding], *, witnessed: bool = F
         result, name, reason = Result.AGREES, "", ""
     left = tuple(finding for finding in ordered if finding.result is not Result.CONDITIONED)
     return Verdict(result, left, found.numbers, found.worst, witnessed=witnessed, judge=name, reason=reason)
+
+
+def bench(judges: Sequence[Judge]) -> Bench:
+    """Seat judges in their order; those of the table sit already.
+
+    Args:
+        judges: the rows.
+    """
+    return _BENCH if judges is JUDGES else Bench(judges)
 
 
 _BENCH = Bench(JUDGES)

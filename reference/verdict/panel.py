@@ -8,7 +8,7 @@ from dataclasses import replace
 from reference.engines import Engine, Reference
 from reference.program import Program
 from reference.verdict.findings import Verdict
-from reference.verdict.judge import Bench, judge
+from reference.verdict.judge import Bench, bench, judge
 from reference.verdict.table import JUDGES, Judge, Stage
 
 Held = tuple[Verdict, Reference]
@@ -27,17 +27,16 @@ def judge_by_all(
     """
     each = [(judge(program, engine, reference, judges=judges), reference) for reference in references]
     others = [reference.name for verdict, reference in each if not verdict.result.blames]
-    bench = Bench(judges)
-    settled = [(_settled(verdict, others, bench), reference) for verdict, reference in each]
+    settled = [(_settled(verdict, others, bench(judges)), reference) for verdict, reference in each]
     verdict, reference = max(settled, key=lambda held: held[0].result.gravity)
     numbers = max(verdict.numbers for verdict, _ in each)
     witnessed = any(verdict.witnessed for verdict, _ in each)
     return replace(verdict, numbers=numbers, witnessed=witnessed), reference
 
 
-def _settled(verdict: Verdict, others: Sequence[str], bench: Bench) -> Verdict:
+def _settled(verdict: Verdict, others: Sequence[str], seated: Bench) -> Verdict:
     """What one reference has against the engine, when those that have nothing are known."""
-    ruling = bench.first(Stage.PANEL, verdict, others)
+    ruling = seated.first(Stage.PANEL, verdict, others)
     if ruling is None:
         return verdict
     findings = tuple(replace(ruling.signed(f), says=f.says or ruling.reason) for f in verdict.findings)

@@ -104,6 +104,9 @@ SPOILT: Mapping[str, Callable[[Outcome], Outcome]] = {
     "the value, 1e-10 off":        lambda o: replace(o, values=(*o.values[:-1], o.values[-1] * (1 + 1e-10))),
     "a hair off, slope 1/2 at 0":  lambda o: replace(o, values=(np.nextafter(o.values[0], 9), *o.values[1:]), **_half(o)),
     "accepting":      accepting,
+    "second derivative of 1 in front": lambda o: replace(o, second=tuple(np.eye(1, g.size)[0] for g in o.gradients)),
+    "another order":  gradients(lambda g: g + 16),
+    "16 ULP off":     ulps_off(16),
     "no second":      lambda o: replace(o, second=(None,) * len(o.second)),
 }
 WEAK = Abilities(second_order=True)
@@ -114,6 +117,8 @@ REFERENCES: Mapping[str, Callable[[], Reference]] = {
     "PyTorch that refuses":         lambda: SpoiltTorch(refusing(ValueError("no"))),
     "PyTorch without this":         lambda: SpoiltTorch(refusing(NotImplementedError("no"))),
     "PyTorch in one row":           lambda: SpoiltTorch(gradients(np.ravel)),
+    "PyTorch, 1e-9 off":            lambda: SpoiltTorch(gradients(lambda g: g * (1 + 1e-9))),
+    "PyTorch, NaN twice":           lambda: SpoiltTorch(lambda o: replace(o, second=tuple(g * np.nan for g in o.gradients))),
     "weak PyTorch, 1e-9 off":       lambda: SpoiltTorch(gradients(lambda g: g * (1 + 1e-9)), WEAK),
     "weak PyTorch, slope 1 at 0":   lambda: SpoiltTorch(gradients(np.ones_like), WEAK),
 }
