@@ -74,53 +74,57 @@ def accepting(outcome: Outcome) -> Outcome:
     return Outcome((np.zeros(()),)) if outcome.error else outcome
 
 
-def _half(outcome: Outcome) -> dict[str, Any]:
-    """The last gradient with 1/2 more, in both passes."""
+def half_more(outcome: Outcome) -> Outcome:
+    """Let the first value be a hair off, and the last gradient 1/2 more, in both passes."""
     *others, last = outcome.gradients
     half = (*others, last + 0.5)
-    return {"gradients": half, "twice": tuple(g + g for g in half)}
+    values = (np.nextafter(outcome.values[0], np.inf), *outcome.values[1:])
+    return replace(outcome, values=values, gradients=half, twice=tuple(g + g for g in half))
 
 
-def ulps_off(number: int) -> Spoil:
-    """Move the last value by so many ULP."""
-    return lambda o: replace(o, values=(*o.values[:-1], o.values[-1] + number * np.spacing(o.values[-1])))
+def result(change: Callable[[Any], Any]) -> Spoil:
+    """Spoil the result."""
+    return lambda o: replace(o, values=(*o.values[:-1], change(o.values[-1])))
+
+
+def second(change: Callable[[Any], Any]) -> Spoil:
+    """Put what comes of each gradient in the place of the second-order ones."""
+    return lambda o: replace(o, second=tuple(map(change, o.gradients)))
 
 
 # fmt: off
-SPOILT: Mapping[str, Callable[[Outcome], Outcome]] = {
-    "a shape":        gradients(lambda g: g[:1]),
-    "a dtype":        gradients(lambda g: g.astype(np.float32)),
-    "a NumPy scalar": gradients(lambda g: g[0]),
-    "NaN":            gradients(lambda g: g * np.nan),
-    "infinity":       gradients(lambda g: g + np.inf),
-    "missing":        lambda o: replace(o, gradients=(None, *o.gradients[1:])),
-    "the value":      lambda o: replace(o, values=(o.values[0], o.values[1] * (1 + 1e-9))),
-    "a raised error": refusing(RuntimeError("no")),
-    "tripled":        lambda o: replace(o, twice=tuple(3 * g for g in o.gradients)),
-    "not summed":     lambda o: replace(o, twice=o.gradients),
-    "shared":         lambda o: replace(o, gradients=(o.gradients[1], o.gradients[1])),
-    "handed back":    lambda o: replace(o, gradients=(o.held[-1], *o.gradients[1:])),
-    "written into":   lambda o: replace(o, held=(o.held[0] + 1, *o.held[1:])),
-    "the value, 1e-10 off":        lambda o: replace(o, values=(*o.values[:-1], o.values[-1] * (1 + 1e-10))),
-    "a hair off, slope 1/2 at 0":  lambda o: replace(o, values=(np.nextafter(o.values[0], 9), *o.values[1:]), **_half(o)),
-    "accepting":      accepting,
-    "second derivative of 1 in front": lambda o: replace(o, second=tuple(np.eye(1, g.size)[0] for g in o.gradients)),
-    "another order":  gradients(lambda g: g + 16),
-    "16 ULP off":     ulps_off(16),
-    "no second":      lambda o: replace(o, second=(None,) * len(o.second)),
+SPOILT: Mapping[str, Spoil] = {
+    "a shape":                   gradients(lambda g: g[:1]),
+    "a dtype":                   gradients(lambda g: g.astype(np.float32)),
+    "a NumPy scalar":            gradients(lambda g: g[0]),
+    "NaN":                       gradients(lambda g: g * np.nan),
+    "infinity":                  gradients(lambda g: g + np.inf),
+    "another order":             gradients(lambda g: g + 16),
+    "missing":                   lambda o: replace(o, gradients=(None, *o.gradients[1:])),
+    "the value":                 result(lambda y: y * (1 + 1e-9)),
+    "the value, 1e-10 off":      result(lambda y: y * (1 + 1e-10)),
+    "the value, 16 ULP off":     result(lambda y: y + 16 * np.spacing(y)),
+    "met otherwise":             half_more,
+    "a second derivative of 1":  second(lambda g: np.eye(1, g.size)[0]),
+    "a raised error":            refusing(RuntimeError("no")),
+    "all accepted":              accepting,
+    "tripled":                   lambda o: replace(o, twice=tuple(3 * g for g in o.gradients)),
+    "not summed":                lambda o: replace(o, twice=o.gradients),
+    "shared":                    lambda o: replace(o, gradients=(o.gradients[1], o.gradients[1])),
+    "handed back":               lambda o: replace(o, gradients=(o.held[-1], *o.gradients[1:])),
+    "written into":              lambda o: replace(o, held=(o.held[0] + 1, *o.held[1:])),
 }
 WEAK = Abilities(second_order=True)
 REFERENCES: Mapping[str, Callable[[], Reference]] = {
-    "PyTorch":                      TorchEngine,
-    "weak PyTorch":                 lambda: SpoiltTorch(abilities=WEAK),
-    "PyTorch that accepts":         lambda: SpoiltTorch(accepting),
-    "PyTorch that refuses":         lambda: SpoiltTorch(refusing(ValueError("no"))),
-    "PyTorch without this":         lambda: SpoiltTorch(refusing(NotImplementedError("no"))),
-    "PyTorch in one row":           lambda: SpoiltTorch(gradients(np.ravel)),
-    "PyTorch, 1e-9 off":            lambda: SpoiltTorch(gradients(lambda g: g * (1 + 1e-9))),
-    "PyTorch, NaN twice":           lambda: SpoiltTorch(lambda o: replace(o, second=tuple(g * np.nan for g in o.gradients))),
-    "weak PyTorch, 1e-9 off":       lambda: SpoiltTorch(gradients(lambda g: g * (1 + 1e-9)), WEAK),
-    "weak PyTorch, slope 1 at 0":   lambda: SpoiltTorch(gradients(np.ones_like), WEAK),
+    "PyTorch":                     TorchEngine,
+    "PyTorch that accepts":        lambda: SpoiltTorch(accepting),
+    "PyTorch that refuses":        lambda: SpoiltTorch(refusing(ValueError("no"))),
+    "PyTorch without this":        lambda: SpoiltTorch(refusing(NotImplementedError("no"))),
+    "PyTorch in one row":          lambda: SpoiltTorch(gradients(np.ravel)),
+    "PyTorch, 1e-9 off":           lambda: SpoiltTorch(gradients(lambda g: g * (1 + 1e-9))),
+    "PyTorch, NaN twice":          lambda: SpoiltTorch(second(lambda g: g * np.nan)),
+    "weak PyTorch":                lambda: SpoiltTorch(abilities=WEAK),
+    "weak PyTorch, slope 1 at 0":  lambda: SpoiltTorch(gradients(np.ones_like), WEAK),
 }
 # fmt: on
 
