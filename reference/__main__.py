@@ -402,6 +402,8 @@ def _again(program: Program, references: References, path: Path | None) -> int:
         print(text.better(program, verdict, engine.name, reference.name, explanation))
     elif verdict.numbers or verdict.refused:
         print(f"{engine.name} and {reference.name}: {verdict.result} ({verdict.numbers:,} numbers)")
+        if verdict.result is not Result.AGREES:
+            print(f"  {verdict.reason}")
     else:
         print("nothing was compared")
         for side in (engine, reference):

@@ -5,8 +5,8 @@
 3. Did rounding decide it by a hair? The reference goes the engine's own way, with the engine's values.
 4. Who is right? What still differs, the exact witness decides, number by number: `exactness`, `number`.
 
-The judges stand in `table`, `judge` asks them, and `evidence` is what they look at. Where in a program things first go
-wrong, `localise` finds; `explanation` holds it, with the likely cause.
+The judges stand in `table`, the `bench` asks them, and `evidence` is what they look at. Where in a program things first
+go wrong, `localise` finds; `explanation` holds it, with the likely cause.
 """
 
 from reference.verdict.distance import ulps

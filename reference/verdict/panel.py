@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from reference.engines import Engine, Reference
 from reference.program import Program
+from reference.verdict.bench import Bench, bench
 from reference.verdict.findings import Verdict
-from reference.verdict.judge import Bench, bench, judge
+from reference.verdict.judge import judge
 from reference.verdict.table import JUDGES, Judge, Stage
 
 Held = tuple[Verdict, Reference]
