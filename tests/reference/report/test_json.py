@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,12 @@ LINE = "x=f8(1.0); a=exp(x); back(a,f8(1.0))"
 def document() -> dict[str, Any]:
     """A document with a failing op, a right one and a failing run."""
     finding = Finding(Kind.GRADIENT, "grad[x]", "", (0,), np.float64(np.nan), np.float64(np.inf), np.inf, 8.0)
+    finding = replace(finding, judge="a judge", reason="for a reason")
     wrong = Record("exp", programs=3, numbers=10, inconclusive=1, conditioned=2, refused=1)
-    verdict, origin = Verdict(Result.ENGINE_WRONG, (finding,)), Origin(0, "what it passes back to x")
+    verdict, origin = (
+        Verdict(Result.ENGINE_WRONG, (finding,), judge="a judge", reason="for a reason"),
+        Origin(0, "what it passes back to x"),
+    )
     wrong.failures = [Failure("exp", parse(LINE), verdict, explain(parse(LINE), verdict, origin), (7, "exp", 2))]
     right = Record("sum", programs=5, numbers=20)
     run = TrainingRecord("article", steps=1, numbers=83, losses=[(np.nan, 1.0)], drift=[0.5])
@@ -58,6 +63,14 @@ def test_a_failure_can_be_run_again_from_it() -> None:
     assert str(parse(failure["program"])) == LINE
     assert failure["found"] == {"seed": 7, "for": "exp", "number": 2}
     assert failure["origin"] == {"step": 0, "says": "what it passes back to x"}
+
+
+def test_a_failure_says_who_decided_and_why() -> None:
+    """The judge and its reason, of the verdict and of each finding; and the likely cause."""
+    (failure,) = document()["failures"]
+    assert (failure["judge"], failure["reason"]) == ("a judge", "for a reason")
+    assert (failure["findings"][0]["judge"], failure["findings"][0]["reason"]) == ("a judge", "for a reason")
+    assert failure["cause"] == ""
 
 
 def test_a_failing_run_alone_is_no_agreement() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,13 @@ def test_a_wrong_gradient_is_told_by_the_grammar() -> None:
         "  4.5e+15 ULP, allowed 8; ratio 2 everywhere: a contribution counted twice?",
         f"  again: python -m reference repro '{LINE}'",
     ]
+
+
+def test_the_reason_stands_where_no_exact_number_does() -> None:
+    """Where the witness cannot tell, the judge's reason is printed below the distance."""
+    seen = replace(numbers(Kind.GRADIENT, "grad[x]"), exact=None, reason="the witness cannot tell")
+    assert failure(seen)[-2:-1] == ["  the witness cannot tell"]
+    assert failure(replace(seen, exact=np.float64(2.0)))[-2] != "  the witness cannot tell"
 
 
 # fmt: off
