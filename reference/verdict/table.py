@@ -58,7 +58,7 @@ class Judge(NamedTuple):
         stage: what it is asked of.
         function: takes what its stage says, and gives an opinion, or None to leave it to the next.
         reason: the sentence that is reported if it decides; what stands in braces is filled in from the opinion's facts.
-        budget: how much work it may do, at the most; nothing where it only looks. What is beyond it stays undecided.
+        budget: how much work it may do, at the most, before it leaves the question to the next; empty where it only looks.
         bought: the case that it was learned from, and that answers otherwise without it.
     """
 
