@@ -384,6 +384,7 @@ def _again(case: Case, engine: Engine, references: References, path: Path | None
     from reference.report import text
     from reference.report.picture import draw
     from reference.verdict import Result
+    from reference.verdict.explanation import explain
 
     verdict = case.run(engine, references).verdict
     reference = references.called(verdict.reference)
@@ -392,14 +393,17 @@ def _again(case: Case, engine: Engine, references: References, path: Path | None
     if failure:
         print(text.failure(failure, engine.name, reference.name))
     elif program and verdict.result is Result.REFERENCE_WRONG:
-        print(text.better(program, verdict, engine.name, reference.name, reference.known))
+        explanation = explain(program, verdict, known=reference.known)
+        print(text.better(program, verdict, engine.name, reference.name, explanation))
     elif verdict.numbers or verdict.refused:
         print(f"{engine.name} and {reference.name}: {verdict.result} ({verdict.numbers:,} numbers)")
+        if program and verdict.result is not Result.AGREES:
+            print(f"  {verdict.reason}")
     else:
         print("nothing was compared")
         for side in (engine, reference):
             print(f"  {side.name} says: {side.run(program).error if program else 'nothing'}")
-    origin = failure.origin if failure else None
+    origin = failure.explanation.origin if failure else None
     if path and program and not _drawn(draw(program, engine, reference, verdict.result, origin), path):
         return ENVIRONMENT
     if failure:

@@ -136,7 +136,8 @@ def test_commands_exist(page: str) -> None:
         elif words[:3] == ["python", "-m", "reference"]:
             command_line._parser().parse_args(words[3:])
         else:
-            modules = ("reference.report.ops", "reference.report.references", "tests.test_readme")
+            tests = ("tests.test_readme", "tests.reference.corpus")
+            modules = ("reference.report.ops", "reference.report.references", *tests)
             assert words[0] == "pip" or (words[:2] == ["python", "-m"] and words[2] in modules), line
 
 

@@ -20,6 +20,7 @@ from reference.engines import Engine, Reference
 from reference.engines.references import References, made, made_reference
 from reference.signals import held
 from reference.verdict import Verdict
+from reference.verdict.explanation import Explanation, at_fault, explain, explain_finding
 from reference.verdict.localise import Origin, localise
 
 AGAIN = "failed before"  # where an op's name stands for cases that failed in an earlier run
@@ -33,7 +34,7 @@ class Failure:
         op: the op that is at fault, as far as one alone shows it; or the check.
         case: the smallest that fails in the same way.
         verdict: what is wrong with it.
-        origin: where in it things first go wrong.
+        explanation: where in it things first go wrong, and why.
         transcript: what was done, where the case itself does not say it.
         found: the seed, the focus and the number that it was found by; None if it was given.
     """
@@ -41,7 +42,7 @@ class Failure:
     op: str
     case: Case
     verdict: Verdict
-    origin: Origin
+    explanation: Explanation
     transcript: str = ""
     found: Found | None = None
 
@@ -236,17 +237,16 @@ class Campaign:
         """Run a failing case once more, and say where it goes wrong. What is seen but once is told by `before`."""
         trial = case.run(self.engine, self.references)
         trial = trial if trial.verdict.result.blames or before is None else before
-        op, origin = self._located(trial)
-        return Failure(op, trial.case, trial.verdict, origin, trial.transcript, found)
+        op, explanation = self._why(trial)
+        return Failure(op, trial.case, trial.verdict, explanation, trial.transcript, found)
 
-    def _located(self, trial: Trial) -> tuple[str, Origin]:
-        """Which op of a program is at fault, and where; of another case the check."""
+    def _why(self, trial: Trial) -> tuple[str, Explanation]:
+        """Which op of a program is at fault, where, and why; of another case the check."""
         if not isinstance(trial.case, ProgramCase):
-            return trial.case.kind, Origin(None, "")
-        program = trial.case.program
-        origin = localise(program, self.engine, self.references.called(trial.verdict.reference))
-        step = program.steps[-1 if origin.step is None else origin.step]
-        return step.op, origin
+            return trial.case.kind, _of_findings(trial)
+        program, reference = trial.case.program, self.references.called(trial.verdict.reference)
+        origin = localise(program, self.engine, reference)
+        return at_fault(program, origin), explain(program, trial.verdict, origin, reference.known)
 
 
 def _references(given: Reference | References | Sequence[str]) -> References:
@@ -257,6 +257,13 @@ def _references(given: Reference | References | Sequence[str]) -> References:
 
 def _as_found(trial: Trial, found: Found) -> Failure:
     """A failure that nobody has looked into: the run was cut short."""
-    case = trial.case
-    op = case.program.steps[-1].op if isinstance(case, ProgramCase) else case.kind
-    return Failure(op, case, trial.verdict, Origin(None, "the run ended before it was shrunk"), trial.transcript, found)
+    case, verdict = trial.case, trial.verdict
+    if not isinstance(case, ProgramCase):
+        return Failure(case.kind, case, verdict, _of_findings(trial), trial.transcript, found)
+    explanation = explain(case.program, verdict, Origin(None, "the run ended before it was shrunk"))
+    return Failure(case.program.steps[-1].op, case, verdict, explanation, found=found)
+
+
+def _of_findings(trial: Trial) -> Explanation:
+    """Why a case that is no program goes wrong, if it does."""
+    return explain_finding(trial.verdict.findings[0]) if trial.verdict.findings else Explanation()

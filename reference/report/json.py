@@ -105,7 +105,12 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "case": str(failure.case),
         "text": failure.transcript,
         "result": str(failure.verdict.result),
-        "origin": {"step": failure.origin.step, "says": failure.origin.says},
+        "judge": failure.verdict.judge,
+        "reason": failure.verdict.reason,
+        "origin": {"step": failure.explanation.origin.step, "says": failure.explanation.origin.says},
+        "cause": failure.explanation.cause,
+        "convention": failure.explanation.convention,
+        "known": dict(failure.explanation.known),
         "findings": [_finding(finding) for finding in failure.verdict.findings],
         "found": failure.found and _found(failure.found),
     }
@@ -127,6 +132,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "allowed": str(finding.allowed),
         "exact": _text(finding.exact),
         "result": str(finding.result),
+        "judge": finding.judge,
+        "reason": finding.reason,
     }
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from reference.campaign import Failure, Record
-from reference.causes import likely_cause
-from reference.checks import Case, ProgramCase
+from reference.checks import ProgramCase
 from reference.ops import OPS
 from reference.program import NUMBER, Program
 from reference.training import TrainingRecord
 from reference.verdict import Finding, Kind, Result, Verdict
+from reference.verdict.explanation import Explanation
 
 WIDTH = max(map(len, OPS))  # of the column that an op's name stands in
 _SHOWN = 60  # names at the most, where one is not known
@@ -81,7 +80,7 @@ def failure(failing: Failure, engine: str, reference: str) -> str:
         f"{failing.op}: {_headline(finding, engine, reference)}",
         *(f"  {line}" for line in _shown(failing)),
         *_origin(failing),
-        *_distance(finding, _known(failing.case)),
+        *_numbers_of(failing.explanation),
         *(f"  also: {_headline(other, engine, reference)}" for other in failing.verdict.findings[1:3]),
         f"  again: python -m reference repro {_against(reference)}{shlex.quote(str(failing.case))}",
     ]
@@ -101,16 +100,15 @@ def _against(reference: str) -> str:
     return "" if name == "pytorch" else f"--against {name} "
 
 
-def better(program: Program, verdict: Verdict, engine: str, reference: str, known: Mapping[str, str]) -> str:
+def better(program: Program, verdict: Verdict, engine: str, reference: str, explanation: Explanation) -> str:
     """A program in which the reference is the one that is wrong, and what is known of that, by op."""
     finding = verdict.findings[0]
-    ops = dict.fromkeys(step.op for step in program.steps)
     lines = [
         f"{program.steps[-1].op}: {_headline(finding, engine, reference)}",
         *(f"  {line}" for line in _steps(program)),
         f"  {_operands(program)}",
-        f"  {_apart(finding)}",
-        *(f"  known of {op}: {known[op]}" for op in ops if op in known),
+        f"  {explanation.distance}",
+        *(f"  known of {op}: {says}" for op, says in explanation.known.items()),
     ]
     return "\n".join(lines)
 
@@ -121,7 +119,7 @@ def training_failure(record: TrainingRecord, engine: str, reference: str) -> str
         return f"{record.name}: the goal of {record.goal or 0:.0%} was not reached: {training_row(record).strip()}"
     step, optimizer, finding = record.failures[0]
     where = f"{record.name}, step {step} ({optimizer})"
-    return "\n".join([f"{where}: {_headline(finding, engine, reference)}", *_distance(finding)])
+    return "\n".join([f"{where}: {_headline(finding, engine, reference)}", *_numbers_of(record.explanation)])
 
 
 def _headline(finding: Finding, engine: str, reference: str) -> str:
@@ -152,42 +150,21 @@ def _origin(failing: Failure) -> list[str]:
     """Where it first goes wrong, if there is more than one step; and what a row says of its kinks."""
     if not isinstance(failing.case, ProgramCase):
         return []
-    program, origin = failing.case.program, failing.origin
+    program, origin = failing.case.program, failing.explanation.origin
     lines = []
     if origin.step is None:
         lines.append(f"  {origin.says}")
     elif len(program.steps) > 1:
         lines.append(f"  first wrong in {_steps(program)[origin.step]}: {origin.says}")
-    kink = OPS[failing.op].kink
-    if failing.verdict.result is Result.CONVENTION and kink:
-        lines.append(f"  the convention of {failing.op}: {kink.says}")
+    if failing.explanation.convention:
+        lines.append(f"  the convention of {failing.op}: {failing.explanation.convention}")
     return lines
 
 
-def _known(case: Case) -> dict[str, np.ndarray]:
-    """What of a program may have been lost as a factor: operands, and the cotangent."""
-    if not isinstance(case, ProgramCase):
-        return {}
-    program = case.program
-    known = {o.name: np.asarray(o.data, float) for o in program.operands}
-    return known if program.cotangent is None else {**known, "the cotangent": np.asarray(program.cotangent, float)}
-
-
-def _distance(finding: Finding, known: Mapping[str, np.ndarray] | None = None) -> list[str]:
-    cause = likely_cause(*finding.arrays, known)
-    if finding.kind not in (Kind.FORWARD, Kind.GRADIENT):
-        return [f"  {cause}"] if cause and finding.kind is Kind.SHAPE else []
-    return [f"  {_apart(finding)}{'; ' if cause else ''}{cause}"]
-
-
-def _apart(finding: Finding) -> str:
-    if math.isinf(finding.ulp):
-        sides = [np.asarray(side) for side in (finding.got, finding.wanted)]
-        for what, holds in (("NaN", np.isnan), ("infinite", np.isinf)):
-            if sum(bool(holds(side)) for side in sides) == 1:
-                return f"one side is {what}, the other is not"
-        return f"infinitely many ULP, allowed {finding.allowed:.2g}"
-    return f"{finding.ulp:.2g} ULP, allowed {finding.allowed:.2g}"
+def _numbers_of(explanation: Explanation) -> list[str]:
+    """How far the numbers are apart, and what they suggest; and the reason, where no exact number shows it."""
+    told = "; ".join(filter(None, (explanation.distance, explanation.cause)))
+    return [f"  {line}" for line in (told, explanation.reason) if line]
 
 
 def _steps(program: Program) -> list[str]:

@@ -19,6 +19,7 @@ from reference.training.ndgrad import NdgradSide, Raised
 from reference.training.task import Batch, Name, Numbers, Stage, Task
 from reference.training.torch import TorchSide
 from reference.verdict import Finding, Kind, Part, Result, Verdict, compare
+from reference.verdict.explanation import Explanation, explain_finding
 
 
 @dataclass
@@ -56,6 +57,11 @@ class TrainingRecord:
         """Whether every step agreed, and both sides learned what they should."""
         learned = self.goal is None or (self.accuracy is not None and min(self.accuracy) >= self.goal)
         return self.steps > 0 and not self.failures and learned
+
+    @property
+    def explanation(self) -> Explanation:
+        """Why it goes wrong, if a step does."""
+        return explain_finding(self.failures[0][-1])
 
     def add(self, step: int, optimizer: str, verdict: Verdict) -> None:
         """Count the verdict on a step."""

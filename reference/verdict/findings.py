@@ -52,6 +52,11 @@ class Result(StrEnum):
         """Whether the engine has to be looked at."""
         return self in (Result.CONVENTION, Result.ENGINE_WRONG)
 
+    @property
+    def accuses(self) -> bool:
+        """Whether one of the sides has to be looked at."""
+        return self.blames or self is Result.REFERENCE_WRONG
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -68,6 +73,8 @@ class Finding:
         allowed: how far they may be.
         exact: the number itself, from the witness; None where it was not asked or cannot tell.
         result: what this finding alone comes to.
+        judge: the name of the judge that decided it.
+        reason: why, in that judge's words.
         arrays: both sides in full, for whoever looks for a cause.
     """
 
@@ -81,6 +88,8 @@ class Finding:
     allowed: float = 0.0
     exact: Any = None
     result: Result = Result.ENGINE_WRONG
+    judge: str = ""
+    reason: str = ""
     arrays: tuple[Any, Any] = field(default=(None, None), repr=False, compare=False)
 
 
@@ -96,6 +105,8 @@ class Verdict:
         refused: whether both sides refused, as they should.
         witnessed: whether the exact witness was asked.
         reference: the name of the reference that it is held against.
+        judge: the name of the judge that decided: on the gravest finding; else the last that had to be asked.
+        reason: why, in that judge's words.
     """
 
     result: Result
@@ -105,6 +116,8 @@ class Verdict:
     refused: bool = False
     witnessed: bool = False
     reference: str = ""
+    judge: str = ""
+    reason: str = ""
 
 
 class Part(NamedTuple):

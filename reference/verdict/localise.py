@@ -11,8 +11,8 @@ import numpy as np
 from reference.engines import Engine, Noise, Outcome, Reference
 from reference.program import LEAF, Program, Step
 from reference.verdict.findings import Kind, Part, Result
-from reference.verdict.judge import judge
-from reference.verdict.rounding import compare, is_single
+from reference.verdict.judge import compare, judge
+from reference.verdict.rounding import is_single
 from reference.verdict.steps import steps_alone
 
 

@@ -1,24 +1,23 @@
-"""The first two tiers: do two outcomes agree at once, and if not, is it rounding?
+"""How far rounding may take a number: what the judges of rounding are told.
 
 Two estimates of the error that rounding may cause. The condition: the reference runs again with every operand use, and
-every number kept for the way back, disturbed by a known factor; how far results move is how much this program magnifies
-rounding. And the reference's own error: what it gives in another precision.
+every number kept for the backward pass, disturbed by a known factor; how far results move is how much this program
+magnifies rounding. And the reference's own error: what it gives in another precision.
 
 A tolerance is never scaled by the size of an array: each number is bounded by its own terms. This module knows neither
-PyTorch nor any op: it is given two outcomes, and a way to run the reference again.
+PyTorch nor any op: it is given an outcome, and a way to run the reference again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from reference.engines import Noise
-from reference.verdict.distance import apart, ulps, worst_place
-from reference.verdict.findings import SECOND_ORDER, Finding, Kind, Part, Result, Verdict
+from reference.verdict.distance import apart, ulps
+from reference.verdict.findings import Part
 
 # Tier 1. Of gradients of random expressions in a right engine 93.5 % lie within 8 ULP of PyTorch's.
 AT_ONCE = 8.0
@@ -46,172 +45,9 @@ SINGLE, DOUBLE = "float32", "float64"
 Rerun = Callable[[Noise | None, str | None], list[Part]]  # what disturbs it, and the precision
 
 
-class Unexplained(NamedTuple):
-    """A finding that rounding does not explain.
-
-    Args:
-        finding: what differs, at its worst place.
-        wrong: where it differs by more than rounding explains.
-        rounding: how far each number may be off by rounding alone; NaN where nobody knows.
-    """
-
-    finding: Finding
-    wrong: np.ndarray
-    rounding: np.ndarray
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What came of comparing two outcomes part by part.
-
-    Args:
-        numbers: how many were compared.
-        worst: the largest distance among the parts that agreed at once, in ULP.
-        at_once: whether all of them did.
-        misfits: shapes, dtypes and gradients that are not there: what no number says.
-        unexplained: numbers that differ by more than rounding explains.
-    """
-
-    numbers: int
-    worst: float
-    at_once: bool
-    misfits: tuple[Finding, ...] = ()
-    unexplained: tuple[Unexplained, ...] = ()
-
-    @property
-    def agrees(self) -> bool:
-        """Whether rounding explains all."""
-        return not self.misfits and not self.unexplained
-
-
-def compare(
-    got: Sequence[Part], wanted: Sequence[Part], rerun: Rerun, *, single: bool = False, seed: int = 0
-) -> Verdict:
-    """Compare two outcomes part by part, where no witness can be asked.
-
-    Args:
-        got: the engine's.
-        wanted: the reference's, in the same order.
-        rerun: gives the reference's parts again, disturbed or in another precision.
-        single: whether some of the computation is in single precision, whose rounding then counts.
-        seed: of the disturbances.
-    """
-    found = examine(got, wanted, rerun, single=single, seed=seed, again=1.0)
-    findings = (*found.misfits, *(u.finding for u in found.unexplained))
-    right = Result.AGREES if found.at_once else Result.CONDITIONED
-    return Verdict(Result.ENGINE_WRONG if findings else right, findings, found.numbers, found.worst)
-
-
-def examine(
-    got: Sequence[Part],
-    wanted: Sequence[Part],
-    rerun: Rerun | None,
-    *,
-    single: bool = False,
-    seed: int = 0,
-    again: float | None = None,
-    runs: int = RUNS,
-) -> Comparison:
-    """Compare two outcomes part by part, and say where rounding does not explain a difference.
-
-    Args:
-        got: the engine's.
-        wanted: the reference's, in the same order.
-        rerun: gives the reference's parts again, disturbed or in another precision; None if it cannot. Then nobody
-            knows how far rounding may take a number, and none that differs is explained.
-        single: whether some of the computation is in single precision, whose rounding then counts.
-        seed: of the disturbances.
-        again: whether to look again at what is off by little, and the largest number met; None to look but once.
-        runs: how often the reference is disturbed at first.
-    """
-    findings, worst, numbers = [], 0.0, 0
-    got = got if rerun else [_or_zeros(mine, theirs) for mine, theirs in zip(got, wanted, strict=True)]
-    for mine, theirs in zip(got, wanted, strict=True):
-        finding, distance, compared = _at_once(mine, theirs, single=single)
-        numbers += compared
-        worst = max(worst, 0.0 if finding else distance)
-        findings += [finding] if finding else []
-    if not findings:
-        return Comparison(numbers, worst, at_once=True)
-    numeric = [f for f in findings if f.kind in (Kind.FORWARD, Kind.GRADIENT)]
-    if rerun is None:
-        unexplained = tuple(_unknown(f, single=single) for f in numeric)
-    else:
-        rounding = _Rounding(wanted, rerun, single=single, seed=seed, scale=again, runs=runs)
-        unexplained = tuple(_unexplained(numeric, {part.name: part.array for part in got}, rounding))
-    misfits = tuple(f for f in findings if f not in numeric)
-    return Comparison(numbers, worst, at_once=False, misfits=misfits, unexplained=unexplained)
-
-
 def is_single(arrays: Sequence[Any]) -> bool:
     """Whether some of the arrays are in single precision."""
     return any(a.dtype == np.float32 for a in arrays)
-
-
-def _at_once(mine: Part, theirs: Part, *, single: bool) -> tuple[Finding | None, float, int]:
-    """Tier 1 for one part: what is wrong, the largest distance in ULP, and how many numbers were compared."""
-    if mine.array is None:
-        # A gradient of zeros is one as well: by it an optimizer's momentum goes on. Of a second one, numbers are asked.
-        least = np.any(theirs.array) if mine.name.startswith(SECOND_ORDER) else theirs.array is not None
-        missing = Finding(Kind.MISSING, mine.name, "is missing: no gradient arrived") if least else None
-        return missing, 0.0, 0 if theirs.array is None else theirs.array.size
-    wanted = np.zeros_like(mine.array) if theirs.array is None else theirs.array
-    misfit = _misfit(mine, wanted)
-    if misfit or not mine.array.size:
-        return misfit, 0.0, 0
-    if mine.array.tobytes() == wanted.tobytes():
-        return None, 0.0, mine.array.size
-    distance = float(ulps(mine.array, wanted, single=single).max())
-    if distance <= AT_ONCE:
-        return None, distance, mine.array.size
-    place, a, b = worst_place(mine.array, wanted, single=single)
-    finding = Finding(mine.kind, mine.name, "", place, a, b, distance, AT_ONCE, arrays=(mine.array, wanted))
-    return finding, distance, mine.array.size
-
-
-def _misfit(mine: Part, wanted: np.ndarray) -> Finding | None:
-    """What is wrong with an array before any of its numbers is looked at."""
-    if not isinstance(mine.array, np.ndarray):
-        says = f"is a {type(mine.array).__name__}, but must be an array of shape {wanted.shape}"
-        return Finding(Kind.SHAPE, mine.name, says)
-    if mine.array.shape != wanted.shape:
-        says = f"has shape {mine.array.shape}, but must have shape {wanted.shape}"
-        return Finding(Kind.SHAPE, mine.name, says, arrays=(mine.array, wanted))
-    if mine.array.dtype != wanted.dtype:
-        return Finding(Kind.DTYPE, mine.name, f"has dtype {mine.array.dtype}, but must have {wanted.dtype}")
-    return None
-
-
-def _or_zeros(mine: Part, theirs: Part) -> Part:
-    """Zeros for a second derivative that is missing: what the other side has in its place may be rounding."""
-    missing = mine.array is None and theirs.array is not None and mine.name.startswith(SECOND_ORDER)
-    return mine._replace(array=np.zeros_like(theirs.array)) if missing else mine
-
-
-def _unknown(finding: Finding, *, single: bool) -> Unexplained:
-    """A finding of which nobody knows how far rounding may take its numbers."""
-    mine, theirs = finding.arrays
-    wrong = ulps(mine, theirs, single=single) > AT_ONCE
-    return Unexplained(finding, wrong, np.full(wrong.shape, np.nan))
-
-
-def _unexplained(findings: Sequence[Finding], got: dict[str, Any], rounding: _Rounding) -> Iterator[Unexplained]:
-    """Tier 2: the findings that rounding does not explain."""
-    for finding in findings:
-        wrong = rounding.unexplained(finding.part, got[finding.part])
-        if wrong.any():
-            error = np.broadcast_to(rounding.error(finding.part), wrong.shape)
-            yield Unexplained(sharpened(finding, wrong, error, single=rounding.single), wrong, error)
-
-
-def sharpened(finding: Finding, wrong: np.ndarray, error: np.ndarray, *, single: bool) -> Finding:
-    """The finding at the worst of the places that rounding does not explain, with what rounding would explain there."""
-    a, b = finding.arrays
-    distance = np.where(wrong, ulps(a, b, single=single), -1.0)
-    place = tuple(int(i) for i in np.unravel_index(int(np.argmax(distance)), a.shape))
-    allowed = allowed_ulps(a[place], b[place], float(error[place]), single=single)
-    ulp = float(distance[place])
-    return replace(finding, place=place, got=a[place], wanted=b[place], ulp=ulp, allowed=allowed)
 
 
 def allowed_ulps(got: Any, wanted: Any, error: float, *, single: bool) -> float:
@@ -226,7 +62,7 @@ def allowed_ulps(got: Any, wanted: Any, error: float, *, single: bool) -> float:
     return max(AT_ONCE, float(ulps(furthest, np.asarray(wanted), single=single)))
 
 
-class _Rounding:
+class Rounding:
     """How far each number of each part may be off by rounding.
 
     Args:
@@ -288,49 +124,65 @@ class _Rounding:
 
     def error(self, name: str) -> np.ndarray:
         """How far the numbers of a part are off, as estimated."""
-        unit, number = (2.0**-24, np.float32) if self.single else (2.0**-53, np.float64)
+        return np.asarray(np.maximum(self._condition(name), self._own[name]) + self._least)
+
+    def _condition(self, name: str) -> np.ndarray:
+        """How far rounding moves the numbers of a part: as far as the disturbance did, for its share of that."""
         with np.errstate(all="ignore"):
-            condition = self._moved[name] / DISTURBANCE
-        return np.maximum(condition * unit, self._own[name]) + float(np.finfo(number).tiny) / MARGIN
+            return np.asarray(self._moved[name] / DISTURBANCE * (2.0**-24 if self.single else 2.0**-53))
 
-    def unexplained(self, name: str, array: np.ndarray) -> np.ndarray:
-        """Where an engine's numbers are off by more than rounding explains.
+    @property
+    def _least(self) -> float:
+        """No number is held to less than the smallest normal one."""
+        return float(np.finfo(np.float32 if self.single else np.float64).tiny) / MARGIN
 
-        Another look can only raise the estimate. So what it explains once is explained, and nobody looks further.
+    def by_precision(self, name: str, off: np.ndarray) -> np.ndarray:
+        """Which numbers the reference's own error explains: it is off by as much in another precision."""
+        return self._within(off, self._own[name])
+
+    def by_disturbance(self, name: str, off: np.ndarray, still: np.ndarray) -> np.ndarray:
+        """Which numbers the condition explains. The reference is disturbed until it does, as often as it may be.
+
+        Args:
+            name: of the part.
+            off: how far its numbers are off.
+            still: those that are to be explained.
         """
-        wanted = self._wanted[name]
-        if wanted is None:
-            wanted = np.zeros_like(array)
+        explained = self._within(off, self._condition(name))
+        while (still & ~explained).any() and self._runs < self._first:
+            self._disturb(self._runs + 1)
+            explained = self._within(off, self._condition(name))
+        return explained
+
+    def by_more_runs(self, name: str, off: np.ndarray, still: np.ndarray) -> np.ndarray | None:
+        """Which numbers many more runs explain. They are run where all that is left is off by little."""
+        if self._scale is None or self._runs >= MORE_RUNS:
+            return None
+        little = (LITTLE_SINGLE if self.single else LITTLE) * self._scale
+        with np.errstate(all="ignore"):
+            if not (off <= np.maximum(LITTLE_MORE * MARGIN * self.error(name), little))[still].all():
+                return None
+        self._look_again()
+        return self._within(off, np.maximum(self._condition(name), self._own[name]))
+
+    def off(self, name: str, array: np.ndarray) -> np.ndarray:
+        """How far an engine's numbers are off: in single precision, from what double precision gives."""
         if not self._base:
             self._look()
+        off: np.ndarray = apart(array, self.base(name, array))
+        return np.where(np.isnan(off), np.inf, off)
+
+    def base(self, name: str, like: np.ndarray) -> np.ndarray:
+        """What an engine's numbers are measured from: zeros where the reference has nothing."""
+        if not self._base:
+            self._look()
+        base = self._base[name]
+        return np.broadcast_to(0.0 if base is None else base, like.shape)
+
+    def _within(self, off: np.ndarray, error: np.ndarray) -> np.ndarray:
+        """Where numbers are off by no more than an estimate explains."""
         with np.errstate(all="ignore"):
-            off = self._off(name, array, wanted)
-            wrong = self._beyond(name, off)
-            while wrong.any() and self._runs < self._first:
-                self._disturb(self._runs + 1)
-                wrong = self._beyond(name, off)
-            if self._scale is not None and wrong.any() and self._runs < MORE_RUNS:
-                little = (LITTLE_SINGLE if self.single else LITTLE) * self._scale
-                if (off <= np.maximum(LITTLE_MORE * MARGIN * self.error(name), little))[wrong].all():
-                    self._look_again()
-                    wrong = self._beyond(name, off)
-        return wrong
-
-    def _off(self, name: str, array: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """How far an engine's numbers are off; not at all where they agree at once.
-
-        Nor where both sides left the range of single precision on the way: which of inf and NaN comes of it is chance.
-        """
-        base = self._base[name] if self.single else wanted
-        base = np.zeros(()) if base is None else base
-        off = apart(array, base)
-        near = ulps(array, wanted, single=self.single) <= AT_ONCE
-        near |= ~np.isfinite(array) & ~np.isfinite(wanted) & np.isfinite(base)
-        return np.where(near, 0.0, np.where(np.isnan(off), np.inf, off))
-
-    def _beyond(self, name: str, off: np.ndarray) -> np.ndarray:
-        """Where numbers are off by more than the estimate so far explains."""
-        return ~(off <= MARGIN * self.error(name))
+            return np.asarray(off <= MARGIN * (error + self._least))
 
 
 def _finite(x: np.ndarray) -> np.ndarray:

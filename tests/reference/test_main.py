@@ -89,6 +89,16 @@ def test_a_fault_ends_in_disagreement(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "ndgrad 0.1.0 and PyTorch" in capsys.readouterr().out
 
 
+def test_what_agrees_but_not_at_once_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    """The judge's reason stands below the result; nothing does where the sides agree at once."""
+    assert command_line.main(["repro", "x=f8([9.0]); a=tanh(x); back(a,f8([1.0]))"]) == 0
+    agrees, why = capsys.readouterr().out.splitlines()
+    assert agrees.endswith("agrees within conditioning (2 numbers)")
+    assert why.startswith("  within conditioning: ")
+    assert command_line.main(["repro", "x=f8([0.5]); a=square(x); back(a,f8([1.0]))"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
 AGREES = "x=f8([0.5,-1.0]); a=tanh(x); back(a,f8([1.0,3.0]))"
 
 # fmt: off

@@ -111,7 +111,8 @@ def _failed(failure: Failure, engine: str, reference: str) -> Failed:
         return Failed(failure.op, told, Markup(""))
     program = failure.case.program
     mine, theirs = NdgradEngine().run(program), TorchEngine().run(program, inner=True)
-    return Failed(failure.op, told, compared(f"failure-{failure.op}", program, mine, theirs, failure.origin))
+    picture = compared(f"failure-{failure.op}", program, mine, theirs, failure.explanation.origin)
+    return Failed(failure.op, told, picture)
 
 
 def _worst(record: Record, ops: Sequence[str], seed: int) -> Worst | None:

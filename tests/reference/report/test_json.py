@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from reference.program import parse
 from reference.report import json as report
 from reference.training import TrainingRecord
 from reference.verdict import Finding, Kind, Result, Verdict
+from reference.verdict.explanation import explain
 from reference.verdict.localise import Origin
 
 LINE = "x=f8(1.0); a=exp(x); back(a,f8(1.0))"
@@ -24,9 +26,11 @@ LINE = "x=f8(1.0); a=exp(x); back(a,f8(1.0))"
 def document() -> dict[str, Any]:
     """A document with a failing op, a right one and a failing run."""
     finding = Finding(Kind.GRADIENT, "grad[x]", "", (0,), np.float64(np.nan), np.float64(np.inf), np.inf, 8.0)
+    finding = replace(finding, judge="a judge", reason="for a reason")
     wrong = Record("exp", programs=3, numbers=10, inconclusive=1, conditioned=2, refused=1)
-    verdict, origin = Verdict(Result.ENGINE_WRONG, (finding,)), Origin(0, "what it passes back to x")
-    wrong.failures = [Failure("exp", ProgramCase(parse(LINE)), verdict, origin, found=(7, "exp", 2))]
+    verdict = Verdict(Result.ENGINE_WRONG, (finding,), judge="a judge", reason="for a reason")
+    explanation = explain(parse(LINE), verdict, Origin(0, "what it passes back to x"))
+    wrong.failures = [Failure("exp", ProgramCase(parse(LINE)), verdict, explanation, found=(7, "exp", 2))]
     right = Record("sum", programs=5, numbers=20)
     run = TrainingRecord("article", steps=1, numbers=83, losses=[(np.nan, 1.0)], drift=[0.5])
     run.failures = [(1, "SGD", finding)]
@@ -58,6 +62,14 @@ def test_a_failure_can_be_run_again_from_it() -> None:
     assert (failure["kind"], str(parse(failure["case"]))) == ("program", LINE)
     assert failure["found"] == {"seed": 7, "for": "exp", "number": 2}
     assert failure["origin"] == {"step": 0, "says": "what it passes back to x"}
+
+
+def test_a_failure_says_who_decided_and_why() -> None:
+    """The judge and its reason, of the verdict and of each finding; and the likely cause."""
+    (failure,) = document()["failures"]
+    assert (failure["judge"], failure["reason"]) == ("a judge", "for a reason")
+    assert (failure["findings"][0]["judge"], failure["findings"][0]["reason"]) == ("a judge", "for a reason")
+    assert failure["cause"] == ""
 
 
 def test_a_failing_run_alone_is_no_agreement() -> None:

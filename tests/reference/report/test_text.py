@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from reference.program import parse
 from reference.report import text
 from reference.training import TrainingRecord
 from reference.verdict import Finding, Kind, Result, Verdict
+from reference.verdict.explanation import Explanation, explain
 from reference.verdict.localise import Origin
 
 LINE = "x=f8([[1.0],[2.0]]); y=2; a=multiply(x,y); b=sum(a,axis=0,keepdims=False); back(b,f8([1.0]))"
@@ -21,12 +23,10 @@ LINE = "x=f8([[1.0],[2.0]]); y=2; a=multiply(x,y); b=sum(a,axis=0,keepdims=False
 
 def failure(*findings: Finding) -> list[str]:
     """What is printed for a failing program with these findings."""
-    verdict = Verdict(Result.ENGINE_WRONG, findings)
-    return text.failure(
-        Failure("multiply", ProgramCase(parse(LINE)), verdict, Origin(0, "what it passes back to x and y")),
-        "ndgrad 0.1",
-        "PyTorch 2",
-    ).splitlines()
+    verdict, program = Verdict(Result.ENGINE_WRONG, findings), parse(LINE)
+    explanation = explain(program, verdict, Origin(0, "what it passes back to x and y"))
+    failing = Failure("multiply", ProgramCase(program), verdict, explanation)
+    return text.failure(failing, "ndgrad 0.1", "PyTorch 2").splitlines()
 
 
 def numbers(kind: Kind, part: str) -> Finding:
@@ -48,6 +48,13 @@ def test_a_wrong_gradient_is_told_by_the_grammar() -> None:
         "  4.5e+15 ULP, allowed 8; ratio 2 everywhere: a contribution counted twice?",
         f"  again: python -m reference repro '{LINE}'",
     ]
+
+
+def test_the_reason_stands_where_no_exact_number_does() -> None:
+    """Where the witness cannot tell, the judge's reason is printed below the distance."""
+    seen = replace(numbers(Kind.GRADIENT, "grad[x]"), exact=None, reason="the witness cannot tell")
+    assert failure(seen)[-2:-1] == ["  the witness cannot tell"]
+    assert failure(replace(seen, exact=np.float64(2.0)))[-2] != "  the witness cannot tell"
 
 
 # fmt: off
@@ -144,7 +151,7 @@ def test_the_last_line_of_agreement() -> None:
 def test_the_last_line_of_disagreement() -> None:
     """A failing program or a failing run is counted, and the line says where it is shown."""
     wrong = record(programs=5, numbers=10)
-    wrong.failures = [Failure("tanh", ProgramCase(parse(LINE)), Verdict(Result.ENGINE_WRONG), Origin(0, ""))]
+    wrong.failures = [Failure("tanh", ProgramCase(parse(LINE)), Verdict(Result.ENGINE_WRONG), Explanation())]
     assert text.last_line([wrong], [], 1, "ndgrad 0.1", "PyTorch 2").endswith(
         "ndgrad disagrees with PyTorch 2 in 1 case, shown above."
     )
@@ -171,7 +178,8 @@ def test_a_training_failure_names_its_step() -> None:
 def origin(step: int | None, says: str, result: Result = Result.ENGINE_WRONG) -> list[str]:
     """What is printed of where a failure first goes wrong."""
     verdict = Verdict(result, (numbers(Kind.GRADIENT, "grad[x]"),))
-    failing = Failure("abs", ProgramCase(parse(LINE.replace("multiply(x,y)", "abs(x)"))), verdict, Origin(step, says))
+    program = parse(LINE.replace("multiply(x,y)", "abs(x)"))
+    failing = Failure("abs", ProgramCase(program), verdict, explain(program, verdict, Origin(step, says)))
     return text.failure(failing, "ndgrad 0.1", "PyTorch 2").splitlines()[4:-2]
 
 
@@ -198,7 +206,8 @@ def test_a_better_engine_is_told_with_what_is_known() -> None:
         Result.REFERENCE_WRONG,
     )  # fmt: skip
     program = parse("x=f8(20.5); a=softplus(x); back(a,f8(1.0))")
-    told = text.better(program, Verdict(Result.REFERENCE_WRONG, (finding,)), "ndgrad 0.1", "PyTorch 2", KNOWN)
+    verdict = Verdict(Result.REFERENCE_WRONG, (finding,))
+    told = text.better(program, verdict, "ndgrad 0.1", "PyTorch 2", explain(program, verdict, known=KNOWN))
     assert told.splitlines() == [
         "softplus: value is 20.5, but PyTorch 2 says 20.0 (exact: 20.5). PyTorch is wrong.",
         "  a=softplus(x)",

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from reference.engines import Abilities, Outcome
+from reference.engines import Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
 from reference.faults import planting
 from reference.program import Program, parse
 from reference.verdict import AT_ONCE, Finding, Kind, Result, judge, ulps
+from tests.reference.verdict.sides import SPOILT, Spoilt, gradients
 
 PRODUCT = parse("x=f8([1.5,-2.0]); y=f8([3.0,0.5]); a=multiply(x,y); b=tanh(a); back(b,f8([2.0,-1.0]))")
 # tanh is flat here: 1 - tanh² is left with few digits, which no engine can help.
 SATURATED = parse("x=f8([9.0,-8.5]); a=tanh(x); back(a,f8([2.0,-1.0]))")
-
-
-class Spoilt:
-    """ndgrad, with its outcomes changed: a wrong engine, on purpose."""
-
-    name = "spoilt 0"
-    abilities = Abilities(second_order=True)
-
-    def __init__(self, spoil: Callable[[Outcome], Outcome]) -> None:
-        self._right = NdgradEngine()
-        self._spoil = spoil
-
-    @property
-    def ops(self) -> Sequence[str]:
-        return self._right.ops
-
-    def run(self, program: Program) -> Outcome:
-        return self._spoil(self._right.run(program))
-
-    def again(self, program: Program) -> Outcome:
-        return self._spoil(self._right.again(program))
 
 
 def found(program: Program, spoil: Callable[[Outcome], Outcome]) -> list[Finding]:
@@ -47,17 +26,6 @@ def found(program: Program, spoil: Callable[[Outcome], Outcome]) -> list[Finding
     verdict = judge(program, Spoilt(spoil), TorchEngine())
     assert verdict.result is Result.ENGINE_WRONG
     return list(verdict.findings)
-
-
-def gradients(change: Callable[[Any], Any]) -> Callable[[Outcome], Outcome]:
-    """Spoil the first gradient, in all passes alike."""
-
-    def spoil(outcome: Outcome) -> Outcome:
-        first, *rest = outcome.gradients
-        changed = change(first.copy())
-        return replace(outcome, gradients=(changed, *rest), twice=(changed + changed, *outcome.twice[1:]))
-
-    return spoil
 
 
 def test_a_right_engine_agrees() -> None:
@@ -129,19 +97,19 @@ def test_single_precision_is_judged_by_its_own_rounding() -> None:
 
 # fmt: off
 WRONG = {
-    "a shape":        (Kind.SHAPE,             gradients(lambda g: g[:1])),
-    "a dtype":        (Kind.DTYPE,             gradients(lambda g: g.astype(np.float32))),
-    "a NumPy scalar": (Kind.SHAPE,             gradients(lambda g: g[0])),
-    "NaN":            (Kind.GRADIENT,          gradients(lambda g: g * np.nan)),
-    "infinity":       (Kind.GRADIENT,          gradients(lambda g: g + np.inf)),
-    "missing":        (Kind.MISSING,           lambda o: replace(o, gradients=(None, *o.gradients[1:]))),
-    "the value":      (Kind.FORWARD,           lambda o: replace(o, values=(o.values[0], o.values[1] * (1 + 1e-9)))),
-    "a raised error": (Kind.RAISED,            lambda o: replace(o, error=RuntimeError("no"))),
-    "tripled":        (Kind.ACCUMULATION,      lambda o: replace(o, twice=tuple(3 * g for g in o.gradients))),
-    "not summed":     (Kind.ACCUMULATION,      lambda o: replace(o, twice=o.gradients)),
-    "shared":         (Kind.ALIASED,           lambda o: replace(o, gradients=(o.gradients[1], o.gradients[1]))),
-    "handed back":    (Kind.ALIASED,           lambda o: replace(o, gradients=(o.held[-1], *o.gradients[1:]))),
-    "written into":   (Kind.INPUT_MUTATED,     lambda o: replace(o, held=(o.held[0] + 1, *o.held[1:]))),
+    "a shape":        Kind.SHAPE,
+    "a dtype":        Kind.DTYPE,
+    "a NumPy scalar": Kind.SHAPE,
+    "NaN":            Kind.GRADIENT,
+    "infinity":       Kind.GRADIENT,
+    "missing":        Kind.MISSING,
+    "the value":      Kind.FORWARD,
+    "a raised error": Kind.RAISED,
+    "tripled":        Kind.ACCUMULATION,
+    "not summed":     Kind.ACCUMULATION,
+    "shared":         Kind.ALIASED,
+    "handed back":    Kind.ALIASED,
+    "written into":   Kind.INPUT_MUTATED,
 }
 # fmt: on
 
@@ -149,8 +117,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_each_kind_of_wrong_is_told(name: str) -> None:
     """What is wrong with an outcome is told by its kind."""
-    kind, spoil = WRONG[name]
-    assert kind in {finding.kind for finding in found(PRODUCT, spoil)}
+    assert WRONG[name] in {finding.kind for finding in found(PRODUCT, SPOILT[name])}
 
 
 def test_an_engine_that_answers_otherwise_each_time_is_found() -> None:

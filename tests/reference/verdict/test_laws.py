@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from reference.engines import Outcome
 from reference.program import Operand, Program, Step
 from reference.verdict import Kind
-from reference.verdict.laws import broken_laws
+from reference.verdict.evidence import Evidence
+from reference.verdict.judges import laws
 
 BLOCK = np.arange(12.0).reshape(3, 4)
 
@@ -20,8 +22,10 @@ def aliased(gradients: Sequence[np.ndarray]) -> list[tuple[str, str]]:
     operands = tuple(Operand(f"x{i}", np.ones(g.shape)) for i, g in enumerate(gradients))
     program = Program(operands, (Step("stack", tuple(range(len(operands)))),), np.ones(1))
     held = (*(o.array for o in operands), np.ones(1))
-    found = broken_laws(program, Outcome(gradients=tuple(gradients), held=held))
-    return [(f.part, f.says.removeprefix("shares its memory with ")) for f in found if f.kind is Kind.ALIASED]
+    evidence = Mock(Evidence, program=program, got=Outcome(gradients=tuple(gradients), held=held))
+    found = list(laws.shared(evidence))
+    assert all(finding.kind is Kind.ALIASED for finding in found)
+    return [(finding.part, finding.says.removeprefix("shares its memory with ")) for finding in found]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference.causes import likely_cause
+from reference.verdict.cause import likely_cause
 
 RIGHT = np.array([[1.0, 2.0, -3.0], [0.5, 0.0, 7.0], [4.0, -1.5, 9.0]])
 

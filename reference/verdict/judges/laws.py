@@ -1,0 +1,106 @@
+"""Judges of what holds of any engine, whatever it computes: operands untouched, gradients its own, equal runs equal.
+
+All of them are asked, and each tells of every breach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+
+from reference.program import NUMBER
+from reference.verdict.distance import worst_place
+from reference.verdict.findings import Finding, Kind, Result, parts
+
+if TYPE_CHECKING:
+    from reference.verdict.evidence import Evidence
+
+
+def written_into(evidence: Evidence) -> Iterator[Finding]:
+    """Operands and the cotangent are as they were."""
+    program = evidence.program
+    given = [(o.name, o.data) for o in program.operands if o.kind != NUMBER]
+    for (name, data), array in zip([*given, ("the cotangent", program.cotangent)], evidence.got.held, strict=True):
+        if np.asarray(data).tobytes() != array.tobytes():
+            yield Finding(Kind.INPUT_MUTATED, name, says="was written into by the engine")
+
+
+def shared(evidence: Evidence) -> Iterator[Finding]:
+    """No gradient shares its memory with another, with an operand or with the cotangent."""
+    program, got = evidence.program, evidence.got
+    gradients = [(f"grad[{o.name}]", g) for o, g in zip(program.leaves, got.gradients, strict=False) if _is_array(g)]
+    arrays = [*gradients, *(("an operand or the cotangent", a) for a in got.held)]
+    for i, j in _side_by_side([array for _, array in arrays]):
+        (first, a), (second, b) = arrays[i], arrays[j]
+        if i < len(gradients) and np.shares_memory(a, b):
+            name, other = (first, second) if j >= len(gradients) else (second, first)
+            yield Finding(Kind.ALIASED, name, says=f"shares its memory with {other}")
+
+
+def not_doubled(evidence: Evidence) -> Iterator[Finding]:
+    """A second pass over the same graph adds the same gradients once more."""
+    for leaf, once, twice in zip(evidence.program.leaves, evidence.got.gradients, evidence.got.twice, strict=False):
+        if not _is_array(once):
+            continue
+        with np.errstate(all="ignore"):  # twice a large number may be infinite
+            doubled = np.asarray(once + once)
+        if not _equal(doubled, np.asarray(twice)):
+            place, a, b = worst_place(np.asarray(twice), doubled)
+            yield Finding(Kind.ACCUMULATION, f"grad[{leaf.name}] after a second backward", "", place, a, b)
+
+
+def not_repeated(evidence: Evidence) -> Iterator[Finding]:
+    """Two runs of one program are equal to the bit."""
+    program, again = evidence.program, evidence.again
+    if again is None:
+        return
+    if again.error is not None:
+        yield Finding(Kind.NON_DETERMINISTIC, "the second run", f"raised {again.error}, and the first did not")
+        return
+    for a, b in zip(parts(program, evidence.got), parts(program, again), strict=True):
+        if _is_array(a.array) and (not _is_array(b.array) or a.array.tobytes() != b.array.tobytes()):
+            yield Finding(Kind.NON_DETERMINISTIC, a.name, "differs from one run to the next")
+
+
+def misshapen(evidence: Evidence) -> Iterator[Finding]:
+    """The reference's gradients have the shape and dtype of their leaves, where the engine's have."""
+    for misfit in evidence.misfits:
+        says = f"is right, but the reference's has {_like(misfit.theirs)} and must have {_like(misfit.leaf.data)}"
+        yield Finding(Kind.SHAPE, misfit.part, says, result=Result.REFERENCE_WRONG)
+
+
+def _like(array: Any) -> str:
+    return f"shape {array.shape} and dtype {array.dtype}" if _is_array(array) else f"type {type(array).__name__}"
+
+
+def _side_by_side(arrays: Sequence[np.ndarray]) -> list[tuple[int, int]]:
+    """The pairs whose stretches of memory overlap, by their places: in one pass, for most arrays overlap none."""
+    pairs: list[tuple[int, int]] = []
+    reached: list[tuple[int, int]] = []  # the ends of stretches, and whose they are
+    for start, end, i in sorted((*_stretch(a), i) for i, a in enumerate(arrays) if a.size):
+        reached = [(until, j) for until, j in reached if until > start]
+        pairs += [(min(i, j), max(i, j)) for _, j in reached]
+        reached.append((end, i))
+    return sorted(pairs)
+
+
+def _stretch(array: np.ndarray) -> tuple[int, int]:
+    """Where in memory an array begins and ends."""
+    if not array.flags.c_contiguous:
+        return byte_bounds(array)
+    start: int = array.__array_interface__["data"][0]
+    return start, start + array.nbytes
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays hold the same numbers. Their bits mostly tell, in a tenth of the time."""
+    alike = (a.shape, a.dtype) == (b.shape, b.dtype) and a.tobytes() == b.tobytes()
+    return alike or np.array_equal(a, b, equal_nan=True)
+
+
+def _is_array(x: Any) -> bool:
+    """What is no array is found wrong by itself."""
+    return isinstance(x, np.ndarray)
