@@ -253,13 +253,13 @@ def _page_of(function: Any, name: str, options: argparse.Namespace) -> int:
     from reference.engines.torch import TorchEngine
     from reference.report import page, text
 
-    engine, reference = NdgradEngine().name, TorchEngine().name
-    print(text.heading(engine, reference, "quick", options.seed), flush=True)
+    engine, reference = NdgradEngine(), TorchEngine()
+    print(text.heading(engine.name, reference.name, "quick", options.seed), flush=True)
     records = page.records_of(function, name, options.shapes, options.seed)
     for record in records:
         print(text.row(record), flush=True)
     runs: list[TrainingRecord] = []
-    train(runs)
+    train(runs, engine, reference)
     made = page.page_of_function(function, name, options.shapes, records, runs, seed=options.seed)
     page.write(made, options.page)
     print(f"\n{made.agreement.last_line}\nthe page: {options.page}")
@@ -344,12 +344,12 @@ def _case(options: argparse.Namespace) -> int | None:
         print("error: --python and --picture are for programs, and this is a case of a check", file=sys.stderr)
         return USAGE
     check, seed, number = case[1], int(case[2]), int(case[3])
-    looked = look(check, seed, number, short=True)
-    engine, reference = NdgradEngine().name, TorchEngine().name
+    engine, reference = NdgradEngine(), TorchEngine()
+    looked = look(check, seed, number, engine, reference, short=True)
     if looked.findings:
-        print(text.failure(CheckFailure(check, looked, (seed, check, number)), engine, reference))
+        print(text.failure(CheckFailure(check, looked, (seed, check, number)), engine.name, reference.name))
         return DISAGREES
-    print(f"{engine} and {reference}: agrees ({looked.numbers:,} numbers)")
+    print(f"{engine.name} and {reference.name}: agrees ({looked.numbers:,} numbers)")
     return AGREES
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from reference.checks import CHECKS, Looked, look
+from reference.checks import CHECKS, Looked, left_out, look, without
 from reference.engines import Engine, Reference
 from reference.engines.references import References
 from reference.generator import draw_program
@@ -107,7 +107,7 @@ class Record:
         refused: those that both sides refused, as they should.
         unsuited: choices that no program came of.
         repeats: whether a program failed for an op that a record before has a failure for.
-        left_out: why nothing was run, if that is so.
+        left_out: why nothing was run, if that is so, or what was not.
         failures: what is wrong.
     """
 
@@ -177,8 +177,7 @@ class Campaign:
     def run(self, profile: Profile, pool: Workers | None = None) -> Generator[Record, None, None]:
         """Run what failed before, programs for each op, expressions and the other checks; give each record in turn.
 
-        The other checks run ndgrad as it is installed, beside PyTorch: for others they are left out, and their records
-        say so.
+        A check that the engine or the references do not offer is left out, and its record says so.
 
         Args:
             profile: how many of each.
@@ -209,19 +208,17 @@ class Campaign:
         programs = dict.fromkeys(self.ops, profile.for_each_op)
         if programs:
             programs[EXPRESSIONS] = profile.expressions
-        return programs if self._left_out_why else {**programs, **profile.checks}
+        return {**programs, **{check: n for check, n in profile.checks.items() if not self._why_left_out(check)}}
 
     def _left_out(self, profile: Profile) -> Iterator[Record]:
-        for check in profile.checks if self._left_out_why else ():
-            yield Record(check, left_out=f"{check} {self._left_out_why}")
+        for check in profile.checks:
+            why = self._why_left_out(check)
+            if why:
+                yield Record(check, left_out=why)
 
-    @property
-    def _left_out_why(self) -> str:
-        """Why the other checks are left out, if they are."""
-        if not getattr(self.engine, "is_installed", False):
-            return f"run ndgrad as it is installed, and cannot judge {self.engine.name}"
-        mirrored = any(reference.abilities.path for reference in self.references.members)
-        return "" if mirrored else f"run PyTorch beside ndgrad, and cannot be held against {self.references.name}"
+    def _why_left_out(self, check: str) -> str:
+        """Why another check is left out; empty if it is not."""
+        return left_out(check, self.engine, for_check(check, self.engine, self.references))
 
     def _run(
         self, numbers: Mapping[str, int], sides: tuple[Engine, References] | Sides, pool: Workers | None
@@ -272,7 +269,10 @@ class Campaign:
         for place, failure in enumerate(record.failures):
             if isinstance(failure, CheckFailure):
                 seed, check, number = failure.found
-                record.failures[place] = CheckFailure(check, look(check, seed, number, short=True), failure.found)
+                sides = self.engine, for_check(check, self.engine, self.references)
+                record.failures[place] = CheckFailure(
+                    check, look(check, seed, number, *sides, short=True), failure.found
+                )
         return record
 
     def _failing(self, record: Record, program: Program, verdict: Verdict, found: Found) -> None:
@@ -336,9 +336,16 @@ def _one(
     record: Record | None = None,
 ) -> tuple[Record, Failing | None]:
     """Run programs of an op or expressions, or the cases of another check, wherever this is."""
+    both = sides.both if isinstance(sides, Sides) else sides
     if what in CHECKS:
-        return checked(seed, what, number, record), None
-    return drawn(sides.both if isinstance(sides, Sides) else sides, ops, seed, what, number, record=record)
+        return checked(both, seed, what, number, record), None
+    return drawn(both, ops, seed, what, number, record=record)
+
+
+def for_check(check: str, engine: Engine, references: References) -> Reference:
+    """The first of the references that another check can be held against; the first of all, if there is none."""
+    able = (reference for reference in references.members if not left_out(check, engine, reference))
+    return next(able, references.members[0])
 
 
 def drawn(
@@ -391,11 +398,16 @@ def drawn_again(seed: int, op: str, number: int, ops: Sequence[str], *, few_shap
     return draw_program(Seeded(seed, op, number), None if op == EXPRESSIONS else op, ops, few_shapes=few_shapes)
 
 
-def checked(seed: int, check: str, number: int, record: Record | None = None) -> Record:
+def checked(
+    sides: tuple[Engine, References], seed: int, check: str, number: int, record: Record | None = None
+) -> Record:
     """Run cases of another check. They end with the first that goes wrong."""
     record = record or Record(check)
+    engine, reference = sides[0], for_check(check, *sides)
+    lacking = without(check, engine, reference)
+    record.left_out = f"the calls {', '.join(lacking)}" if lacking else ""
     for i in range(number):
-        looked = look(check, seed, i)
+        looked = look(check, seed, i, engine, reference)
         record.programs += 1
         record.numbers += looked.numbers
         record.worst = max(record.worst, looked.worst)

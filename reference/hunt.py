@@ -86,7 +86,7 @@ class Cases:
 
     def _case(self, check: str, number: int) -> Case:
         if check in CHECKS:
-            return lambda: _told(look(check, self._seed, number).findings)
+            return lambda: _told(look(check, self._seed, number, self._engine, self._reference).findings)
         try:
             source = Seeded(self._seed, check, number)
             program = draw_program(source, None if check == EXPRESSIONS else check)

@@ -15,6 +15,7 @@ from typing import Any
 from reference import campaign, training
 from reference.campaign import KEPT, Campaign, Record
 from reference.commands.status import AGREES, DISAGREES, NOTHING, told
+from reference.engines import Engine, Reference
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.report import json, text
@@ -86,10 +87,11 @@ def _compare(run: _Run) -> None:
         for record in records:
             run.print(record)
     if trains:
-        train(run.runs, run.maps if options.page else None)
+        reference = campaign.for_check("training", run.campaign.engine, run.campaign.references)
+        train(run.runs, run.campaign.engine, reference, run.maps if options.page else None)
 
 
-def train(runs: list[TrainingRecord], maps: list[Any] | None = None) -> None:
+def train(runs: list[TrainingRecord], engine: Engine, reference: Reference, maps: list[Any] | None = None) -> None:
     """Make the training runs, and print a row for each; with maps, for the page, of those in the plane."""
     tasks = [make() for make in training.TASKS.values()]
     drawn = {} if maps is None else _maps(tasks)
@@ -97,7 +99,7 @@ def train(runs: list[TrainingRecord], maps: list[Any] | None = None) -> None:
         maps += drawn.values()
     print(text.training_heading(), flush=True)
     for task in tasks:
-        runs.append(training.train(task, drawn.get(task.name)))
+        runs.append(training.train(task, engine, reference, drawn.get(task.name)))
         print(text.training_row(runs[-1]), flush=True)
 
 

@@ -7,6 +7,7 @@ import pytest
 from reference.checks import CHECKS, Looked, look
 from reference.faults import FAULTS
 from reference.verdict import AT_ONCE
+from tests.reference.both import BOTH
 
 # For each check a fault that it sees within some cases.
 # fmt: off
@@ -23,7 +24,7 @@ def first_wrong(check: str) -> tuple[int, Looked]:
     """The first case that sees the fault of a check, and what it sees."""
     (fault,) = [fault for fault in FAULTS if fault.name == SEEN[check]]
     with fault.plant():
-        return next((n, looked) for n in range(WITHIN) if (looked := look(check, 0, n)).findings)
+        return next((n, looked) for n in range(WITHIN) if (looked := look(check, 0, n, *BOTH)).findings)
 
 
 def test_each_check_has_a_fault_here() -> None:
@@ -34,7 +35,7 @@ def test_each_check_has_a_fault_here() -> None:
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_right_engine_agrees(check: str) -> None:
     """Nothing is found, and something was compared; what agreed at once was as near as is allowed."""
-    cases = [look(check, 0, number) for number in range(12)]
+    cases = [look(check, 0, number, *BOTH) for number in range(12)]
     assert [finding for looked in cases for finding in looked.findings] == []
     assert all(looked.numbers for looked in cases)
     assert all(0 <= looked.worst <= AT_ONCE for looked in cases)
@@ -44,8 +45,8 @@ def test_a_right_engine_agrees(check: str) -> None:
 def test_a_case_is_the_same_whenever_it_is_run(check: str) -> None:
     """Cases run backwards are what they were forwards; and they are not all alike."""
     numbers = range(6)
-    forwards = [str(look(check, 3, number)) for number in numbers]
-    backwards = [str(look(check, 3, number)) for number in reversed(numbers)]
+    forwards = [str(look(check, 3, number, *BOTH)) for number in numbers]
+    backwards = [str(look(check, 3, number, *BOTH)) for number in reversed(numbers)]
     assert forwards == backwards[::-1]
     assert len(set(forwards)) > 1
 
@@ -53,7 +54,9 @@ def test_a_case_is_the_same_whenever_it_is_run(check: str) -> None:
 @pytest.mark.parametrize("check", CHECKS)
 def test_seeds_differ(check: str) -> None:
     """The cases of another seed are others."""
-    assert [str(look(check, 3, number)) for number in range(6)] != [str(look(check, 4, number)) for number in range(6)]
+    assert [str(look(check, 3, number, *BOTH)) for number in range(6)] != [
+        str(look(check, 4, number, *BOTH)) for number in range(6)
+    ]
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -78,7 +81,7 @@ def test_a_session_is_made_shorter_where_that_is_asked() -> None:
     number, long = first_wrong("sessions")
     (fault,) = [fault for fault in FAULTS if fault.name == SEEN["sessions"]]
     with fault.plant():
-        short = look("sessions", 0, number, short=True)
+        short = look("sessions", 0, number, *BOTH, short=True)
     assert {finding.kind for finding in short.findings} & {finding.kind for finding in long.findings}
     assert len(short.text.splitlines()) < len(long.text.splitlines())
 
@@ -86,4 +89,4 @@ def test_a_session_is_made_shorter_where_that_is_asked() -> None:
 def test_an_unknown_check_is_refused() -> None:
     """Programs are no check of this kind, nor is anything else."""
     with pytest.raises(KeyError, match="tanh"):
-        look("tanh", 0, 0)
+        look("tanh", 0, 0, *BOTH)

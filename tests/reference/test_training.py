@@ -15,14 +15,21 @@ from ndgrad import library, optim
 from ndgrad.library import Layer
 from ndgrad.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from ndgrad.rules import RULES
+from reference.engines.ndgrad import training as ndgrad_side
+from reference.engines.torch import training as torch_side
 from reference.faults.planting import Plant, attribute, edited
 from reference.source import Seeded
-from reference.training import TASKS, Stage, Task, TrainingRecord, article, digits, draw_task, moons, train
-from reference.training import drawn as drawing
-from reference.training import ndgrad as ndgrad_side
-from reference.training import torch as torch_side
-from reference.training.task import BY_HAND, Cleared, Given, Handed
+from reference.task import BY_HAND, Cleared, Given, ListedAs
+from reference.training import TASKS, Stage, Task, TrainingRecord, article, digits, draw_task, moons
+from reference.training import draw as drawing
+from reference.training import train as train_both
 from reference.verdict import Finding, Kind
+from tests.reference.both import BOTH
+
+
+def train(task: Task) -> TrainingRecord:
+    """Make a run in ndgrad and in PyTorch."""
+    return train_both(task, *BOTH)
 
 
 def short(task: Task, steps: int, *stages: Stage) -> Task:
@@ -233,7 +240,7 @@ def test_every_option_of_an_optimizer_is_drawn(optimizer: str) -> None:
 def test_everything_happens_between_steps() -> None:
     """Optimizers change, go on with other options, and are saved and loaded; gradients are missing, or added up."""
     assert {stage.cleared for stage in stages()} == set(Cleared)
-    assert {stage.handed for stage in stages()} == set(Handed)
+    assert {stage.listed for stage in stages()} == set(ListedAs)
     assert {stage.optimizer for stage in stages()} == {BY_HAND, *KINDS}
     assert {task.given for task in many()} == set(Given)
     assert any(stage.goes_on and stage.options.keys() == {"weight_decay"} for stage in stages())
@@ -356,7 +363,7 @@ def test_what_ndgrad_raises_is_a_failure(kind: type, name: str, optimizer: str) 
 
 def test_mistakes_of_the_reference_are_not_ndgrads(monkeypatch: pytest.MonkeyPatch) -> None:
     """What PyTorch's side raises is no failure of ndgrad: it is raised."""
-    monkeypatch.setattr(torch_side.TorchSide, "step", refusing)
+    monkeypatch.setattr(torch_side.TorchTrainer, "step", refusing)
     with pytest.raises(ValueError, match="no"):
         train(article())
 

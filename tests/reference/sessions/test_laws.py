@@ -7,26 +7,26 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from ndgrad import Value, engine, modes, optim
 from ndgrad.rules import indexing
 from reference.faults.planting import Plant, attribute, edited, forward, scaled, setter
 from reference.sessions import SessionRecord, run_session, shortened
-from reference.sessions.mirror import OptimizerPair
+from reference.sessions.pairs import OptimizerPair
 from reference.sessions.session import Session
 from reference.sessions.state import Computed
 from reference.source import Seeded
 from reference.verdict import Kind
+from tests.reference.both import BOTH
 
 
 def found(plant: Plant, *kinds: Kind, within: int = 400) -> SessionRecord:
     """The first session that finds a planted fault in a way, in its shortest form."""
     with plant():
         for number in range(within):
-            record = run_session(Seeded("laws", number))
+            record = run_session(Seeded("laws", number), *BOTH)
             if record.findings and record.findings[0].kind in kinds:
-                return shortened(record)
+                return shortened(record, *BOTH)
     pytest.fail(f"nothing is found in {within} sessions")
 
 
@@ -212,20 +212,22 @@ def test_what_no_call_has_changed_is_named(plant: Plant, kind: Kind, words: str)
 
 def test_what_cancels_in_single_precision_before_it_is_magnified_is_rounding() -> None:
     """0.1 * 0.625 - 0.0625 is 0 or 1e-9, by how it is rounded, and RMSprop divides it by its own size and 1e-8."""
-    session = Session()
+    engine, torch = BOTH
+    session = Session(engine.speaker(), torch.stateful())
     session.do("a = Value(np.array([0.625], np.float32))")
-    a = session.pair("a", torch.tensor([0.625], requires_grad=True))
+    a = session.pair("a", session.reference.leaf(np.array([0.625], np.float32)))
     session.do("opt1 = RMSprop([a], lr=0.125, weight_decay=0.1)")
-    optimizer = OptimizerPair("opt1", "RMSprop", (a,), {"lr": 0.125, "weight_decay": 0.1})
-    session.optimizers["opt1"] = optimizer
-    session.pass_back([(a, torch.tensor([-0.0625]))], "a.backward([-0.0625])")
+    theirs = session.reference.optimizer("RMSprop", [a.theirs], {"lr": 0.125, "weight_decay": 0.1})
+    optimizer = session.optimizers["opt1"] = OptimizerPair("opt1", "RMSprop", (a,), theirs)
+    session.back(a, "[-0.0625]", np.array([-0.0625], np.float32))
     session.check()
-    before = optimizer.held()
+    before = theirs.held()
     session.overwrite(a)
     session.do("opt1.step()")
-    optimizer.theirs.step()
-    names = frozenset(name for name, _ in optimizer.parts())
-    session.computed = Computed(lambda noise: optimizer.stepped_from(before, noise), names, single=True)
-    moved = session.space["a"].data - a.tensor.detach().numpy()
+    theirs.step()
+    session.computed = Computed(
+        lambda noise: optimizer.stepped_from(before, noise), optimizer.part_names(), single=True
+    )
+    moved = session.space["a"].data - a.numbers
     assert abs(moved) > 1e-2  # far apart, as seen from single precision
     session.check()
