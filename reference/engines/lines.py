@@ -105,6 +105,7 @@ class Lines:
         optimizers: the kinds of optimizers.
         hyperparameters: those of their options that may change between steps.
         odd_optimizers: in how many of a hundred cases they are given a generator, one leaf twice, or a rate of NumPy's.
+        index: how an index is given by name, of what stands between its brackets.
         refused: lines that must be refused.
         cotangents: how a cotangent may be given: `ones` says nothing.
         arrays: how an operand with axes may be given that is no value.
@@ -147,6 +148,7 @@ class Lines:
     optimizers: tuple[Optimizer, ...] = ()
     hyperparameters: tuple[str, ...] = ("lr",)
     odd_optimizers: int = 0
+    index: str = "np.index_exp[{}]"
     refused: tuple[Refused, ...] = ()
     cotangents: tuple[str, ...] = ("ones", "array", "array", "list")
     arrays: tuple[str, ...] = ("array",)

@@ -137,16 +137,16 @@ class Speaker:
         return lines
 
     def ways(self, op: Op) -> tuple[str, ...]:
-        """How an op may be written."""
-        if any("{index}" in way for way in op.written):
-            return (f"{op.name}({{operands}}, index=np.index_exp[{{index}}])",)
+        """How an op may be written: its operands by position, and its options by name."""
         return (f"{op.name}({{operands}}, {{options}})" if op.inputs.options else f"{op.name}({{operands}})",)
 
     def space(self) -> dict[str, Any]:
-        """The names that lines know at first."""
+        """The names that lines know at first. An engine with something to forget forgets it now."""
+        getattr(self.engine, "fresh", lambda: None)()
         own = {name: method for name in _OPTIONAL if callable(method := getattr(self.engine, name, None))}
         statements: dict[str, Statement] = {
             "leaf": self._leaf,
+            "constant": self._constant,
             "backward": self._backward,
             "data": self.engine.data,
             "gradient": self._gradient_or_zeros,
@@ -161,9 +161,12 @@ class Speaker:
     def _leaf(self, x: Any) -> Any:
         return self.engine.leaf(_read_only(x), "x")
 
+    def _constant(self, x: Any) -> Any:
+        return getattr(self.engine, "constant")(_read_only(x))  # noqa: B009 - mypy is not to look for it
+
     def _backward(self, root: Any, cotangent: Any = None) -> None:
         if isinstance(root, list):
-            several: Statement = getattr(self.engine, "back_several")  # noqa: B009 - mypy is not to look for it
+            several: Statement = getattr(self.engine, "back_several")  # noqa: B009 - as above
             several(root, [self._like(r, g) for r, g in zip(root, cotangent, strict=True)])
         else:
             self.engine.back(root, self._like(root, cotangent))

@@ -29,6 +29,7 @@ OPTIONAL: Mapping[str, str] = {
     "copy":               "copy(leaf): a leaf of its own with the same numbers",
     "unrecorded":         "unrecorded(): a context in which results want no gradient",
     "optimizers":         "optimizers: classes by PyTorch's names, made as PyTorch's: SGD(leaves, lr=0.1)",
+    "fresh":              "fresh(): forget what is left of the session before, as a tape that all values share",
     "frees":              "frees: True, if what nothing leads to is freed without the help of the cyclic collector",
 }
 # fmt: on

@@ -21,7 +21,7 @@ from reference.verdict import Finding, Kind
 
 _PLAINEST = "backward"  # the call that most others with a backward pass are shrunk to
 _SIMPLEST = ("leaf", "op", "backward")  # what every engine has
-_BEFORE = ("leaf", "op", "backward", "optimizer", "saved")  # what a call may take, before it is tried
+_TAKEN = ("optimizer", "saved")  # what calls after them take
 
 Script = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -180,10 +180,12 @@ def _lacking(engine: Engine, reference: Reference) -> Mapping[str, str]:
     speaker = Running(engine, reference, careful=False).speaker
     needs = {name: ", ".join(speaker.lines.missing(call.needs)) for name, call in CALLS.items()}
     lacking = {name: f"has no {missing}" for name, missing in needs.items() if missing}
-    for name in () if speaker.declares else CALLS:
-        if name not in (*_SIMPLEST, *lacking):
-            raised = _raised_in_a_trial(engine, reference, [c for c in _BEFORE if c not in lacking], name)
-            lacking |= {name: raised} if raised else {}
+    before = list(_SIMPLEST)
+    untried = [] if speaker.declares else [name for name in CALLS if name not in (*before, *lacking)]
+    for name in untried:
+        raised = _raised_in_a_trial(engine, reference, before, name)
+        lacking |= {name: raised} if raised else {}
+        before += [name] * (name in _TAKEN and not raised)
     return lacking
 
 
@@ -191,8 +193,9 @@ def _raised_in_a_trial(engine: Engine, reference: Reference, before: Sequence[st
     """What a call raised after some others, or that it took too long; empty if it is as able as the others."""
     running = Running(engine, reference, careful=False)
     for call in (*before, name):
-        if not running.findings:
-            running.make(call, _Replayed(()))
+        running.make(call, _Replayed(()))
+        if running.findings:
+            break
     cannot = [finding.says for finding in running.findings if finding.kind in (Kind.RAISED, Kind.TOO_SLOW)]
     running.end()
     return cannot[0] if cannot else ""

@@ -90,7 +90,7 @@ class Expression:
 def _option(session: Session, name: str, x: Any) -> str:
     if name == "index":
         arrays = {i: session.users(entry) for i, entry in enumerate(x) if isinstance(entry, np.ndarray)}
-        return written_index(x, arrays)
+        return session.lines.index.format(written_index(x, arrays))
     return session.users(x) if isinstance(x, np.ndarray) else repr(x)
 
 

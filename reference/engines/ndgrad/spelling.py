@@ -113,6 +113,7 @@ LINES = Lines(
     optimizers=tuple(row.with_options(COMMON) for row in OPTIMIZERS),
     hyperparameters=("lr", "weight_decay"),
     odd_optimizers=25,
+    index="{}",
     refused=REFUSED,
     cotangents=("ones", "array", "array", "list", "float32", "whole"),
     arrays=("array", "list", "whole", "float32"),
