@@ -16,7 +16,7 @@ import numpy as np
 
 from reference.engines.lines import Lines, Optimizer, Write
 from reference.engines.stateful import State, Stateful
-from reference.ops import Op
+from reference.ops import OPS, Op
 
 Statement: TypeAlias = Callable[..., Any]
 
@@ -78,6 +78,7 @@ class Speaker:
         declares: whether the engine says that it has all that its lines need. Of another, calls that raise in a trial
             are left out.
         shows_inner: whether values that are no leaves show the gradient of the latest pass.
+        adds_exactly: whether what one pass brings to a leaf is added at once, so that two bring twice as much, to the bit.
         none_or_zeros: whether a gradient that is missing may read as zeros.
         refuses: what it raises instead of reading numbers that were overwritten.
         header: what its lines begin with.
@@ -85,6 +86,7 @@ class Speaker:
 
     declares = False
     shows_inner = False
+    adds_exactly = False
     none_or_zeros = True
     refuses: type[Exception] = Exception
     header = ""
@@ -99,8 +101,8 @@ class Speaker:
 
     @property
     def ops(self) -> Sequence[str]:
-        """The ops that it knows."""
-        return tuple(self.engine.functions)
+        """The ops that it knows, but for those at whose kinks it may take any slope."""
+        return tuple(name for name in self.engine.functions if name in OPS and _is_settled(OPS[name]))
 
     @cached_property
     def lines(self) -> Lines:
@@ -241,6 +243,10 @@ class Speaker:
         """Give what an optimizer keeps of each value; empty if the engine does not show it."""
         del optimizer
         return ()
+
+
+def _is_settled(op: Op) -> bool:
+    return op.kink is None or op.kink.settled
 
 
 def _read_only(x: Any) -> np.ndarray:

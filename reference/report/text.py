@@ -117,8 +117,9 @@ def _check_failure(failing: CheckFailure, engine: str, reference: str) -> str:
         f"{failing.op}: {_headline(finding, engine, reference)}",
         *(f"  {line}" for line in failing.looked.text.splitlines()),
         *_distance(finding),
-        f"  again: python -m reference repro '{failing.op} {failing.found[0]} {failing.found[2]}'",
     ]
+    if engine.startswith("ndgrad "):  # which is what the command runs
+        lines.append(f"  again: python -m reference repro '{failing.op} {failing.found[0]} {failing.found[2]}'")
     return "\n".join(lines)
 
 

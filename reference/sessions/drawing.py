@@ -51,7 +51,7 @@ def only_small(x: np.ndarray) -> None:
 
 def usable(session: Session) -> list[Pair]:
     """The values that an op may be applied to, the latest first."""
-    return at_least_one(p for p in session.pairs.values() if not p.stale)
+    return at_least_one(p for p in session.pairs.values() if not (p.stale or p.spent))
 
 
 def any_usable(session: Session, source: Source, domain: Domain = REAL) -> Pair:
@@ -68,4 +68,4 @@ def leaves(session: Session) -> list[Pair]:
 
 def roots(session: Session) -> list[Pair]:
     """The values that can be passed back from, the latest first."""
-    return at_least_one(p for p in session.pairs.values() if p.wanted)
+    return at_least_one(p for p in session.pairs.values() if p.wanted and not p.spent)

@@ -21,6 +21,7 @@ from reference.verdict import Finding, Kind
 
 _PLAINEST = "backward"  # the call that most others with a backward pass are shrunk to
 _SIMPLEST = ("leaf", "op", "backward")  # what every engine has
+REPEATS = "backward, a second time"  # what `unsupported` calls a second pass over one graph
 _TAKEN = ("optimizer", "saved")  # what calls after them take
 
 Script = tuple[tuple[str, tuple[int, ...]], ...]
@@ -85,14 +86,16 @@ class Running:
         engine: the engine, which offers a `speaker`.
         reference: the reference, which offers to be `stateful`.
         careful: whether all of it is in a mode in which the engine notices every write.
+        repeats: whether the engine passes back twice over one graph.
     """
 
-    def __init__(self, engine: Engine, reference: Reference, *, careful: bool) -> None:
+    def __init__(self, engine: Engine, reference: Reference, *, careful: bool, repeats: bool = True) -> None:
         speaker, stateful = offered(engine, "speaker"), offered(reference, "stateful")
         if speaker is None or stateful is None:
             raise ValueError(f"{(engine if speaker is None else reference).name} has no sessions")
         self._context = copy_context()
         self._session = self._context.run(Session, speaker(), stateful(), careful=careful)
+        self._session.repeats = repeats
         self._reference = reference.name.partition(" ")[0]
         self._script: list[tuple[str, tuple[int, ...]]] = []
         self.findings: tuple[Finding, ...] = ()
@@ -181,18 +184,21 @@ def _lacking(engine: Engine, reference: Reference) -> Mapping[str, str]:
     needs = {name: ", ".join(speaker.lines.missing(call.needs)) for name, call in CALLS.items()}
     lacking = {name: f"has no {missing}" for name, missing in needs.items() if missing}
     before = list(_SIMPLEST)
-    untried = [] if speaker.declares else [name for name in CALLS if name not in (*before, *lacking)]
-    for name in untried:
-        raised = _raised_in_a_trial(engine, reference, before, name)
+    if speaker.declares:
+        return lacking
+    once_more = _raised_in_a_trial(engine, reference, [*before, "backward"])
+    lacking |= dict.fromkeys((REPEATS, "twice", "backward_several"), once_more) if once_more else {}
+    for name in [name for name in CALLS if name not in (*before, *lacking)]:
+        raised = _raised_in_a_trial(engine, reference, [*before, name, "backward"], repeats=not once_more)
         lacking |= {name: raised} if raised else {}
         before += [name] * (name in _TAKEN and not raised)
     return lacking
 
 
-def _raised_in_a_trial(engine: Engine, reference: Reference, before: Sequence[str], name: str) -> str:
-    """What a call raised after some others, or that it took too long; empty if it is as able as the others."""
-    running = Running(engine, reference, careful=False)
-    for call in (*before, name):
+def _raised_in_a_trial(engine: Engine, reference: Reference, calls: Sequence[str], *, repeats: bool = True) -> str:
+    """What one of several calls raised, the simplest of their kind, or that it took too long; empty if none did."""
+    running = Running(engine, reference, careful=False, repeats=repeats)
+    for call in calls:
         running.make(call, _Replayed(()))
         if running.findings:
             break
@@ -207,6 +213,11 @@ def _names(engine: Engine, reference: Reference) -> Sequence[str]:
     return [name for name, call in CALLS.items() if name not in without for _ in range(call.weight)]
 
 
+def _begun(engine: Engine, reference: Reference, *, careful: bool) -> Running:
+    repeats = REPEATS not in unsupported(engine, reference)
+    return Running(engine, reference, careful=careful, repeats=repeats)
+
+
 def run_session(source: Source, engine: Engine, reference: Reference, calls: int = 20) -> SessionRecord:
     """Draw a session and run it, up to the first call that goes wrong.
 
@@ -216,7 +227,7 @@ def run_session(source: Source, engine: Engine, reference: Reference, calls: int
         reference: what is believed.
         calls: how many are made. Those that were drawn where a session does not have what they take do not count.
     """
-    running = Running(engine, reference, careful=chance(source, 35))
+    running = _begun(engine, reference, careful=chance(source, 35))
     names = _names(engine, reference)
     made, tries = 0, 0
     for name in ("leaf", "leaf", *["optimizer"] * chance(source, 30)):
@@ -229,7 +240,7 @@ def run_session(source: Source, engine: Engine, reference: Reference, calls: int
 
 def replayed(script: Script, engine: Engine, reference: Reference, *, careful: bool) -> SessionRecord:
     """Run the calls of a script, with the choices that it has."""
-    running = Running(engine, reference, careful=careful)
+    running = _begun(engine, reference, careful=careful)
     for name, choices in script:
         if not running.findings:
             running.make(name, _Replayed(choices))

@@ -28,6 +28,7 @@ class Pair:
         rewritten: whether its own numbers were overwritten. An engine's pullback may have read them, where the
             reference's does not.
         stale: whether its numbers are a view of others that were overwritten, and it is of no further use.
+        spent: whether it cannot be passed back from any more.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Pair:
     nodes: int = 1
     rewritten: bool = False
     stale: bool = False
+    spent: bool = False
 
     def __post_init__(self) -> None:
         self.numbers = self.reference.data(self.theirs)

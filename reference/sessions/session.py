@@ -49,12 +49,16 @@ class Session(State):
         speaker: the engine.
         reference: the reference, fresh.
         careful: whether all of it is in a mode in which the engine notices writes by subscript, if it has one.
+
+    Attributes:
+        repeats: whether the engine passes back twice over one graph. Else a graph that was passed is spent.
     """
 
     def __init__(self, speaker: Speaker, reference: StatefulReference, *, careful: bool = False) -> None:
         super().__init__(speaker, reference, speaker.space())
         self.careful = careful and bool(speaker.lines.careful)
         self.laws = Laws()
+        self.repeats = True
         self.saved: dict[str, tuple[OptimizerPair, Any]] = {}
         self._lines: list[_Line] = []
         self._letters = 0
@@ -201,6 +205,8 @@ class Session(State):
         with within or nullcontext():
             if not self._run(line, self.speaker.refuses if may_refuse else None):
                 return
+        if not self.repeats:
+            self._spend({id(p) for p in towards if p.is_result})
         before = [None if p.is_result else p.gradient for p in towards]
         for pair, gradient in zip(towards, arriving, strict=True):
             pair.arrived(gradient)
@@ -215,6 +221,11 @@ class Session(State):
 
         names = frozenset(p.gradient_name for p in towards)
         self.computed = Computed(again, names, any(p.single for p in (*(root for root, _ in roots), *towards)))
+
+    def _spend(self, passed: set[int]) -> None:
+        """Note what was made of values whose graph was passed, these included."""
+        for pair in self.every:
+            pair.spent |= any(id(p) in passed for p in pair.made_of())
 
     # The end.
 

@@ -71,7 +71,7 @@ def array_written(session: Session, source: Source) -> None:
     own = [name for name, users in session.arrays.items() if name[0] == "n"
            and (users.operand is None or session.careful)]  # fmt: skip
     write_into(session, pick(source, at_least_one(own)), pick(source, [9, -1]))
-    wanting = [p for p in session.pairs.values() if p.wanted]
+    wanting = [p for p in session.pairs.values() if p.wanted and not p.spent]
     if wanting:
         session.check()
         pass_ones_back(session, pick(source, wanting[::-1]))

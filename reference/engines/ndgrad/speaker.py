@@ -23,6 +23,7 @@ class NdgradSpeaker(Speaker):
 
     declares = True
     shows_inner = True
+    adds_exactly = True
     none_or_zeros = False
     refuses = RuntimeError
     header = HEADER
