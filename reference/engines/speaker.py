@@ -49,7 +49,7 @@ _OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "zero":         {"zero": "zero({name})"},
     "set_gradient": {"assigned_gradient": "set_gradient({name}, {given})"},
     "write":        {"assigned": "write({name}, {given})", "assigned_in_place": True, "writes": WRITES},
-    "back_several": {"several": "backward([{roots}], [{given}])"},
+    "back_several": {"several": "backward_several([{roots}], [{given}])"},
     "detach":       {"detached": "{name} = detach({base})"},
     "copy":         {"copies": ("copy({base})",)},
     "unrecorded":   {"modes": _UNRECORDED},
@@ -78,7 +78,7 @@ class Speaker:
         declares: whether the engine says that it has all that its lines need. Of another, calls that raise in a trial
             are left out.
         shows_inner: whether values that are no leaves show the gradient of the latest pass.
-        adds_exactly: whether what one pass brings to a leaf is added at once, so that two bring twice as much, to the bit.
+        adds_exactly: whether what a pass brings to a leaf is added at once: two bring twice as much, to the bit.
         none_or_zeros: whether a gradient that is missing may read as zeros.
         refuses: what it raises instead of reading numbers that were overwritten.
         header: what its lines begin with.
@@ -150,6 +150,7 @@ class Speaker:
             "leaf": self._leaf,
             "constant": self._constant,
             "backward": self._backward,
+            "backward_several": self._backward_several,
             "data": self.engine.data,
             "gradient": self._gradient_or_zeros,
             "set_gradient": self._set_gradient,
@@ -167,11 +168,11 @@ class Speaker:
         return getattr(self.engine, "constant")(_read_only(x))  # noqa: B009 - mypy is not to look for it
 
     def _backward(self, root: Any, cotangent: Any = None) -> None:
-        if isinstance(root, list):
-            several: Statement = getattr(self.engine, "back_several")  # noqa: B009 - as above
-            several(root, [self._like(r, g) for r, g in zip(root, cotangent, strict=True)])
-        else:
-            self.engine.back(root, self._like(root, cotangent))
+        self.engine.back(root, self._like(root, cotangent))
+
+    def _backward_several(self, roots: Sequence[Any], cotangents: Sequence[Any]) -> None:
+        given = [self._like(root, g) for root, g in zip(roots, cotangents, strict=True)]
+        getattr(self.engine, "back_several")(roots, given)  # noqa: B009 - as above
 
     def _like(self, value: Any, x: Any) -> np.ndarray:
         """An array in a value's shape and dtype, read-only: ones by default, and a view where that will do."""

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reference.campaign import Failure, Record
+from reference.campaign import CheckFailure, Failure, Record
+from reference.checks import Looked
 from reference.engines.torch.ops import KNOWN
 from reference.program import parse
 from reference.report import text
@@ -236,5 +237,15 @@ def test_the_last_line_of_a_run_cut_short() -> None:
 
 def test_what_was_left_out_is_told_in_its_row() -> None:
     """A row of nothing says why."""
-    left = Record("sessions", left_out="sessions run ndgrad as it is installed, and cannot judge Toy 1")
-    assert text.row(left).endswith("  left out: sessions run ndgrad as it is installed, and cannot judge Toy 1")
+    left = Record("training", left_out="Toy 1 offers none")
+    assert text.row(left).endswith("  left out: Toy 1 offers none")
+
+
+def test_a_session_is_run_again_by_the_command_only_if_it_was_ndgrads() -> None:
+    """The command runs ndgrad: of another engine it would draw another session."""
+    looked = Looked((Finding(Kind.MISSING, "grad[a]", "is missing"),), 1, text="a = leaf(1.0)")
+    failing = CheckFailure("sessions", looked, (0, "sessions", 3))
+    told = text.failure(failing, "Toy 1", "PyTorch 2")
+    assert told == "sessions: grad[a] is missing (MISSING). Toy is wrong.\n  a = leaf(1.0)"
+    again = text.failure(failing, "ndgrad 0.1", "PyTorch 2").splitlines()[-1]
+    assert again == "  again: python -m reference repro 'sessions 0 3'"
