@@ -65,6 +65,25 @@ class Optimizer:
         return replace(self, sometimes={**self.sometimes, **more})
 
 
+# fmt: off
+_BETAS, _EPS, _ALPHA = ((0.5, 0.75), (0.9, 0.99)), (1e-3, 1e-6), (0.5, 0.9)
+OPTIMIZERS = (
+    #         kind       what it is made with                  what else it is made with at times
+    Optimizer("SGD"),
+    Optimizer("SGD",     {"momentum": 0.9}),
+    Optimizer("SGD",     {"momentum": 0.9, "nesterov": True}),
+    Optimizer("SGD",     {"momentum": 0.5, "dampening": 0.3}),
+    Optimizer("Adam",    {},                                   {"betas": _BETAS, "eps": _EPS}),
+    Optimizer("Adam",    {"amsgrad": True},                    {"betas": _BETAS, "eps": _EPS}),
+    Optimizer("AdamW",   {},                                   {"betas": _BETAS, "amsgrad": (True,)}),
+    Optimizer("RMSprop", {},                                   {"alpha": _ALPHA, "eps": _EPS}),
+    Optimizer("RMSprop", {"momentum": 0.5},                    {"alpha": _ALPHA}),
+    Optimizer("RMSprop", {"centered": True},                   {"alpha": _ALPHA, "momentum": (0.5,)}),
+)
+COMMON: Mapping[str, tuple[Any, ...]] = {"weight_decay": (0.1, 0.5, 0.0), "maximize": (True,)}
+# fmt: on
+
+
 @dataclass(frozen=True)
 class Lines:
     """An engine's statements. In a form, braces stand for names and for what is drawn.

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from reference.engines.lines import Lines, Optimizer, Write
+from reference.engines.lines import COMMON, OPTIMIZERS, Lines, Optimizer, Write
 from reference.engines.stateful import State, Stateful
 from reference.ops import OPS, Op
 
@@ -27,21 +27,6 @@ WRITES = (
     Write("write({0}, data({0}) + 0.25)",                   lambda x, g: x + 0.25),  # noqa: ARG005
     Write("write({0}, data({0}) * 0.5)",                    lambda x, g: x * 0.5),   # noqa: ARG005
 )
-_BETAS, _EPS, _ALPHA = ((0.5, 0.75), (0.9, 0.99)), (1e-3, 1e-6), (0.5, 0.9)
-OPTIMIZERS = (
-    #         kind       what it is made with                  what else it is made with at times
-    Optimizer("SGD"),
-    Optimizer("SGD",     {"momentum": 0.9}),
-    Optimizer("SGD",     {"momentum": 0.9, "nesterov": True}),
-    Optimizer("SGD",     {"momentum": 0.5, "dampening": 0.3}),
-    Optimizer("Adam",    {},                                   {"betas": _BETAS, "eps": _EPS}),
-    Optimizer("Adam",    {"amsgrad": True},                    {"betas": _BETAS, "eps": _EPS}),
-    Optimizer("AdamW",   {},                                   {"betas": _BETAS, "amsgrad": (True,)}),
-    Optimizer("RMSprop", {},                                   {"alpha": _ALPHA, "eps": _EPS}),
-    Optimizer("RMSprop", {"momentum": 0.5},                    {"alpha": _ALPHA}),
-    Optimizer("RMSprop", {"centered": True},                   {"alpha": _ALPHA, "momentum": (0.5,)}),
-)
-COMMON: Mapping[str, tuple[Any, ...]] = {"weight_decay": (0.1, 0.5, 0.0), "maximize": (True,)}
 _UNRECORDED = (("with unrecorded():\n    {line}", False), ("with unrecorded():\n    pass\n{line}", True))
 # What is written only for an engine that has a method or an attribute of this name.
 _OPTIONAL: Mapping[str, Mapping[str, Any]] = {

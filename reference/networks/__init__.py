@@ -5,7 +5,8 @@ another by the same names says how it is imported.
 """
 
 from reference.engines import Engine, Reference
-from reference.engines.stateful import Raised, offered
+from reference.engines.stateful import offered
+from reference.engines.training import Raised
 from reference.networks.check import NetworkCheck
 from reference.networks.losses import check_loss
 from reference.networks.modules import check_module

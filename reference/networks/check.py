@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reference.engines import Noise
-from reference.engines.stateful import LibraryReference, answering
+from reference.engines.training import LibraryReference, answering
 from reference.verdict import Finding, Part, compare
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference.engines.stateful import answering
+from reference.engines.training import answering
 from reference.networks.check import NetworkCheck
 from reference.networks.weights import SCHEMES, drawn
 from reference.source import Source, chance, pick, shuffled

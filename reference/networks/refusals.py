@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from reference.engines.stateful import Raised
+from reference.engines.training import Raised
 from reference.networks.check import NetworkCheck
 from reference.source import Source, pick
 from reference.verdict import Finding, Kind

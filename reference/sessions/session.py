@@ -9,10 +9,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import cached_property
 from string import ascii_lowercase
-from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -22,24 +20,12 @@ from reference.engines.lines import Lines
 from reference.engines.speaker import Speaker
 from reference.engines.stateful import StatefulReference
 from reference.ops import OPS
+from reference.sessions.execution import Line, executed
 from reference.sessions.laws import Laws, check_freed, check_repeated
 from reference.sessions.pairs import OptimizerPair, Pair
 from reference.sessions.spelling import literal
 from reference.sessions.state import Computed, State, UsersArray, Wrong, contents
 from reference.verdict import Finding, Kind
-
-
-@dataclass
-class _Line:
-    """A line that was run, and what it was refused with; empty if it was not."""
-
-    text: str
-    code: CodeType
-    refused: str = ""
-
-    def __str__(self) -> str:
-        indented = self.text.replace("\n", "\n    ")
-        return f"with suppress({self.refused}):\n    {indented}" if self.refused else self.text
 
 
 class Session(State):
@@ -60,7 +46,7 @@ class Session(State):
         self.laws = Laws()
         self.repeats = True
         self.saved: dict[str, tuple[OptimizerPair, Any]] = {}
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         self._letters = 0
         if self.careful:
             self.do(speaker.lines.careful)
@@ -103,9 +89,9 @@ class Session(State):
         return self._run(text, kind)
 
     def _run(self, text: str, allowed: type[Exception] | None) -> bool:
-        line = _Line(text, compile(text, "<session>", "exec"))
+        line = Line(text, compile(text, "<session>", "exec"))
         self._lines.append(line)
-        error = _executed(line.code, self.space)
+        error = executed(line.code, self.space)
         if error is not None and not (allowed and isinstance(error, allowed)):
             raise Wrong(Finding(Kind.RAISED, _last(text), f"raised {type(error).__name__}: {error}"))
         if error is not None and allowed:
@@ -237,7 +223,7 @@ class Session(State):
         """
         again = self.speaker.space()
         for line in self._lines:
-            _executed(line.code, again)
+            executed(line.code, again)
         try:
             check_repeated(self, again)
         finally:
@@ -250,16 +236,6 @@ class Session(State):
         """Let go of everything."""
         self.space.clear()
         self.computed = Computed()
-
-
-def _executed(code: CodeType, space: dict[str, Any]) -> Exception | None:
-    """Run a line. What it raised is given without its traceback, which would hold on to what the line used."""
-    try:
-        with np.errstate(all="ignore"):
-            exec(code, space)  # noqa: S102 - lines that were written here
-    except Exception as error:  # noqa: BLE001 - whatever it raises is what was found
-        return error.with_traceback(None)
-    return None
 
 
 def _last(text: str) -> str:

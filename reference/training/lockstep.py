@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from reference.engines import Engine, Noise, Reference
-from reference.engines.stateful import Raised, Trainer, TrainerReference, offered
+from reference.engines.stateful import offered
+from reference.engines.training import Raised, Trainer, TrainerReference
 from reference.task import Batch, Name, Numbers, Stage, Task
 from reference.verdict import Finding, Kind, Part, Result, Verdict, compare
 

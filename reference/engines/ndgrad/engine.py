@@ -18,8 +18,8 @@ from reference.engines.ndgrad.speaker import NdgradSpeaker
 from reference.engines.ndgrad.training import NdgradTrainer
 from reference.engines.protocol import Abilities, Outcome
 from reference.engines.speaker import Speaker
-from reference.engines.stateful import Trainer
 from reference.engines.tape import TapeEngine
+from reference.engines.training import Trainer
 from reference.program import Program
 from reference.task import Task
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.engines.lines import Lines, Refused, Write
-from reference.engines.speaker import COMMON, OPTIMIZERS
+from reference.engines.lines import COMMON, OPTIMIZERS, Lines, Refused, Write
 from reference.ops import Op
 
 HEADER = """\

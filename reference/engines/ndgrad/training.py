@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad import Value, library, no_grad, optim
-from reference.engines.stateful import answering
+from reference.engines.training import answering
 from reference.task import BY_HAND, Batch, Cleared, Given, ListedAs, Numbers, Stage, Task
 
 

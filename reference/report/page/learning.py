@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.engines.stateful import Trainer, TrainerReference
+from reference.engines.training import Trainer, TrainerReference
 from reference.report.page.numbers import full, packed
 from reference.training import Task, TrainingRecord
 

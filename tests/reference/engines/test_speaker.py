@@ -11,8 +11,9 @@ from reference.engines import TapeEngine
 from reference.engines.lines import Lines
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.speaker import Speaker
-from reference.engines.stateful import OPTIONAL, Raised, answering, offered
+from reference.engines.stateful import OPTIONAL, offered
 from reference.engines.torch import TorchEngine
+from reference.engines.training import Raised, answering
 from reference.ops import OPS
 
 
