@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gc
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any
-from weakref import WeakKeyDictionary
 
 from reference.engines import Engine, Reference
 from reference.engines.speaker import Speaker
@@ -166,7 +165,7 @@ def explained(finding: Finding, reference: str) -> str:
     return f"{finding.kind}: {finding.part}{place} is {finding.got}, but {reference} says {finding.wanted}"
 
 
-_LACKING: WeakKeyDictionary[Any, Mapping[str, str]] = WeakKeyDictionary()  # engines, tried once
+_TRIED: deque[tuple[Engine, Mapping[str, str]]] = deque(maxlen=4)  # the latest engines, and what they lack
 
 
 def unsupported(engine: Engine, reference: Reference) -> Mapping[str, str]:
@@ -174,9 +173,11 @@ def unsupported(engine: Engine, reference: Reference) -> Mapping[str, str]:
 
     What an engine declares to have is not tried: there, to raise is wrong. So it is in the simplest calls of all.
     """
-    if engine not in _LACKING:
-        _LACKING[engine] = _lacking(engine, reference)
-    return _LACKING[engine]
+    for tried, lacking in _TRIED:
+        if tried is engine:
+            return lacking
+    _TRIED.append((engine, _lacking(engine, reference)))
+    return _TRIED[-1][1]
 
 
 def _lacking(engine: Engine, reference: Reference) -> Mapping[str, str]:
