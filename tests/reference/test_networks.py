@@ -11,6 +11,7 @@ import pytest
 
 from ndgrad import library, optim
 from ndgrad.library import INITIALIZERS, MLP, Module
+from reference.engines import TapeEngine
 from reference.faults.planting import Plant, attribute, body, edited, entry
 from reference.networks import NetworkCheck, begun, run_network_check
 from reference.networks.modules import check_module
@@ -67,6 +68,15 @@ def test_every_initializer_is_met() -> None:
     assert set(SCHEMES) == set(INITIALIZERS)
     checks = "".join(str(checked(i)) for i in range(200))
     assert all(f"init={init!r}" in checks for init in SCHEMES)
+
+
+def test_an_engine_without_a_library_is_refused() -> None:
+    """By its name; and so is a reference."""
+    ndgrad, torch = BOTH
+    with pytest.raises(ValueError, match="Bare 1 has no library"):
+        begun(TapeEngine("Bare 1", {}), torch)
+    with pytest.raises(ValueError, match=r"ndgrad .* has no library"):
+        begun(ndgrad, type("Mute", (), {"name": "ndgrad 0"})())
 
 
 # Distributions.

@@ -15,11 +15,13 @@ from ndgrad import library, optim
 from ndgrad.library import Layer
 from ndgrad.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from ndgrad.rules import RULES
+from reference.engines import TapeEngine
 from reference.engines.ndgrad import training as ndgrad_side
 from reference.engines.torch import training as torch_side
+from reference.engines.training import Trainer
 from reference.faults.planting import Plant, attribute, edited
 from reference.source import Seeded
-from reference.task import BY_HAND, Cleared, Given, ListedAs
+from reference.task import BY_HAND, Batch, Cleared, Given, ListedAs, Numbers
 from reference.training import TASKS, Stage, Task, TrainingRecord, article, digits, draw_task, moons
 from reference.training import draw as drawing
 from reference.training import train as train_both
@@ -145,6 +147,33 @@ def test_a_run_that_does_not_learn_does_not_agree() -> None:
 def test_a_run_of_no_steps_does_not_agree() -> None:
     """Nothing compared is no agreement."""
     assert not train(replace(article(), stages=())).agrees
+
+
+def test_an_engine_of_another_make_is_trained_by_the_same_protocol() -> None:
+    """Whoever offers a trainer has training runs; who offers none is refused by name."""
+
+    class Side(ndgrad_side.NdgradTrainer):
+        """A library by another name, whose gradients may be off by a factor."""
+
+        factor = 1.0
+
+        def step(self, batch: Batch) -> Numbers:
+            return {name: x * self.factor if name[0] == "grad" else x for name, x in super().step(batch).items()}
+
+    class Other(TapeEngine):
+        """The engine that has it."""
+
+        def trainer(self, task: Task) -> Trainer:
+            return Side(task)
+
+    _, torch = BOTH
+    other = Other("Other 1", {})
+    assert train_both(short(article(), 2), other, torch).agrees
+    Side.factor = 1 + 1e-9
+    ((step, _, finding),) = train_both(short(article(), 2), other, torch).failures
+    assert (step, finding.kind) == (1, Kind.GRADIENT)
+    with pytest.raises(ValueError, match="Bare 1 has no training runs"):
+        train_both(article(), TapeEngine("Bare 1", {}), torch)
 
 
 def test_runs_repeat_themselves() -> None:
