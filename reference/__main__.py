@@ -266,13 +266,13 @@ def _page_of(function: Any, name: str, options: argparse.Namespace) -> int:
     from reference.engines.torch import TorchEngine
     from reference.report import page, text
 
-    engine, reference = NdgradEngine().name, TorchEngine().name
-    print(text.heading(engine, reference, "quick", options.seed), flush=True)
+    engine, reference = NdgradEngine(), TorchEngine()
+    print(text.heading(engine.name, reference.name, "quick", options.seed), flush=True)
     records = page.records_of(function, name, options.shapes, options.seed)
     for record in records:
         print(text.row(record), flush=True)
     runs: list[TrainingRecord] = []
-    train(runs)
+    train(runs, engine, reference)
     made = page.page_of_function(function, name, options.shapes, records, runs, seed=options.seed)
     page.write(made, options.page)
     print(f"\n{made.agreement.last_line}\nthe page: {options.page}")

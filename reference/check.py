@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reference.campaign import PROFILES, Campaign
+from reference.campaign import PROFILES, Campaign, Profile
 from reference.checks import ProgramCase
 from reference.engines import Engine
 from reference.engines.torch import TorchEngine, in_one_thread
@@ -25,9 +25,12 @@ def check_engine(
 ) -> list[str]:
     """Compare an engine with PyTorch, and say what is wrong: one text for each op that fails, none if all agree.
 
+    If all ops agree, an engine with state is given sessions as well: calls on shared state, as leaves whose gradients
+    add up over passes. The first that goes wrong is one more text.
+
     Args:
         engine: any engine; `reference.engines.TapeEngine` makes one of four small methods.
-        ops: the ops to try, by the op table's names; by default all that the engine knows.
+        ops: the ops to try, by the op table's names, and nothing else; by default all that the engine knows.
         profile: how many programs: `quick`, `standard` or `deep`.
         seed: what they are drawn from.
         failures: a file in which cases that fail are stored, to be tried first the next time.
@@ -47,10 +50,12 @@ def check_engine(
         raise ValueError(f"{', '.join(unknown)}: not in the op table, or not among the engine's ops; {hint}")
     if profile not in PROFILES:
         raise ValueError(f"profile is {profile!r}, but must be one of {', '.join(PROFILES)}")
-    programs = replace(PROFILES[profile], checks={})  # sessions, training and the library are ndgrad's own
-    records = list(Campaign(engine, reference, wanted, seed, failures).run(programs))
+    size = PROFILES[profile]
+    records = list(Campaign(engine, reference, wanted, seed, failures).run(replace(size, checks={})))
     if not any(record.numbers or record.failures for record in records):
         raise ValueError(f"nothing was compared: {_nothing(engine, wanted)}")
+    if ops is None and not any(record.failures for record in records):
+        records += Campaign(engine, reference, (), seed).run(Profile(0, 0, size.checks))
     found = {failure.op: failure for record in records[::-1] for failure in record.failures}
     return [text.failure(failure, engine.name, reference.name) for failure in list(found.values())[::-1]]
 

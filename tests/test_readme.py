@@ -94,7 +94,7 @@ def test_the_table_shows_what_verify_counts(op: str) -> None:
 
 def test_the_article_run_is_as_shown() -> None:
     """The article's run has as many steps and numbers as the README says."""
-    record = train(TASKS["article"]())
+    record = train(TASKS["article"](), NdgradEngine(), TorchEngine())
     assert re.search(rf"^article +{record.steps} +{record.numbers:,} ", GREEN, flags=re.MULTILINE)
 
 

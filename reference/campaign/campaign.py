@@ -15,7 +15,7 @@ from reference.campaign.records import Found, Record, Tally, merged
 from reference.campaign.runners import Here, Runner
 from reference.campaign.shards import Shard, Sides, shards_of
 from reference.campaign.store import FailureStore
-from reference.checks import EXPRESSIONS, Case, ProgramCase, Trial, shrink
+from reference.checks import EXPRESSIONS, SCRIPTED, Case, ProgramCase, Trial, left_out, shrink, without
 from reference.engines import Engine, Reference
 from reference.engines.references import References, made, made_reference
 from reference.signals import held
@@ -79,6 +79,8 @@ class Campaign:
     def run(self, profile: Profile, runner: Runner | None = None) -> Generator[Record, None, None]:
         """Run what failed before, programs for each op, expressions and the other checks; give each record in turn.
 
+        A check that the engine or the references do not offer is left out, and its record says so.
+
         Args:
             profile: how many of each.
             runner: who runs them; by default this process. What fails is shrunk here.
@@ -129,19 +131,16 @@ class Campaign:
         programs = dict.fromkeys(self.ops, profile.for_each_op)
         if programs:
             programs[EXPRESSIONS] = profile.expressions
-        return programs if self._left_out_why else {**programs, **profile.checks}
+        return {**programs, **{kind: n for kind, n in profile.checks.items() if not self._why_left_out(kind)}}
 
     def _left_out(self, profile: Profile) -> Iterator[Record]:
-        for check in profile.checks if self._left_out_why else ():
-            yield Record(check, left_out=f"{check} {self._left_out_why}")
+        for kind in profile.checks:
+            if why := self._why_left_out(kind):
+                yield Record(kind, left_out=why)
 
-    @property
-    def _left_out_why(self) -> str:
-        """Why the other checks are left out, if they are."""
-        if not getattr(self.engine, "is_installed", False):
-            return f"run ndgrad as it is installed, and cannot judge {self.engine.name}"
-        mirrored = any(reference.abilities.path for reference in self.references.members)
-        return "" if mirrored else f"run PyTorch beside ndgrad, and cannot be held against {self.references.name}"
+    def _why_left_out(self, kind: str) -> str:
+        """Why cases of another kind are left out; empty if they are not."""
+        return left_out(kind, self.engine, self.references)
 
     def _again(self, cases: Sequence[Case]) -> Iterator[Record]:
         """Run cases that failed the last time: those that are asked for."""
@@ -162,7 +161,7 @@ class Campaign:
     def _is_asked_for(self, case: Case) -> bool:
         if isinstance(case, ProgramCase):
             return all(step.op in self.ops for step in case.program.steps)
-        return not self._left_out_why
+        return not self._why_left_out(case.kind)
 
     def _run(self, numbers: Mapping[str, int], runner: Runner) -> Iterator[Record]:
         """Run shards, and give the record of each focus as soon as all before it are there."""
@@ -201,6 +200,8 @@ class Campaign:
 
     def _completed(self, focus: str) -> Record:
         record, failing = merged(focus, self._in_order(focus))
+        lacking = without(focus, self.engine, self.references) if focus in SCRIPTED else ()
+        record.left_out = f"the calls {', '.join(lacking)}" if lacking else ""
         del self._tallies[focus]
         self._done.append(record)
         if failing:
@@ -230,7 +231,8 @@ class Campaign:
     def _smallest(self, trial: Trial) -> Case:
         """The smallest case that is wrong in the same way."""
         kinds = frozenset(finding.kind for finding in trial.verdict.findings)
-        references = References([self.references.called(trial.verdict.reference)])
+        named = References([self.references.called(trial.verdict.reference)])
+        references = named if isinstance(trial.case, ProgramCase) else self.references
         return shrink(trial.case, lambda case: case.fails(kinds, self.engine, references))
 
     def explained(self, case: Case, found: Found | None = None, before: Trial | None = None) -> Failure:

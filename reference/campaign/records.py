@@ -106,7 +106,7 @@ class Record(Counts):
     Args:
         op: the op's name, or the check's.
         repeats: whether a case failed for an op that a record before has a failure for.
-        left_out: why nothing was run, if that is so.
+        left_out: why nothing was run, if that is so, or what was not.
         failures: what is wrong.
     """
 

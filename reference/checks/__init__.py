@@ -6,7 +6,7 @@ A case can be run, shrunk, printed as one line and read again; whoever runs it n
 from reference.checks.case import Case, Trial
 from reference.checks.programs import ProgramCase
 from reference.checks.reading import EXPRESSIONS, NotACase, draw_case, parse_case
-from reference.checks.scripted import SCRIPTED, DrawnCase, ScriptedCase
+from reference.checks.scripted import SCRIPTED, DrawnCase, ScriptedCase, able, left_out, without
 from reference.checks.shrinking import shrink
 
 __all__ = [
@@ -18,7 +18,10 @@ __all__ = [
     "ProgramCase",
     "ScriptedCase",
     "Trial",
+    "able",
     "draw_case",
+    "left_out",
     "parse_case",
     "shrink",
+    "without",
 ]

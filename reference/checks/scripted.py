@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from reference.checks.case import Trial
-from reference.engines import Engine
+from reference.engines import Engine, Reference
 from reference.engines.references import References
+from reference.engines.stateful import offered
 from reference.networks import run_network_check
-from reference.sessions import SessionRecord, replayed, run_session
+from reference.sessions import SessionRecord, replayed, run_session, unsupported
 from reference.source import Noting, Replaying, Script, Seeded, Source
 from reference.training import draw_task, train
 from reference.verdict import Finding, Kind, Result, Verdict
@@ -45,13 +46,13 @@ class Performed(NamedTuple):
 # Sessions write their scripts themselves: which calls suit a session shows while it runs.
 
 
-def _session(source: Source) -> Performed:
-    return _performed(run_session(source))
+def _session(source: Source, engine: Engine, reference: Reference) -> Performed:
+    return _performed(run_session(source, engine, reference))
 
 
-def _replayed_session(script: Script) -> Performed:
+def _replayed_session(script: Script, engine: Engine, reference: Reference) -> Performed:
     (_, first), *calls = script
-    return _performed(replayed(tuple(calls), careful=any(first)))
+    return _performed(replayed(tuple(calls), engine, reference, careful=any(first)))
 
 
 def _performed(record: SessionRecord) -> Performed:
@@ -59,36 +60,70 @@ def _performed(record: SessionRecord) -> Performed:
     return Performed(record.findings, record.numbers, record.worst, record.text, (head, *record.script))
 
 
-def _training(source: Source) -> Performed:
+def _training(source: Source, engine: Engine, reference: Reference) -> Performed:
     noting = Noting(source, HEAD)
     task = draw_task(noting)
-    record = train(task)
+    record = train(task, engine, reference)
     where = [f"{task.name}, step {step} ({optimizer})" for step, optimizer, _ in record.failures]
     findings = tuple(finding for _, _, finding in record.failures)
     return Performed(findings, record.numbers, record.worst, "\n".join(where), noting.script)
 
 
-def _library(source: Source) -> Performed:
+def _library(source: Source, engine: Engine, reference: Reference) -> Performed:
     noting = Noting(source, HEAD)
-    check = run_network_check(noting)
+    check = run_network_check(noting, engine, reference)
     return Performed(tuple(check.findings), check.numbers, 0.0, str(check), noting.script)
 
 
 class _Kind(NamedTuple):
-    """How cases of a kind are performed: drawn from a source, and replayed from a script."""
+    """How cases of a kind are performed, and what for.
 
-    drawn: Callable[[Source], Performed]
-    replayed: Callable[[Script], Performed]
+    Args:
+        drawn: draws a case from a source, and runs it.
+        replayed: runs a case from its script.
+        engine: what an engine must offer.
+        reference: what the reference must offer.
+    """
+
+    drawn: Callable[[Source, Engine, Reference], Performed]
+    replayed: Callable[[Script, Engine, Reference], Performed]
+    engine: str
+    reference: str
+
+
+def _replayed_by(drawn: Callable[[Source, Engine, Reference], Performed]) -> Callable[..., Performed]:
+    return lambda script, engine, reference: drawn(Replaying(script), engine, reference)
 
 
 # fmt: off
 SCRIPTED: Mapping[str, _Kind] = {
-    # kind             drawn      replayed
-    "sessions": _Kind(_session,  _replayed_session),
-    "training": _Kind(_training, lambda script: _training(Replaying(script))),
-    "library":  _Kind(_library,  lambda script: _library(Replaying(script))),
+    # kind             drawn      replayed                 the engine offers  the reference offers
+    "sessions": _Kind(_session,  _replayed_session,        "speaker",         "stateful"),
+    "training": _Kind(_training, _replayed_by(_training),  "trainer",         "trainer"),
+    "library":  _Kind(_library,  _replayed_by(_library),   "library",         "library"),
 }
 # fmt: on
+
+
+def left_out(kind: str, engine: Engine, references: References) -> str:
+    """Why an engine is not given cases of a kind, in words; empty if it is."""
+    needed = SCRIPTED[kind]
+    if offered(engine, needed.engine) is None:
+        return f"{engine.name} offers none"
+    if all(offered(reference, needed.reference) is None for reference in references.members):
+        return f"{references.name} offers none"
+    return ""
+
+
+def without(kind: str, engine: Engine, references: References) -> Mapping[str, str]:
+    """The calls of sessions that an engine is not given, and why; of the other kinds nothing is left out."""
+    return unsupported(engine, able(kind, references)) if kind == "sessions" else {}
+
+
+def able(kind: str, references: References) -> Reference:
+    """The first of the references that cases of a kind can be held against; the first of all, if there is none."""
+    offering = (r for r in references.members if offered(r, SCRIPTED[kind].reference) is not None)
+    return next(offering, references.members[0])
 
 
 @dataclass(frozen=True)
@@ -105,8 +140,7 @@ class ScriptedCase:
 
     def run(self, engine: Engine, references: References) -> Trial:
         """Replay it."""
-        del engine, references
-        return SCRIPTED[self.kind].replayed(self.script).trial(self.kind)
+        return SCRIPTED[self.kind].replayed(self.script, engine, able(self.kind, references)).trial(self.kind)
 
     def fails(self, kinds: frozenset[Kind], engine: Engine, references: References) -> bool:
         """Whether the engine is wrong on it in one of these ways."""
@@ -165,8 +199,8 @@ class DrawnCase:
 
     def run(self, engine: Engine, references: References) -> Trial:
         """Draw it, and run it while it is drawn."""
-        del engine, references
-        return SCRIPTED[self.kind].drawn(Seeded(self.seed, self.kind, self.number)).trial(self.kind)
+        source = Seeded(self.seed, self.kind, self.number)
+        return SCRIPTED[self.kind].drawn(source, engine, able(self.kind, references)).trial(self.kind)
 
     def fails(self, kinds: frozenset[Kind], engine: Engine, references: References) -> bool:
         """Whether the engine is wrong on it in one of these ways."""

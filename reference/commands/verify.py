@@ -14,7 +14,9 @@ from typing import Any
 
 from reference import campaign, training
 from reference.campaign import AGAIN, Campaign, Pool, Record, Runner, ready
+from reference.checks import able, left_out
 from reference.commands.status import AGREES, DISAGREES, NOTHING, told
+from reference.engines import Engine, Reference
 from reference.report import json, text
 from reference.signals import Stopped, Stopping, held
 from reference.training import TrainingRecord
@@ -71,7 +73,7 @@ def _compare(run: _Run) -> None:
     size = campaign.PROFILES[options.profile]
     if options.ops is not None:
         size = replace(size, checks={})
-    trains = options.ops is None and options.engine == "ndgrad" and "torch" in options.against
+    trains = options.ops is None and not left_out("training", run.campaign.engine, run.campaign.references)
     run.rows = run.campaign.rows(size) + (len(training.TASKS) if trains else 0)
     print(text.heading(*run.names, options.profile, options.seed), flush=True)
     ready(run.campaign.references)
@@ -79,7 +81,8 @@ def _compare(run: _Run) -> None:
         for record in records:
             run.print(record)
     if trains:
-        train(run.runs, run.maps if options.page else None)
+        reference = able("training", run.campaign.references)
+        train(run.runs, run.campaign.engine, reference, run.maps if options.page else None)
 
 
 @contextmanager
@@ -98,7 +101,7 @@ def _runner(options: argparse.Namespace, programs: int) -> Iterator[Runner | Non
         yield None
 
 
-def train(runs: list[TrainingRecord], maps: list[Any] | None = None) -> None:
+def train(runs: list[TrainingRecord], engine: Engine, reference: Reference, maps: list[Any] | None = None) -> None:
     """Make the training runs, and print a row for each; with maps, for the page, of those in the plane."""
     tasks = [make() for make in training.TASKS.values()]
     drawn = {} if maps is None else _maps(tasks)
@@ -106,7 +109,7 @@ def train(runs: list[TrainingRecord], maps: list[Any] | None = None) -> None:
         maps += drawn.values()
     print(text.training_heading(), flush=True)
     for task in tasks:
-        runs.append(training.train(task, drawn.get(task.name)))
+        runs.append(training.train(task, engine, reference, drawn.get(task.name)))
         print(text.training_row(runs[-1]), flush=True)
 
 

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 
 from reference.engines.protocol import Abilities, Outcome
+from reference.engines.speaker import Speaker
 from reference.program import LEAF, Program
 
 
 class TapeEngine:
     """An engine to be plugged in: subclass it, and say how to make a leaf, pass back, and read what came of it.
+
+    It gets sessions, too: calls on shared state. With more methods, as `reference.engines.stateful` has them, they
+    have more calls.
 
     Args:
         name: what reports call it.
@@ -51,6 +55,10 @@ class TapeEngine:
         """Give the gradient of a step's value, where the engine shows it; by default it does not."""
         del value
         return None
+
+    def speaker(self) -> Speaker:
+        """Give what sessions speak to the engine by. Set it to None where nothing lasts from one pass to the next."""
+        return Speaker(self)
 
     def watch(self) -> AbstractContextManager[Any]:
         """Give the context that a program runs in. By default NumPy's warnings are off: poles are met on purpose."""

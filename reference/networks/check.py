@@ -7,15 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reference.engines import Noise
-from reference.training.ndgrad import answering
+from reference.engines.training import LibraryReference, answering
 from reference.verdict import Finding, Part, compare
-
-_HEAD = (
-    "import numpy as np",
-    "from ndgrad.engine import Value",
-    "from ndgrad.library import MLP, Layer, Module, Neuron, cross_entropy, hinge, mean_squared_error",
-    "from ndgrad.optim import SGD, Adam, AdamW, RMSprop",
-)
 
 
 @dataclass
@@ -23,19 +16,23 @@ class NetworkCheck:
     """A few lines of Python, and what came of them.
 
     Args:
+        imports: the lines that it begins with: they import the library.
+        reference: losses and weights to compare with.
         lines: what was run, line by line.
         numbers: how many were compared.
         findings: what is wrong.
         made: what the lines gave names to.
     """
 
+    imports: Sequence[str]
+    reference: LibraryReference = field(repr=False)
     lines: list[str] = field(default_factory=list)
     numbers: int = 0
     findings: list[Finding] = field(default_factory=list)
     made: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        for line in _HEAD:
+        for line in self.imports:
             self.run(line)
 
     def __str__(self) -> str:

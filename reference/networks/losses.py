@@ -1,20 +1,18 @@
-"""Losses of short numbers beside PyTorch's: sums are exact, so that kinks are met, and no rounding is an excuse."""
+"""Losses of short numbers beside the reference's: sums are exact, kinks are met, and no rounding is an excuse."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-import torch
 
 from reference.networks.check import NetworkCheck
 from reference.source import Source, pick
-from reference.training.torch import LOSSES
 from reference.verdict import Kind, Part
 
 
 def check_loss(source: Source, check: NetworkCheck) -> None:
-    """Is a loss PyTorch's, to the last digits, at kinks and beside them?"""
+    """Is a loss the reference's, to the last digits, at kinks and beside them?"""
     name, reduction = pick(source, ["hinge", "mean_squared_error"]), pick(source, ["mean", "sum", "none"])
     shape, dtype = pick(source, [(2,), (3,), (), (2, 2)]), pick(source, ["float64", "float32"])
     predicted, wanted = _short(source, shape, dtype), _short(source, shape, dtype)
@@ -23,17 +21,11 @@ def check_loss(source: Source, check: NetworkCheck) -> None:
     check.run(f"x = Value(np.array({predicted.tolist()}, {dtype!r}))")
     check.run(f"loss = {name}(x, {wanted.tolist()}, reduction={reduction!r})")
     check.run(f"loss.backward(np.array({cotangent.tolist()}, {dtype!r}))")
-    x = torch.tensor(predicted, requires_grad=True)
-    loss = LOSSES[name.replace("_", " ")](x, torch.tensor(wanted), reduction=reduction)
-    torch.autograd.backward(loss, torch.tensor(cotangent))
+    loss, gradient = check.reference.loss(name.replace("_", " "), predicted, wanted, reduction, cotangent)
     check.judge(
         [Part("loss", Kind.FORWARD, check.made["loss"].data), Part("grad[x]", Kind.GRADIENT, check.made["x"].grad)],
-        [Part("loss", Kind.FORWARD, loss.detach().numpy()), Part("grad[x]", Kind.GRADIENT, _array(x.grad))],
+        [Part("loss", Kind.FORWARD, loss), Part("grad[x]", Kind.GRADIENT, gradient)],
     )
-
-
-def _array(gradient: torch.Tensor | None) -> np.ndarray | None:
-    return None if gradient is None else gradient.numpy()
 
 
 def _short(source: Source, shape: tuple[int, ...], dtype: str) -> np.ndarray:

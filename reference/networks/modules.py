@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reference.engines.training import answering
 from reference.networks.check import NetworkCheck
 from reference.networks.weights import SCHEMES, drawn
 from reference.source import Source, chance, pick, shuffled
-from reference.training.ndgrad import answering
 from reference.verdict import Finding, Kind, Part
 
 _ACTIVATIONS = ("tanh", "relu", "leaky_relu", "sigmoid", "softplus", "linear")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from reference.engines.training import Raised
 from reference.networks.check import NetworkCheck
 from reference.source import Source, pick
-from reference.training.ndgrad import Raised
 from reference.verdict import Finding, Kind
 
 # fmt: off

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
-import torch
 
 from reference.networks.check import NetworkCheck
 from reference.source import Source, pick
@@ -47,15 +46,13 @@ def drawn(rng: np.random.Generator, init: str, nin: int, nout: int) -> tuple[np.
 
 
 def check_weights(source: Source, check: NetworkCheck) -> None:
-    """Are weights spread as PyTorch's are? Kolmogorov and Smirnov's test says so, which knows no distribution."""
+    """Are weights spread as the reference's are? Kolmogorov and Smirnov's test says so, which knows no distribution."""
     init, (nin, nout), seed = pick(source, list(SCHEMES)), pick(source, _SIZES), source.integer(0, 10**6)
     check.run(f"weight = Layer({nin}, {nout}, init={init!r}, rng={seed}).weight")
     mine = np.sort(check.made["weight"].data, axis=None)
-    theirs = torch.empty(nout, nin, dtype=torch.float64)  # outputs first: fan_in is the second axis there
-    options = (-1.0, 1.0) if init == "uniform" else ()
-    getattr(torch.nn.init, f"{init}_")(theirs, *options, generator=torch.Generator().manual_seed(seed))
+    theirs = check.reference.weights(init, nin, nout, seed)
     check.numbers += mine.size
-    check.findings += differ(mine, np.sort(theirs.numpy(), axis=None))
+    check.findings += differ(mine, np.sort(theirs, axis=None))
 
 
 def differ(a: np.ndarray, b: np.ndarray) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""What calls draw from what a session has: Values, numbers, some of several things."""
+"""What calls draw from what a session has: values, numbers, some of several things."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from reference.ops import REAL, Domain
-from reference.sessions.mirror import Pair, Tensor
+from reference.sessions.pairs import Pair
 from reference.sessions.session import Session
 from reference.source import Source, Unsuited, chance, pick
 
@@ -16,7 +16,6 @@ T = TypeVar("T")
 Shape = tuple[int, ...]
 
 SHAPES: tuple[Shape, ...] = ((), (2,), (3,), (2, 3), (3, 2), (1,), (2, 1), (1, 3), (2, 2), (2, 1, 3))
-DTYPES = ("float64",) * 7 + ("float32",)
 LARGEST = 32.0  # of the numbers that are gone on from: a session's can be followed by hand
 
 
@@ -44,21 +43,21 @@ def some(source: Source, items: Sequence[T], most: int) -> list[T]:
     return [rest.pop(source.integer(0, len(rest) - 1)) for _ in range(min(most, len(items)))]
 
 
-def only_small(x: Tensor) -> None:
+def only_small(x: np.ndarray) -> None:
     """Go on with these numbers only if they are small."""
-    if not bool((x.abs() <= LARGEST).all()):
+    if not (np.abs(x) <= LARGEST).all():
         raise Unsuited
 
 
 def usable(session: Session) -> list[Pair]:
-    """The Values that an op may be applied to, the latest first."""
-    return at_least_one(p for p in session.pairs.values() if not p.stale)
+    """The values that an op may be applied to, the latest first."""
+    return at_least_one(p for p in session.pairs.values() if not (p.stale or p.spent))
 
 
 def any_usable(session: Session, source: Source, domain: Domain = REAL) -> Pair:
     """One of them, in a domain; more often one that wants a gradient, for of the others little is learned."""
-    pairs = at_least_one(p for p in usable(session)[::-1] if domain.holds(p.tensor.detach().numpy()))
-    wanting = [p for p in pairs if p.tensor.requires_grad]
+    pairs = at_least_one(p for p in usable(session)[::-1] if domain.holds(p.numbers))
+    wanting = [p for p in pairs if p.wanted]
     return pick(source, wanting if wanting and not chance(source, 20) else pairs)
 
 
@@ -68,5 +67,5 @@ def leaves(session: Session) -> list[Pair]:
 
 
 def roots(session: Session) -> list[Pair]:
-    """The Values that can be passed back from, the latest first."""
-    return at_least_one(p for p in session.pairs.values() if p.tensor.requires_grad)
+    """The values that can be passed back from, the latest first."""
+    return at_least_one(p for p in session.pairs.values() if p.wanted and not p.spent)

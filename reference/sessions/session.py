@@ -1,7 +1,7 @@
-"""A session: what ndgrad did so far, line by line, and what PyTorch did beside it.
+"""A session: what the engine did so far, line by line, and what the reference did beside it.
 
-ndgrad's side is lines of Python. They run as they are printed, in a namespace of their own, so what a report shows is
-what was done. PyTorch's side is tensors. The laws look at both.
+The engine's side is lines of Python. They run as they are printed, in a namespace of their own, so what a report shows
+is what was done. The reference's side is values of its own. The laws look at both.
 """
 
 from __future__ import annotations
@@ -9,74 +9,65 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from functools import cached_property
 from string import ascii_lowercase
-from types import CodeType
 from typing import Any
 
 import numpy as np
-import torch
 
-from ndgrad.engine import Value
-from reference.engines.torch import Disturbance
+from reference.engines import Noise
+from reference.engines.lines import Lines
+from reference.engines.speaker import Speaker
+from reference.engines.stateful import StatefulReference
+from reference.ops import OPS
+from reference.sessions.execution import Line, executed
 from reference.sessions.laws import Laws, check_freed, check_repeated
-from reference.sessions.mirror import Graph, OptimizerPair, Pair, Tensor
+from reference.sessions.pairs import OptimizerPair, Pair
 from reference.sessions.spelling import literal
-from reference.sessions.state import Computed, Handed, State, Wrong, contents
+from reference.sessions.state import Computed, State, UsersArray, Wrong, contents
 from reference.verdict import Finding, Kind
-
-HEADER = """\
-import copy, pickle
-from contextlib import suppress
-
-import numpy as np
-
-import ndgrad
-from ndgrad import Value, enable_grad, no_grad
-from ndgrad.optim import SGD, Adam, AdamW, RMSprop
-"""
-# A whole session under a mode: a `with` around all of it would indent all of it.
-CAREFUL = "checking = ndgrad.check_writes()\nchecking.__enter__()"
-
-_NAMESPACE: dict[str, Any] = {}
-exec(HEADER, _NAMESPACE)  # noqa: S102 - imports, as every session begins with them
-
-
-@dataclass
-class _Line:
-    """A line that was run, and what it was refused with; empty if it was not."""
-
-    text: str
-    code: CodeType
-    refused: str = ""
-
-    def __str__(self) -> str:
-        indented = self.text.replace("\n", "\n    ")
-        return f"with suppress({self.refused}):\n    {indented}" if self.refused else self.text
 
 
 class Session(State):
     """Calls on shared state, made on both sides.
 
     Args:
-        careful: whether all of it is under `check_writes()`, so that writes by subscript are allowed at any time.
+        speaker: the engine.
+        reference: the reference, fresh.
+        careful: whether all of it is in a mode in which the engine notices writes by subscript, if it has one.
+
+    Attributes:
+        repeats: whether the engine passes back twice over one graph. Else a graph that was passed is spent.
     """
 
-    def __init__(self, *, careful: bool = False) -> None:
-        super().__init__(dict(_NAMESPACE))
-        self.careful = careful
-        self.graph = Graph()
+    def __init__(self, speaker: Speaker, reference: StatefulReference, *, careful: bool = False) -> None:
+        super().__init__(speaker, reference, speaker.space())
+        self.careful = careful and bool(speaker.lines.careful)
         self.laws = Laws()
+        self.repeats = True
         self.saved: dict[str, tuple[OptimizerPair, Any]] = {}
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         self._letters = 0
-        if careful:
-            self.do(CAREFUL)
+        if self.careful:
+            self.do(speaker.lines.careful)
 
     @property
     def text(self) -> str:
         """All lines so far, to be run by whoever wants to see for themselves."""
-        return "\n".join([HEADER, *map(str, self._lines)]) + "\n"
+        header = [self.speaker.header] if self.speaker.header else []
+        return "\n".join([*header, *map(str, self._lines)]) + "\n"
+
+    @property
+    def lines(self) -> Lines:
+        """How the engine's statements are written."""
+        return self.speaker.lines
+
+    @cached_property
+    def tickets(self) -> tuple[str, ...]:
+        """A name for each way to write each op that both sides know, and for each place for a value in it."""
+        known = set(self.speaker.ops) & set(self.reference.ops)
+        chosen = [op for name, op in OPS.items() if name in known]
+        return tuple(f"{op.name} {i}" for op in chosen for i in range(len(self.speaker.ways(op)) * op.inputs.slots))
 
     def check(self) -> None:
         """See that all laws hold."""
@@ -98,9 +89,9 @@ class Session(State):
         return self._run(text, kind)
 
     def _run(self, text: str, allowed: type[Exception] | None) -> bool:
-        line = _Line(text, compile(text, "<session>", "exec"))
+        line = Line(text, compile(text, "<session>", "exec"))
         self._lines.append(line)
-        error = _executed(line.code, self.space)
+        error = executed(line.code, self.space)
         if error is not None and not (allowed and isinstance(error, allowed)):
             raise Wrong(Finding(Kind.RAISED, _last(text), f"raised {type(error).__name__}: {error}"))
         if error is not None and allowed:
@@ -110,7 +101,7 @@ class Session(State):
     # Names.
 
     def letter(self) -> str:
-        """A new name for a Value: a, b, c and so on."""
+        """A new name for a value: a, b, c and so on."""
         turn, place = divmod(self._letters, len(ascii_lowercase))
         self._letters += 1
         return ascii_lowercase[place] + "_" * turn
@@ -119,33 +110,35 @@ class Session(State):
         """A new name for something else: its kind, and a number."""
         return f"{kind}{1 + sum(name.startswith(kind) for name in (*self.arrays, *self.optimizers))}"
 
-    def hand(self, array: np.ndarray, operand: Tensor | None = None) -> str:
-        """Make an array of the user's, and give its name. An operand has a tensor beside it."""
+    def users(self, array: np.ndarray, operand: Any = None) -> str:
+        """Make an array of the user's, and give its name. An operand has the reference's value beside it."""
         name = self.numbered("n")
         self.do(f"{name} = {literal(array)}")
-        self.arrays[name] = Handed(contents(self.space[name]), operand)
+        self.arrays[name] = UsersArray(contents(self.space[name]), operand)
         return name
 
-    def keep(self, name: str, text: str, *, shared: bool = False) -> None:
+    def keep(self, name: str, text: str, *, is_gradient: bool = False) -> None:
         """Let the user keep what the engine gives: a gradient, which is shared, or something of the user's own."""
         self.do(f"{name} = {text}")
-        self.arrays[name] = Handed(contents(self.space[name]), kept=shared)
+        self.arrays[name] = UsersArray(contents(self.space[name]), is_gradient=is_gradient)
 
-    def pair(self, name: str, tensor: Tensor, operands: Sequence[Pair] = (), *, single: bool = False) -> Pair:
-        """Note that a line has made a Value, and that PyTorch has made this of the same operands."""
+    def pair(self, name: str, theirs: Any, operands: Sequence[Pair] = (), *, single: bool = False) -> Pair:
+        """Note that a line has made a value, and that the reference has made this of the same operands."""
         value = self.space[name]
-        if not isinstance(value, Value):
+        if not self.speaker.is_value(value):
             says = f"is of type {type(value).__name__}, and no Value: the graph ends here"
             raise Wrong(Finding(Kind.MISSING, name, says))
-        recorded = tuple(operands) if tensor.requires_grad else ()
-        single = single or tensor.dtype == torch.float32 or any(p.single for p in operands)
-        self.pairs[name] = Pair(name, tensor, weakref.ref(value), recorded, single)
-        self.every.append(self.pairs[name])
-        return self.pairs[name]
+        held = weakref.ref(value) if self.lines.dropped else lambda: value
+        recorded = tuple(operands) if self.reference.wants(theirs) else ()
+        pair = Pair(name, self.reference, theirs, held, recorded)
+        pair.single = single or pair.numbers.dtype == np.float32 or any(p.single for p in operands)
+        self.pairs[name] = pair
+        self.every.append(pair)
+        return pair
 
     def forget(self, names: Sequence[str]) -> None:
-        """Delete Values by name. What no other name leads to must be freed at once: nothing but the graph holds it."""
-        self.do(f"del {', '.join(names)}")
+        """Delete values by name. What no other name leads to must be freed at once: nothing but the graph holds it."""
+        self.do(self.lines.dropped.format(names=", ".join(names)))
         for name in names:
             del self.pairs[name]
         moved = [p for optimizer in self.optimizers.values() for p in optimizer.params]
@@ -158,55 +151,67 @@ class Session(State):
         return any(pair in other.operands and other.value() is not None for other in self.every)
 
     def overwrite(self, pair: Pair, *, in_place: bool = False) -> None:
-        """Tell PyTorch's graph that a Value's numbers are about to change; in place, those of all its views as well."""
-        self.graph.overwrite(pair.tensor)
-        pair.rewritten = not pair.tensor.is_leaf
+        """Tell the reference that a value's numbers are about to change; in place, those of all its views as well."""
+        self.reference.overwrite(pair.theirs)
+        pair.rewritten = pair.is_result
         for view in self._views_of(pair) if in_place else ():
             view.stale = True
-            self.graph.overwrite(view.tensor)
+            self.reference.overwrite(view.theirs)
 
     def _views_of(self, pair: Pair) -> list[Pair]:
-        data = self.space[pair.name].data
+        data = self.speaker.data(self.space[pair.name])
         others = [(other, other.value()) for other in self.every if other is not pair]
-        return [other for other, value in others if value is not None and np.shares_memory(value.data, data)]
+        return [p for p, value in others if value is not None and np.shares_memory(self.speaker.data(value), data)]
 
-    # The pass back.
+    # The backward pass.
+
+    def back(self, root: Pair, given: str, cotangent: np.ndarray, form: str = "{}") -> None:
+        """Pass back from one value, with a cotangent as it is written and as it is."""
+        line = self.lines.backward.format(root=root.name, given=given, then=f", {given}" if given else "")
+        self.pass_back([(root, cotangent)], form.format(line))
 
     def pass_back(
-        self, roots: Sequence[tuple[Pair, Tensor]], line: str, within: AbstractContextManager[None] | None = None
+        self, roots: Sequence[tuple[Pair, np.ndarray]], line: str, within: AbstractContextManager[None] | None = None
     ) -> None:
         """Pass back from one value or several, on both sides.
 
-        Where it reads what was overwritten, ndgrad may refuse, or give the gradient of the numbers that there were.
+        Where it reads what was overwritten, the engine may refuse, or give the gradient of the numbers that there were.
 
         Args:
-            roots: where to start, each with its cotangent for PyTorch. Each requires a gradient.
-            line: ndgrad's half of it.
+            roots: where to start, each with its cotangent for the reference. Each requires a gradient.
+            line: the engine's half of it.
             within: a context that the line runs in.
         """
         reached = dict.fromkeys(p for root, _ in roots for p in root.made_of())  # each once
-        towards = [p for p in reached if p.tensor.requires_grad]
-        tensors = [p.tensor for p in towards]
-        starts = [(root.tensor, cotangent) for root, cotangent in roots]
-        arriving = self.graph.pass_back(starts, tensors)
-        may_refuse = self.graph.read_overwritten or any(p.rewritten for p in towards)
+        towards = [p for p in reached if p.wanted]
+        values = [p.theirs for p in towards]
+        starts = [(root.theirs, cotangent) for root, cotangent in roots]
+        arriving = self.reference.gradients(starts, values)
+        may_refuse = self.reference.read_overwritten or any(p.rewritten for p in towards)
         with within or nullcontext():
-            if not self._run(line, RuntimeError if may_refuse else None):
+            if not self._run(line, self.speaker.refuses if may_refuse else None):
                 return
-        before = [p.tensor.grad if p.tensor.is_leaf else None for p in towards]
+        if not self.repeats:
+            self._spend({id(p) for p in towards if p.is_result})
+        before = [None if p.is_result else p.gradient for p in towards]
         for pair, gradient in zip(towards, arriving, strict=True):
             pair.arrived(gradient)
 
-        def again(disturbance: Disturbance) -> dict[str, np.ndarray]:
-            disturbed = self.graph.pass_back(starts, tensors, disturbance)
+        def again(noise: Noise) -> dict[str, np.ndarray]:
+            disturbed = self.reference.gradients(starts, values, noise)
             return {
-                p.gradient_name: np.array((g if old is None else old + g).numpy())
+                p.gradient_name: np.asarray(g if old is None else old + g)
                 for p, g, old in zip(towards, disturbed, before, strict=True)
                 if g is not None
             }
 
         names = frozenset(p.gradient_name for p in towards)
         self.computed = Computed(again, names, any(p.single for p in (*(root for root, _ in roots), *towards)))
+
+    def _spend(self, passed: set[int]) -> None:
+        """Note what was made of values whose graph was passed, these included."""
+        for pair in self.every:
+            pair.spent |= any(id(p) in passed for p in pair.made_of())
 
     # The end.
 
@@ -216,30 +221,21 @@ class Session(State):
         Raises:
             Wrong: it does not, or something is still held.
         """
-        again = dict(_NAMESPACE)
+        again = self.speaker.space()
         for line in self._lines:
-            _executed(line.code, again)
+            executed(line.code, again)
         try:
             check_repeated(self, again)
         finally:
             again.clear()
             self.leave()
-        check_freed(self, [])
+        if self.lines.dropped:
+            check_freed(self, [])
 
     def leave(self) -> None:
         """Let go of everything."""
         self.space.clear()
         self.computed = Computed()
-
-
-def _executed(code: CodeType, space: dict[str, Any]) -> Exception | None:
-    """Run a line. What it raised is given without its traceback, which would hold on to what the line used."""
-    try:
-        with np.errstate(all="ignore"):
-            exec(code, space)  # noqa: S102 - lines that were written here
-    except Exception as error:  # noqa: BLE001 - whatever it raises is what was found
-        return error.with_traceback(None)
-    return None
 
 
 def _last(text: str) -> str:

@@ -1,4 +1,4 @@
-"""How numbers, options and ops are written in a session's lines, as users write them."""
+"""How arrays and indices are written in a session's lines, as users write them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
-from reference.ops import Op
-
-
-def ways(op: Op) -> tuple[str, ...]:
-    """The ways to write an op: its row's, or a method, NumPy's function if there is one, and ndgrad's."""
-    if op.written:
-        return op.written
-    first, *others = (f"{{{i}}}" for i in range(op.inputs.slots))
-    options = ["{options}"] * bool(op.inputs.options)
-    rest, given = ", ".join([*others, *options]), ", ".join([first, *others, *options])
-    numpys = (f"np.{op.name}({given})",) if hasattr(np, op.name) else ()
-    return (f"{first}.{op.name}({rest})", *numpys, f"ndgrad.{op.name}({given})")
 
 
 def literal(x: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a session has: the namespace that its lines run in, and what PyTorch and the user have beside it."""
+"""What a session has: the namespace that its lines run in, and what the reference and the user have beside it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from reference.engines.torch import Disturbance
-from reference.sessions.mirror import OptimizerPair, Pair, Tensor
+from reference.engines import Noise
+from reference.engines.speaker import Speaker
+from reference.engines.stateful import StatefulReference
+from reference.sessions.pairs import OptimizerPair, Pair
 from reference.verdict import Finding
 
 
@@ -22,18 +24,18 @@ class Wrong(Exception):  # noqa: N818 - what was found, on its way to the record
 
 
 @dataclass(frozen=True)
-class Handed:
+class UsersArray:
     """An array that the user has, or a dict of them, and that the engine must not write into.
 
     Args:
         bits: its numbers, as the user last left them.
-        tensor: PyTorch's copy, if it is an operand.
-        kept: whether it is a gradient that the user was given, which may be the one that a Value still has.
+        operand: the reference's value of it, if it is an operand.
+        is_gradient: whether it is a gradient that the user was given, which may be the one that a value still has.
     """
 
     bits: bytes
-    tensor: Tensor | None = None
-    kept: bool = False
+    operand: Any = None
+    is_gradient: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Computed:
         single: whether single precision's rounding counts.
     """
 
-    again: Callable[[Disturbance], dict[str, np.ndarray]] = lambda disturbance: {}  # noqa: ARG005
+    again: Callable[[Noise], dict[str, np.ndarray]] = lambda noise: {}  # noqa: ARG005
     parts: frozenset[str] = frozenset()
     single: bool = False
 
@@ -56,18 +58,22 @@ class State:
     """What a session has.
 
     Args:
-        space: ndgrad's side, by name: Values, arrays, optimizers.
-        pairs: Values that have a name, and PyTorch's tensors beside them.
+        speaker: the engine.
+        reference: the reference.
+        space: the engine's side, by name: values, arrays, optimizers.
+        pairs: values that have a name, and the reference's beside them.
         every: those whose names are deleted, too, as long as a graph may lead to them.
         arrays: arrays that the user has, by name.
         optimizers: optimizers on both sides, by name.
         computed: what the call that is being made computes.
     """
 
+    speaker: Speaker
+    reference: StatefulReference
     space: dict[str, Any]
     pairs: dict[str, Pair] = field(default_factory=dict)
     every: list[Pair] = field(default_factory=list)
-    arrays: dict[str, Handed] = field(default_factory=dict)
+    arrays: dict[str, UsersArray] = field(default_factory=dict)
     optimizers: dict[str, OptimizerPair] = field(default_factory=dict)
     computed: Computed = field(default_factory=Computed)
 

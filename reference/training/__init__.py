@@ -1,8 +1,8 @@
-"""A training run in lock-step: the same network, the same batches and the same optimizer in ndgrad and in PyTorch."""
+"""A training run in lock-step: the same network, batches and optimizer in an engine and in the reference."""
 
-from reference.training.drawn import draw_task
+from reference.task import Stage, Task
+from reference.training.draw import draw_task
+from reference.training.examples import TASKS, article, digits, moons
 from reference.training.lockstep import TrainingRecord, train
-from reference.training.named import TASKS, article, digits, moons
-from reference.training.task import Stage, Task
 
 __all__ = ["TASKS", "Stage", "Task", "TrainingRecord", "article", "digits", "draw_task", "moons", "train"]

@@ -1,8 +1,8 @@
 """Makes a run on both sides at once, and judges every step.
 
-Each run is made in two modes. Re-synced, ndgrad takes over PyTorch's parameters, gradients and optimizer state after
-every step, so that each step is judged by itself, and sharply: loss, every gradient, every parameter, every buffer.
-Free, ndgrad goes its own way from the same start; how far the two drift apart is reported, and is no verdict.
+Each run is made in two modes. Re-synced, the engine takes over the reference's parameters, gradients and optimizer
+state after every step, so that each step is judged by itself, and sharply: loss, every gradient, every parameter, every
+buffer. Free, it goes its own way from the same start; how far the two drift apart is reported, and is no verdict.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from reference.engines import Noise
-from reference.training.ndgrad import NdgradSide, Raised
-from reference.training.task import Batch, Name, Numbers, Stage, Task
-from reference.training.torch import TorchSide
+from reference.engines import Engine, Noise, Reference
+from reference.engines.stateful import offered
+from reference.engines.training import Raised, Trainer, TrainerReference
+from reference.task import Batch, Name, Numbers, Stage, Task
 from reference.verdict import Finding, Kind, Part, Result, Verdict, compare
 from reference.verdict.explanation import Explanation, explain_finding
 
@@ -33,10 +33,10 @@ class TrainingRecord:
         worst: the largest distance that agreed at once, in ULP.
         conditioned: steps that agree within conditioning.
         failures: the step, and what was wrong with it.
-        losses: ndgrad's, running free, and PyTorch's, for each step; summed up, where there are several.
+        losses: the engine's, running free, and the reference's, for each step; summed up, where there are several.
         drift: the largest difference of any parameter after each step, running free.
         first_difference: the first step after which a bit differs, running free; None if none does.
-        accuracy: the part of held-out examples that each gets right in the end, ndgrad's first.
+        accuracy: the part of held-out examples that each gets right in the end, the engine's first.
         goal: what both must reach.
     """
 
@@ -74,24 +74,26 @@ class TrainingRecord:
 
 LARGEST = 1e4  # of a loss that a step is made from
 _START = "the start"  # what a failure names instead of an optimizer before there is one
-Sides = tuple[NdgradSide, NdgradSide, TorchSide]  # re-synced, free, and the reference
+Sides = tuple[Trainer, Trainer, TrainerReference]  # re-synced, free, and the reference
 Watch = Callable[
-    [int, NdgradSide, TorchSide], None
+    [int, Trainer, TrainerReference], None
 ]  # is told each step that was made, and shown both sides running free
 
 
-def train(task: Task, watch: Watch | None = None) -> TrainingRecord:
+def train(task: Task, engine: Engine, reference: Reference, watch: Watch | None = None) -> TrainingRecord:
     """Make a run in both modes, step by step side by side. It ends with the first step that fails.
 
     Args:
         task: what is learned.
+        engine: what is judged; it offers a `trainer`.
+        reference: what is believed; it offers one, too.
         watch: is called after each step that agrees.
     """
     record = TrainingRecord(task.name, goal=task.goal)
     optimizer = _START
     try:
         with np.errstate(all="ignore"):
-            sides = _sides(task, record)
+            sides = _sides(task, engine, reference, record)
             batches = np.random.default_rng(task.seed)
             for stage in task.stages:
                 optimizer = stage.optimizer
@@ -105,15 +107,18 @@ def train(task: Task, watch: Watch | None = None) -> TrainingRecord:
     return record
 
 
-def _sides(task: Task, record: TrainingRecord) -> Sides:
-    synced, free = NdgradSide(task), NdgradSide(task)
-    start = {name: p.data for name, p in synced.parameters.items()}
+def _sides(task: Task, engine: Engine, reference: Reference, record: TrainingRecord) -> Sides:
+    mine, theirs = offered(engine, "trainer"), offered(reference, "trainer")
+    if mine is None or theirs is None:
+        raise ValueError(f"{(engine if mine is None else reference).name} has no training runs")
+    synced, free = mine(task), mine(task)
+    start = synced.start
     record.failures += [(1, _START, finding) for finding in _misshapen(task, start)]
-    return synced, free, TorchSide(task, start)
+    return synced, free, theirs(task, start)
 
 
 def _misshapen(task: Task, start: Mapping[str, np.ndarray]) -> Iterator[Finding]:
-    """Parameters of another shape or dtype than the task says: PyTorch is given what ndgrad begins with."""
+    """Parameters of another shape or dtype than the task says: the reference is given what the engine begins with."""
     shapes: list[tuple[int, ...]] = [s for nin, nout in pairwise(task.widths) for s in ((nin, nout), (nout,))]
     if task.network == "Neuron":
         shapes = [task.widths[:1], ()]
@@ -141,7 +146,7 @@ def _go_through(
 
 
 def _runs_away(record: TrainingRecord) -> bool:
-    """Whether PyTorch's loss is so large that a step further nothing but infinities might be left to compare."""
+    """Whether the reference's loss is so large that a step further nothing but infinities might be left to compare."""
     return bool(record.losses) and not abs(record.losses[-1][1]) <= LARGEST
 
 
@@ -177,7 +182,7 @@ def _one_step(record: TrainingRecord, task: Task, stage: Stage, batch: Batch, si
 
 
 def _parts(names: Sequence[Name], numbers: Numbers) -> list[Part]:
-    """Numbers in this order. The count of an optimizer's steps is a float in PyTorch."""
+    """Numbers in this order. The count of an optimizer's steps may be a float."""
     return [_part(name, numbers.get(name)) for name in names]
 
 
@@ -217,12 +222,12 @@ def _drift(record: TrainingRecord, mine: Numbers, theirs: Numbers) -> None:
         record.first_difference = record.steps
 
 
-def _accuracy(task: Task, side: NdgradSide | TorchSide) -> float:
+def _accuracy(task: Task, side: Trainer | TrainerReference) -> float:
     x, wanted = task.test or task.train
     scores = side.scores(x)
     guessed = np.sign(scores) if scores.ndim == 1 else scores.argmax(-1)
     return float((guessed == wanted).mean())
 
 
-def _reached(task: Task, *sides: NdgradSide | TorchSide) -> bool:
+def _reached(task: Task, *sides: Trainer | TrainerReference) -> bool:
     return task.goal is not None and all(_accuracy(task, side) >= task.goal for side in sides)

@@ -11,7 +11,7 @@ import torch
 
 from ndgrad.rules import RULES, Rule
 from reference.check import check_engine, check_program
-from reference.engines import Outcome
+from reference.engines import Outcome, TapeEngine
 from reference.engines.ndgrad import NdgradEngine
 from reference.ops import OPS, Op
 from reference.program import Program
@@ -155,3 +155,43 @@ def test_an_engine_that_exits_is_told_so() -> None:
 
     (words,) = check_engine(Exiting({"exp": RULES["exp"]}))
     assert "raised SystemExit: False (RAISED)" in words
+
+
+class Stale(TapeEngine):
+    """An engine of one op whose pullback reads the operand when it is called: wrong, on purpose."""
+
+    class Node:
+        """A number or array; its gradient; what it is the square of."""
+
+        def __init__(self, data: np.ndarray, root: Any = None) -> None:
+            self.data, self.root, self.grad = np.asarray(data), root, np.zeros(np.shape(data), data.dtype)
+
+    def __init__(self) -> None:
+        super().__init__("Stale 1", {"square": lambda x: Stale.Node(x.data * x.data, x)})
+
+    def leaf(self, array: np.ndarray, name: str) -> Any:  # noqa: ARG002 - it has no use for names
+        return Stale.Node(array)
+
+    def data(self, value: Any) -> np.ndarray:
+        return value.data  # type: ignore[no-any-return]
+
+    def back(self, result: Any, cotangent: np.ndarray) -> None:
+        result.grad = result.grad + cotangent
+        if result.root is not None:
+            self.back(result.root, cotangent * 2 * result.root.data)
+
+    def gradient(self, leaf: Any) -> np.ndarray:
+        return np.asarray(leaf.grad)
+
+    def write(self, leaf: Any, array: np.ndarray) -> None:
+        leaf.data = array.copy()
+
+
+def test_a_fault_of_state_is_told_when_all_ops_agree() -> None:
+    """A session shows it, line by line; and no command claims to run it again. Asked about ops, nobody looks for it."""
+    (words,) = check_engine(Stale())
+    first, *lines = words.splitlines()
+    assert re.fullmatch(r"sessions: grad\[a\] is .*, but PyTorch .* says .*\. Stale is wrong\.", first)
+    assert [line.strip().partition("(")[0] for line in lines[:4]] == ["a = leaf", "b = square", "write", "backward"]
+    assert "again: " not in words
+    assert check_engine(Stale(), ["square"]) == []

@@ -285,7 +285,7 @@ def test_a_training_run_that_fails_counts(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr("reference.campaign.PROFILES", {"quick": command_line_profile()})
     monkeypatch.setattr("reference.training.TASKS", {"article": TASKS["article"]})
     monkeypatch.setattr(
-        "reference.training.train", lambda task, watch: TrainingRecord(task.name, goal=0.9, accuracy=(0.5, 0.5))
+        "reference.training.train", lambda task, *_: TrainingRecord(task.name, goal=0.9, accuracy=(0.5, 0.5))
     )
     status = command_line.main(["verify", "--profile", "quick"])
     printed = capsys.readouterr().out

@@ -11,18 +11,20 @@ import pytest
 
 from ndgrad import library, optim
 from ndgrad.library import INITIALIZERS, MLP, Module
+from reference.engines import TapeEngine
 from reference.faults.planting import Plant, attribute, body, edited, entry
-from reference.networks import NetworkCheck, run_network_check
+from reference.networks import NetworkCheck, begun, run_network_check
 from reference.networks.modules import check_module
 from reference.networks.refusals import DRAWN, REFUSED, check_refusals
 from reference.networks.weights import FALSE_ALARM, SCHEMES, check_weights, differ, drawn
 from reference.source import Seeded
 from reference.verdict import Kind
+from tests.reference.both import BOTH
 
 
 def checked(number: int, seed: str = "tests") -> NetworkCheck:
     """Check `number` of a seed."""
-    return run_network_check(Seeded(seed, number))
+    return run_network_check(Seeded(seed, number), *BOTH)
 
 
 @pytest.mark.parametrize("number", range(60))
@@ -40,7 +42,7 @@ def test_a_source_draws_the_same_check_again() -> None:
 @pytest.mark.parametrize("number", range(10))
 def test_lines_are_python_that_runs(number: int) -> None:
     """The lines of a check build its modules again, with the same parameters."""
-    check = NetworkCheck()
+    check = begun(*BOTH)
     check_module(Seeded("lines", number), check)
     again: dict[str, Any] = {}
     exec(str(check), again)  # noqa: S102 - that it runs is what is asked
@@ -68,6 +70,15 @@ def test_every_initializer_is_met() -> None:
     assert all(f"init={init!r}" in checks for init in SCHEMES)
 
 
+def test_an_engine_without_a_library_is_refused() -> None:
+    """By its name; and so is a reference."""
+    ndgrad, torch = BOTH
+    with pytest.raises(ValueError, match="Bare 1 has no library"):
+        begun(TapeEngine("Bare 1", {}), torch)
+    with pytest.raises(ValueError, match=r"ndgrad .* has no library"):
+        begun(ndgrad, type("Mute", (), {"name": "ndgrad 0"})())
+
+
 # Distributions.
 
 
@@ -75,7 +86,7 @@ def test_every_initializer_is_met() -> None:
 def test_an_initializer_has_pytorchs_distribution(init: str) -> None:
     """Ten thousand weights of each size are spread as torch.nn.init spreads them."""
     for number in range(40):
-        check = NetworkCheck()
+        check = begun(*BOTH)
         check_weights(Seeded(init, number), check)
         assert check.numbers == 10_000
         assert not check.findings
@@ -121,7 +132,7 @@ def test_every_refusal_is_one() -> None:
     """Each line, whatever it is filled with, is refused with the error that is said."""
     assert len(LINES) > 150
     for line, expected in LINES:
-        check = NetworkCheck()
+        check = begun(*BOTH)
         check.run("p = [Value([1.0, 2.0])]")
         with pytest.raises(Exception, match="raised") as raised:
             check.run(line)
@@ -131,7 +142,7 @@ def test_every_refusal_is_one() -> None:
 def test_what_is_accepted_is_told() -> None:
     """A line that goes through, though it must not, is shown with what it must raise."""
     with attribute(library, "_count", lambda name, n: int(n))():
-        check = NetworkCheck()
+        check = begun(*BOTH)
         check_refusals(Seeded(4), check)
     assert {finding.kind for finding in check.findings} == {Kind.RAISED}
     assert any(finding.says == "was accepted, but must raise ValueError" for finding in check.findings)

@@ -15,14 +15,23 @@ from ndgrad import library, optim
 from ndgrad.library import Layer
 from ndgrad.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from ndgrad.rules import RULES
+from reference.engines import TapeEngine
+from reference.engines.ndgrad import training as ndgrad_side
+from reference.engines.torch import training as torch_side
+from reference.engines.training import Trainer
 from reference.faults.planting import Plant, attribute, edited
 from reference.source import Seeded
-from reference.training import TASKS, Stage, Task, TrainingRecord, article, digits, draw_task, moons, train
-from reference.training import drawn as drawing
-from reference.training import ndgrad as ndgrad_side
-from reference.training import torch as torch_side
-from reference.training.task import BY_HAND, Cleared, Given, Handed
+from reference.task import BY_HAND, Batch, Cleared, Given, ListedAs, Numbers
+from reference.training import TASKS, Stage, Task, TrainingRecord, article, digits, draw_task, moons
+from reference.training import draw as drawing
+from reference.training import train as train_both
 from reference.verdict import Finding, Kind
+from tests.reference.both import BOTH
+
+
+def train(task: Task) -> TrainingRecord:
+    """Make a run in ndgrad and in PyTorch."""
+    return train_both(task, *BOTH)
 
 
 def short(task: Task, steps: int, *stages: Stage) -> Task:
@@ -140,6 +149,33 @@ def test_a_run_of_no_steps_does_not_agree() -> None:
     assert not train(replace(article(), stages=())).agrees
 
 
+def test_an_engine_of_another_make_is_trained_by_the_same_protocol() -> None:
+    """Whoever offers a trainer has training runs; who offers none is refused by name."""
+
+    class Side(ndgrad_side.NdgradTrainer):
+        """A library by another name, whose gradients may be off by a factor."""
+
+        factor = 1.0
+
+        def step(self, batch: Batch) -> Numbers:
+            return {name: x * self.factor if name[0] == "grad" else x for name, x in super().step(batch).items()}
+
+    class Other(TapeEngine):
+        """The engine that has it."""
+
+        def trainer(self, task: Task) -> Trainer:
+            return Side(task)
+
+    _, torch = BOTH
+    other = Other("Other 1", {})
+    assert train_both(short(article(), 2), other, torch).agrees
+    Side.factor = 1 + 1e-9
+    ((step, _, finding),) = train_both(short(article(), 2), other, torch).failures
+    assert (step, finding.kind) == (1, Kind.GRADIENT)
+    with pytest.raises(ValueError, match="Bare 1 has no training runs"):
+        train_both(article(), TapeEngine("Bare 1", {}), torch)
+
+
 def test_runs_repeat_themselves() -> None:
     """Two runs of a task give the same losses and the same drift, to the bit."""
     task = short(TASKS["digits"](), 3)
@@ -233,7 +269,7 @@ def test_every_option_of_an_optimizer_is_drawn(optimizer: str) -> None:
 def test_everything_happens_between_steps() -> None:
     """Optimizers change, go on with other options, and are saved and loaded; gradients are missing, or added up."""
     assert {stage.cleared for stage in stages()} == set(Cleared)
-    assert {stage.handed for stage in stages()} == set(Handed)
+    assert {stage.listed for stage in stages()} == set(ListedAs)
     assert {stage.optimizer for stage in stages()} == {BY_HAND, *KINDS}
     assert {task.given for task in many()} == set(Given)
     assert any(stage.goes_on and stage.options.keys() == {"weight_decay"} for stage in stages())
@@ -356,7 +392,7 @@ def test_what_ndgrad_raises_is_a_failure(kind: type, name: str, optimizer: str) 
 
 def test_mistakes_of_the_reference_are_not_ndgrads(monkeypatch: pytest.MonkeyPatch) -> None:
     """What PyTorch's side raises is no failure of ndgrad: it is raised."""
-    monkeypatch.setattr(torch_side.TorchSide, "step", refusing)
+    monkeypatch.setattr(torch_side.TorchTrainer, "step", refusing)
     with pytest.raises(ValueError, match="no"):
         train(article())
 

@@ -12,7 +12,7 @@ from autograd.tracer import isbox, new_box, toposort, trace_stack
 
 from reference.engines.autograd.ops import CONVENTIONS, KNOWN, LINES, WITHOUT
 from reference.engines.functional import Function, FunctionalReference
-from reference.engines.named import all_functions
+from reference.engines.lookup import all_functions
 from reference.engines.protocol import Abilities
 
 

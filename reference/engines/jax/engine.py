@@ -13,7 +13,7 @@ import numpy as np
 
 from reference.engines.functional import Function, FunctionalReference
 from reference.engines.jax.ops import CONVENTIONS, KNOWN, LINES
-from reference.engines.named import all_functions
+from reference.engines.lookup import all_functions
 from reference.engines.protocol import Abilities
 
 jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - JAX's own signature

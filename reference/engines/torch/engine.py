@@ -13,10 +13,15 @@ import torch
 
 from reference.engines.protocol import Abilities, Noise, Outcome
 from reference.engines.torch.disturbance import Disturbance
+from reference.engines.torch.library import TorchLibrary
 from reference.engines.torch.ops import KNOWN, Mirror, mirror
+from reference.engines.torch.promotion import cast
+from reference.engines.torch.stateful import TorchStateful
 from reference.engines.torch.threads import one_thread
+from reference.engines.torch.training import TorchTrainer
 from reference.ops import OPS, Op
 from reference.program import LEAF, NUMBER, Program
+from reference.task import Task
 
 Tensor = torch.Tensor
 
@@ -45,6 +50,18 @@ class TorchEngine:
     def ops(self) -> Sequence[str]:
         """The ops that it knows."""
         return tuple(op.name for op in OPS.values() if _is_known(op)) if self._mirrors is None else tuple(self._mirrors)
+
+    def stateful(self) -> TorchStateful:
+        """Give its half of a session."""
+        return TorchStateful()
+
+    def trainer(self, task: Task, start: Mapping[str, np.ndarray]) -> TorchTrainer:
+        """Give its side of a training run that begins with these parameters."""
+        return TorchTrainer(task, start)
+
+    def library(self) -> TorchLibrary:
+        """Give its losses and its initial weights."""
+        return TorchLibrary()
 
     def begin(self) -> None:
         """Compute in one thread: on small arrays more would only wait for each other."""
@@ -79,7 +96,7 @@ class TorchEngine:
             values += [_tensor(o, dtype) for o in program.operands]
             leaves = [v for v, o in zip(values, program.operands, strict=True) if o.kind == LEAF]
             for step in program.steps:
-                inputs = _cast([values[i] for i in step.inputs], dtype)
+                inputs = cast([values[i] for i in step.inputs], dtype)
                 options = step.options
                 if dtype is not None and "dtype" in options:
                     options = {**options, "dtype": precision}
@@ -170,20 +187,6 @@ class _Instead(torch.autograd.Function):
 def _instead(tensor: Tensor, value: Any) -> Tensor:
     replaced: Tensor = _Instead.apply(tensor, torch.tensor(np.array(value)))  # type: ignore[no-untyped-call]
     return replaced
-
-
-def _cast(inputs: Sequence[Any], dtype: torch.dtype | None) -> list[Tensor]:
-    """NumPy's promotion: the widest floating dtype; integers, booleans and Python numbers take it."""
-    if dtype is None:
-        floats = {x.dtype for x in inputs if isinstance(x, Tensor) and x.is_floating_point()}
-        dtype = floats.pop() if len(floats) == 1 else max(floats, key=lambda d: d.itemsize, default=torch.float64)
-    return [_as(x, dtype) for x in inputs]
-
-
-def _as(x: Any, dtype: torch.dtype) -> Tensor:
-    if not isinstance(x, Tensor):
-        return torch.tensor(x, dtype=dtype)
-    return x if x.dtype is dtype else x.to(dtype)
 
 
 def _tensor(operand: Any, dtype: torch.dtype | None) -> Any:

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from reference.engines.training import Trainer, TrainerReference
 from reference.report.page.numbers import full, packed
 from reference.training import Task, TrainingRecord
-from reference.training.ndgrad import NdgradSide
-from reference.training.torch import TorchSide
 
 SIDE = 32  # cells of the map, along each axis
 EVERY = 5  # steps from one map to the next
@@ -38,7 +37,7 @@ class Maps:
         self.theirs: list[np.ndarray] = []
         self.apart: list[float] = []
 
-    def __call__(self, step: int, free: NdgradSide, theirs: TorchSide) -> None:
+    def __call__(self, step: int, free: Trainer, theirs: TrainerReference) -> None:
         """Draw both maps, if it is time."""
         if step % EVERY and step != 1:
             return

@@ -357,12 +357,27 @@ def test_the_order_makes_no_difference(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", [NdgradEngine({"exp": RULES["exp"]}), type("Mine", (NdgradEngine,), {})()])
-def test_other_checks_judge_no_other_engine(engine: Engine) -> None:
-    """They run ndgrad itself: for another engine nothing is counted, and the record says why."""
-    *_, sessions, library = Campaign(engine, TorchEngine(), ["exp"]).run(Profile(1, 1, {"sessions": 2, "library": 2}))
-    for record, check in ((sessions, "sessions"), (library, "library")):
+def test_other_engines_have_sessions_and_no_library(engine: Engine) -> None:
+    """A library is ndgrad's own: for another engine nothing is counted, and the record says why."""
+    profile = Profile(1, 1, {"sessions": 2, "training": 2, "library": 2})
+    *_, sessions, training, library = Campaign(engine, TorchEngine(), ["exp"]).run(profile)
+    assert (sessions.op, sessions.programs, bool(sessions.numbers), sessions.failures) == ("sessions", 2, True, [])
+    assert sessions.left_out.startswith("the calls backward_several, twice, ")
+    for record, check in ((training, "training"), (library, "library")):
         assert (record.op, record.programs, record.numbers) == (check, 0, 0)
-        assert record.left_out == f"{check} run ndgrad as it is installed, and cannot judge {engine.name}"
+        assert record.left_out == f"{engine.name} offers none"
+
+
+def test_a_reference_without_state_has_no_other_checks() -> None:
+    """Nothing is counted, and the record says whom it cannot be held against."""
+
+    class Stateless(TorchEngine):
+        stateful = trainer = library = None  # type: ignore[assignment]
+
+    profile = Profile(1, 1, {"sessions": 2, "training": 2, "library": 2})
+    *_, sessions, training, library = Campaign(NdgradEngine(), Stateless(), ["exp"]).run(profile)
+    for record in (sessions, training, library):
+        assert (record.programs, record.left_out) == (0, f"{TorchEngine().name} offers none")
 
 
 def test_two_kept_programs_of_one_op_are_both_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

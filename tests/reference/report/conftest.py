@@ -14,6 +14,7 @@ from reference.engines.torch import TorchEngine
 from reference.faults.planting import scaled
 from reference.report.page import Maps, Page, page_of, write
 from reference.training import article, moons, train
+from tests.reference.both import BOTH
 
 OPS = ("tanh", "add", "softplus", "sum")
 
@@ -33,7 +34,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     records[0].failures.append(failure())
     short = replace(moons(), stages=(replace(moons().stages[0], epochs=10),), test=None, goal=None)
     maps = Maps(short)
-    page = page_of(records, [train(article()), train(short, maps)], [maps], OPS, profile="quick", seed=0)
+    page = page_of(records, [train(article(), *BOTH), train(short, *BOTH, maps)], [maps], OPS, profile="quick", seed=0)
     path = tmp_path_factory.mktemp("page") / "made" / "agreement.html"
     write(page, path)
     return Written(page, path)

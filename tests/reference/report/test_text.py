@@ -246,5 +246,5 @@ def test_the_last_line_of_a_run_cut_short() -> None:
 
 def test_what_was_left_out_is_told_in_its_row() -> None:
     """A row of nothing says why."""
-    left = Record("sessions", left_out="sessions run ndgrad as it is installed, and cannot judge Toy 1")
-    assert text.row(left).endswith("  left out: sessions run ndgrad as it is installed, and cannot judge Toy 1")
+    left = Record("training", left_out="Toy 1 offers none")
+    assert text.row(left).endswith("  left out: Toy 1 offers none")

@@ -11,19 +11,14 @@ from typing import Any
 import pytest
 
 from ndgrad import Value, modes
-from reference.checks import ScriptedCase, shrink
-from reference.engines.ndgrad import NdgradEngine
-from reference.engines.references import References
-from reference.engines.torch import KNOWN, TorchEngine
+from reference.engines.ndgrad.spelling import HEADER, LINES, ways
+from reference.engines.torch import KNOWN
 from reference.faults.planting import attribute, edited
 from reference.ops import OPS
-from reference.sessions import CALLS, Running, SessionRecord, replayed, run_session
-from reference.sessions.making import MODES
-from reference.sessions.optimizing import OPTIMIZERS
-from reference.sessions.session import HEADER
-from reference.sessions.spelling import ways
+from reference.sessions import CALLS, Running, SessionRecord, replayed, run_session, unsupported
 from reference.source import Seeded, pick
 from reference.verdict import Kind
+from tests.reference.both import BOTH, shrunk
 
 # A gradient that replaces what a leaf has, instead of adding to it. This is wrong, on purpose.
 REPLACED = edited(Value, "_accumulated", ("total = self._grad + grad", "total = np.array(grad)"))
@@ -32,7 +27,7 @@ REPLACED = edited(Value, "_accumulated", ("total = self._grad + grad", "total = 
 @cache
 def session(number: int) -> SessionRecord:
     """Run a session of this file's seed."""
-    return run_session(Seeded("tests", number))
+    return run_session(Seeded("tests", number), *BOTH)
 
 
 @cache
@@ -47,18 +42,9 @@ def lines() -> str:
     return "\n".join(record.text for record in many())
 
 
-def shrunk(record: SessionRecord) -> SessionRecord:
-    """The shortest session that goes wrong in one of the same ways."""
-    kinds = frozenset(finding.kind for finding in record.findings)
-    sides = NdgradEngine(), References([TorchEngine()])
-    case = ScriptedCase("sessions", (("case", (int(record.careful),)), *record.script))
-    (_, first), *calls = shrink(case, lambda smaller: smaller.fails(kinds, *sides)).script
-    return replayed(tuple(calls), careful=any(first))
-
-
 def first_wrong(seed: str = "wrong") -> SessionRecord:
     """The first session of a seed that goes wrong."""
-    records = (run_session(Seeded(seed, number)) for number in range(300))
+    records = (run_session(Seeded(seed, number), *BOTH) for number in range(300))
     return next(record for record in records if record.findings)
 
 
@@ -72,14 +58,14 @@ def test_a_right_engine_agrees() -> None:
 
 def test_a_session_depends_on_its_seed_alone() -> None:
     """In any order of runs, and whatever was run before."""
-    again = {number: run_session(Seeded("tests", number)) for number in (7, 3, 12, 5)}
+    again = {number: run_session(Seeded("tests", number), *BOTH) for number in (7, 3, 12, 5)}
     assert all(record == session(number) for number, record in again.items())
     assert len({record.text for record in many()}) == len(many())
 
 
 def test_it_has_as_many_calls_as_are_asked_for() -> None:
     """Fewer than usual, or more."""
-    assert [run_session(Seeded(0), calls).calls for calls in (3, 40)] == [3, 40]
+    assert [run_session(Seeded(0), *BOTH, calls).calls for calls in (3, 40)] == [3, 40]
 
 
 @pytest.mark.parametrize("number", range(10))
@@ -96,6 +82,11 @@ def test_the_text_runs_by_itself(number: int) -> None:
 # What is reached.
 
 
+def test_ndgrad_is_given_every_call() -> None:
+    """It has all statements, and none of them is tried first: where it raises, it is wrong."""
+    assert unsupported(*BOTH) == {}
+
+
 def test_every_call_is_made() -> None:
     """The rarest about once in ten sessions."""
     made = Counter(name for record in many() for name, _ in record.script)
@@ -110,7 +101,7 @@ def test_every_op_is_met_in_each_of_its_spellings(op: str) -> None:
         assert re.search("= " + re.sub(r"\\{\w+\\}", ".*", re.escape(way)) + "$", lines(), re.MULTILINE), way
 
 
-@pytest.mark.parametrize("form", [form for form, _ in MODES])
+@pytest.mark.parametrize("form", [form for form, _ in LINES.modes])
 def test_every_mode_is_met(form: str) -> None:
     """Nested, entered again, left by an exception, as a decorator."""
     assert re.search(re.sub(r"\\{\w+\\}", ".*", re.escape(form)), lines()), form
@@ -119,7 +110,7 @@ def test_every_mode_is_met(form: str) -> None:
 @pytest.mark.parametrize(
     "piece",
     [
-        *(f"{name}=" for _, always, sometimes in OPTIMIZERS for name in {**always, **sometimes}),
+        *(f"{name}=" for kind in LINES.optimizers for name in {**kind.always, **kind.sometimes}),
         "lr=np.float64(", "weight_decay=", "maximize=True", "(p for p in [", ".load_state_dict(saved", ".zero_grad()",
         "requires_grad=False", "np.float32)", " += ", "copy.deepcopy(", "pickle.loads(", ".detach()", "del ",
         "= np.float64(", "check_writes()", ".data[...] = 0.5", "with suppress(RuntimeError):", "for _ in range(30):",
@@ -136,7 +127,7 @@ def test_an_unsuited_call_does_nothing() -> None:
     """Where a session does not have what a call takes, no line is run."""
     unsuited = 0
     for number in range(40):
-        running, source = Running(careful=False), Seeded("unsuited", number)
+        running, source = Running(*BOTH, careful=False), Seeded("unsuited", number)
         for name in ["leaf", *(pick(source, list(CALLS)) for _ in range(12))]:
             before = running._session.text
             if not running.make(name, source):
@@ -148,7 +139,7 @@ def test_an_unsuited_call_does_nothing() -> None:
 
 def test_a_session_begins_with_a_value() -> None:
     """All other calls are unsuited to a session that has none."""
-    assert [name for name in CALLS if Running(careful=False).make(name, Seeded(name))] == ["leaf", "constant"]
+    assert [name for name in CALLS if Running(*BOTH, careful=False).make(name, Seeded(name))] == ["leaf", "constant"]
 
 
 # Sessions that go wrong.
@@ -169,17 +160,17 @@ def test_it_stops_at_the_first_call_that_goes_wrong() -> None:
 def test_a_script_is_replayed() -> None:
     """Calls with their choices give the same session again, right or wrong."""
     for number in range(20):
-        assert replayed(session(number).script, careful=session(number).careful) == session(number)
+        assert replayed(session(number).script, *BOTH, careful=session(number).careful) == session(number)
     with REPLACED():
         record = first_wrong()
-        assert replayed(record.script, careful=record.careful).text == record.text
+        assert replayed(record.script, *BOTH, careful=record.careful).text == record.text
 
 
 def test_sessions_are_made_short() -> None:
     """Calls that do not matter are left out, and choices become the simplest: the same bug, in a few lines."""
     with REPLACED():
-        wrong = [record for number in range(15) if (record := run_session(Seeded("wrong", number))).findings][:5]
-        short = [shrunk(record) for record in wrong]
+        wrong = [record for number in range(15) if (record := run_session(Seeded("wrong", number), *BOTH)).findings][:5]
+        short = [shrunk(record, *BOTH) for record in wrong]
     assert [record.findings[0].kind for record in short] == [record.findings[0].kind for record in wrong]
     assert max(len(record.script) for record in short) <= 4
     shortest = "a = Value(1.0)\na.backward()\na.backward()\n# GRADIENT: grad[a] is 1.0, but PyTorch says 2.0"
@@ -195,7 +186,7 @@ def test_the_collector_is_left_as_it_was(*, enabled: bool) -> None:
     was = gc.isenabled()
     try:
         (gc.enable if enabled else gc.disable)()
-        run_session(Seeded("collector"))
+        run_session(Seeded("collector"), *BOTH)
         assert gc.isenabled() is enabled
     finally:
         (gc.enable if was else gc.disable)()
@@ -207,11 +198,11 @@ def test_sessions_leave_no_objects_behind() -> None:
     gc.disable()
     try:
         for number in range(60):
-            run_session(Seeded("leak", number))
+            run_session(Seeded("leak", number), *BOTH)
         gc.collect()
         before = len(gc.get_objects())
         for number in range(200):
-            run_session(Seeded("leak", number))
+            run_session(Seeded("leak", number), *BOTH)
         assert len(gc.get_objects()) - before < 200
     finally:
         if was:
@@ -233,5 +224,7 @@ def test_a_wrong_engine_does_no_harm_to_the_sessions_after_it(plant: Any) -> Non
     """A mode that is never left ends with the session that shows it."""
     with plant():
         assert first_wrong().findings[0].kind is Kind.MISSING
-    assert [record.text for number in range(10) if (record := run_session(Seeded("after", number))).findings] == []
+    assert [
+        record.text for number in range(10) if (record := run_session(Seeded("after", number), *BOTH)).findings
+    ] == []
     assert (Value(1.0) * 2.0).requires_grad

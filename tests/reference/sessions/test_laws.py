@@ -7,37 +7,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from ndgrad import Value, engine, modes, optim
 from ndgrad.rules import indexing
-from reference.checks import DrawnCase, ScriptedCase, Trial, shrink
-from reference.engines.ndgrad import NdgradEngine
-from reference.engines.references import References
-from reference.engines.torch import TorchEngine
 from reference.faults.planting import Plant, attribute, edited, forward, scaled, setter
-from reference.sessions.mirror import OptimizerPair
+from reference.sessions import SessionRecord, run_session
+from reference.sessions.pairs import OptimizerPair
 from reference.sessions.session import Session
 from reference.sessions.state import Computed
+from reference.source import Seeded
 from reference.verdict import Kind
+from tests.reference.both import BOTH, shrunk
 
 
-def found(plant: Plant, *kinds: Kind, within: int = 400) -> Trial:
-    """The first session that finds a planted fault in a way, shrunk."""
-    sides = NdgradEngine(), References([TorchEngine()])
+def found(plant: Plant, *kinds: Kind, within: int = 400) -> SessionRecord:
+    """The first session that finds a planted fault in a way, in its shortest form."""
     with plant():
         for number in range(within):
-            trial = DrawnCase("sessions", 5, number).run(*sides)
-            findings = trial.verdict.findings
-            if findings and findings[0].kind in kinds:
-                return shrunk(trial, *sides)
+            record = run_session(Seeded("laws", number), *BOTH)
+            if record.findings and record.findings[0].kind in kinds:
+                return shrunk(record, *BOTH)
     pytest.fail(f"nothing is found in {within} sessions")
-
-
-def shrunk(trial: Trial, *sides: Any) -> Trial:
-    """The shortest session that goes wrong in one of the same ways, run."""
-    kinds = frozenset(finding.kind for finding in trial.verdict.findings)
-    return shrink(trial.case, lambda case: case.fails(kinds, *sides)).run(*sides)
 
 
 # The faults. Each is wrong, on purpose.
@@ -192,11 +182,10 @@ FAULTS: list[tuple[str, Plant, Kind, str]] = [
 @pytest.mark.parametrize(("plant", "kind", "words"), [fault[1:] for fault in FAULTS], ids=[f[0] for f in FAULTS])
 def test_a_planted_fault_is_found(plant: Plant, kind: Kind, words: str) -> None:
     """By its kind, in words, and in a session of few calls."""
-    trial = found(plant, kind)
-    assert trial.verdict.findings[0].kind is kind
-    assert re.search(words, trial.transcript)
-    assert isinstance(trial.case, ScriptedCase)
-    assert len(trial.case.script) <= 8  # the first block says under which mode it is
+    record = found(plant, kind)
+    assert record.findings[0].kind is kind
+    assert re.search(words, record.text)
+    assert len(record.script) <= 7
 
 
 def _writing(x: np.ndarray) -> Any:
@@ -218,25 +207,27 @@ def _writing(x: np.ndarray) -> Any:
 )
 def test_what_no_call_has_changed_is_named(plant: Plant, kind: Kind, words: str) -> None:
     """Numbers and gradients that change behind the user's back."""
-    assert re.search(words, found(plant, kind).transcript)
+    assert re.search(words, found(plant, kind).text)
 
 
 def test_what_cancels_in_single_precision_before_it_is_magnified_is_rounding() -> None:
     """0.1 * 0.625 - 0.0625 is 0 or 1e-9, by how it is rounded, and RMSprop divides it by its own size and 1e-8."""
-    session = Session()
+    engine, torch = BOTH
+    session = Session(engine.speaker(), torch.stateful())
     session.do("a = Value(np.array([0.625], np.float32))")
-    a = session.pair("a", torch.tensor([0.625], requires_grad=True))
+    a = session.pair("a", session.reference.leaf(np.array([0.625], np.float32)))
     session.do("opt1 = RMSprop([a], lr=0.125, weight_decay=0.1)")
-    optimizer = OptimizerPair("opt1", "RMSprop", (a,), {"lr": 0.125, "weight_decay": 0.1})
-    session.optimizers["opt1"] = optimizer
-    session.pass_back([(a, torch.tensor([-0.0625]))], "a.backward([-0.0625])")
+    theirs = session.reference.optimizer("RMSprop", [a.theirs], {"lr": 0.125, "weight_decay": 0.1})
+    optimizer = session.optimizers["opt1"] = OptimizerPair("opt1", "RMSprop", (a,), theirs)
+    session.back(a, "[-0.0625]", np.array([-0.0625], np.float32))
     session.check()
-    before = optimizer.held()
+    before = theirs.held()
     session.overwrite(a)
     session.do("opt1.step()")
-    optimizer.theirs.step()
-    names = frozenset(name for name, _ in optimizer.parts())
-    session.computed = Computed(lambda noise: optimizer.stepped_from(before, noise), names, single=True)
-    moved = session.space["a"].data - a.tensor.detach().numpy()
+    theirs.step()
+    session.computed = Computed(
+        lambda noise: optimizer.stepped_from(before, noise), optimizer.part_names(), single=True
+    )
+    moved = session.space["a"].data - a.numbers
     assert abs(moved) > 1e-2  # far apart, as seen from single precision
     session.check()

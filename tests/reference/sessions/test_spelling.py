@@ -9,8 +9,9 @@ import pytest
 
 import ndgrad
 from ndgrad import Value
+from reference.engines.ndgrad.spelling import ways
 from reference.ops import OPS
-from reference.sessions.spelling import literal, ways, written_index
+from reference.sessions.spelling import literal, written_index
 from tests.reference.drawing import ordinary
 
 

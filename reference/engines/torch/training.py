@@ -11,9 +11,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own habit
 
-from reference.engines import Noise
-from reference.engines.torch import Disturbance
-from reference.training.task import BY_HAND, Batch, Cleared, Given, Numbers, Stage, Task
+from reference.engines.protocol import Noise
+from reference.engines.torch.disturbance import Disturbance
+from reference.task import BY_HAND, Batch, Cleared, Given, Numbers, Stage, Task
 
 Tensor = torch.Tensor
 
@@ -51,7 +51,7 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 _LOGARITHMIC = ("sigmoid", "softplus")  # they take exponentials, which round as if something had been added to x
 
 
-class TorchSide:
+class TorchTrainer:
     """The reference's side of a run.
 
     Args:
@@ -114,9 +114,9 @@ class TorchSide:
             self._optimizer.state.clear()
             self._optimizer.state.update({p: kept for p, kept in state.items() if kept})
 
-    def again(self, numbers: Numbers, dtype: str) -> TorchSide:
+    def again(self, numbers: Numbers, dtype: str) -> TorchTrainer:
         """Give another side in the state in which this one gave these numbers, in any precision."""
-        other = TorchSide(self._task, {name: numbers["parameter", name].astype(dtype) for name in self.parameters})
+        other = TorchTrainer(self._task, {name: numbers["parameter", name].astype(dtype) for name in self.parameters})
         other._stage, other._options = self._stage, self._options
         other._optimizer = other._made()
         other._take(numbers)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from reference.source import Source, chance, pick, picks
-from reference.training.task import BY_HAND, Batch, Cleared, Given, Handed, Stage, Task
+from reference.task import BY_HAND, Batch, Cleared, Given, ListedAs, Stage, Task
 
 _NUMBERS = (1.0, -1.0, 0.5, 2.0, -0.5, 0.0, 1.5, -2.0, 0.25, -0.75, 3.0, 0.125)
 _PROBABILITIES = (0.0, 1.0, 0.5, 0.25, 0.75)  # those of an example need not sum up to 1
@@ -139,7 +139,7 @@ def _first(source: Source, parameters: Sequence[str]) -> Stage:
     if options.get("nesterov"):  # which both sides refuse without momentum, or with dampening
         options["momentum"] = options.get("momentum") or 0.9
         options.pop("dampening", None)
-    return Stage(optimizer, options, 1, handed=pick(source, list(Handed)), **_events(source, parameters))
+    return Stage(optimizer, options, 1, listed=pick(source, list(ListedAs)), **_events(source, parameters))
 
 
 def _next(source: Source, stages: Sequence[Stage], parameters: Sequence[str]) -> Stage:

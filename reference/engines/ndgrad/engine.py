@@ -14,9 +14,14 @@ import numpy as np
 import ndgrad
 from ndgrad import Value
 from ndgrad.rules import RULES, Rule
+from reference.engines.ndgrad.speaker import NdgradSpeaker
+from reference.engines.ndgrad.training import NdgradTrainer
 from reference.engines.protocol import Abilities, Outcome
+from reference.engines.speaker import Speaker
 from reference.engines.tape import TapeEngine
+from reference.engines.training import Trainer
 from reference.program import Program
+from reference.task import Task
 
 _SPELLED: Mapping[str, Callable[..., Any]] = {
     # What is not called as op(*operands, **options), or has a NumPy spelling worth meeting.
@@ -69,6 +74,15 @@ def _is_ours(function: Callable[..., Any] | None) -> bool:
     """Whether a function of a rule was defined in ndgrad: one that was put there from outside may have come first."""
     module = getattr(function, "__module__", None) or "numpy"
     return module.partition(".")[0] in ("ndgrad", "numpy", "functools", "builtins", "_operator")
+
+
+def _imports() -> Sequence[str]:
+    return (
+        "import numpy as np",
+        "from ndgrad.engine import Value",
+        "from ndgrad.library import MLP, Layer, Module, Neuron, cross_entropy, hinge, mean_squared_error",
+        "from ndgrad.optim import SGD, Adam, AdamW, RMSprop",
+    )
 
 
 class _Unwatched(TapeEngine):
@@ -127,8 +141,22 @@ class NdgradEngine(_Unwatched):
 
     @property
     def is_installed(self) -> bool:
-        """Whether this is ndgrad as it is installed, which sessions, training runs and the library's checks run."""
+        """Whether this is ndgrad as it is installed: its own lines run it, and its library and optimizers do."""
         return self._own_rules and type(self) is NdgradEngine
+
+    def speaker(self) -> Speaker:
+        """Give what sessions speak to it by: its users' own lines, if these run this very engine."""
+        return NdgradSpeaker(self) if self.is_installed else super().speaker()
+
+    @property
+    def trainer(self) -> Callable[[Task], Trainer] | None:
+        """What makes its side of a training run, if its library runs this very engine."""
+        return NdgradTrainer if self.is_installed else None
+
+    @property
+    def library(self) -> Callable[[], Sequence[str]] | None:
+        """What gives the lines that import its library, if that runs this very engine."""
+        return _imports if self.is_installed else None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "functions": {name: _packed(name, f) for name, f in self.functions.items()}}

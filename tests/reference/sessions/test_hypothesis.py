@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from ndgrad import Value
+from reference.engines.ndgrad.spelling import HEADER
 from reference.faults.planting import edited
 from reference.sessions import CALLS, Running
-from reference.sessions.session import HEADER
 from reference.source import Source
+from tests.reference.both import BOTH
 
 
 class Drawn(Source):
@@ -34,7 +35,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(data=st.data(), careful=st.booleans())
     def begin(self, data: st.DataObject, *, careful: bool) -> None:
-        self.running = Running(careful=careful)
+        self.running = Running(*BOTH, careful=careful)
         self.make("leaf", data)
 
     def make(self, name: str, data: st.DataObject) -> None:

@@ -1,9 +1,8 @@
-"""ndgrad's side of a run: a task's network, loss and optimizer. Whether its numbers are right, others say."""
+"""ndgrad's side of a training run: a task's network, loss and optimizer. Whether its numbers are right, others say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ndgrad import Value, library, no_grad, optim
-from reference.training.task import BY_HAND, Batch, Cleared, Given, Handed, Numbers, Stage, Task
+from reference.engines.training import answering
+from reference.task import BY_HAND, Batch, Cleared, Given, ListedAs, Numbers, Stage, Task
 
 
 def sum_of_squares(predicted: Any, wanted: Any) -> Any:
@@ -28,20 +28,7 @@ LOSSES: Mapping[str, Callable[[], Callable[..., Any]]] = {
 }
 
 
-class Raised(Exception):  # noqa: N818 - an answer, not an error of this package
-    """What ndgrad raised where it should have gone on."""
-
-
-@contextmanager
-def answering() -> Iterator[None]:
-    """Tell what ndgrad raises from mistakes of this package. Serves as a decorator, too."""
-    try:
-        yield
-    except Exception as error:
-        raise Raised(f"raised {type(error).__name__}: {error}") from error
-
-
-class NdgradSide:
+class NdgradTrainer:
     """The engine's side of a run."""
 
     @answering()
@@ -50,6 +37,11 @@ class NdgradSide:
         self._optimizer: Any = None  # an optimizer of ndgrad's
         self._frozen: tuple[str, ...] = ()
         self._build(task.seed)
+
+    @property
+    def start(self) -> Mapping[str, np.ndarray]:
+        """The parameters, weight and bias of each layer in turn, by name."""
+        return {name: p.data for name, p in self.parameters.items()}
 
     def _build(self, seed: int) -> None:
         self._network = _network(self._task, seed)
@@ -65,7 +57,7 @@ class NdgradSide:
             self._load(new=stage.saved)
         if not stage.goes_on:
             kind = None if stage.optimizer == BY_HAND else getattr(optim, stage.optimizer)
-            self._optimizer = kind and kind(self._handed(), **stage.options)
+            self._optimizer = kind and kind(self._listed(), **stage.options)
         elif self._optimizer is not None:
             for name, option in stage.options.items():
                 setattr(self._optimizer, name, option)
@@ -74,12 +66,12 @@ class NdgradSide:
                 p.requires_grad = name not in stage.frozen
         self._frozen = stage.frozen
 
-    def _handed(self) -> Iterable[Value]:
+    def _listed(self) -> Iterable[Value]:
         """The parameters, as the optimizer is given them."""
         parameters: list[Value] = self._network.parameters()
-        if self._stage.handed == Handed.GENERATOR:
+        if self._stage.listed == ListedAs.GENERATOR:
             return (p for p in parameters)
-        return parameters * 2 if self._stage.handed == Handed.TWICE else parameters
+        return parameters * 2 if self._stage.listed == ListedAs.TWICE else parameters
 
     def _save(self) -> None:
         """Save network and optimizer. The state is a copy: it may be spoilt."""
@@ -119,7 +111,7 @@ class NdgradSide:
         return {("loss", ""): loss.data, **inputs, **self.numbers()}
 
     def _given(self, x: np.ndarray, wanted: np.ndarray) -> tuple[Any, Any, dict[str, Any]]:
-        """Inputs and targets as the task hands them over; and those of them that get a gradient, by name."""
+        """Inputs and targets as the task gives them; and those of them that get a gradient, by name."""
         given = self._task.given
         if given in (Given.LISTS, Given.ROWS):
             return x.tolist(), wanted.tolist(), {}

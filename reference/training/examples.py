@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from reference.training.task import BY_HAND, Given, Stage, Task
+from reference.task import BY_HAND, Given, Stage, Task
 
 
 def article() -> Task:

@@ -27,7 +27,7 @@ class Cleared(StrEnum):
 
 
 class Given(StrEnum):
-    """How inputs and targets are handed over. One by one, the loss is given a list of predictions."""
+    """How inputs and targets are given. One by one, the loss is given a list of predictions."""
 
     ARRAYS = "arrays"
     LISTS = "lists of numbers"
@@ -36,7 +36,7 @@ class Given(StrEnum):
     ROWS_OF_VALUES = "Values, one by one"
 
 
-class Handed(StrEnum):
+class ListedAs(StrEnum):
     """How a new optimizer is given the parameters."""
 
     LIST = "a list"
@@ -58,7 +58,7 @@ class Stage:
         reloaded: whether what was saved last is loaded: into new ones, if that was just now, and else into these.
         frozen: the names of parameters that want no gradient.
         cleared: how gradients are made to start anew.
-        handed: how a new optimizer is given the parameters.
+        listed: how a new optimizer is given the parameters.
     """
 
     optimizer: str
@@ -70,7 +70,7 @@ class Stage:
     reloaded: bool = False
     frozen: tuple[str, ...] = ()
     cleared: Cleared = Cleared.ZEROS
-    handed: Handed = Handed.LIST
+    listed: ListedAs = ListedAs.LIST
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Task:
         init: how parameters are drawn, by ndgrad's name.
         network: the name of its class: a Layer or a Neuron has but two widths.
         dtype: that of the parameters.
-        given: how inputs and targets are handed over.
+        given: how inputs and targets are given.
         reduction: how the loss is told to make one number of many; with no options it is not told.
         cotangent: the gradient that reaches the loss; None for the number 1.
     """
