@@ -6,6 +6,7 @@ blocks: the calls of a session, the steps of a training run.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from reference.training import draw_task, train
 from reference.verdict import Finding, Kind, Result, Verdict
 
 PLAINEST = "backward"  # the call of a session that most others with a backward pass are shrunk to
+FEW = 10  # blocks, of which any two may be left out together
 HEAD = "case"  # the block of the choices that a case begins with; it is never left out
 
 
@@ -172,6 +174,10 @@ def _smaller(script: Script) -> Iterator[Script]:
     for length in (len(blocks) // 2, len(blocks) // 4, 1):
         for i in reversed(range(0, len(blocks), length) if length else ()):
             yield (head, *blocks[:i], *blocks[i + length :])
+    for i, j in itertools.combinations(
+        range(len(blocks) if len(blocks) <= FEW else 0), 2
+    ):  # as a leaf and its only use
+        yield (head, *blocks[:i], *blocks[i + 1 : j], *blocks[j + 1 :])
     for i, (name, choices) in enumerate(script):
         if name not in (PLAINEST, HEAD):
             yield (*script[:i], (PLAINEST, ()), *script[i + 1 :])

@@ -13,17 +13,23 @@ TRIES = 600  # of smaller cases, some milliseconds each
 
 
 def shrink(case: C, fails: Callable[[C], bool]) -> C:
-    """Give the smallest case found that still fails: with each that does, begin anew."""
-    tries, looking = TRIES, True
-    while looking:
-        looking = False
-        for candidate in case.smaller():
-            if candidate.size >= case.size:
+    """Give the smallest case found that still fails.
+
+    With each that does, its own smaller cases are tried from the same place on, for those before it have just been
+    tried; and all of them once more at the end.
+    """
+    tries, start = TRIES, 0
+    while True:
+        for place, candidate in enumerate(case.smaller()):
+            if place < start or candidate.size >= case.size:
                 continue
             tries -= 1
             if tries < 0:
                 return case.shrunk()
             if fails(candidate):
-                case, looking = candidate, True
+                case, start = candidate, place
                 break
-    return case.shrunk()
+        else:
+            if not start:
+                return case.shrunk()
+            start = 0

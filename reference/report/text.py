@@ -82,7 +82,7 @@ def failure(failing: Failure, engine: str, reference: str) -> str:
         *_origin(failing),
         *_numbers_of(failing.explanation),
         *(f"  also: {_headline(other, engine, reference)}" for other in failing.verdict.findings[1:3]),
-        f"  again: python -m reference repro {_against(reference)}{shlex.quote(str(failing.case))}",
+        *_again(failing, engine, reference),
     ]
     return "\n".join(lines)
 
@@ -92,6 +92,13 @@ def _shown(failing: Failure) -> list[str]:
     if isinstance(failing.case, ProgramCase):
         return [*_steps(failing.case.program), _operands(failing.case.program)]
     return failing.transcript.splitlines()
+
+
+def _again(failing: Failure, engine: str, reference: str) -> list[str]:
+    """The command that replays it. It runs ndgrad, and of another engine a session is another one."""
+    if not isinstance(failing.case, ProgramCase) and not engine.startswith("ndgrad "):
+        return []
+    return [f"  again: python -m reference repro {_against(reference)}{shlex.quote(str(failing.case))}"]
 
 
 def _against(reference: str) -> str:

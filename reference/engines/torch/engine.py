@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -26,6 +27,11 @@ from reference.task import Task
 Tensor = torch.Tensor
 
 
+@cache
+def _name() -> str:
+    return f"PyTorch {version('torch').partition('+')[0]}"
+
+
 class TorchEngine:
     """PyTorch's eager autograd on the CPU.
 
@@ -44,7 +50,7 @@ class TorchEngine:
     @property
     def name(self) -> str:
         """What reports call it, with its version."""
-        return f"PyTorch {version('torch').partition('+')[0]}"
+        return _name()
 
     @property
     def ops(self) -> Sequence[str]:
