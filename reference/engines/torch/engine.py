@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -19,6 +20,11 @@ from reference.ops import OPS, Op
 from reference.program import LEAF, NUMBER, Program
 
 Tensor = torch.Tensor
+
+
+@cache
+def _name() -> str:
+    return f"PyTorch {version('torch').partition('+')[0]}"
 
 
 class TorchEngine:
@@ -39,7 +45,7 @@ class TorchEngine:
     @property
     def name(self) -> str:
         """What reports call it, with its version."""
-        return f"PyTorch {version('torch').partition('+')[0]}"
+        return _name()
 
     @property
     def ops(self) -> Sequence[str]:
