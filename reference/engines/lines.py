@@ -111,6 +111,7 @@ class Lines:
         indexed: rows by an array, which is copied.
         views: views of a view, in several ways.
         summed: one value added to itself some times.
+        joined: the sum of two new leaves of one shape, to which one array arrives.
         rows: the sum of a value's rows.
         augmented: how `+=` and the like are written, and what they compute.
         chain: many nodes, one after the other.
@@ -129,6 +130,7 @@ class Lines:
         cotangents: how a cotangent may be given: `ones` says nothing.
         arrays: how an operand with axes may be given that is no value.
         scalars: how one without axes may be given.
+        shapes: those of leaves, the simplest first: few, for two of one shape meet most often in one op.
         dtypes: those of numbers that are assigned, each as often as it is to be drawn.
         leaf_dtypes: those that leaves are made of, likewise.
     """
@@ -154,6 +156,7 @@ class Lines:
     indexed: str = ""
     views: tuple[str, ...] = ()
     summed: str = ""
+    joined: str = ""
     rows: str = ""
     augmented: tuple[tuple[str, Callable[[Any, float], Any]], ...] = ()
     chain: str = ""
@@ -172,6 +175,7 @@ class Lines:
     cotangents: tuple[str, ...] = ("ones", "array", "array", "list")
     arrays: tuple[str, ...] = ("array",)
     scalars: tuple[str, ...] = ("number", "array")
+    shapes: tuple[tuple[int, ...], ...] = ((), (2,), (2, 3), (1, 3))
     dtypes: tuple[str, ...] = ("float64",)
     leaf_dtypes: tuple[str, ...] = ("float64",)
 

@@ -44,8 +44,11 @@ _OPTIONAL: Mapping[str, Mapping[str, Any]] = {
                      "loaded": "{name}.load_state_dict({saved})"},
 }
 # And only for one that has these ops.
+_LESS_OFTEN = "{name} = {base}\nfor _ in range({times} - 1):\n    "
 _AGAIN = "{name} = {base}\nfor _ in range({times}):\n    "
 _OF_OPS: Mapping[tuple[str, ...], Mapping[str, str]] = {
+    ("add",):                 {"summed":   _LESS_OFTEN + "{name} = add({name}, {base})",
+                               "joined":   "{name} = add({base}, {other})"},
     ("add", "subtract"):      {"chain":    _AGAIN + "{name} = subtract(add({name}, 1.0), 1.0)"},
     ("add", "multiply"):      {"diamonds": _AGAIN + "{name} = multiply({name}, 0.5)\n    {name} = add({name}, {name})"},
     ("multiply", "subtract"): {"halved":   "{name} = subtract(multiply({base}, 0.5), {other})"},
@@ -78,11 +81,7 @@ class Speaker:
 
     def __init__(self, engine: Stateful) -> None:
         self.engine = engine
-
-    @property
-    def name(self) -> str:
-        """What findings call the engine."""
-        return self.engine.name
+        self._optional: Any = engine  # the same, for methods that it may have
 
     @property
     def ops(self) -> Sequence[str]:
@@ -115,12 +114,7 @@ class Speaker:
         """The same with leaves in single precision, if the engine leaves such an array in it."""
         with suppress(Exception):
             if self.data(self._leaf(np.ones(1, np.float32))).dtype == np.float32:
-                return replace(
-                    lines,
-                    leaf_dtypes=(*["float64"] * 7, "float32"),
-                    arrays=("array", "float32"),
-                    scalars=("number", "array"),
-                )
+                return replace(lines, leaf_dtypes=(*["float64"] * 7, "float32"), arrays=("array", "float32"))
         return lines
 
     def ways(self, op: Op) -> tuple[str, ...]:
@@ -150,14 +144,14 @@ class Speaker:
         return self.engine.leaf(_read_only(x), "x")
 
     def _constant(self, x: Any) -> Any:
-        return getattr(self.engine, "constant")(_read_only(x))  # noqa: B009 - mypy is not to look for it
+        return self._optional.constant(_read_only(x))
 
     def _backward(self, root: Any, cotangent: Any = None) -> None:
         self.engine.back(root, self._like(root, cotangent))
 
     def _backward_several(self, roots: Sequence[Any], cotangents: Sequence[Any]) -> None:
         given = [self._like(root, g) for root, g in zip(roots, cotangents, strict=True)]
-        getattr(self.engine, "back_several")(roots, given)  # noqa: B009 - as above
+        self._optional.back_several(roots, given)
 
     def _like(self, value: Any, x: Any) -> np.ndarray:
         """An array in a value's shape and dtype, read-only: ones by default, and a view where that will do."""
@@ -168,10 +162,10 @@ class Speaker:
         return view
 
     def _set_gradient(self, leaf: Any, x: Any) -> None:
-        getattr(self.engine, "set_gradient")(leaf, self._like(leaf, x))  # noqa: B009 - as above
+        self._optional.set_gradient(leaf, self._like(leaf, x))
 
     def _write(self, leaf: Any, x: Any) -> None:
-        getattr(self.engine, "write")(leaf, self._like(leaf, x))  # noqa: B009 - as above
+        self._optional.write(leaf, self._like(leaf, x))
 
     def _gradient_or_zeros(self, leaf: Any) -> np.ndarray:
         gradient = self.engine.gradient(leaf)

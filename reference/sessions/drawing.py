@@ -15,7 +15,6 @@ from reference.source import Source, Unsuited, chance, pick
 T = TypeVar("T")
 Shape = tuple[int, ...]
 
-SHAPES: tuple[Shape, ...] = ((), (2,), (3,), (2, 3), (3, 2), (1,), (2, 1), (1, 3), (2, 2), (2, 1, 3))
 LARGEST = 32.0  # of the numbers that are gone on from: a session's can be followed by hand
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from reference.engines import Noise
-from reference.sessions.drawing import SHAPES, any_usable, at_least_one, numbers, only_small, some, usable
+from reference.sessions.drawing import any_usable, at_least_one, numbers, only_small, some, usable
 from reference.sessions.expressions import made
 from reference.sessions.gradients import pass_back_in_few_calls
 from reference.sessions.pairs import Pair
@@ -34,7 +34,7 @@ def constant(session: Session, source: Source) -> None:
 
 
 def _new(session: Session, source: Source, form: str, *, wanted: bool) -> None:
-    array = numbers(source, pick(source, SHAPES), pick(source, session.lines.leaf_dtypes))
+    array = numbers(source, pick(source, session.lines.shapes), pick(source, session.lines.leaf_dtypes))
     is_array = array.dtype == np.float32 or chance(source, 60)
     given = session.users(array) if is_array else repr(array.tolist())
     name = session.letter()
@@ -84,7 +84,10 @@ def viewed(session: Session, source: Source) -> None:
 
 
 def added_up(session: Session, source: Source) -> None:
-    """One value used again and again."""
+    """One value used again and again; or a sum of two new ones, to both of which one array arrives."""
+    if session.lines.joined and chance(source, 60):
+        _joined(session, source)
+        return
     base = any_usable(session, source)
     times = source.integer(2, 6)
     only_small(base.numbers * times)
@@ -93,6 +96,19 @@ def added_up(session: Session, source: Source) -> None:
         return functools.reduce(operator.add, [x] * times)
 
     _derived(session, session.lines.summed, added, base, times=times)
+
+
+def _joined(session: Session, source: Source) -> None:
+    """Two new leaves of one shape are added, and passed back to: each must get a gradient of its own."""
+    shape = pick(source, session.lines.shapes)
+    leaves = []
+    for _ in range(2):
+        array, name = numbers(source, shape), session.letter()
+        session.do(session.lines.leaf.format(name=name, given=repr(array.tolist())))
+        leaves.append(session.pair(name, session.reference.leaf(array)))
+    pair = _derived(session, session.lines.joined, operator.add, *leaves)
+    session.check()
+    pass_ones_back(session, pair)
 
 
 def rows(session: Session, source: Source) -> None:

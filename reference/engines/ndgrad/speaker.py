@@ -11,7 +11,7 @@ from ndgrad import Value, check_writes
 from reference.engines.lines import Lines
 from reference.engines.ndgrad.spelling import HEADER, LINES, namespace, ways
 from reference.engines.speaker import Speaker
-from reference.engines.stateful import State, Stateful
+from reference.engines.stateful import State
 from reference.ops import OPS, Op
 
 _PROBE = Value(1.0)
@@ -28,10 +28,6 @@ class NdgradSpeaker(Speaker):
     refuses = RuntimeError
     header = HEADER
     lines: Lines = LINES
-
-    def __init__(self, engine: Stateful) -> None:
-        super().__init__(engine)
-        self.lines = LINES
 
     @property
     def ops(self) -> Sequence[str]:

@@ -20,6 +20,7 @@ from ndgrad import Value, enable_grad, no_grad
 from ndgrad.optim import SGD, Adam, AdamW, RMSprop
 """
 
+_SHAPES = ((), (2,), (3,), (2, 3), (3, 2), (1,), (2, 1), (1, 3), (2, 2), (2, 1, 3))
 _DTYPES = ("float64",) * 7 + ("float32",)
 
 # fmt: off
@@ -117,6 +118,7 @@ LINES = Lines(
     cotangents=("ones", "array", "array", "list", "float32", "whole"),
     arrays=("array", "list", "whole", "float32"),
     scalars=("number", "np.float64", "int", "array"),
+    shapes=_SHAPES,
     dtypes=_DTYPES,
     leaf_dtypes=(*_DTYPES, "int64"),
 )
