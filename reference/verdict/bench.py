@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,16 +45,25 @@ class Ruling(NamedTuple):
         )
 
 
+@dataclass
 class Examined:
-    """What is seen of a comparison before a witness is asked."""
+    """What is seen of a comparison before a witness is asked.
 
-    def __init__(self, comparison: Comparison) -> None:
-        self.comparison = comparison
-        self.findings: list[Finding] = []  # what is wrong with parts as a whole
-        self.open: Open = {}  # where numbers are not explained
-        self.last: Ruling | None = None  # who had to be asked last
-        self.numbers = 0
-        self.worst = 0.0  # among the parts that agree at once
+    Args:
+        comparison: both sides, part by part.
+        findings: what is wrong with parts as a whole.
+        open: of parts, which numbers are not explained.
+        last: the opinion of the judge that had to be asked last.
+        numbers: how many were compared.
+        worst: the largest distance among the parts that agreed at once, in ULP.
+    """
+
+    comparison: Comparison
+    findings: list[Finding] = field(default_factory=list)
+    open: Open = field(default_factory=dict)
+    last: Ruling | None = None
+    numbers: int = 0
+    worst: float = 0.0
 
     @property
     def pairs(self) -> list[Pair]:
@@ -82,7 +91,15 @@ class Bench:
     def verdict(
         self, program: Program, engine: Engine, reference: Reference, *, repeat: bool, patient: bool
     ) -> Verdict:
-        """Ask all judges of a program."""
+        """Ask all judges of a program.
+
+        Args:
+            program: the case.
+            engine: what is judged.
+            reference: what is believed.
+            repeat: whether the engine may be run twice.
+            patient: whether to go on where rounding does not explain a difference.
+        """
 
         def alone(step: Program) -> Verdict:
             return self.verdict(step, engine, reference, repeat=False, patient=True)
@@ -105,7 +122,11 @@ class Bench:
         return summed(found, [*laws, *found.findings, *self._settled(evidence, found)], witnessed=bool(found.open))
 
     def examined(self, comparison: Comparison) -> Examined:
-        """Ask of each part, and then of all its numbers."""
+        """Ask of each part, and then of all its numbers.
+
+        Args:
+            comparison: both sides, part by part.
+        """
         found = Examined(comparison)
         for pair in comparison.pairs:
             found.numbers += pair.numbers

@@ -18,7 +18,6 @@ from reference.program import LEAF, Operand, Program, Step, parse
 from reference.report import text
 from reference.report.page.comparing import compared
 from reference.report.page.lessons import LESSONS
-from reference.verdict.localise import localise
 
 CASES = 650  # of a check, at most: as many as in the standard profile
 DEPTHS = (10, 100, 1_000, 10_000)
@@ -133,7 +132,7 @@ def _drawn(shown: Break, fault: Fault) -> tuple[Markup, str]:
     engine, reference = NdgradEngine(), TorchEngine()
     with fault.plant():
         mine = engine.run(shown.program)
-        origin = localise(shown.program, engine, reference)
+        origin = Campaign(engine, reference).explained(shown.program).explanation.origin
     theirs = reference.run(shown.program, inner=True)
     names = shown.program.names[len(shown.program.operands) :]
     where = "" if origin.step is None else f"in {names[origin.step]}: "
