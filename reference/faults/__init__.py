@@ -3,7 +3,7 @@
 It knows the tables. How a fault is planted, `planting` knows; what catches it, the harness must find out by itself.
 """
 
-from reference.faults import elementwise, library, machine, products, reductions, shaping
+from reference.faults import elementwise, library, machine, optimizers, passes, products, reductions, shaping
 from reference.faults.absent import ABSENT
 from reference.faults.planting import Fault
 
@@ -12,7 +12,9 @@ FAULTS: tuple[Fault, ...] = (
     *products.FAULTS,
     *reductions.FAULTS,
     *shaping.FAULTS,
+    *passes.FAULTS,
     *machine.FAULTS,
+    *optimizers.FAULTS,
     *library.FAULTS,
 )
 

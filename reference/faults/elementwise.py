@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad import Value, engine
+from ndgrad import Value
+from ndgrad.engine.backward import _unbroadcast
 from ndgrad.rules import RULES
 from ndgrad.rules.elementwise import sigmoid
 from reference.faults.planting import (
     Fault,
     around,
-    attribute,
     forward,
+    function,
     keep,
     plain,
     pullback,
@@ -28,12 +29,11 @@ from reference.faults.planting import (
 )
 
 
-def _not_unbroadcast(op: str) -> Callable[..., Any]:
-    """Undo broadcasting as the engine does, but not towards those operands of one op that have no axes."""
-    right = engine._unbroadcast  # noqa: SLF001 - what is spoilt is the engine's own
+def _not_of_numbers(right: Callable[..., Any]) -> Callable[..., Any]:
+    """Undo broadcasting as the engine does, but not towards those operands of `maximum` that have no axes."""
 
     def unbroadcast(g: Any, operand: Value, node: Value) -> Any:
-        return g if node._rule is RULES[op] and not operand.shape else right(g, operand, node)  # noqa: SLF001
+        return g if node._rule is RULES["maximum"] and not operand.shape else right(g, operand, node)
 
     return unbroadcast
 
@@ -245,7 +245,7 @@ FAULTS: tuple[Fault, ...] = (
           forward("softplus", lambda x: np.where(x > 3, x, np.logaddexp(0.0, x)))),
 
     Fault("b011-maximum",              "what goes to a number is not summed over what it was compared with",         "rsokl/MyGrad v1.2.0",         ("maximum",),
-          attribute(engine, "_unbroadcast", _not_unbroadcast("maximum"))),
+          function(_unbroadcast, _not_of_numbers)),
     Fault("b074-maximum",              "the right gradient is subtracted",                                           "huggingface/candle#534",      ("maximum",),
           scaled("maximum", 1, -1.0)),
     Fault("maximum-tie-twice",         "at a tie the left operand gets all, and the right its half",                 "ours",                        ("maximum",),

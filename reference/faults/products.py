@@ -13,14 +13,15 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ndgrad import Value
-from ndgrad.rules import RULES, neural
+from ndgrad.rules import RULES
+from ndgrad.rules.neural import _at, _labelled
 from reference.faults.planting import (
     Fault,
     around,
     attribute,
-    body,
-    edited,
+    bind,
     forward,
+    function,
     keep,
     plain,
     pullback,
@@ -132,7 +133,17 @@ def _cross_entropy_overflowing(x: Any, *, labels: Any) -> tuple[Any, Any]:
     return np.log(total)[..., 0] - x[(*np.indices(labels.shape, sparse=True), labels)], (e, total)
 
 
-_labelled = neural._labelled  # noqa: SLF001 - what is spoilt is the rule's own
+def _labels_shared(x: Any, labels: Any) -> Any:
+    """The labels are checked, and not copied."""
+    _labelled(x, labels)
+    return (x,), {"labels": np.asarray(labels)}
+
+
+def _last_class(x: Any, labels: Any) -> Any:
+    """Labels below 0 are counted from the last class."""
+    given, classes = np.asarray(labels), np.shape(x)[-1]
+    below = given.dtype.kind == "i" and bool((given < 0).any()) and given.min() >= -classes
+    return _labelled(x, given % classes if below else labels)
 
 
 def _all_pairs(g: Any, y: Any, x: Any, *, labels: Any, kept: Any) -> Any:
@@ -223,15 +234,15 @@ FAULTS: tuple[Fault, ...] = (
     Fault("cross-entropy-all-pairs",   "the way back charges each example for the labels of all",                    "folklore",                    ("label_cross_entropy",),
           pullback("label_cross_entropy", 0, _all_pairs)),
     Fault("cross-entropy-label-off",   "labels count from 1",                                                        "ours",                        ("label_cross_entropy",),
-          edited(neural, "_at", ("sparse=True), labels)", "sparse=True), labels - 1)"))),
+          function(_at, lambda right: lambda labels: (*right(labels)[:-1], labels - 1))),
     Fault("cross-entropy-own-lost",    "the label's own slope lacks its -1",                                         "folklore",                    ("label_cross_entropy",),
           pullback("label_cross_entropy", 0, lambda g, y, x, *, labels, kept: kept[0] * (g[..., None] / kept[1]))),
     Fault("cross-entropy-averaged",    "the slope is that of the mean over the examples",                            "folklore",                    ("label_cross_entropy",),
           around("label_cross_entropy", 0, lambda right: lambda g, y, x, **options: right(g, y, x, **options) / max(y.size, 1))),
     Fault("cross-entropy-labels-shared", "the labels are not copied, and may change before the way back",           "ours",                        ("label_cross_entropy",),
-          body(_labelled, ("np.array(labels, dtype=None if np.size(labels) else np.intp)", "np.asarray(labels)"), ("    labels.flags.writeable = False\n", ""))),
+          bind("label_cross_entropy", _labels_shared)),
     Fault("cross-entropy-unchecked",   "a label of -1 is taken for the last class",                                  "folklore",                    ("label_cross_entropy",),
-          body(_labelled, ("(labels < 0) | (labels >= classes)", "labels >= classes"))),
+          bind("label_cross_entropy", _last_class)),
     Fault("cross-entropy-overflow",    "no largest score is taken off, and exponentials overflow",                   "ours",                        ("label_cross_entropy",),
           forward("label_cross_entropy", _cross_entropy_overflowing)),
     Fault("cross-entropy-frozen",      "what was kept is recomputed as a constant",                                  "ours",                        ("label_cross_entropy",),

@@ -13,7 +13,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from ndgrad.rules.indexing import _scatter, scatter
 from ndgrad.rules.shaping import _along
-from reference.faults.planting import Fault, around, forward, plain, pullback, rewritten, unrecorded
+from reference.faults.planting import Change, Fault, around, forward, plain, pullback, unrecorded
 
 Pullback: TypeAlias = Callable[..., Any]
 
@@ -100,6 +100,63 @@ def _by_operands_rank(g: Any, y: Any, *xs: Any, axis: int, position: int) -> Any
     """A negative axis is counted from the end of the operand, which has one fewer than the result."""
     del y
     return g[_along(axis if axis >= 0 else axis % max(xs[0].ndim, 1), g.ndim, position)]
+
+
+def _cut(start: Callable[[list[int], int, Any], int], axis: Callable[[Any, Any], int]) -> Pullback:
+    """A concatenation's pullback that cuts a piece from `start(lengths, position, axis)` on, along `axis(axis, g)`."""
+
+    def wrong(g: Any, y: Any, *xs: Any, position: int, **options: Any) -> Any:
+        del y
+        along = options["axis"]
+        lengths = [x.size if along is None else x.shape[along] for x in xs]
+        first = start(lengths, position, along)
+        piece = g[_along(axis(along, g), g.ndim, slice(first, first + lengths[position]))]
+        return piece.reshape(xs[position].shape)
+
+    return wrong
+
+
+def _begun_at(start: Callable[[list[int], int, Any], int]) -> Pullback:
+    """The same along the right axis."""
+    return _cut(start, lambda axis, g: axis or 0)
+
+
+def _before(lengths: list[int], position: int, axis: Any) -> int:
+    """Where a piece starts: the lengths of all before it."""
+    del axis
+    return sum(lengths[:position])
+
+
+def _padded_as(changed: Callable[..., dict[str, Any]]) -> Change:
+    """A padding's pullback that takes it for another, `changed(mode, pad_width)`."""
+    return lambda right: (
+        lambda g, y, x, *, mode, pad_width, **options: right(
+            g, y, x, **{"mode": mode, "pad_width": pad_width, **options, **changed(mode, pad_width)}
+        )
+    )
+
+
+def _wrapped_from_the_first(right: Pullback) -> Pullback:
+    def wrong(g: Any, y: Any, x: Any, *, mode: str, pad_width: Any, **options: Any) -> Any:
+        if mode != "wrap":
+            return right(g, y, x, mode=mode, pad_width=pad_width, **options)
+        sources = [np.arange(n + sum(w)) % n for w, n in zip(pad_width, x.shape, strict=True)]
+        return scatter(g, np.ix_(*sources), x.shape)
+
+    return wrong
+
+
+def _cut_off_from_behind(right: Pullback) -> Pullback:
+    def wrong(g: Any, y: Any, x: Any, *, mode: str, pad_width: Any, **options: Any) -> Any:
+        if mode != "constant":
+            return right(g, y, x, mode=mode, pad_width=pad_width, **options)
+        return g[tuple(slice(before, -behind) for before, behind in pad_width)]
+
+    return wrong
+
+
+def _widths_exchanged(mode: str, pad_width: Any) -> dict[str, Any]:
+    return {"pad_width": tuple((b, a) for a, b in pad_width)} if mode == "constant" else {}
 
 
 def _latest(right: Pullback) -> Pullback:
@@ -316,16 +373,16 @@ FAULTS: tuple[Fault, ...] = (
           pullback("flip", 0, _flipped(_signless_axes))),
 
     Fault("b130-concatenate",          "a piece is looked for at its number, not where it starts: right for pieces of 1",      "tracel-ai/burn#402",            ("concatenate",),
-          rewritten("concatenate", 0, ("sum(lengths[:position])", "position"))),
+          pullback("concatenate", 0, _begun_at(lambda lengths, position, axis: position))),
     Fault("b133-concatenate",          "from three axes on, pieces are cut from the first axis",                               "improbable-research/keanu#279", ("concatenate",),
-          rewritten("concatenate", 0, ("_along(axis or 0,", "_along(0 if g.ndim > 2 else axis or 0,"))),
+          pullback("concatenate", 0, _cut(_before, lambda axis, g: 0 if g.ndim > 2 else axis or 0))),
     Fault("b134-concatenate",          "an operand that is joined twice gets its latest piece twice",                          "Theano/Theano#2747",            ("concatenate",),
           around("concatenate", 0, _latest)),
     Fault("concatenate-third",         "a third piece is looked for as if the first had no length",                            "ours",                          ("concatenate",),
-          rewritten("concatenate", 0, ("sum(lengths[:position])", "sum(lengths[:position][-1:])"))),
+          pullback("concatenate", 0, _begun_at(lambda lengths, position, axis: sum(lengths[:position][-1:])))),
     Fault("concatenate-flat-equal",    "axis=None: pieces are taken to be equally long",                                       "ours",                          ("concatenate",),
-          rewritten("concatenate", 0,
-                    ("sum(lengths[:position])", "position * lengths[position] if axis is None else sum(lengths[:position])"))),
+          pullback("concatenate", 0, _begun_at(lambda lengths, position, axis:
+              position * lengths[position] if axis is None else _before(lengths, position, axis)))),
 
     Fault("b134-stack",                "an operand that stands there twice gets its latest cotangent twice",                   "Theano/Theano#2747",            ("stack",),
           around("stack", 0, _latest)),
@@ -343,17 +400,15 @@ FAULTS: tuple[Fault, ...] = (
           unrecorded("split", 0)),
 
     Fault("b136-pad",                  "mode wrap: copies are laid from the first number on, not from where they reach it",    "tracel-ai/burn#2777",           ("pad",),
-          rewritten("pad", 0, ("np.pad(np.arange(n), w, mode=mode)",
-                               "np.arange(n + sum(w)) % n if mode == 'wrap' else np.pad(np.arange(n), w, mode=mode)"))),
+          around("pad", 0, _wrapped_from_the_first)),
     Fault("b137-pad",                  "the padding is cut off by -0 where there is none behind: nothing is left",             "HIPS/autograd@7b61be3",         ("pad",),
-          rewritten("pad", 0, ("slice(a, a + n) for (a, _), n in zip(pad_width, _x.shape, strict=True)",
-                               "slice(a, -b) for a, b in pad_width"))),
+          around("pad", 0, _cut_off_from_behind)),
     Fault("pad-reflect-symmetric",     "mode reflect: the edge is repeated on the way back, as by mode symmetric",             "ours",                          ("pad",),
-          rewritten("pad", 0, ("mode=mode", "mode=mode.replace('reflect', 'symmetric')"))),
+          around("pad", 0, _padded_as(lambda mode, pad_width: {"mode": mode.replace("reflect", "symmetric")}))),
     Fault("pad-edge-cut-off",          "mode edge: the padding is cut off, and its cotangents with it",                        "ours",                          ("pad",),
-          rewritten("pad", 0, ('if mode == "constant"', 'if mode in ("constant", "edge")'))),
+          around("pad", 0, _padded_as(lambda mode, pad_width: {"mode": mode.replace("edge", "constant")}))),
     Fault("pad-width-behind",          "the padding is cut off as wide in front as it is behind",                              "ours",                          ("pad",),
-          rewritten("pad", 0, ("for (a, _), n in", "for (_, a), n in"))),
+          around("pad", 0, _padded_as(_widths_exchanged))),
     Fault("pad-whole-value",           "the value that is padded with loses its fraction",                                     "ours",                          ("pad",),
           forward("pad", lambda x, *, pad_width, mode, **values: np.pad(
               x, pad_width, mode, **{name: int(value) for name, value in values.items()}) if x.ndim else x)),
