@@ -3,6 +3,8 @@
 It knows the tables. How a fault is planted, `planting` knows; what catches it, the harness must find out by itself.
 """
 
+from collections.abc import Mapping
+
 from reference.faults import elementwise, library, machine, optimizers, passes, products, reductions, shaping
 from reference.faults.absent import ABSENT
 from reference.faults.planting import Fault
@@ -18,4 +20,6 @@ FAULTS: tuple[Fault, ...] = (
     *library.FAULTS,
 )
 
-__all__ = ["ABSENT", "FAULTS", "Fault"]
+BY_NAME: Mapping[str, Fault] = {fault.name: fault for fault in FAULTS}
+
+__all__ = ["ABSENT", "BY_NAME", "FAULTS", "Fault"]

@@ -107,6 +107,14 @@ def _added_in_place_again(right: Right) -> Right:
     return accumulated
 
 
+def _forgotten(right: Right) -> Right:
+    def accumulated(value: Value, grad: Any, *, alone: bool) -> Any:
+        value.zero_grad()
+        return right(value, grad, alone=alone)
+
+    return accumulated
+
+
 def _twice_where_there_is_one(right: Right) -> Right:
     return lambda value, grad, *, alone: right(value, grad + grad if value.has_grad else grad, alone=alone)
 
@@ -385,6 +393,8 @@ FAULTS: tuple[Fault, ...] = (
           lambda: method(Value, "_accumulated", _where_missing(_Memory().holding))()),
     Fault("grad-in-place",                 "a second pass adds to the array that was handed out after the first",           "ours",                       (),
           method(Value, "_accumulated", _added_in_place_again)),
+    Fault("grad-replaced",                 "a second pass replaces what the first has left",                                "folklore",                   (),
+          method(Value, "_accumulated", _forgotten)),
     Fault("grad-thrice",                   "a second pass counts twice",                                                    "ours",                       (),
           method(Value, "_accumulated", _twice_where_there_is_one)),
     Fault("grad-shared",                   "leaves share the array of their gradient",                                      "ours",                       (),

@@ -31,7 +31,7 @@ def _like(optimizer: Any, **hyperparameters: Any) -> Any:
     return other
 
 
-def _as_if(**changes: Callable[[Any], Any]) -> Change:
+def as_if(**changes: Callable[[Any], Any]) -> Change:
     """A step with other hyperparameters, each worked out from the optimizer."""
 
     def change(right: Right) -> Right:
@@ -358,11 +358,11 @@ FAULTS: tuple[Fault, ...] = (
 
     # SGD.
     Fault("b204-sgd",                 "without momentum there is no weight decay",                                    "ml-explore/mlx#440",           (),
-          method(SGD, "_moved", _as_if(weight_decay=lambda o: o.weight_decay if o.momentum else 0.0))),
+          method(SGD, "_moved", as_if(weight_decay=lambda o: o.weight_decay if o.momentum else 0.0))),
     Fault("b205-dampened",            "the first gradient is dampened, too",                                          "ml-explore/mlx#473",           (),
           method(SGD, "_moved", _from_state(_dampened_from_0))),
     Fault("b205-averaged",            "momentum is a running average: gradients count by 1 - momentum",               "ml-explore/mlx#87",            (),
-          method(SGD, "_moved", _as_if(dampening=lambda o: o.momentum))),
+          method(SGD, "_moved", as_if(dampening=lambda o: o.momentum))),
     Fault("b206-old-buffer",          "nesterov looks ahead along the sum before this step",                          "PaddlePaddle/Paddle#12231",    (),
           method(SGD, "_moved", _looking(lambda momentum, before, after: momentum * before.get("momentum_buffer", 0.0)))),
     Fault("b206-sign",                "nesterov looks back",                                                          "oysteijo/simd_neuralnet#17",   (),
@@ -370,7 +370,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b208-sgd",                 "the sum of gradients begins as the very array of the first one",               "pytorch/pytorch#194664",       (),
           method(SGD, "_moved", _begun_with_the_gradient)),
     Fault("sgd-dampening-lost",       "dampening has no effect",                                                      "ours",                         (),
-          method(SGD, "_moved", _as_if(dampening=lambda o: 0.0))),
+          method(SGD, "_moved", as_if(dampening=lambda o: 0.0))),
     Fault("sgd-rate-in-buffer",       "the sum is of gradients times their rate, which shows when the rate changes",  "ours",                         (),
           method(SGD, "_moved", _summed_with_rate)),
 
@@ -406,7 +406,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("adamw-decay-unrated",      "weight decay does not depend on the learning rate",                            "ours",                         (),
           method(AdamW, "_moved", _decayed_unrated)),
     Fault("adamw-always-down",        "maximize has no effect",                                                       "ours",                         (),
-          method(AdamW, "_moved", _as_if(maximize=lambda o: False))),
+          method(AdamW, "_moved", as_if(maximize=lambda o: False))),
 
     # RMSprop.
     Fault("rmsprop-eps-in-the-root",  "eps is added inside the root",                                                 "ours",                         (),
@@ -414,7 +414,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("rmsprop-center-unsquared", "the average gradient is taken off, not its square",                            "ours",                         (),
           attribute(RMSprop, "_spread", lambda o, s, a: np.maximum(s - np.abs(a), 0.0))),
     Fault("rmsprop-alpha-exchanged",  "alpha says how much of a new gradient counts, not how much of the old ones",   "ours",                         (),
-          method(RMSprop, "_moved", _as_if(alpha=lambda o: 1 - o.alpha))),
+          method(RMSprop, "_moved", as_if(alpha=lambda o: 1 - o.alpha))),
     Fault("rmsprop-begins-at-1",      "the average of squares begins as 1",                                           "folklore",                     (),
           method(RMSprop, "_moved", _from_state(lambda optimizer, p, state: {"square_avg": 1.0, **state}))),
     Fault("rmsprop-rate-in-buffer",   "the sum is of steps times their rate, which shows when the rate changes",      "ours",                         (),

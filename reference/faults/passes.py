@@ -330,8 +330,6 @@ def _inner_accumulate(right: Right) -> Right:
     return put_down
 
 
-_accumulates = _inner_accumulate(accumulate)
-
 # fmt: off
 FAULTS: tuple[Fault, ...] = (
     #     name                             what is wrong                                                                    source                        rows
@@ -397,7 +395,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b196-engine",                   "a node passes on what it got in the pass before as well",                       "karpathy/micrograd#53",      (),
           passing(_PassedOnAgain)),
     Fault("grad-inner-accumulates",        "an inner node adds up the gradients of all passes",                             "ours",                       (),
-          together(attribute(Value, "_accumulate", staticmethod(_accumulates)), function(accumulate, lambda right: _accumulates))),
+          function(accumulate, _inner_accumulate)),
     Fault("grad-half-a-pass",              "a pass that fails leaves the gradients that it had come to",                    "ours",                       (),
           passing(_HalfAPass)),
     Fault("memory-hoarded",                "the engine keeps a list of all nodes",                                          "pytorch/pytorch#1346",       (),

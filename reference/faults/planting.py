@@ -117,23 +117,31 @@ def _attribute(owner: Any, name: str, wrong: Any) -> Iterator[None]:
 
 
 def function(right: Callable[..., Any], change: Change) -> Plant:
-    """Replace a function, in each module of `ndgrad` that has it, by what `change` makes of it."""
+    """Replace a function, in each module and class of `ndgrad` that has it, by what `change` makes of it."""
     return lambda: _function(right, change(right))
 
 
 @contextmanager
 def _function(right: Callable[..., Any], wrong: Callable[..., Any]) -> Iterator[None]:
-    modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "ndgrad"]
-    places = [(vars(module), name) for module in modules for name, thing in vars(module).items() if thing is right]
+    places = list(_places(right))
     if not places:
         raise ValueError(f"no module of ndgrad has the function {right.__qualname__}")
-    try:
-        for names, name in places:
-            names[name] = wrong
+    with together(*(attribute(owner, name, kind(wrong)) for owner, name, kind in places))():
         yield
-    finally:
-        for names, name in places:
-            names[name] = right
+
+
+def _places(right: Callable[..., Any]) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+    """Where a function is found: the module or class, the name, and as what it stands there."""
+    modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "ndgrad"]
+    for module in modules:
+        yield from ((module, name, lambda wrong: wrong) for name, thing in vars(module).items() if thing is right)
+    for kind in {thing for module in modules for thing in vars(module).values() if isinstance(thing, type)}:
+        if kind.__module__.split(".")[0] == "ndgrad":
+            yield from ((kind, name, staticmethod) for name, thing in vars(kind).items() if _is_static(thing, right))
+
+
+def _is_static(thing: Any, function: Callable[..., Any]) -> bool:
+    return isinstance(thing, staticmethod) and thing.__func__ is function
 
 
 def method(owner: type, name: str, change: Change) -> Plant:

@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from ndgrad import Value
-from reference.faults.planting import edited
+from reference.faults import BY_NAME
 from reference.sessions import CALLS, Running
 from reference.sessions.session import HEADER
 from reference.source import Source
@@ -82,7 +81,7 @@ def test_what_fails_is_shrunk_and_printed() -> None:
         suppress_health_check=list(HealthCheck), report_multiple_bugs=False, print_blob=False,
     )  # fmt: skip
     with (
-        edited(Value, "_accumulated", ("total = self._grad + grad", "total = np.array(grad)"))(),
+        BY_NAME["grad-replaced"].plant(),
         pytest.raises(AssertionError) as caught,
     ):
         run_state_machine_as_test(Machine, settings=quick)
