@@ -13,7 +13,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from ndgrad.rules.indexing import _scatter, scatter
 from ndgrad.rules.shaping import _along
-from reference.faults.planting import Change, Fault, around, forward, plain, pullback, unrecorded
+from reference.faults.planting import Change, Fault, around, forward, plain, pullback
 
 Pullback: TypeAlias = Callable[..., Any]
 
@@ -316,8 +316,6 @@ FAULTS: tuple[Fault, ...] = (
           pullback("reshape", 0, _lost_in_a_copy)),
     Fault("reshape-fortran",           "from three axes on, the gradient is laid out in Fortran order",                        "ours",                          ("reshape",),
           pullback("reshape", 0, lambda g, y, x, *, shape: g.T.reshape(x.shape[::-1]).T if x.ndim > 2 else g.reshape(x.shape))),
-    Fault("reshape-unrecorded",        "second order: the pullback leaves the graph",                                          "ours",                          ("reshape",),
-          unrecorded("reshape", 0)),
 
     Fault("b070-transpose",            "the permutation is applied again, and not its inverse",                                "ml-explore/mlx#3700",           ("transpose",),
           pullback("transpose", 0, lambda g, y, x, *, axes: np.transpose(g, axes))),
@@ -362,8 +360,6 @@ FAULTS: tuple[Fault, ...] = (
           pullback("broadcast_to", 0, _other_blocks)),
     Fault("broadcast-to-stretched",    "axes that came in front are summed, and those that were stretched averaged",           "ours",                          ("broadcast_to",),
           pullback("broadcast_to", 0, _stretched_averaged)),
-    Fault("broadcast-to-unrecorded",   "second order: the pullback leaves the graph",                                          "ours",                          ("broadcast_to",),
-          unrecorded("broadcast_to", 0)),
 
     Fault("flip-first-named",          "of several axes, only the first named is flipped back",                                "ours",                          ("flip",),
           pullback("flip", 0, _flipped(lambda axis, rank: axis[:1] if isinstance(axis, tuple) else axis))),
@@ -396,8 +392,6 @@ FAULTS: tuple[Fault, ...] = (
           pullback("split", 0, _padded_to_length)),
     Fault("split-other-end",           "along a negative axis the piece comes back as far from the other end",                 "ours",                          ("split",),
           around("split", 0, _from_the_other_end)),
-    Fault("split-unrecorded",          "second order: the pullback leaves the graph",                                          "ours",                          ("split",),
-          unrecorded("split", 0)),
 
     Fault("b136-pad",                  "mode wrap: copies are laid from the first number on, not from where they reach it",    "tracel-ai/burn#2777",           ("pad",),
           around("pad", 0, _wrapped_from_the_first)),
@@ -435,8 +429,6 @@ FAULTS: tuple[Fault, ...] = (
           pullback("getitem", 0, _reindexed(_upwards))),
     Fault("getitem-newaxis",           "arrays that None keeps apart are taken for neighbours",                                "ours",                          ("getitem",),
           pullback("getitem", 0, _without_newaxis)),
-    Fault("getitem-unrecorded",        "second order: the pullback leaves the graph",                                          "ours",                          ("getitem",),
-          unrecorded("getitem", 0)),
 
     Fault("b116-scatter",              "negative places count from the end forward, and as 0 on the way back",                 "jax-ml/jax#7538",               ("scatter",),
           pullback("scatter", 0, _clamped)),
