@@ -7,7 +7,19 @@ knows; what catches it, the harness must find out by itself.
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
-from reference.faults import elementwise, library, machine, optimizers, passes, products, reductions, shaping
+from reference.faults import (
+    elementwise,
+    gradients,
+    indexing,
+    library,
+    machine,
+    optimizers,
+    passes,
+    products,
+    reductions,
+    shaping,
+    steps,
+)
 from reference.faults.absent import ABSENT
 from reference.faults.generic import generic, third
 from reference.faults.planting import Fault
@@ -17,9 +29,12 @@ FAULTS: tuple[Fault, ...] = (
     *products.FAULTS,
     *reductions.FAULTS,
     *shaping.FAULTS,
+    *indexing.FAULTS,
     *passes.FAULTS,
+    *gradients.FAULTS,
     *machine.FAULTS,
     *optimizers.FAULTS,
+    *steps.FAULTS,
     *library.FAULTS,
 )
 

@@ -20,8 +20,8 @@ from ndgrad.library.losses import _pair, _reduced
 from ndgrad.library.modules import _contents, _found_in, _read, _write
 from ndgrad.library.network import _activated, _alone
 from ndgrad.rules import RULES, Rule
-from reference.faults.optimizers import unnoticed
 from reference.faults.planting import Change, Fault, around, entry, function, method, plain
+from reference.faults.steps import unnoticed
 
 Right = Callable[..., Any]
 

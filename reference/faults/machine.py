@@ -14,21 +14,19 @@ from typing import Any
 import numpy as np
 
 from ndgrad import Value, enable_grad, modes, no_grad
-from ndgrad.engine.arrays import copied, real
+from ndgrad.engine.arrays import copied
 from ndgrad.engine.backward import _in_dtype, _unbroadcast
 from ndgrad.engine.dispatch import UFUNCS
 from ndgrad.engine.recording import _common_dtype, _own, _result, binary, reflected
 from ndgrad.engine.staleness import _may_share, _written_since, remember, unreadable_where_changed
 from ndgrad.rules import indexing
 from reference.faults.planting import (
-    Change,
     Fault,
     Plant,
     attached,
     attribute,
     bind,
     function,
-    getter,
     method,
     plain,
     pullback,
@@ -65,113 +63,11 @@ def _last_axis_alone(right: Right) -> Right:
     return unbroadcast
 
 
-# Gradients.
-
-
-def _where_missing(change: Callable[[Value, Any, bool, Right], Any]) -> Change:
-    """What a leaf's first gradient becomes, an array that others may have: `change(value, grad, alone, right)`."""
-
-    def changed(right: Right) -> Right:
-        def accumulated(value: Value, grad: Any, *, alone: bool) -> Any:
-            if value.has_grad or isinstance(grad, Value):
-                return right(value, grad, alone=alone)
-            return change(value, grad, alone, right)
-
-        return accumulated
-
-    return changed
-
-
-class _Memory:
-    """Memory that is given out again as its last user left it; before its first use it happens to be 0."""
-
-    def __init__(self) -> None:
-        self._left: dict[Any, np.ndarray] = {}
-
-    def holding(self, value: Value, grad: Any, alone: bool, right: Right) -> Any:  # noqa: FBT001 - it is handed over
-        """Add a gradient to what is there."""
-        if alone:
-            return right(value, grad, alone=alone)
-        like = (grad.shape, grad.dtype)
-        self._left[like] = np.asarray(self._left.get(like, 0.0) + grad)
-        return np.array(self._left[like])
-
-
-def _added_in_place_again(right: Right) -> Right:
-    def accumulated(value: Value, grad: Any, *, alone: bool) -> Any:
-        if not value.has_grad:
-            return right(value, grad, alone=alone)
-        value._grad += grad
-        return value._grad
-
-    return accumulated
-
-
-def _forgotten(right: Right) -> Right:
-    def accumulated(value: Value, grad: Any, *, alone: bool) -> Any:
-        value.zero_grad()
-        return right(value, grad, alone=alone)
-
-    return accumulated
-
-
-def _twice_where_there_is_one(right: Right) -> Right:
-    return lambda value, grad, *, alone: right(value, grad + grad if value.has_grad else grad, alone=alone)
-
-
-def _zeros(value: Value) -> None:
-    value._grad = np.zeros(value.shape, value.dtype)
-
-
-def _zero_is_missing(right: Right) -> Right:
-    def write(value: Value, grad: Any) -> None:
-        is_zero = grad is not None and not isinstance(grad, Value) and not np.ndim(grad) and not grad
-        right(value, None if is_zero else grad)
-
-    return write
-
-
-def _assigned_shared(name: str) -> Change:
-    """An array of the right dtype that is assigned is taken as it is, as `name`."""
-
-    def change(right: Right) -> Right:
-        def write(value: Value, given: Any) -> None:
-            before = plain(getattr(value, name))
-            right(value, given)
-            if (
-                isinstance(given, np.ndarray)
-                and given is not before
-                and (given.shape, given.dtype) == (value.shape, value.dtype)
-            ):
-                setattr(value, name, given)
-
-        return write
-
-    return change
-
-
-def _writable(right: Right) -> Right:
-    def read(value: Value) -> Any:
-        inner = value._rule is not None and isinstance(value._grad, (np.ndarray, np.generic))
-        return np.asarray(value._grad).view() if inner else right(value)
-
-    return read
-
-
-def _cotangent_of_any_shape(right: Right) -> Right:
-    def cotangent(value: Value, gradient: Any) -> Any:
-        if gradient is None or isinstance(gradient, Value):
-            return right(value, gradient)
-        return right(value, np.broadcast_to(real(gradient, "cotangent"), value.shape))
-
-    return cotangent
+# Dtypes.
 
 
 def _double_ones(right: Right) -> Right:
     return lambda value, gradient: np.ones(value.shape) if gradient is None else right(value, gradient)
-
-
-# Dtypes.
 
 
 def _as_it_is(right: Right) -> Right:
@@ -386,30 +282,6 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b198-engine",                   "what reaches an operand that was broadcast is added a second time",             "rsokl/MyGrad#131",           (),
           function(_unbroadcast, lambda right: lambda *args: right(*args) * 2)),
 
-    # What becomes of a gradient that has arrived.
-    Fault("b006-engine",                   "the gradient of a leaf without axes is a NumPy number, and no array",           "rsokl/MyGrad#373",           (),
-          method(Value, "_accumulated", _where_missing(lambda value, grad, alone, right: np.array(grad)[()]))),
-    Fault("b197-engine",                   "a leaf's gradient is added to an array that nobody has set to 0",               "torch/nn#792",               (),
-          lambda: method(Value, "_accumulated", _where_missing(_Memory().holding))()),
-    Fault("grad-in-place",                 "a second pass adds to the array that was handed out after the first",           "ours",                       (),
-          method(Value, "_accumulated", _added_in_place_again)),
-    Fault("grad-replaced",                 "a second pass replaces what the first has left",                                "folklore",                   (),
-          method(Value, "_accumulated", _forgotten)),
-    Fault("grad-thrice",                   "a second pass counts twice",                                                    "ours",                       (),
-          method(Value, "_accumulated", _twice_where_there_is_one)),
-    Fault("grad-shared",                   "leaves share the array of their gradient",                                      "ours",                       (),
-          method(Value, "_accumulated", _where_missing(lambda value, grad, alone, right: grad))),
-    Fault("grad-cleared-to-0",             "zero_grad leaves zeros, which an optimizer takes for a gradient",               "folklore",                   (),
-          attribute(Value, "zero_grad", _zeros)),
-    Fault("grad-0-is-missing",             "`p.grad = 0.0` makes the gradient missing",                                     "ours",                       (),
-          setter(Value, "grad", _zero_is_missing)),
-    Fault("grad-assigned-shared",          "an array that is assigned as gradient is not copied",                           "ours",                       (),
-          setter(Value, "grad", _assigned_shared("_grad"))),
-    Fault("grad-inner-writable",           "an inner node's gradient can be written to, and others' with it",               "ours",                       (),
-          getter(Value, "grad", _writable)),
-    Fault("cotangent-broadcast",           "a cotangent of another shape is broadcast, and not refused",                    "ours",                       (),
-          method(Value, "_cotangent", _cotangent_of_any_shape)),
-
     # Dtypes.
     Fault("b168-first-cotangent",          "the first cotangent is double, and all gradients with it",                      "HIPS/autograd#163",          (),
           together(method(Value, "_cotangent", _double_ones), function(_in_dtype, _as_it_is))),
@@ -449,8 +321,6 @@ FAULTS: tuple[Fault, ...] = (
           method(Value, "detach", _detached_view)),
     Fault("detach-wants-a-gradient",       "what detach gives wants a gradient, and gets one",                              "ours",                       (),
           attribute(Value, "detach", lambda value: Value(value.data))),
-    Fault("assigned-shares",               "an array that is assigned as data is not copied",                               "ours",                       (),
-          setter(Value, "data", _assigned_shared("_array"))),
     Fault("getitem-index-shared",          "an array of indices is not copied: who changes it changes the way back",        "ours",                       (),
           function(indexing._entry, _index_shared)),
     Fault("where-condition-shared",        "the condition is not copied: who changes it changes the way back",              "ours",                       (),

@@ -12,12 +12,12 @@ import numpy as np
 
 from ndgrad import Value
 from ndgrad.engine import pass_back
-from ndgrad.engine.backward import _contributions, _given, accumulate
+from ndgrad.engine.backward import _contributions, _given
 from ndgrad.engine.recording import _result
 from ndgrad.engine.value import Gradients, constant
 from ndgrad.modes import current
 from ndgrad.rules import RULES
-from reference.faults.planting import Change, Fault, attribute, function, method, plain, setter, together
+from reference.faults.planting import Fault, attribute, function, method, plain, setter, together
 from reference.faults.stepwise import Pass, passing
 
 Right = Callable[..., Any]
@@ -211,27 +211,6 @@ class _Frozen(Pass):
         return [(o, to(g, y, *values, **options)) for o, to in both if isinstance(o, Value) and to is not None]
 
 
-class _PassedOnAgain(Pass):
-    """An inner node has what it got in the pass before."""
-
-    def arrive(self, node: Value, operand: Value, h: Any) -> None:
-        first = self.key(operand) not in self.arrived
-        again = first and operand._rule is not None and operand._grad is not None
-        super().arrive(node, operand, h + plain(operand._grad) if again else h)
-
-
-class _HalfAPass(Pass):
-    """An error leaves the gradients that there are."""
-
-    def contributions(self, node: Value, g: Any) -> Iterable[tuple[Value, Any]]:
-        try:
-            return super().contributions(node, g)
-        except RuntimeError:
-            for done, got in self.gradients:
-                done._grad = done._accumulated(np.asarray(plain(got)), alone=False)
-            raise
-
-
 def _first_operand_alone(right: Right) -> Right:
     """A result wants a gradient if its first operand does, where results are not made on the fast path."""
 
@@ -292,44 +271,6 @@ def _constant_under_no_grad(right: Right) -> Right:
     return passed
 
 
-# What becomes of gradients.
-
-
-def _hoarding(hoard: list[Any]) -> Change:
-    """Never let go of what comes out."""
-
-    def change(right: Right) -> Right:
-        def keeping(*args: Any, **options: Any) -> Any:
-            hoard.append(right(*args, **options))
-            return hoard[-1]
-
-        return keeping
-
-    return change
-
-
-def _nodes(roots: Iterable[tuple[Value, Any]]) -> dict[int, Value]:
-    """All that some roots were made of, by id."""
-    found: dict[int, Value] = {}
-    waiting = [root for root, _ in roots]
-    while waiting:
-        node = waiting.pop()
-        if node._id not in found:
-            found[node._id] = node
-            waiting += [operand for operand in node._operands if isinstance(operand, Value)]
-    return found
-
-
-def _inner_accumulate(right: Right) -> Right:
-    def put_down(roots: Gradients, *, create_graph: bool) -> None:
-        before = [(node, node._grad) for node in _nodes(roots).values() if node._rule is not None and node.has_grad]
-        right(roots, create_graph=create_graph)
-        for node, old in before:
-            node._grad = old if node._grad is old else old + node._grad
-
-    return put_down
-
-
 # fmt: off
 FAULTS: tuple[Fault, ...] = (
     #     name                             what is wrong                                                                    source                        rows
@@ -388,17 +329,5 @@ FAULTS: tuple[Fault, ...] = (
           function(_given, _constant_kept)),
     Fault("modes-pass-not-recorded",       "backward(create_graph=True) under no_grad gives constants",                     "ours",                       (),
           function(pass_back, _constant_under_no_grad)),
-
-    # What becomes of a pass.
-    Fault("b193-engine",                   "each pass back is remembered, and its graph with it",                           "huggingface/candle#1243",    (),
-          lambda: function(pass_back, _hoarding([]))()),
-    Fault("b196-engine",                   "a node passes on what it got in the pass before as well",                       "karpathy/micrograd#53",      (),
-          passing(_PassedOnAgain)),
-    Fault("grad-inner-accumulates",        "an inner node adds up the gradients of all passes",                             "ours",                       (),
-          function(accumulate, _inner_accumulate)),
-    Fault("grad-half-a-pass",              "a pass that fails leaves the gradients that it had come to",                    "ours",                       (),
-          passing(_HalfAPass)),
-    Fault("memory-hoarded",                "the engine keeps a list of all nodes",                                          "pytorch/pytorch#1346",       (),
-          lambda: function(_result, _hoarding([]))()),
 )
 # fmt: on

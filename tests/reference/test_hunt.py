@@ -19,6 +19,8 @@ from reference.faults import (
     elementwise,
     every,
     generic,
+    gradients,
+    indexing,
     library,
     machine,
     optimizers,
@@ -26,6 +28,7 @@ from reference.faults import (
     products,
     reductions,
     shaping,
+    steps,
 )
 from reference.hunt import A_ROUND, ROUNDS, Case, Cases, Catch, hunt, hunt_all
 from reference.ops import OPS
@@ -35,7 +38,7 @@ LENGTH = len(OPS) + sum(A_ROUND.values())  # of a round
 NOTHING = Fault("nothing", "nothing is wrong", "ours", (), nullcontext)
 
 SEED = 0
-MODULES = (elementwise, products, reductions, shaping, passes, machine, optimizers, library)
+MODULES = (elementwise, products, reductions, shaping, indexing, passes, gradients, machine, optimizers, steps, library)
 FAMILIES = {**{module.__name__: module.FAULTS for module in MODULES}, "generic": generic()}
 SAMPLE = [fault for name, family in FAMILIES.items() for fault in shuffled(Seeded("hunted", name), family)[:2]]
 SOON = [every()[name] for name in ("unbroadcast-mean", "grad-thrice", "exp-0-factor")]  # are caught in a round or two

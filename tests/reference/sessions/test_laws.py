@@ -14,9 +14,9 @@ from ndgrad.engine import pass_back
 from ndgrad.engine.backward import accumulate
 from ndgrad.engine.recording import _result
 from reference.faults import BY_NAME
-from reference.faults.optimizers import unnoticed
 from reference.faults.passes import _uncopied
 from reference.faults.planting import Plant, attribute, forward, function, method, scaled, setter
+from reference.faults.steps import unnoticed
 from reference.sessions import SessionRecord, run_session, shortened
 from reference.sessions.mirror import OptimizerPair
 from reference.sessions.session import Session
