@@ -18,6 +18,7 @@ from reference.faults import (
     products,
     reductions,
     shaping,
+    states,
     steps,
 )
 from reference.faults.absent import ABSENT
@@ -33,6 +34,7 @@ FAULTS: tuple[Fault, ...] = (
     *passes.FAULTS,
     *gradients.FAULTS,
     *machine.FAULTS,
+    *states.FAULTS,
     *optimizers.FAULTS,
     *steps.FAULTS,
     *library.FAULTS,

@@ -38,7 +38,9 @@ LENGTH = len(OPS) + sum(A_ROUND.values())  # of a round
 NOTHING = Fault("nothing", "nothing is wrong", "ours", (), nullcontext)
 
 SEED = 0
-MODULES = (elementwise, products, reductions, shaping, indexing, passes, gradients, machine, optimizers, steps, library)
+MODULES = (
+    elementwise, products, reductions, shaping, indexing, passes, gradients, machine, states, optimizers, steps, library,
+)  # fmt: skip
 FAMILIES = {**{module.__name__: module.FAULTS for module in MODULES}, "generic": generic()}
 SAMPLE = [fault for name, family in FAMILIES.items() for fault in shuffled(Seeded("hunted", name), family)[:2]]
 SOON = [every()[name] for name in ("unbroadcast-mean", "grad-thrice", "exp-0-factor")]  # are caught in a round or two
