@@ -28,6 +28,7 @@ from reference.faults import (
     products,
     reductions,
     shaping,
+    states,
     steps,
 )
 from reference.hunt import A_ROUND, ROUNDS, Case, Cases, Catch, hunt, hunt_all
@@ -39,7 +40,8 @@ NOTHING = Fault("nothing", "nothing is wrong", "ours", (), nullcontext)
 
 SEED = 0
 MODULES = (
-    elementwise, products, reductions, shaping, indexing, passes, gradients, machine, states, optimizers, steps, library,
+    elementwise, products, reductions, shaping, indexing,
+    passes, gradients, machine, states, optimizers, steps, library,
 )  # fmt: skip
 FAMILIES = {**{module.__name__: module.FAULTS for module in MODULES}, "generic": generic()}
 SAMPLE = [fault for name, family in FAMILIES.items() for fault in shuffled(Seeded("hunted", name), family)[:2]]
