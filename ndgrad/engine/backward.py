@@ -158,7 +158,10 @@ def pass_back(
                 if a.requires_grad and to_a is not None:
                     contributions.append((a, to_a(g, node._array, a._array, **options)))
             else:
-                contributions = _contributions(node, g, create_graph=create_graph)
+                y, values, options = _given(node, create_graph=create_graph)
+                for operand, pullback in zip(operands, rule.each_pullback(len(operands)), strict=True):
+                    if operand.__class__ is Value and operand.requires_grad and pullback is not None:
+                        contributions.append((operand, pullback(g, y, *values, **options)))
             for contribution in contributions:
                 pair = contribution
                 operand, h = pair
@@ -186,18 +189,6 @@ def pass_back(
     if took >= HEAP:
         keep_heap(took, (plain(x) for pair in gradients[:: len(gradients) // 64 + 1] for x in pair))
     return gradients
-
-
-def _contributions(node: Value, g: Any, *, create_graph: bool) -> Gradients:
-    """What a node passes on to each operand: any node, where the loop spells out those that are met most."""
-    y, values, options = _given(node, create_graph=create_graph)
-    operands = node._operands
-    pullbacks = node._rule.each_pullback(len(operands)) if node._rule else ()
-    return [
-        (operand, pullback(g, y, *values, **options))
-        for operand, pullback in zip(operands, pullbacks, strict=True)
-        if operand.__class__ is Value and operand.requires_grad and pullback is not None
-    ]
 
 
 def _in_dtype(h: Any, dtype: np.dtype[Any]) -> Any:

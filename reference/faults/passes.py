@@ -12,7 +12,7 @@ import numpy as np
 
 from ndgrad import Value
 from ndgrad.engine import pass_back
-from ndgrad.engine.backward import _contributions, _given
+from ndgrad.engine.backward import _given
 from ndgrad.engine.recording import _result
 from ndgrad.engine.value import Gradients, constant
 from ndgrad.modes import current
@@ -204,11 +204,8 @@ def _uncopied(right: Right) -> Right:
 class _Frozen(Pass):
     """Whatever is a Value gets a gradient."""
 
-    def contributions(self, node: Value, g: Any) -> Iterable[tuple[Value, Any]]:
-        y, values, options = _given(node, create_graph=self.create_graph)
-        pullbacks = node._rule.each_pullback(len(values)) if node._rule else ()
-        both = zip(node._operands, pullbacks, strict=True)
-        return [(o, to(g, y, *values, **options)) for o, to in both if isinstance(o, Value) and to is not None]
+    def wants(self, operand: Any) -> bool:
+        return isinstance(operand, Value)
 
 
 def _first_operand_alone(right: Right) -> Right:
@@ -256,8 +253,9 @@ def _constant_kept(right: Right) -> Right:
     return given
 
 
-def _constant_cotangent(right: Right) -> Right:
-    return lambda node, g, *, create_graph: right(node, plain(g), create_graph=create_graph)
+class _ConstantCotangent(Pass):
+    def contributions(self, node: Value, g: Any) -> Iterable[tuple[Value, Any]]:
+        return super().contributions(node, plain(g))
 
 
 def _constant_under_no_grad(right: Right) -> Right:
@@ -324,7 +322,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("recorded-result-constant",      "second order: pullbacks are given the result as a constant",                    "ours",                       (),
           function(_given, _constant_result)),
     Fault("recorded-cotangent-constant",   "second order: pullbacks are given the cotangent as a constant",                 "ours",                       (),
-          function(_contributions, _constant_cotangent)),
+          passing(_ConstantCotangent)),
     Fault("recorded-kept-constant",        "second order: what the forward kept is not recomputed, and has no slope",       "ours",                       (),
           function(_given, _constant_kept)),
     Fault("modes-pass-not-recorded",       "backward(create_graph=True) under no_grad gives constants",                     "ours",                       (),

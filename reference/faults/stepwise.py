@@ -15,7 +15,7 @@ import numpy as np
 
 from ndgrad import Value, enable_grad
 from ndgrad.engine import pass_back
-from ndgrad.engine.backward import _contributions, _in_dtype, _unbroadcast
+from ndgrad.engine.backward import _given, _in_dtype, _unbroadcast
 from ndgrad.engine.value import Gradients, constant
 from reference.faults.planting import Plant, function
 
@@ -80,7 +80,14 @@ class Pass:
 
     def contributions(self, node: Value, g: Any) -> Iterable[tuple[Value, Any]]:
         """Say what a node passes on to each of its operands."""
-        return _contributions(node, g, create_graph=self.create_graph)
+        y, values, options = _given(node, create_graph=self.create_graph)
+        pullbacks = node._rule.each_pullback(len(values)) if node._rule else ()
+        both = [(o, to) for o, to in zip(node._operands, pullbacks, strict=True) if to is not None and self.wants(o)]
+        return [(operand, pullback(g, y, *values, **options)) for operand, pullback in both]
+
+    def wants(self, operand: Any) -> bool:
+        """Whether something is passed on to an operand."""
+        return isinstance(operand, Value) and operand.requires_grad
 
     def fitted(self, h: Any, operand: Value, node: Value) -> Any:
         """Give what is passed on in the operand's shape and dtype."""
