@@ -153,7 +153,9 @@ def _prod_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any
     g = restore(g, x.shape, axis)
     alone = x.size == y.size and np.all(np.isfinite(x))  # each is its own product: slope 1, whose own slope is 0
     divides = not alone and np.all(np.not_equal(x, 0))
-    return g * (restore(y, x.shape, axis) / x if divides else _others(_wide(x), axis))
+    if divides:
+        return g * (restore(y, x.shape, axis) / x)
+    return g * _others(x if alone else _wide(x), axis)
 
 
 def _others(x: Any, axis: Axis) -> Any:

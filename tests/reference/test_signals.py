@@ -6,10 +6,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from reference.signals import ENDING, Stopped, Stopping, held
+
+
+@pytest.fixture(autouse=True)
+def _heeded() -> Iterator[None]:
+    """Signals are heeded, though whoever runs the tests may ignore them, as `nohup` does."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", ENDING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,14 @@ class TorchEngine:
     abilities = Abilities(second_order=True, disturb=True, precision=True, path=True, inner=True)
     known = KNOWN
     conventions: frozenset[str] = frozenset()  # the rows follow it
-    name = f"PyTorch {torch.__version__.partition('+')[0]}"
 
     def __init__(self, mirrors: Mapping[str, Mirror] | None = None) -> None:
         self._mirrors = mirrors
+
+    @property
+    def name(self) -> str:
+        """What reports call it, with its version."""
+        return f"PyTorch {version('torch').partition('+')[0]}"
 
     @property
     def ops(self) -> Sequence[str]:
