@@ -48,7 +48,7 @@ engine:  ## the engine's own tests without PyTorch, on another Python: make engi
 
 # COMPARE=1: the checkers of today are given the faults, too.
 faults: $(if $(COMPARE),$(HAS_COMPARE),$(HAS_VERIFY))  ## plant every known bug, one at a time, and see it caught
-	$(BIN)/python -m reference faults $(if $(COMPARE),--compare) $(ARGS)
+	$(BIN)/python -m reference faults $(if $(COMPARE),--compare --generic none) $(ARGS)
 
 bench: $(HAS_BENCH)  ## speed and memory beside PyTorch's and others'
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -59,9 +59,10 @@ docs: $(HAS_DOCS)  ## the documentation, into build/docs: a broken link is an er
 notebooks: $(HAS_DEV)  ## run the notebooks, and write down what they show
 	$(BIN)/python notebooks/execute.py
 
-deep: $(HAS_DEV)  ## the tests and the verdict with many more examples, and the corpus: before a release
+deep: $(HAS_DEV)  ## the tests and the verdict with many more examples, all faults, and the corpus: before a release
 	$(BIN)/python -m pytest -n auto --maxprocesses=2 --hypothesis-profile=deep
 	$(BIN)/python -m reference verify --profile deep
+	$(BIN)/python -m reference faults
 	$(BIN)/python -m tests.reference.corpus
 
 lint: $(HAS_DEV)  ## ruff: its rules, and its format

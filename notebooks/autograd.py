@@ -514,6 +514,6 @@ assert failures  # the harness draws what it sends backwards
 # %% [markdown]
 # ## Where to go from here
 #
-# - `ndgrad/engine.py` is `Number` grown up: arrays, no recursion, and an order that comes for free.
+# - `ndgrad/engine` is `Number` grown up: arrays, no recursion, and an order that comes for free.
 # - `ndgrad/rules/` has the slopes of all ops, one row each.
 # - The notebook `your_engine` gives an engine of your own to the harness.

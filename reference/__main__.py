@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     faults = commands.add_parser("faults", help="plant bugs, one at a time, and see that the checks find each")
     faults.add_argument("names", nargs="*", metavar="FAULT", help="only these; by default all")
+    faults.add_argument("--generic", choices=("all", "third", "none"), default="all", help=_GENERIC)
     faults.add_argument("--profile", choices=PROFILES, default="standard", help="how many cases (default: standard)")
     faults.add_argument("--seed", type=_seed, default=0, help="what the cases are drawn from (default: 0)")
     faults.add_argument("--seeds", type=_count, default=1, metavar="N", help="go through so many seeds (default: 1)")
@@ -125,6 +126,7 @@ _ENGINE = "what is judged: ndgrad, torch, autograd, jax, or yours as module:name
 _AGAINST = "what it is compared with: torch, autograd, jax, yours as module:name, or several (default: torch)"
 _SCHEDULER = "run on the Dask cluster of this scheduler, as tcp://10.0.0.1:8786, in place of processes of this machine"
 _FAILURES = "cases that fail are stored here, and tried first the next time (default: .failures)"
+_GENERIC = "how many of those that are derived for every op; a third is chosen by their names (default: all)"
 _FUNCTION = "instead: the page of this function, which takes a Value for each shape and gives a Value"
 
 
@@ -282,10 +284,10 @@ def _page_of(function: Any, name: str, options: argparse.Namespace) -> int:
 def _faults(options: argparse.Namespace) -> int:
     with options.stopping.at_once():
         from reference.commands.faults import comparable, hunted
-        from reference.faults import FAULTS
+        from reference.faults import FAULTS, GENERIC, every
 
-    known = [fault.name for fault in FAULTS]
-    names = _known(options.names, known, "fault") if options.names else known
+    chosen = [fault.name for fault in (*FAULTS, *GENERIC[options.generic]())]
+    names = _known(options.names, list(every()), "fault") if options.names else chosen
     if names is None or (options.compare and not comparable()):
         return USAGE
     return hunted(options, list(dict.fromkeys(names)), options.stopping)

@@ -18,7 +18,7 @@ from reference.engines import Noise, Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine, one_thread
-from reference.faults import FAULTS, Fault
+from reference.faults import Fault, every
 from reference.generator import draw_program
 from reference.ops import OPS
 from reference.program import Program
@@ -155,8 +155,7 @@ def _cases(seed: int) -> Cases:
 
 def _chunk(names: Sequence[str], seed: int, rounds: int) -> list[Catch]:
     one_thread()
-    faults = {fault.name: fault for fault in FAULTS}
-    return [hunt(faults[name], _cases(seed), seed, rounds) for name in names]
+    return [hunt(every()[name], _cases(seed), seed, rounds) for name in names]
 
 
 def hunt_all(names: Sequence[str], seeds: Sequence[int], rounds: int, workers: int) -> Generator[Catch, None, None]:

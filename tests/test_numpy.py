@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from ndgrad import Value
-from ndgrad.engine import _FLAT
+from ndgrad.engine.dispatch import _FLAT
 
 SHAPES = ((), (3,), (3, 3))
 MOST = 3  # arguments

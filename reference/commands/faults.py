@@ -9,12 +9,10 @@ from contextlib import closing
 
 from reference.checkers import CHECKERS, available, compare, false_alarms
 from reference.commands.status import AGREES, DISAGREES
-from reference.faults import FAULTS
+from reference.faults import every
 from reference.hunt import ROUNDS, Catch, hunt_all
 from reference.report import faults as words
 from reference.signals import Stopped, Stopping
-
-_BY_NAME = {fault.name: fault for fault in FAULTS}
 
 
 def hunted(options: argparse.Namespace, names: Sequence[str], stopping: Stopping) -> int:
@@ -40,7 +38,7 @@ def _hunt(options: argparse.Namespace, seeds: Sequence[int], catches: Mapping[st
         for catch in hunt:
             catches[catch.fault].append(catch)
             if len(catches[catch.fault]) == len(seeds):
-                print(words.row(_BY_NAME[catch.fault], catches[catch.fault]), flush=True)
+                print(words.row(every()[catch.fault], catches[catch.fault]), flush=True)
 
 
 def comparable() -> bool:
@@ -54,5 +52,5 @@ def comparable() -> bool:
 def _compare(names: Sequence[str], caught: Mapping[str, bool]) -> None:
     """Give the faults to the other checkers, and print the comparison."""
     shown = {name: f"{name} ({checker.package} {checker.version})" for name, checker in CHECKERS.items()}
-    rows = list(compare([_BY_NAME[name] for name in names]))
+    rows = list(compare([every()[name] for name in names]))
     print(f"\n{words.comparison(rows, caught, list(false_alarms()), shown)}", flush=True)

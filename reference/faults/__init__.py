@@ -1,10 +1,28 @@
 """What must be caught: bugs that really happened to others, and some thought up here, each planted on purpose.
 
-It knows the tables. How a fault is planted, `planting` knows; what catches it, the harness must find out by itself.
+It knows the tables of what is written by hand, and what is derived for every op. How a fault is planted, `planting`
+knows; what catches it, the harness must find out by itself.
 """
 
-from reference.faults import elementwise, library, machine, products, reductions, shaping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+
+from reference.faults import (
+    elementwise,
+    gradients,
+    indexing,
+    library,
+    machine,
+    optimizers,
+    passes,
+    products,
+    reductions,
+    shaping,
+    states,
+    steps,
+)
 from reference.faults.absent import ABSENT
+from reference.faults.generic import generic, third
 from reference.faults.planting import Fault
 
 FAULTS: tuple[Fault, ...] = (
@@ -12,8 +30,28 @@ FAULTS: tuple[Fault, ...] = (
     *products.FAULTS,
     *reductions.FAULTS,
     *shaping.FAULTS,
+    *indexing.FAULTS,
+    *passes.FAULTS,
+    *gradients.FAULTS,
     *machine.FAULTS,
+    *states.FAULTS,
+    *optimizers.FAULTS,
+    *steps.FAULTS,
     *library.FAULTS,
 )
 
-__all__ = ["ABSENT", "FAULTS", "Fault"]
+BY_NAME: Mapping[str, Fault] = {fault.name: fault for fault in FAULTS}
+GENERIC: Mapping[str, Callable[[], Iterable[Fault]]] = {
+    "all": generic,
+    "third": lambda: third(generic()),
+    "none": tuple,
+}
+
+
+@cache
+def every() -> Mapping[str, Fault]:
+    """All faults by name: those written by hand, and the generic ones."""
+    return {**BY_NAME, **{fault.name: fault for fault in generic()}}
+
+
+__all__ = ["ABSENT", "BY_NAME", "FAULTS", "GENERIC", "Fault", "every", "generic"]

@@ -1,13 +1,15 @@
 """What a fault is, and how one is planted: from outside, while a context is entered, and undone after it.
 
-It knows how `ndgrad` is put together: rules with a forward and pullbacks, functions, attributes. Which faults there are,
-the tables beside it say; how they are found, nobody here knows.
+It knows how `ndgrad` is put together: rules with a forward and pullbacks, functions, methods, attributes. These are its
+seams: what stands at one is replaced by a wrong one, which most often calls the right one, and changes what goes into it
+or comes out. No source is read, so how `ndgrad` is written does not matter. Which faults there are, the tables beside
+this file say; how they are found, nobody here knows.
 """
 
 from __future__ import annotations
 
 import inspect
-import textwrap
+import sys
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from ndgrad.engine import Value, attach
 from ndgrad.rules import RULES
 
 Plant: TypeAlias = Callable[[], AbstractContextManager[None]]
+Change: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]  # from what is right to what is wrong
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def pullback(op: str, position: int, wrong: Callable[..., Any]) -> Plant:
     return lambda: _pullback(op, position, lambda right: wrong)
 
 
-def around(op: str, position: int, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Plant:
+def around(op: str, position: int, change: Change) -> Plant:
     """Replace a pullback by what `change` makes of the right one."""
     return lambda: _pullback(op, position, change)
 
@@ -113,27 +116,51 @@ def _attribute(owner: Any, name: str, wrong: Any) -> Iterator[None]:
             delattr(owner, name)
 
 
-def edited(owner: Any, name: str, *changes: tuple[str, str]) -> Plant:
-    """Replace a function or method of a module or class by itself with some of its source changed.
-
-    Each change is a pair: a piece that stands once in the source, and what stands there instead.
-    """
-    return lambda: _attribute(owner, name, changed(getattr(owner, name), *changes))
+def function(right: Callable[..., Any], change: Change) -> Plant:
+    """Replace a function, in each module and class of `ndgrad` that has it, by what `change` makes of it."""
+    return lambda: _function(right, change(right))
 
 
-def changed(function: Callable[..., Any], *changes: tuple[str, str]) -> Callable[..., Any]:
-    """Make the same function with some of its source changed."""
-    source = textwrap.dedent(inspect.getsource(function))
-    for old, new in changes:
-        if source.count(old) != 1:
-            raise ValueError(
-                f"{old!r} stands {source.count(old)} times in {function.__qualname__}, but must stand once"
-            )
-        source = source.replace(old, new)
-    names: dict[str, Any] = {}
-    exec("from __future__ import annotations\n" + source, function.__globals__, names)  # noqa: S102 - our own source
-    planted: Callable[..., Any] = names[function.__name__]
-    return planted
+@contextmanager
+def _function(right: Callable[..., Any], wrong: Callable[..., Any]) -> Iterator[None]:
+    places = list(_places(right))
+    if not places:
+        raise ValueError(f"no module of ndgrad has the function {right.__qualname__}")
+    with together(*(attribute(owner, name, kind(wrong)) for owner, name, kind in places))():
+        yield
+
+
+def _places(right: Callable[..., Any]) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+    """Where a function is found: the module or class, the name, and as what it stands there."""
+    modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "ndgrad"]
+    for module in modules:
+        yield from ((module, name, lambda wrong: wrong) for name, thing in vars(module).items() if thing is right)
+    for kind in {thing for module in modules for thing in vars(module).values() if isinstance(thing, type)}:
+        if kind.__module__.split(".")[0] == "ndgrad":
+            yield from ((kind, name, staticmethod) for name, thing in vars(kind).items() if _is_static(thing, right))
+
+
+def _is_static(thing: Any, function: Callable[..., Any]) -> bool:
+    return isinstance(thing, staticmethod) and thing.__func__ is function
+
+
+def method(owner: type, name: str, change: Change) -> Plant:
+    """Replace a method by what `change` makes of the right one."""
+    return lambda: _attribute(owner, name, change(getattr(owner, name)))
+
+
+def getter(owner: type, name: str, change: Change) -> Plant:
+    """Replace how a property is read."""
+    return lambda: _attribute(owner, name, _property(owner, name).getter(change(_property(owner, name).fget)))
+
+
+def setter(owner: type, name: str, change: Change) -> Plant:
+    """Replace how a property is written."""
+    return lambda: _attribute(owner, name, _property(owner, name).setter(change(_property(owner, name).fset)))
+
+
+def _property(owner: type, name: str) -> Any:
+    return inspect.getattr_static(owner, name)
 
 
 def together(*plants: Plant) -> Plant:
@@ -178,37 +205,6 @@ def _entry(table: MutableMapping[Any, Any], key: Any, wrong: Any) -> Iterator[No
         table[key] = right
 
 
-def body(function: Callable[..., Any], *changes: tuple[str, str]) -> Plant:
-    """Change some of a function's source where it stands: also for whoever has imported it by name."""
-    return lambda: _body(function, changes)
-
-
-@contextmanager
-def _body(function: Any, changes: tuple[tuple[str, str], ...]) -> Iterator[None]:
-    right = function.__code__
-    function.__code__ = changed(function, *changes).__code__
-    try:
-        yield
-    finally:
-        function.__code__ = right
-
-
-def getter(owner: type, name: str, *changes: tuple[str, str]) -> Plant:
-    """Replace a property by one that is read by itself with some of its source changed."""
-    return lambda: _property(owner, name, "getter", ("@property\n", ""), *changes)
-
-
-def setter(owner: type, name: str, *changes: tuple[str, str]) -> Plant:
-    """Replace a property by one that is written by itself with some of its source changed."""
-    return lambda: _property(owner, name, "setter", (f"@{name}.setter\n", ""), *changes)
-
-
-def _property(owner: type, name: str, part: str, *changes: tuple[str, str]) -> AbstractContextManager[None]:
-    right = inspect.getattr_static(owner, name)
-    function = right.fget if part == "getter" else right.fset
-    return _attribute(owner, name, getattr(right, part)(changed(function, *changes)))
-
-
 def attached(plant: Plant) -> Plant:
     """Plant what operators and methods are made by, and make them anew: those that are there would not notice."""
 
@@ -227,8 +223,3 @@ def attached(plant: Plant) -> Plant:
 def _attach_all() -> None:
     for name, rule in RULES.items():
         attach(name, rule)
-
-
-def rewritten(op: str, position: int, *changes: tuple[str, str]) -> Plant:
-    """Replace a pullback that is a function of its own by itself with some of its source changed."""
-    return around(op, position, lambda right: changed(right, *changes))

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ndgrad import library, optim
-from ndgrad.library import INITIALIZERS, MLP, Module
+from ndgrad.library import INITIALIZERS, Module, initial
+from ndgrad.optim import hyperparameters
 from reference.engines import TapeEngine
-from reference.faults.planting import Plant, attribute, body, edited, entry
+from reference.faults import BY_NAME
+from reference.faults.planting import Plant, entry, function
 from reference.networks import NetworkCheck, begun, run_network_check
 from reference.networks.modules import check_module
 from reference.networks.refusals import DRAWN, REFUSED, check_refusals
@@ -141,7 +142,7 @@ def test_every_refusal_is_one() -> None:
 
 def test_what_is_accepted_is_told() -> None:
     """A line that goes through, though it must not, is shown with what it must raise."""
-    with attribute(library, "_count", lambda name, n: int(n))():
+    with function(initial._count, lambda right: lambda name, n: int(n))():
         check = begun(*BOTH)
         check_refusals(Seeded(4), check)
     assert {finding.kind for finding in check.findings} == {Kind.RAISED}
@@ -156,37 +157,37 @@ FAULTS: dict[str, Plant] = {
     "fan_in and fan_out are exchanged":
         entry(INITIALIZERS, "kaiming_normal", lambda rng, nin, nout: rng.normal(0, (2 / nout) ** 0.5, (nin, nout))),
     "uniform weights are above 0":
-        edited(library, "_uniform", ("-bound", "0")),
+        BY_NAME["b224-mean"].plant,
     "the variance is taken for the deviation":
-        edited(library, "_normal", ("std,", "std * std,")),
+        BY_NAME["b224-variance"].plant,
     "a scale is off by 1e-12":
-        edited(library, "_normal", ("std,", "std * (1 + 1e-12),")),
+        function(initial._normal, lambda right: lambda rng, nin, nout, std: right(rng, nin, nout, std * (1 + 1e-12))),
     "the bias is drawn first":
-        edited(library, "_drawn", ("    weight = np", "    rng.uniform(size=nout)\n    weight = np")),
+        BY_NAME["b226-bias-first"].plant,
     "each layer begins with the seed anew":
-        edited(MLP, "__init__", ("    rng = np.random.default_rng(rng)\n", "")),
+        BY_NAME["init-alike"].plant,
     "dtype has no effect":
-        edited(library, "_drawn", ("weight.astype(dtype), bias.astype(dtype)", "weight, bias")),
+        BY_NAME["init-double"].plant,
     "tuples are not searched":
-        edited(library, "_contents", ("(list, tuple)", "list")),
+        BY_NAME["parameters-tuples-lost"].plant,
     "dicts are not searched":
-        edited(library, "_contents", ("isinstance(place, dict)", "isinstance(place, frozenset)")),
+        BY_NAME["parameters-dicts-lost"].plant,
     "what is shared is listed twice":
-        edited(library, "_found_in", ("in seen:", "in seen and not isinstance(place, Value):")),
+        BY_NAME["parameters-tied-twice"].plant,
     "frozen parameters are left out":
-        edited(library, "_found_in", ("_is_parameter(place):", "_is_parameter(place) and place.requires_grad:")),
+        BY_NAME["parameters-frozen-lost"].plant,
     "zero_grad reaches the first alone":
-        edited(Module, "zero_grad", ("self.parameters():", "self.parameters()[:1]:")),
+        BY_NAME["b222-module"].plant,
     "parameters take the file's dtype":
-        edited(Module, "load", (".astype(parameter.dtype)", ""), ("parameter.data =", "parameter._array =")),
+        BY_NAME["loaded-as-saved"].plant,
     "loading goes unnoticed":
-        edited(Module, "load", ("parameter.data =", "parameter._array =")),
+        BY_NAME["loaded-unnoticed"].plant,
     "unlike shapes are broadcast":
-        edited(library, "_pair", ("a.shape != b.shape:", "a.shape != b.shape and 1 not in (*a.shape, *b.shape):")),
+        BY_NAME["loss-broadcast"].plant,
     "the slope at the margin is a half":
-        body(library.hinge, ('RULES["relu"](1 - target * score)', 'RULES["maximum"](1 - target * score, 0.0)')),
+        BY_NAME["hinge-at-the-margin"].plant,
     "any rate is accepted":
-        attribute(optim, "_from_0", optim._number),
+        function(hyperparameters.from_0, lambda right: hyperparameters.number),
 }
 # fmt: on
 
@@ -204,7 +205,7 @@ def test_what_raises_is_told_with_its_line() -> None:
     def refusing(*args: Any, **options: Any) -> None:
         raise ValueError("no")
 
-    with attribute(library, "_drawn", refusing)():
+    with function(initial.drawn, lambda right: refusing)():
         findings = [
             finding for i in range(20) for finding in checked(i).findings if finding.says == "raised ValueError: no"
         ]

@@ -13,13 +13,19 @@ import pytest
 
 from ndgrad import library, optim
 from ndgrad.library import Layer
-from ndgrad.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+from ndgrad.library.initial import drawn as drawn_weights
+from ndgrad.library.inputs import array_of
+from ndgrad.library.losses import _reduced
+from ndgrad.library.network import _activated
+from ndgrad.optim import SGD, Adam, AdamW, RMSprop
 from ndgrad.rules import RULES
 from reference.engines import TapeEngine
 from reference.engines.ndgrad import training as ndgrad_side
 from reference.engines.torch import training as torch_side
 from reference.engines.training import Trainer
-from reference.faults.planting import Plant, attribute, edited
+from reference.faults import BY_NAME
+from reference.faults.optimizers import as_if
+from reference.faults.planting import Plant, attribute, function, method, plain
 from reference.source import Seeded
 from reference.task import BY_HAND, Batch, Cleared, Given, ListedAs, Numbers
 from reference.training import TASKS, Stage, Task, TrainingRecord, article, digits, draw_task, moons
@@ -289,42 +295,68 @@ def test_something_always_wants_a_gradient() -> None:
 
 # Faults: wrong, on purpose. What finds them knows none of them.
 
+
+def one_too_many(right: Callable[..., Any]) -> Callable[..., Any]:
+    """Divide a mean by one more than there are numbers."""
+    return lambda losses, reduction: right(losses, reduction) * (losses.size / (losses.size + 1))
+
+
+def frozen_bias(right: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a layer whose bias wants no gradient."""
+
+    def made(layer: Layer, *args: Any, **options: Any) -> None:
+        right(layer, *args, **options)
+        layer.bias.requires_grad = False
+
+    return made
+
+
+def without_average(right: Callable[..., Any]) -> Callable[..., Any]:
+    """Lose Adam's first moment after each step."""
+
+    def adapted(*given: Any) -> tuple[Any, dict[str, Any]]:
+        data, state = right(*given)
+        return data, {name: x for name, x in state.items() if name != "exp_avg"}
+
+    return adapted
+
+
 # fmt: off
 FAULTS: dict[str, Plant] = {
     "nesterov looks along the old sum":
-        edited(SGD, "_moved", ("self.momentum * b if", 'self.momentum * state.get("momentum_buffer", 0) if')),
+        BY_NAME["b206-old-buffer"].plant,
     "the first gradient is dampened":
-        edited(SGD, "_moved", ("b = g.copy()", "b = (1 - self.dampening) * g")),
+        BY_NAME["b205-dampened"].plant,
     "the sum begins as the gradient's array":
-        edited(SGD, "_moved", ("b = g.copy()", "b = g")),
+        BY_NAME["b208-sgd"].plant,
     "Adam's count is shared":
-        edited(Adam, "_adapted", ('state.get("step", 0)', 'max(s.get("step", 0) for s in self.state)')),
+        BY_NAME["b212-adam"].plant,
     "Adam's rate is off by 1e-7":
-        edited(Adam, "_adapted", ("moved = self.lr /", "moved = (1 + 1e-7) * self.lr /")),
+        method(Adam, "_adapted", as_if(lr=lambda adam: (1 + 1e-7) * adam.lr)),
     "AdamW is coupled":
         attribute(AdamW, "_moved", Adam._moved),
     "RMSprop's eps is in the root":
-        edited(RMSprop, "_moved", ("np.sqrt(s) + self.eps", "np.sqrt(s + self.eps)")),
+        BY_NAME["rmsprop-eps-in-the-root"].plant,
     "weight decay is written into gradients":
-        edited(Optimizer, "_gradient", ("return g +", "g +="), (" if self.weight_decay else g", "\n    return g")),
+        BY_NAME["decay-into-gradient"].plant,
     "a step ends at a missing gradient":
-        edited(Optimizer, "step", ("if p.has_grad]", "if p.has_grad and all(q.has_grad for q in self.params[:i])]")),
+        BY_NAME["b216-optimizer"].plant,
     "zero_grad forgets all but the first":
-        edited(Optimizer, "zero_grad", ("in self.params:", "in self.params[:1]:")),
+        BY_NAME["b222-optimizer"].plant,
     "what is saved is shared":
-        edited(Optimizer, "state_dict", ("np.array(x)", "np.asarray(x)")),
+        BY_NAME["state-given-shared"].plant,
     "hyperparameters are not loaded":
-        edited(Optimizer, "load_state_dict", ("self.hyperparameters, self.state =", "_, self.state =")),
+        BY_NAME["state-loaded-half"].plant,
     "the mean is over one number too many":
-        edited(library, "_reduced", ("RULES[reduction](losses)", 'RULES["sum"](losses) / (losses.size + 1)')),
+        function(_reduced, one_too_many),
     "the bias is not trained":
-        edited(Layer, "__init__", ('Value(bias, label="bias")', 'Value(bias, label="bias", requires_grad=False)')),
+        method(Layer, "__init__", frozen_bias),
     "inputs get no gradient":
-        edited(library, "_activated", ("(x, weight)", "(_plain(x), weight)")),
+        function(_activated, lambda right: lambda layer, x: right(layer, plain(array_of(x, layer.weight.dtype)))),
     "the last layer has the hidden ones' activation":
-        edited(library.MLP, "__init__", ("activations[-1] = output_activation", "pass")),
+        BY_NAME["b227-activated"].plant,
     "a batch of one loses its axis":
-        edited(library, "_alone", ("y.reshape(y.shape[:-1]) if y.shape[-1] == 1 else y", "y.squeeze()")),
+        BY_NAME["layer-output-squeezed"].plant,
 }
 # fmt: on
 
@@ -352,8 +384,7 @@ def test_an_array_that_is_shared_is_told() -> None:
 
 def test_a_missing_buffer_is_told() -> None:
     """An optimizer that does not keep what PyTorch's keeps is told so, though the step is right."""
-    lost = edited(Adam, "_adapted", ('state = {**state, "step": t, "exp_avg": m,', 'state = {**state, "step": t,'))
-    finding = found(lost, 60)
+    finding = found(method(Adam, "_adapted", without_average), 60)
     assert finding is not None
     assert (finding.kind, finding.says) == (Kind.MISSING, "is missing")
     assert finding.part.startswith("exp_avg[")
@@ -361,7 +392,7 @@ def test_a_missing_buffer_is_told() -> None:
 
 def test_single_precision_is_judged_by_its_own_rounding() -> None:
     """A rate that is off by 1e-5 is found in float32, by a run whose other steps agree."""
-    wrong = edited(SGD, "_moved", ("return p - self.lr * (", "return p - (1 + 1e-5) * self.lr * ("))
+    wrong = method(SGD, "_moved", as_if(lr=lambda sgd: (1 + 1e-5) * sgd.lr))
     task = replace(article_by("SGD", {"lr": 0.3, "momentum": 0.9}), dtype="float32")
     assert train(task).agrees
     with wrong():
@@ -399,8 +430,15 @@ def test_mistakes_of_the_reference_are_not_ndgrads(monkeypatch: pytest.MonkeyPat
 
 def test_parameters_of_another_shape_are_told() -> None:
     """PyTorch begins with ndgrad's own parameters, so what shape they must have is asked first."""
-    plant = edited(library, "_drawn", ("return weight.astype(dtype), bias.astype(dtype)", "return weight, bias[None]"))
-    with plant():
+
+    def change(right: Callable[..., Any]) -> Callable[..., Any]:
+        def weights(*given: Any) -> tuple[Any, Any]:
+            weight, bias = right(*given)
+            return weight, bias[None]
+
+        return weights
+
+    with function(drawn_weights, change)():
         record = train(article())
     assert record.failures[0][2].kind is Kind.SHAPE
     assert record.steps == 0

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from reference.campaign import Campaign, Profile
-from reference.checks import EXPRESSIONS
+from reference.checks import EXPRESSIONS, ProgramCase
 from reference.engines import Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
@@ -132,7 +132,7 @@ def _drawn(shown: Break, fault: Fault) -> tuple[Markup, str]:
     engine, reference = NdgradEngine(), TorchEngine()
     with fault.plant():
         mine = engine.run(shown.program)
-        origin = Campaign(engine, reference).explained(shown.program).explanation.origin
+        origin = Campaign(engine, reference).explained(ProgramCase(shown.program)).explanation.origin
     theirs = reference.run(shown.program, inner=True)
     names = shown.program.names[len(shown.program.operands) :]
     where = "" if origin.step is None else f"in {names[origin.step]}: "

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 import ndgrad
-from ndgrad import Value, engine
+from ndgrad import Value
+from ndgrad.engine import record
+from ndgrad.engine.arrays import told
+from ndgrad.engine.backward import accumulate
+from ndgrad.engine.recording import unary
 from ndgrad.rules import RULES
 from reference.faults import planting
 from reference.faults.planting import Plant, plain
@@ -55,12 +59,6 @@ class Thing(Base):
         self._number = number
 
 
-def shifted(x: int) -> int:
-    """Add the offset."""
-    return x + OFFSET
-
-
-by_name = shifted  # as another module has it that has imported it
 TABLE = {"key": "right", "other": "right"}
 
 
@@ -85,11 +83,11 @@ def recorded() -> bool:
     return isinstance(x.grad, Value) and x.grad.requires_grad
 
 
-def joined() -> list[list[float]]:
-    """The gradients of two pieces that are joined."""
-    x, y = Value([1.0, 2.0]), Value([3.0])
-    ndgrad.concatenate([x, y]).backward(np.array([1.0, 2.0, 3.0]))
-    return [x.grad.tolist(), y.grad.tolist()]
+def refused() -> str:
+    """What an error calls an operand, by a function that other modules have imported by its name."""
+    with pytest.raises(TypeError) as caught:
+        record(RULES["add"], (Value(1.0), None), {})
+    return str(caught.value).rpartition("got ")[2]
 
 
 def written() -> int:
@@ -111,8 +109,6 @@ WAYS: dict[str, tuple[Plant, Callable[[], Any], Any, Any]] = {
          lambda: slopes("subtract", 2.0, 5.0),     [3.0, -3.0],        [3.0, -1.5]),
     "unrecorded": (planting.unrecorded("exp", 0),
          recorded,                                 True,               False),
-    "rewritten":  (planting.rewritten("concatenate", 0, ("sum(lengths[:position])", "0")),
-         joined,                                   [[1, 2], [3]],      [[1, 2], [1]]),
     "forward":    (planting.forward("add", lambda a, b: a - b),
          lambda: [(Value(2.0) + 5.0).item()],      [7.0],              [-3.0]),
     "keep":       (planting.keep("sigmoid", lambda y, x: y * 0.0 + 4.0),
@@ -125,17 +121,19 @@ WAYS: dict[str, tuple[Plant, Callable[[], Any], Any, Any]] = {
          lambda: Thing().inherited(),              "base",             "thing"),
     "new":        (planting.attribute(Thing, "added", 1),
          lambda: getattr(Thing, "added", None),    None,               1),
-    "edited":     (planting.edited(Thing, "method", ("x + 1", "x - 1"), ("y * ", "y + ")),
-         lambda: Thing().method(1),                20,                 10),
-    "body":       (planting.body(shifted, ("x + ", "x - ")),
-         lambda: by_name(1),                       11,                 -9),
+    "method":     (planting.method(Thing, "method", lambda right: lambda thing, x: -right(thing, x + 1)),
+         lambda: Thing().method(1),                20,                 -30),
+    "function":   (planting.function(told, lambda right: lambda x: f"no {right(x)}"),
+         refused,                                  "None",             "no None"),
+    "static":     (planting.function(accumulate, lambda right: lambda roots, *, create_graph: None),
+         lambda: slopes("add", 2.0, 5.0),          [3.0, 3.0],         [0.0, 0.0]),
     "entry":      (planting.entry(TABLE, "key", "wrong"),
          lambda: TABLE["key"],                     "right",            "wrong"),
-    "getter":     (planting.getter(Thing, "number", ("self._number", "-self._number")),
+    "getter":     (planting.getter(Thing, "number", lambda right: lambda thing: -right(thing)),
          written,                                  5,                  -5),
-    "setter":     (planting.setter(Thing, "number", ("= number", "= 2 * number")),
+    "setter":     (planting.setter(Thing, "number", lambda right: lambda thing, number: right(thing, 2 * number)),
          written,                                  5,                  10),
-    "attached":   (planting.attached(planting.attribute(engine, "_unary", lambda rule: lambda x: rule.__name__)),
+    "attached":   (planting.attached(planting.function(unary, lambda right: lambda rule: lambda x: rule.__name__)),
          lambda: str(-Value(1.0)),                 "Value(data=-1.0)", "negative"),
     "together":   (planting.together(planting.entry(TABLE, "key", 1), planting.entry(TABLE, "other", 2)),
          lambda: list(TABLE.values()),             ["right"] * 2,      [1, 2]),
@@ -170,7 +168,7 @@ def test_every_way_is_tried() -> None:
         for name, thing in vars(planting).items()
         if inspect.isfunction(thing) and thing.__module__ == planting.__name__ and not name.startswith("_")
     }
-    assert offered - set(WAYS) == {"changed", "plain"}
+    assert offered - set(WAYS) == {"plain"}
 
 
 def test_nothing_is_planted_before_it_is_entered() -> None:
@@ -201,44 +199,18 @@ def test_faults_of_one_rule_may_overlap() -> None:
 # What cannot be planted.
 
 
-# fmt: off
-UNKNOWN: dict[str, Plant] = {
-    "edited":    planting.edited(Thing, "method", ("x * 7", "x")),
-    "body":      planting.body(shifted, ("x * 7", "x")),
-    "rewritten": planting.rewritten("concatenate", 0, ("x * 7", "x")),
-    "getter":    planting.getter(Thing, "number", ("x * 7", "x")),
-    "setter":    planting.setter(Thing, "number", ("x * 7", "x")),
-    "together":  planting.together(planting.entry(TABLE, "key", 1), planting.body(shifted, ("x * 7", "x"))),
-    "attached":  planting.attached(planting.edited(engine, "_unary", ("x * 7", "x"))),
-}
-# fmt: on
+def test_a_function_that_is_nowhere_is_refused() -> None:
+    """It is none of ndgrad's: no module has it, and nothing would be wrong."""
+    with pytest.raises(ValueError, match=r"^no module of ndgrad has the function recorded$"):
+        planting.function(recorded, lambda right: right)().__enter__()
 
 
-@pytest.mark.parametrize("way", UNKNOWN)
-def test_a_piece_that_is_not_in_the_source_is_refused(way: str) -> None:
-    """The error says which piece, and of what; and nothing is planted by halves."""
-    with pytest.raises(ValueError, match=r"'x \* 7' stands 0 times in \S+, but must stand once"), UNKNOWN[way]():
+def test_nothing_is_planted_by_halves() -> None:
+    """If the second of two faults cannot be planted, the first is undone."""
+    plant = planting.together(planting.entry(TABLE, "key", 1), planting.function(recorded, lambda right: right))
+    with pytest.raises(ValueError, match="no module"), plant():
         pass
-    _, ask, right, _ = WAYS[way]
-    assert ask() == right
-
-
-def test_a_piece_that_stands_twice_is_refused() -> None:
-    """For it would be anybody's guess which is meant."""
-    with pytest.raises(ValueError, match=r"'y ' stands 2 times in Thing.method"):
-        planting.changed(Thing.method, ("y ", "z "))
-
-
-def test_a_later_change_may_build_on_an_earlier_one() -> None:
-    """Each is looked for in what those before it made."""
-    assert planting.changed(shifted, ("x + ", "x * "), ("x * OFFSET", "x * 3"))(5) == 15
-
-
-def test_a_changed_function_is_another() -> None:
-    """It lives among the same names, and leaves the first as it is."""
-    other = planting.changed(shifted, ("x + ", "x - "))
-    assert (other(1), shifted(1)) == (-9, 11)
-    assert other.__globals__ is shifted.__globals__
+    assert TABLE["key"] == "right"
 
 
 def test_a_key_that_is_not_there_is_refused() -> None:

@@ -20,10 +20,11 @@ import pytest
 import ndgrad
 import reference
 from ndgrad import Value, exp
-from reference.faults import ABSENT, FAULTS, Fault
+from reference.faults import ABSENT, FAULTS, Fault, every, generic
 from reference.ops import OPS
 
-NAMES = [fault.name for fault in FAULTS]
+ALL = tuple(every().values())
+NAMES = [fault.name for fault in (*FAULTS, *generic())]
 
 # The numbers of the collection of real faults: those between are not in it.
 # fmt: off
@@ -58,14 +59,15 @@ def test_there_are_many() -> None:
 
 
 def test_faults_spoil_rows_that_are_there() -> None:
-    """What no row is spoilt by here, the tests of the campaign spoil: a factor and a sign of every pullback."""
+    """And there is none that generic faults do not spoil."""
     assert set(chain.from_iterable(fault.rows for fault in FAULTS)) <= set(OPS)
+    assert set(chain.from_iterable(fault.rows for fault in generic())) == set(OPS)
 
 
 def test_a_fault_says_what_is_wrong_and_where_it_was_seen() -> None:
     """In words; and what is ours is no entry of the collection."""
-    assert all(fault.what == fault.what.strip() != "" for fault in FAULTS)
-    assert all(fault.source == fault.source.strip() != "" for fault in FAULTS)
+    assert all(fault.what == fault.what.strip() != "" for fault in ALL)
+    assert all(fault.source == fault.source.strip() != "" for fault in ALL)
     assert [fault.name for fault in FAULTS if fault.source == "ours" and number(fault)] == []
 
 
@@ -161,7 +163,7 @@ def untouched() -> State:
     return State()
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=NAMES)
+@pytest.mark.parametrize("fault", ALL, ids=lambda fault: fault.name)
 def test_a_fault_plants_and_undoes_itself(fault: Fault) -> None:
     """While it lasts something in ndgrad is otherwise; after it, also when an error ends it, nothing is."""
     before = untouched()
@@ -174,7 +176,7 @@ def test_a_fault_plants_and_undoes_itself(fault: Fault) -> None:
 
 def test_the_smallest_fault_is_a_ten_millionth() -> None:
     """In double precision: the gradient of exp is off by that and no more, and its value is right."""
-    fault = FAULTS[NAMES.index("exp-1e-7")]
+    fault = every()["exp-0-factor"]
     right, wrong = Value(2.0), Value(2.0)
     exp(right).backward()
     with fault.plant():

@@ -13,7 +13,8 @@ import pytest
 from ndgrad import Value, modes
 from reference.engines.ndgrad.spelling import HEADER, LINES, ways
 from reference.engines.torch import KNOWN
-from reference.faults.planting import attribute, edited
+from reference.faults import BY_NAME
+from reference.faults.planting import attribute
 from reference.ops import OPS
 from reference.sessions import CALLS, Running, SessionRecord, replayed, run_session, unsupported
 from reference.source import Seeded, pick
@@ -21,7 +22,7 @@ from reference.verdict import Kind
 from tests.reference.both import BOTH, shrunk
 
 # A gradient that replaces what a leaf has, instead of adding to it. This is wrong, on purpose.
-REPLACED = edited(Value, "_accumulated", ("total = self._grad + grad", "total = np.array(grad)"))
+REPLACED = BY_NAME["grad-replaced"].plant
 
 
 @cache
@@ -212,11 +213,7 @@ def test_sessions_leave_no_objects_behind() -> None:
 @pytest.mark.parametrize(
     "plant",
     [
-        edited(
-            modes._Context,
-            "__exit__",
-            ("_current.set(_without(self, _current.get()))", "pass"),
-        ),
+        attribute(modes._Context, "__exit__", lambda *_: None),
         attribute(modes.no_grad, "__exit__", lambda *_: None),
     ],
 )

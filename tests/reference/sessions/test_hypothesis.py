@@ -10,9 +10,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from ndgrad import Value
 from reference.engines.ndgrad.spelling import HEADER
-from reference.faults.planting import edited
+from reference.faults import BY_NAME
 from reference.sessions import CALLS, Running
 from reference.source import Source
 from tests.reference.both import BOTH
@@ -83,7 +82,7 @@ def test_what_fails_is_shrunk_and_printed() -> None:
         suppress_health_check=list(HealthCheck), report_multiple_bugs=False, print_blob=False,
     )  # fmt: skip
     with (
-        edited(Value, "_accumulated", ("total = self._grad + grad", "total = np.array(grad)"))(),
+        BY_NAME["grad-replaced"].plant(),
         pytest.raises(AssertionError) as caught,
     ):
         run_state_machine_as_test(Machine, settings=quick)

@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ndgrad import Value, engine, modes, optim
-from ndgrad.rules import indexing
-from reference.faults.planting import Plant, attribute, edited, forward, scaled, setter
+from ndgrad import Value, optim
+from ndgrad.engine import pass_back
+from ndgrad.engine.backward import accumulate
+from ndgrad.engine.recording import _result
+from reference.faults import BY_NAME
+from reference.faults.passes import _uncopied
+from reference.faults.planting import Plant, attribute, forward, function, method, scaled, setter
+from reference.faults.steps import unnoticed
 from reference.sessions import SessionRecord, run_session
 from reference.sessions.pairs import OptimizerPair
 from reference.sessions.session import Session
@@ -32,7 +37,7 @@ def found(plant: Plant, *kinds: Kind, within: int = 400) -> SessionRecord:
 
 # The faults. Each is wrong, on purpose.
 
-_result, _pass_back, _adapted = engine._result, engine.pass_back, optim.Adam._adapted
+_pass_back, _adapted = pass_back, optim.Adam._adapted
 
 
 def _in_a_circle(*args: Any) -> Value:
@@ -64,6 +69,46 @@ def _along_every_path(roots: Any, *args: Any, **options: Any) -> Any:
     return _pass_back(roots, *args, **options)
 
 
+def _unnoticed(right: Any) -> Any:
+    """Data is written, and no write is noted."""
+
+    def write(value: Value, data: Any) -> None:
+        with unnoticed([value]):
+            right(value, data)
+
+    return write
+
+
+def _put_down_first(right: Any) -> Any:
+    """The first root has its gradient before the pass, which may fail."""
+
+    def put_down(roots: Any, *, create_graph: bool) -> None:
+        root, root._grad = roots[0]
+        right(roots, create_graph=create_graph)
+
+    return put_down
+
+
+def _one_more(right: Any) -> Any:
+    """What is detached has another gradient from then on."""
+
+    def detach(value: Value) -> Value:
+        value.grad = value.data + 1
+        return right(value)  # type: ignore[no-any-return]
+
+    return detach
+
+
+def _by_the_past(right: Any) -> Any:
+    """A cotangent that is given counts a little more, by how many nodes there were."""
+
+    def cotangent(value: Value, gradient: Any) -> Any:
+        made = right(value, gradient)
+        return made if gradient is None else np.array(made * (1 + value._id % 7 * 2e-16), value.dtype)
+
+    return cotangent
+
+
 def _all_steps(self: optim.Adam, p: Any, g: Any, state: Any) -> Any:
     """Adam whose parameters share one count of steps."""
     steps = max(int(other.get("step", 0)) for other in self.state)
@@ -74,53 +119,49 @@ FAULTS: list[tuple[str, Plant, Kind, str]] = [
     # what is planted, how, what it is found as, and in what words
     (
         "a buffer handed out",
-        edited(Value, "_accumulated", ("np.array(grad)", "np.asarray(grad)")),
+        BY_NAME["grad-shared"].plant,
         Kind.ALIASED,
         r"grad\[\w\] shares its memory with grad",
     ),
     (
         "an assignment for an addition",
-        edited(Value, "_accumulated", ("total = self._grad + grad", "total = np.array(grad)")),
+        BY_NAME["grad-replaced"].plant,
         Kind.GRADIENT,
         r"grad\[\w\].* is .*, but PyTorch says",
     ),
     (
         "an addition in place",
-        edited(Value, "_accumulated", ("total = self._grad + grad", "self._grad += grad; total = self._grad")),
+        BY_NAME["grad-in-place"].plant,
         Kind.ALIASED,
         r"kept1 was written into by the engine",
     ),
     (
         "a cotangent that is not copied",
-        edited(Value, "_cotangent", ("gradient.astype(self.dtype)", "np.asarray(gradient, self.dtype)")),
+        method(Value, "_cotangent", _uncopied),
         Kind.ALIASED,
         r"n\d shares its memory with grad",
     ),
     (
         "no_grad kept by an exception",
-        edited(
-            modes._Context,
-            "__exit__",
-            ("    _current.set(", "    if kind is None:\n        _current.set("),
-        ),
+        BY_NAME["modes-kept-by-errors"].plant,
         Kind.MISSING,
         r"no longer recorded, though no mode is entered|requires_grad=",
     ),
     (
         "operands kept under no_grad",
-        attribute(engine, "_result", _with_operands),
+        function(_result, lambda _: _with_operands),
         Kind.LEAK,
         r"holds on to its operands|still held",
     ),
     (
         "a circle",
-        attribute(engine, "_result", _in_a_circle),
+        function(_result, lambda _: _in_a_circle),
         Kind.LEAK,
         r"still held, though no name and no graph leads",
     ),
     (
         "every path walked",
-        attribute(engine, "pass_back", _along_every_path),
+        function(_pass_back, lambda _: _along_every_path),
         Kind.TOO_SLOW,
         r"took more than [\d,]+ calls",
     ),
@@ -132,40 +173,31 @@ FAULTS: list[tuple[str, Plant, Kind, str]] = [
     ),
     (
         "a write that goes unnoticed",
-        setter(Value, "data", ("self._written = _latest_write = now", "pass")),
+        setter(Value, "data", _unnoticed),
         Kind.GRADIENT,
         r"grad\[\w\].* is .*, but PyTorch says",
     ),
     (
         "an array of data not copied",
-        edited(engine, "_copied", ("np.array(array, dtype=dtype,", "np.array(array, copy=None, dtype=dtype,")),
+        BY_NAME["b187-engine"].plant,
         Kind.ALIASED,
         r"shares its memory with",
     ),
     (
         "an index that is not copied",
-        edited(
-            indexing,
-            "_entry",
-            ("array = np.array(entry) if", "array = np.asarray(entry) if"),
-            ("    array.flags.writeable = False\n", ""),
-        ),
+        BY_NAME["getitem-index-shared"].plant,
         Kind.GRADIENT,
         r"grad\[\w\].* is .*, but PyTorch says",
     ),
     (
         "half a pass, and then an error",
-        edited(engine, "_accumulate", ("gradients = pass", "roots[0][0]._grad = roots[0][1]\n    gradients = pass")),
+        function(accumulate, _put_down_first),
         Kind.GRADIENT,
         r"grad\[\w\].* is .*, but PyTorch says",
     ),
     (
         "a cotangent that depends on the past",
-        edited(
-            Value,
-            "_cotangent",
-            ("gradient.astype(self.dtype)", "np.array(gradient * (1 + self._id % 7 * 2e-16), self.dtype)"),
-        ),
+        method(Value, "_cotangent", _by_the_past),
         Kind.NON_DETERMINISTIC,
         r"differs from one run of these lines to the next",
     ),
@@ -200,8 +232,16 @@ def _writing(x: np.ndarray) -> Any:
     ("plant", "kind", "words"),
     [
         (forward("exp", _writing), Kind.INPUT_MUTATED, r"value of \w changed, and no call has changed it"),
-        (edited(Value, "detach", ("return", "self._grad = None; return")), Kind.MISSING, r"grad\[\w\] is missing"),
-        (edited(Value, "detach", ("return", "self._grad = self._array + 1; return")), Kind.ACCUMULATION, r"\] changed"),
+        (
+            method(Value, "detach", lambda right: lambda x: (x.zero_grad(), right(x))[1]),
+            Kind.MISSING,
+            r"grad\[\w\] is missing",
+        ),
+        (
+            method(Value, "detach", _one_more),
+            Kind.ACCUMULATION,
+            r"\] changed",
+        ),
     ],
     ids=["numbers", "a gradient lost", "a gradient changed"],
 )

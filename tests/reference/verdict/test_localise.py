@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import ndgrad.engine
 from ndgrad.rules import RULES
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.faults import planting
+from reference.faults import BY_NAME, planting
 from reference.program import parse
 from reference.verdict.localise import Origin, localise
 
@@ -21,7 +20,7 @@ PLANTED = [
     (planting.pullback("tanh", 0, lambda g, y, x: g * (1 - y)),               1,    "what it passes back to a"),
     (planting.pullback("multiply", 1, lambda g, y, a, b: g * b),              0,    "what it passes back to x and y"),
     (planting.forward("tanh", lambda x: right(x) * (1 + 1e-9)),               1,    "the value of b"),
-    (planting.edited(ndgrad.engine, "pass_back", ("(operand, there[1] + h)", "pair")),
+    (BY_NAME["b035-engine"].plant,
      None, "each step alone is right; contributions to x do not meet as they should"),
 ]
 # fmt: on
@@ -54,6 +53,6 @@ class Unseen(NdgradEngine):
 
 def test_contributions_are_named_without_inner_gradients() -> None:
     """What is not shown is not taken for wrong: the leaf is named, where contributions meet."""
-    with planting.edited(ndgrad.engine, "pass_back", ("(operand, there[1] + h)", "pair"))():
+    with BY_NAME["b035-engine"].plant():
         origin = localise(parse(LINE), Unseen(), TorchEngine())
     assert origin.says == "each step alone is right; contributions to x do not meet as they should"

@@ -1,0 +1,229 @@
+"""The backward pass: cotangents are carried from results to all that these were made of, latest node first.
+
+It knows the graph, and asks the rules' pullbacks one node at a time. What a pullback computes, it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import nullcontext
+from heapq import heappop, heappush
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from ndgrad.engine.arrays import real
+from ndgrad.engine.clock import lock, writes
+from ndgrad.engine.staleness import unreadable_where_changed
+from ndgrad.engine.value import Gradients, Value, constant, plain
+from ndgrad.memory import HEAP, keep_heap
+from ndgrad.modes import enable_grad
+from ndgrad.rules.rule import Options
+
+_ndarray = np.ndarray
+
+
+def _references_of_one_alone() -> int:
+    """How many references to an array `backward` counts if nobody else has it. Versions of Python count differently."""
+    for _, grad in [(None, np.empty(1))]:
+        return getrefcount(grad)
+    return 0
+
+
+# A pair, a variable and an argument: more are counted while a debugger looks on, and would be too many ever after.
+_ALONE = min(_references_of_one_alone(), 3)
+
+
+def backward(values: Iterable[Any], gradients: Iterable[Any] | None = None, *, create_graph: bool = False) -> None:
+    """Compute the gradient of several Values at once: that of the sum of all, each times its cotangent.
+
+    One pass does what `Value.backward` would do in one for each. A second derivative times vectors is
+    `ndgrad.backward([p.grad for p in params], vectors)` after `loss.backward(create_graph=True)` and `zero_grad()`.
+
+    Args:
+        values: where to start, in any order; one may be made of another. Arrays and constants contribute nothing.
+        gradients: for each, its cotangent: an array of its shape, or None for ones. By default, ones for all.
+        create_graph: whether the gradients are Values that record how they came about.
+
+    Raises:
+        RuntimeError: nothing here requires a gradient; or data that a pullback needs was changed meanwhile.
+        TypeError: one of the values is no Value and no array.
+        ValueError: there are more or fewer cotangents than values, or one has another shape than its value.
+    """
+    starts = [x if x.__class__ is Value else constant(real(x, "a value")) for x in _several(values, "Values")]
+    given = [None] * len(starts) if gradients is None else _several(gradients, "cotangents")
+    if len(starts) != len(given):
+        raise ValueError(f"backward() got {_counted(given, 'cotangent')} for {_counted(starts, 'value')}")
+    roots = [(x, x._cotangent(g if create_graph else plain(g))) for x, g in zip(starts, given, strict=True)]
+    roots = [(x, cotangent) for x, cotangent in roots if x.requires_grad]
+    if not roots:
+        made = ", ".join(x._named() for x in starts) or "an empty sequence"
+        raise RuntimeError(f"backward() on constants: nothing that these were made of requires a gradient: {made}")
+    accumulate(roots, create_graph=create_graph)
+
+
+def _several(things: Any, what: str) -> list[Any]:
+    if isinstance(things, Value) or not isinstance(things, Iterable):
+        raise TypeError(f"backward() takes a sequence of {what}, but got a {type(things).__name__}")
+    return list(things)
+
+
+def _counted(things: list[Any], what: str) -> str:
+    return f"{len(things)} {what}{'s' * (len(things) != 1)}"
+
+
+def accumulate(roots: Gradients, *, create_graph: bool) -> None:
+    """Pass back, and put down what arrives: at leaves to what they have, at inner nodes in place of it.
+
+    One thread at a time puts down: of two that read a leaf's gradient before either writes, one addition would be lost.
+    """
+    gradients = pass_back(roots, create_graph=create_graph)
+    with lock:
+        with enable_grad() if create_graph else nullcontext():
+            leaves = []
+            for value, grad in gradients:
+                if value._rule is None:
+                    alone = getrefcount(grad) == _ALONE  # on a line of its own: a call's other arguments count as well
+                    leaves.append((value, value._accumulated(grad, alone=alone)))
+        for value, grad in gradients:
+            value._grad = grad
+        for value, grad in leaves:
+            value._grad = grad
+
+
+Value._accumulate = staticmethod(accumulate)  # type: ignore[method-assign]
+
+
+def pass_back(
+    roots: Iterable[tuple[Value, Any]], *, create_graph: bool = False, targets: Iterable[Value] | None = None
+) -> Gradients:
+    """Carry cotangents from `roots` to all that these were made of, and say what arrived where. Nothing is changed.
+
+    Nodes are taken latest first. A node is older than whatever was made of it, so all that can reach it has arrived
+    when its turn comes: the order of creation is a topological order, and no search for one is needed.
+
+    Args:
+        roots: where to start, each with its cotangent: an array, or a Value, of its shape and dtype. Each requires a
+            gradient.
+        create_graph: whether to compute with Values, which record how the gradients came about.
+        targets: where to stop; by default, leaves.
+    """
+    stops = frozenset(target._id for target in targets or ())
+    whole = False
+    waiting: list[int] = []  # a heap: the latest node first
+    arrived: dict[int, tuple[Value, Any]] = {}  # the nodes that wait, each with what has reached it so far
+    own: set[int] = set()  # ids whose cotangent is an array of this pass alone, and may be added to in place
+    gradients: Gradients = []
+    latest_write = writes.latest
+    with np.errstate(all="ignore"), enable_grad() if create_graph else nullcontext():
+        for root, cotangent in roots:
+            if create_graph and cotangent.__class__ is not Value:
+                cotangent = constant(cotangent)  # noqa: PLW2901
+            key = root._id
+            if key in arrived:
+                cotangent = arrived[key][1] + cotangent  # noqa: PLW2901
+            else:
+                waiting.append(-key)
+            arrived[key] = (root, cotangent)
+            if not hasattr(root, "_trace"):
+                whole = True  # under lean() inner gradients go as soon as they are spent
+        waiting.sort()
+        while waiting:
+            key = -heappop(waiting)
+            pair = arrived.pop(key)
+            node, g = pair
+            rule = node._rule
+            if rule is None or (stops and node._id in stops):
+                gradients.append(pair)
+                continue
+            if whole:
+                gradients.append(pair)
+            operands = node._operands
+            options = node._options
+            readable = not (create_graph or key <= latest_write)
+            contributions = []
+            if readable and len(operands) == 2 and not options:  # noqa: PLR2004 - most nodes: what is below, spelt out
+                a, b = operands
+                to_a, to_b = rule.pullbacks
+                p = a._array if a.__class__ is Value else a
+                q = b._array if b.__class__ is Value else b
+                if p is not a and a.requires_grad and to_a is not None:
+                    contributions.append((a, to_a(g, node._array, p, q)))
+                if q is not b and b.requires_grad and to_b is not None:
+                    contributions.append((b, to_b(g, node._array, p, q)))
+            elif readable and len(operands) == 1 and not rule.variadic:
+                a = operands[0]
+                to_a = rule.pullbacks[0]
+                if a.requires_grad and to_a is not None:
+                    contributions.append((a, to_a(g, node._array, a._array, **options)))
+            else:
+                y, values, options = _given(node, create_graph=create_graph)
+                for operand, pullback in zip(operands, rule.each_pullback(len(operands)), strict=True):
+                    if operand.__class__ is Value and operand.requires_grad and pullback is not None:
+                        contributions.append((operand, pullback(g, y, *values, **options)))
+            for contribution in contributions:
+                pair = contribution
+                operand, h = pair
+                data = operand._array
+                if h.shape != data.shape:
+                    h = _unbroadcast(h, operand, node)
+                    pair = (operand, h)
+                if h.dtype is not data.dtype:
+                    h = _in_dtype(h, data.dtype)
+                    pair = (operand, h)
+                key = operand._id
+                there = arrived.get(key)
+                if there is None:
+                    arrived[key] = pair
+                    heappush(waiting, -key)
+                elif key in own:
+                    total = there[1]
+                    total += h
+                else:
+                    arrived[key] = (operand, there[1] + h)
+                    if not create_graph and data.ndim:
+                        own.add(key)
+    middle = gradients[len(gradients) // 2][0] if gradients else node
+    took = len(gradients) * max(middle._array.nbytes, node._array.nbytes)
+    if took >= HEAP:
+        keep_heap(took, (plain(x) for pair in gradients[:: len(gradients) // 64 + 1] for x in pair))
+    return gradients
+
+
+def _in_dtype(h: Any, dtype: np.dtype[Any]) -> Any:
+    """What reaches an operand of another dtype than its fellows: in its own."""
+    return h.astype(dtype)
+
+
+def _given(node: Value, *, create_graph: bool) -> tuple[Any, list[Any], Options]:
+    """What the pullbacks of a node are given: its result, its operands, and its options.
+
+    With `create_graph` these are Values, and so is what the forward kept: it is computed again, and records itself.
+    What changed since the node was made cannot be read.
+    """
+    y, *values = [x if create_graph else plain(x) for x in (node, *node._operands)]
+    options = node._options
+    if node._id <= writes.latest:
+        y, *values = unreadable_where_changed(node, [y, *values])
+    if create_graph and node._rule is not None and node._rule.keep is not None:
+        options = {name: option for name, option in options.items() if name != "kept"}
+        options["kept"] = node._rule.keep(y, *values, **options)
+    return y, values, options
+
+
+def _unbroadcast(g: Any, operand: Value, node: Value) -> Any:
+    """Sum a cotangent over the axes along which its operand was repeated."""
+    shape = operand.shape
+    extra = g.ndim - len(shape)
+    if extra > 0 and g.shape[extra:] == shape:
+        return np.add.reduce(g, axis=tuple(range(extra)))
+    padded = (1,) * extra + shape
+    if extra < 0 or any(m not in (1, n) for n, m in zip(g.shape, padded, strict=True)):
+        raise RuntimeError(
+            f"the pullback of {node._rule.__name__ if node._rule else '?'} to operand "
+            f"{[o is operand for o in node._operands].index(True)} gave shape {g.shape}, "
+            f"which broadcasting cannot have made of the operand's shape {shape}"
+        )
+    axes = tuple(i for i, m in enumerate(padded) if i < extra or (m == 1 and g.shape[i] != 1))
+    return np.add.reduce(g, axis=axes, keepdims=True).reshape(shape)

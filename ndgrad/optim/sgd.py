@@ -1,0 +1,69 @@
+"""SGD, in PyTorch's order of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ndgrad.engine import Value
+from ndgrad.optim.hyperparameters import Hyperparameter, flag, from_0, number
+from ndgrad.optim.optimizer import Array, Optimizer, State
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: `p -= lr * g`, or `p -= lr * b`, where b sums up gradients: momentum.
+
+    See https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html. A parameter's state has b as
+    `momentum_buffer`. It begins as the first gradient, and becomes `momentum * b + (1 - dampening) * g`.
+
+    Args:
+        params: the parameters, as for `Optimizer`.
+        lr: the learning rate, 0 or more.
+        momentum: how much of b is left after a step, 0 or more.
+        dampening: how much of a gradient does not go into b.
+        weight_decay: adds `weight_decay * p` to the gradient.
+        nesterov: whether to step by `g + momentum * b`, which looks ahead.
+        maximize: whether to go uphill.
+
+    Raises:
+        TypeError: a parameter is not a Value.
+        ValueError: a hyperparameter is out of range; or nesterov without momentum, or with dampening.
+    """
+
+    sometimes = frozenset({"momentum_buffer"})
+
+    momentum = Hyperparameter(from_0)
+    dampening = Hyperparameter(number)
+    nesterov = Hyperparameter(flag)
+
+    def __init__(
+        self,
+        params: Iterable[Value],
+        lr: float,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        *,
+        nesterov: bool = False,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr=lr, weight_decay=weight_decay, maximize=maximize)
+        self.momentum = momentum
+        self.dampening = dampening
+        self.nesterov = nesterov
+        if self.nesterov and (not self.momentum or self.dampening):
+            raise ValueError(
+                f"nesterov needs a momentum above 0 and a dampening of 0, but they are {momentum!r} and {dampening!r}"
+            )
+
+    def _moved(self, p: Array, g: Array, state: State) -> tuple[Array, State]:
+        g = self._gradient(p, g)
+        if not self.momentum:
+            moved = self.lr * g
+            return np.subtract(p, moved, out=np.asarray(moved)), state
+        if "momentum_buffer" in state:
+            b = self.momentum * state["momentum_buffer"] + (1 - self.dampening) * g
+        else:
+            b = g.copy()  # the gradient itself belongs to the parameter, and may be written to
+        return p - self.lr * (g + self.momentum * b if self.nesterov else b), {"momentum_buffer": b}
