@@ -192,7 +192,7 @@ SCRIPTS = {
     for name, made in MADE.items()
 } | dict(script.split("\n", 1) for script in OTHERS.split("\n# ")[1:])
 # Steps until arrays of many sizes have lain everywhere: the last new pages came in step 33 of six runs. Others take 5.
-WARM_UP = {"sizes in turn": 60, "training": 60}
+WARM_UP = {"sizes in turn": 60, "training": 60, "second order": 10}  # two passes a step: seen up to step 6
 
 
 @pytest.mark.skipif(not has_glibc(), reason="page faults are those of glibc's allocator on Linux")

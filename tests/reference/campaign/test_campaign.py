@@ -270,11 +270,11 @@ def test_the_other_checks_are_made() -> None:
     with BY_NAME["grad-replaced"].plant():
         (sessions,) = Campaign(NdgradEngine(), TorchEngine(), []).run(Profile(0, 0, {"sessions": 40}))
         (failure,) = sessions.failures
-    words = said(failure)
-    assert words.startswith("sessions: ")
-    again = re.search(r"\n  again: python -m reference repro '(sessions case 0; leaf .*)'$", words)
-    assert again
-    assert parse_case(again[1]).run(NdgradEngine(), References([TorchEngine()])).verdict.findings
+        words = said(failure)
+        assert words.startswith("sessions: ")
+        again = re.search(r"\n  again: python -m reference repro '(sessions case 0; leaf .*)'$", words)
+        assert again
+        assert parse_case(again[1]).run(NdgradEngine(), References([TorchEngine()])).verdict.findings
 
 
 # Several processes.
