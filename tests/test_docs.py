@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-import reference.__main__ as command_line
 from ndgrad.rules import RULES
+from reference.commands.arguments import parser
 from reference.engines.references import REFERENCES
 from reference.faults import FAULTS
 from reference.ops import OPS
@@ -134,7 +134,7 @@ def test_commands_exist(page: str) -> None:
         if words[0] == "make":
             assert words[1] in targets, line
         elif words[:3] == ["python", "-m", "reference"]:
-            command_line._parser().parse_args(words[3:])
+            parser().parse_args(words[3:])
         else:
             tests = ("tests.test_readme", "tests.reference.corpus")
             modules = ("reference.report.ops", "reference.report.references", *tests)

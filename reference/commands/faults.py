@@ -8,15 +8,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 
 from reference.checkers import CHECKERS, available, compare, false_alarms
-from reference.commands.status import AGREES, DISAGREES
-from reference.faults import every
+from reference.commands.asked import known
+from reference.commands.status import AGREES, DISAGREES, USAGE
+from reference.faults import FAULTS, GENERIC, every
 from reference.hunt import ROUNDS, Catch, hunt_all
 from reference.report import faults as words
 from reference.signals import Stopped, Stopping
 
 
-def hunted(options: argparse.Namespace, names: Sequence[str], stopping: Stopping) -> int:
+def run(options: argparse.Namespace) -> int:
     """Plant the faults, print a row for each, and give the status."""
+    chosen = [fault.name for fault in (*FAULTS, *GENERIC[options.generic]())]
+    names = known(options.names, list(every()), "fault") if options.names else chosen
+    if names is None or (options.compare and not _comparable()):
+        return USAGE
+    return _hunted(options, list(dict.fromkeys(names)), options.stopping)
+
+
+def _hunted(options: argparse.Namespace, names: Sequence[str], stopping: Stopping) -> int:
     seeds = range(options.seed, options.seed + options.seeds)
     print(words.heading(seeds, options.profile), flush=True)
     catches: dict[str, list[Catch]] = {name: [] for name in names}
@@ -41,7 +50,7 @@ def _hunt(options: argparse.Namespace, seeds: Sequence[int], catches: Mapping[st
                 print(words.row(every()[catch.fault], catches[catch.fault]), flush=True)
 
 
-def comparable() -> bool:
+def _comparable() -> bool:
     """Whether the other checkers are there."""
     missing = sorted({checker.package for name, checker in CHECKERS.items() if not available(name)})
     if missing:

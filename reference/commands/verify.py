@@ -15,7 +15,8 @@ from typing import Any
 from reference import campaign, training
 from reference.campaign import AGAIN, Campaign, Pool, Record, Runner, ready
 from reference.checks import able, left_out
-from reference.commands.status import AGREES, DISAGREES, NOTHING, told
+from reference.commands.asked import has_cluster, is_for_failures, loaded, ops, writable
+from reference.commands.status import AGREES, DISAGREES, ENVIRONMENT, NOTHING, USAGE, told
 from reference.engines import Engine, Reference
 from reference.report import json, text
 from reference.signals import Stopped, Stopping, held
@@ -47,9 +48,27 @@ class _Run:
         print(text.row(record), flush=True)
 
 
-def verify(options: argparse.Namespace, ops: Sequence[str], stopping: Stopping) -> int:
+def run(options: argparse.Namespace) -> int:
     """Compare, and tell what was found; give the status."""
-    run = _Run(Campaign(options.engine, options.against, ops, options.seed, options.failures), options)
+    if options.page and (options.engine, *options.against) != ("ndgrad", "torch"):
+        print("error: the page shows PyTorch's numbers, so --page goes with --against torch alone", file=sys.stderr)
+        return USAGE
+    sides = loaded(options)
+    if isinstance(sides, int):
+        return sides
+    engine, references = sides
+    chosen = ops(options.ops, [op for op in references.ops if op in engine.ops])
+    if chosen is None or not is_for_failures(options.failures):
+        return USAGE
+    if not all(writable(path) for path in (options.json, options.page) if path):
+        return ENVIRONMENT
+    if options.scheduler and not has_cluster():
+        return ENVIRONMENT
+    return _verified(options, chosen, options.stopping)
+
+
+def _verified(options: argparse.Namespace, chosen: Sequence[str], stopping: Stopping) -> int:
+    run = _Run(Campaign(options.engine, options.against, chosen, options.seed, options.failures), options)
     try:
         _compare(run)
     except (Stopped, Exception) as error:
@@ -69,7 +88,7 @@ def verify(options: argparse.Namespace, ops: Sequence[str], stopping: Stopping) 
 
 
 def _compare(run: _Run) -> None:
-    options, ops = run.options, run.campaign.ops
+    options, known = run.options, run.campaign.ops
     size = campaign.PROFILES[options.profile]
     if options.ops is not None:
         size = replace(size, checks={})
@@ -77,7 +96,7 @@ def _compare(run: _Run) -> None:
     run.rows = run.campaign.rows(size) + (len(training.TASKS) if trains else 0)
     print(text.heading(*run.names, options.profile, options.seed), flush=True)
     ready(run.campaign.references)
-    with _runner(options, size.programs(len(ops))) as runner, closing(run.campaign.run(size, runner)) as records:
+    with _runner(options, size.programs(len(known))) as runner, closing(run.campaign.run(size, runner)) as records:
         for record in records:
             run.print(record)
     if trains:
@@ -179,9 +198,9 @@ def _write_json(run: _Run, found: dict[str, Any]) -> None:
 def _write_page(run: _Run) -> None:
     from reference.report import page  # noqa: PLC0415 - as above
 
-    options, ops = run.options, run.campaign.ops
+    options, known = run.options, run.campaign.ops
     try:
-        made = page.page_of(run.campaign.records, run.runs, run.maps, ops, profile=options.profile, seed=options.seed)
+        made = page.page_of(run.campaign.records, run.runs, run.maps, known, profile=options.profile, seed=options.seed)
         page.write(made, options.page)
     except Stopped:
         print(f"{options.page} was not written", file=sys.stderr)

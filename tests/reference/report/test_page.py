@@ -14,6 +14,7 @@ import pytest
 
 import reference.__main__ as command_line
 from reference.campaign import Record
+from reference.commands.arguments import _shapes
 from reference.loading import loaded
 from reference.program import parse
 from reference.report.page import records_of, render
@@ -361,7 +362,7 @@ def test_an_operand_that_is_not_used(module: Path, monkeypatch: pytest.MonkeyPat
 
 def test_shapes_as_they_are_written() -> None:
     """One shape needs no comma after it, and that of a number is empty."""
-    assert command_line._shapes("(3,4),(4,)") == [(3, 4), (4,)]
-    assert command_line._shapes("(3,4)") == [(3, 4)]
-    assert command_line._shapes("(),()") == [(), ()]
-    assert command_line._shapes("()") == [()]
+    assert _shapes("(3,4),(4,)") == [(3, 4), (4,)]
+    assert _shapes("(3,4)") == [(3, 4)]
+    assert _shapes("(),()") == [(), ()]
+    assert _shapes("()") == [()]

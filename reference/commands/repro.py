@@ -1,0 +1,96 @@
+"""`repro`: one case is replayed, from the line that a failure prints."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ndgrad.graph import Picture
+from reference.campaign import Campaign
+from reference.checks import Case, NotACase, ProgramCase, parse_case
+from reference.commands.asked import loaded, ops
+from reference.commands.status import AGREES, DISAGREES, ENVIRONMENT, NOTHING, USAGE
+from reference.engines import Engine
+from reference.engines.references import References
+from reference.program import NotAProgram, Program
+from reference.report import text
+from reference.report.picture import draw, write
+from reference.report.script import script
+from reference.sizes import TooLarge, check_sizes
+from reference.verdict import Result
+from reference.verdict.explanation import explain
+
+
+def run(options: argparse.Namespace) -> int:
+    """Replay the case, or print its script; give the status."""
+    try:
+        case = parse_case(options.case)
+    except (NotAProgram, NotACase) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
+    if not isinstance(case, ProgramCase) and (options.python or options.picture):
+        print(f"error: --python and --picture are for programs, and this is of the kind {case.kind}", file=sys.stderr)
+        return USAGE
+    sides = loaded(options)
+    if isinstance(sides, int):
+        return sides
+    if isinstance(case, ProgramCase):
+        if ops(",".join(step.op for step in case.program.steps), sides[1].ops) is None:
+            return USAGE
+        if options.python:
+            print(script(case.program), end="")
+            return AGREES
+        if not _is_small(case.program):
+            return USAGE
+    return _again(case, *sides, options.picture)
+
+
+def _is_small(program: Program) -> bool:
+    """Whether a program has few enough numbers to be run; else it is told."""
+    try:
+        check_sizes(program)
+    except TooLarge as error:
+        print(f"error: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _again(case: Case, engine: Engine, references: References, path: Path | None) -> int:
+    """Replay a case, say what came of it, and draw a program to a file if there is one."""
+    verdict = case.run(engine, references).verdict
+    reference = references.called(verdict.reference)
+    failure = Campaign(engine, references).explained(case) if verdict.result.blames else None
+    program = case.program if isinstance(case, ProgramCase) else None
+    if failure:
+        print(text.failure(failure, engine.name, reference.name))
+    elif program and verdict.result is Result.REFERENCE_WRONG:
+        explanation = explain(program, verdict, known=reference.known)
+        print(text.better(program, verdict, engine.name, reference.name, explanation))
+    elif verdict.numbers or verdict.refused:
+        print(f"{engine.name} and {reference.name}: {verdict.result} ({verdict.numbers:,} numbers)")
+        if program and verdict.result is not Result.AGREES:
+            print(f"  {verdict.reason}")
+    else:
+        print("nothing was compared")
+        for side in (engine, reference):
+            print(f"  {side.name} says: {side.run(program).error if program else 'nothing'}")
+    origin = failure.explanation.origin if failure else None
+    if path and program and not _drawn(draw(program, engine, reference, verdict.result, origin), path):
+        return ENVIRONMENT
+    if failure:
+        return DISAGREES
+    return AGREES if verdict.numbers or verdict.refused else NOTHING
+
+
+def _drawn(picture: Picture, path: Path) -> bool:
+    """Whether a picture, or its source where nothing draws it, could be written."""
+    try:
+        written, hint = write(picture, path)
+    except OSError as error:
+        print(f"error: cannot write {path}: {error.strerror}", file=sys.stderr)
+        return False
+    print(f"  picture: {written}")
+    if hint:
+        print(hint, file=sys.stderr)
+    return True
