@@ -53,6 +53,12 @@ class Absent(ModuleType):
         """Skip."""
         pytest.skip(f"needs {self.__name__.partition('.')[0]}")
 
+    def __or__(self, other: object) -> Any:
+        """Let a type be named: of what is absent, and of what else."""
+        return Any
+
+    __ror__ = __or__
+
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
         """Let a class be derived from what is absent: whoever makes one is skipped before."""
         del bases
@@ -62,7 +68,7 @@ class Absent(ModuleType):
 try:
     import torch
 except ModuleNotFoundError:  # the engine's own tests run without it, all but those that compare
-    for package in ("torch", "torch.nn", "torch.nn.functional"):
+    for package in ("torch", "torch.nn", "torch.nn.functional", "torch.autograd", "torch.autograd.graph"):
         sys.modules[package] = Absent(package)
     vars(sys.modules["torch.nn"])["functional"] = sys.modules["torch.nn.functional"]
 else:
