@@ -8,29 +8,27 @@ of. How many of them it takes until one fails is how well the harness detects a 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
-from reference.checks import EXPRESSIONS, SCRIPTED, DrawnCase
+from reference.checks import EXPRESSIONS, Case, ProgramCase, draw_case
 from reference.engines import Noise, Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine, one_thread
 from reference.faults import Fault, every
-from reference.generator import draw_program
 from reference.ops import OPS
 from reference.program import Program
 from reference.source import Seeded, Unsuited
-from reference.verdict import Finding, judge
 from reference.workers import Workers
 
 # How often a kind of case comes in a round, beside each op once: about as in the profiles of a campaign.
 A_ROUND = {EXPRESSIONS: 7, "sessions": 5, "training": 5, "library": 3}
 ROUNDS = {"quick": 60, "standard": 130, "deep": 3_000}
 
-Case = Callable[[], str]  # runs a case beside the reference, and says what is wrong; nothing if nothing is
+Numbered: TypeAlias = tuple[str, Case | None]  # a check, and its case; None where none could be drawn
 
 
 @dataclass(frozen=True)
@@ -63,18 +61,23 @@ class Cases:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._rounds: list[list[tuple[str, Case]]] = []
-        self._engine = NdgradEngine()
+        self._rounds: list[list[Numbered]] = []
         self._reference = _Remembering()
+        self._sides = NdgradEngine(), References([self._reference])
 
-    def up_to(self, rounds: int) -> Iterator[tuple[str, Case]]:
+    def up_to(self, rounds: int) -> Iterator[Numbered]:
         """Give each check's name and case, round after round."""
         for number in range(rounds):
             if number >= len(self._rounds):
                 self._rounds.append(self._round(number))
             yield from self._rounds[number]
 
-    def _round(self, number: int) -> list[tuple[str, Case]]:
+    def told(self, case: Case | None) -> str:
+        """Run a case beside the reference, and say what is wrong; nothing if nothing is."""
+        verdict = case.run(*self._sides).verdict if case else None
+        return f"{verdict.findings[0].kind} {verdict.findings[0].part}" if verdict and verdict.result.blames else ""
+
+    def _round(self, number: int) -> list[Numbered]:
         """The cases of a round. Each is numbered among those of its check: an op that is new changes no other's."""
         each = {**dict.fromkeys(OPS, 1), **A_ROUND}
         tickets = tuple(f"{check} {i}" for check, times in each.items() for i in range(times))
@@ -84,25 +87,14 @@ class Cases:
             cases.append((check, self._case(check, number * each[check] + int(i))))
         return cases
 
-    def _case(self, check: str, number: int) -> Case:
-        if check in SCRIPTED:
-            case, sides = DrawnCase(check, self._seed, number), (self._engine, References([self._reference]))
-            return lambda: _told(case.run(*sides).verdict.findings)
+    def _case(self, check: str, number: int) -> Case | None:
         try:
-            source = Seeded(self._seed, check, number)
-            program = draw_program(source, None if check == EXPRESSIONS else check)
+            case = draw_case(check, self._seed, number, tuple(OPS))
         except Unsuited:
-            return lambda: ""
-        self._reference.remember(program)
-        return lambda: self._judged(program)
-
-    def _judged(self, program: Program) -> str:
-        verdict = judge(program, self._engine, self._reference)
-        return _told(verdict.findings) if verdict.result.blames else ""
-
-
-def _told(findings: Sequence[Finding]) -> str:
-    return f"{findings[0].kind} {findings[0].part}" if findings else ""
+            return None
+        if isinstance(case, ProgramCase):
+            self._reference.remember(case.program)
+        return case
 
 
 class _Remembering(TorchEngine):
@@ -137,7 +129,7 @@ def hunt(fault: Fault, cases: Cases, seed: int, rounds: int) -> Catch:
     number = 0
     with fault.plant():
         for number, (check, case) in enumerate(cases.up_to(rounds), 1):
-            says = case()
+            says = cases.told(case)
             if says:
                 return Catch(fault.name, seed, check, says, number, time.perf_counter() - start)
     return Catch(fault.name, seed, "", "", number, time.perf_counter() - start)

@@ -4,7 +4,7 @@ from reference.campaign.campaign import AGAIN, Campaign, Failure
 from reference.campaign.profiles import PROFILES, Profile
 from reference.campaign.records import Found, Record, Tally
 from reference.campaign.runners import Here, Pool, Runner
-from reference.campaign.shards import Shard, Sides, ready, run_shard, shards_of
+from reference.campaign.shards import Shard, Sides, load, run_shard, shards_of
 from reference.campaign.store import FailureStore, ForeignFileError
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "Shard",
     "Sides",
     "Tally",
-    "ready",
+    "load",
     "run_shard",
     "shards_of",
 ]

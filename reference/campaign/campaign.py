@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from reference.campaign.profiles import Profile
 from reference.campaign.records import Found, Record, Tally, merged
 from reference.campaign.runners import Here, Runner
-from reference.campaign.shards import Shard, Sides, shards_of
+from reference.campaign.shards import Shard, Sides, load, shards_of
 from reference.campaign.store import FailureStore
 from reference.checks import EXPRESSIONS, SCRIPTED, Case, ProgramCase, Trial, left_out, shrink, without
 from reference.engines import Engine, Reference
-from reference.engines.references import References, made, made_reference
+from reference.engines.references import References
 from reference.signals import held
 from reference.verdict import Verdict
 from reference.verdict.explanation import Explanation, at_fault, explain, explain_finding
@@ -51,30 +52,56 @@ class Campaign:
     """Cases for an engine beside the reference.
 
     Args:
-        engine: what is judged: an engine, or its name, without which no other process can run it.
-        reference: what is believed: one reference, several, or their names.
+        engine: what is judged.
+        reference: what is believed, one reference or several.
         ops: what programs are made of; by default all that the engine and the reference know.
         seed: what cases are drawn from.
         failures: the file of cases that failed before; they are tried first.
+        names: of the engine and of the references, without which no other process can run it.
     """
 
     def __init__(
         self,
-        engine: Engine | str,
-        reference: Reference | References | Sequence[str],
+        engine: Engine,
+        reference: Reference | References,
         ops: Sequence[str] | None = None,
         seed: int = 0,
         failures: Path | None = None,
+        *,
+        names: tuple[str, tuple[str, ...]] = ("", ()),
     ) -> None:
-        self.engine: Engine = made(engine) if isinstance(engine, str) else engine
-        self.references = _references(reference)
-        self.ops = tuple(ops if ops is not None else (op for op in self.references.ops if op in self.engine.ops))
-        names = tuple(reference) if isinstance(reference, Sequence) else ()
-        self._sides = Sides(engine if isinstance(engine, str) else "", names, self.ops, seed)
+        self.engine = engine
+        self.references = reference if isinstance(reference, References) else References([reference])
+        self.ops = tuple(ops if ops is not None else (op for op in self.references.ops if op in engine.ops))
+        self._sides = Sides(*names, self.ops, seed)
         self._store = FailureStore(failures)
         self._failed: dict[str, Case] = {}  # what has a failure, by its op
         self._done: list[Record] = []
         self._tallies: dict[str, dict[int, Tally]] = {}  # of shards, by the focus and the number of their first case
+
+    @classmethod
+    def named(
+        cls,
+        engine: str,
+        references: Sequence[str],
+        ops: Sequence[str] | None = None,
+        seed: int = 0,
+        failures: Path | None = None,
+    ) -> Self:
+        """Make a campaign of names, which other processes can run as well.
+
+        Args:
+            engine: a name of `ENGINES`, or `module:name`.
+            references: likewise.
+            ops: as above.
+            seed: as above.
+            failures: as above.
+
+        Raises:
+            NoEngine: there is no engine or reference of a name.
+        """
+        names = engine, tuple(references)
+        return cls(*load(*names), ops, seed, failures, names=names)
 
     def run(self, profile: Profile, runner: Runner | None = None) -> Generator[Record, None, None]:
         """Run what failed before, programs for each op, expressions and the other checks; give each record in turn.
@@ -86,9 +113,9 @@ class Campaign:
             runner: who runs them; by default this process. What fails is shrunk here.
 
         Raises:
-            ValueError: other processes shall run it, and the engine or the reference was not given by name.
+            ValueError: another runner shall run it, and the engine has no name.
         """
-        if runner is not None and not (self._sides.engine and self._sides.references):
+        if runner is not None and not self._sides.engine:
             raise ValueError(f"{self.engine.name} and {self.references.name} must be given by name to run elsewhere")
         before = self._store.cases()
         try:
@@ -218,7 +245,7 @@ class Campaign:
             if failure.op in self._failed:
                 record.repeats = True
                 return
-            failure = self.explained(self._smallest(trial), found, trial)
+            failure = self.explained(self.smallest(trial), found, trial)
         except BaseException:  # the run is cut short: what was found is told as it is
             self._note(record, failure)
             raise
@@ -228,11 +255,10 @@ class Campaign:
         self._failed[failure.op] = failure.case
         record.failures.append(failure)
 
-    def _smallest(self, trial: Trial) -> Case:
-        """The smallest case that is wrong in the same way."""
+    def smallest(self, trial: Trial) -> Case:
+        """Give the smallest case found that is wrong in the same way."""
         kinds = frozenset(finding.kind for finding in trial.verdict.findings)
-        named = References([self.references.called(trial.verdict.reference)])
-        references = named if isinstance(trial.case, ProgramCase) else self.references
+        references = References([self.references.called(trial.verdict.reference)])
         return shrink(trial.case, lambda case: case.fails(kinds, self.engine, references))
 
     def explained(self, case: Case, found: Found | None = None, before: Trial | None = None) -> Failure:
@@ -249,12 +275,6 @@ class Campaign:
         program, reference = trial.case.program, self.references.called(trial.verdict.reference)
         origin = localise(program, self.engine, reference)
         return at_fault(program, origin), explain(program, trial.verdict, origin, reference.known)
-
-
-def _references(given: Reference | References | Sequence[str]) -> References:
-    if isinstance(given, References):
-        return given
-    return References([made_reference(name) for name in given] if isinstance(given, Sequence) else [given])
 
 
 def _as_found(trial: Trial, found: Found) -> Failure:

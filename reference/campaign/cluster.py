@@ -12,19 +12,21 @@ from reference.campaign.records import Tally
 from reference.campaign.runners import Begun
 from reference.campaign.shards import Shard, Sides, run_shard
 
-DEATHS = 3  # of workers, until a shard is given up
+PATIENCE = 10  # seconds, until there is no scheduler at an address
 _ALONE = Lock()  # a worker may have several threads, and sessions switch the garbage collector off
 
 
 class Cluster:
     """The workers of a scheduler. What a worker that died was to do, another does.
 
+    How many may die of one shard, until it is given up, is the scheduler's `allowed-failures`.
+
     Args:
         address: of the scheduler, as `tcp://10.0.0.1:8786`.
     """
 
     def __init__(self, address: str) -> None:
-        self._client = Client(address)
+        self._client = Client(address, timeout=PATIENCE)
 
     def __enter__(self) -> Self:
         return self
@@ -41,7 +43,7 @@ class Cluster:
             yield shard
 
     def _submitted(self, shard: Shard, sides: Sides) -> Future:
-        return self._client.submit(_run_alone, shard, sides, pure=False, retries=DEATHS)
+        return self._client.submit(_run_alone, shard, sides, pure=False)
 
 
 def _run_alone(shard: Shard, sides: Sides) -> Tally:

@@ -61,11 +61,12 @@ class Sides:
 
     def load(self) -> Loaded:
         """Import both, and make this process fit for them; once in each process."""
-        return _loaded(self.engine, self.references)
+        return load(self.engine, self.references)
 
 
 @lru_cache(maxsize=8)
-def _loaded(engine: str, references: tuple[str, ...]) -> Loaded:
+def load(engine: str, references: tuple[str, ...]) -> Loaded:
+    """Import an engine and what it is held against, and make this process fit for them; once in each process."""
     loaded = made(engine), References([made_reference(name) for name in references])
     ready(loaded[1])
     return loaded

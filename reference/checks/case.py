@@ -12,12 +12,15 @@ from reference.verdict import Kind, Verdict
 
 
 class Case(Protocol):
-    """One thing that an engine is checked with. It is a value: running it changes nothing."""
+    """One thing that an engine is checked with. It is a value: running it changes nothing.
 
-    @property
-    def kind(self) -> str:
-        """Its kind: `program`, or the name of another check."""
-        ...
+    It is run, and printed as the line that `repro` replays. What can be shrunk says how.
+
+    Attributes:
+        kind: `program`, or the name of another check.
+    """
+
+    kind: str
 
     def run(self, engine: Engine, references: References) -> Trial:
         """Run it, and judge the engine by what comes of it."""
@@ -25,24 +28,20 @@ class Case(Protocol):
 
     def fails(self, kinds: frozenset[Kind], engine: Engine, references: References) -> bool:
         """Whether the engine is wrong on it in one of these ways; as quickly as that can be told."""
-        ...
+        return bool(kinds & {finding.kind for finding in self.run(engine, references).verdict.findings})
 
     def smaller(self) -> Iterator[Self]:
         """Give cases that are simpler in one respect, the largest cuts first."""
-        ...
+        return iter(())
 
     @property
     def size(self) -> tuple[Any, ...]:
         """What shrinking makes less, the most important first."""
-        ...
+        return ()
 
     def shrunk(self) -> Self:
         """Give the same case as it is shown when nothing smaller fails."""
-        ...
-
-    def __str__(self) -> str:
-        """Write it as the line that `repro` replays."""
-        ...
+        return self
 
 
 @dataclass(frozen=True)

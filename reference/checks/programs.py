@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Any
 
-from reference.checks.case import Trial
+from reference.checks.case import Case, Trial
 from reference.checks.smaller import in_order, size, smaller
 from reference.engines import Engine
 from reference.engines.references import References
@@ -15,11 +15,11 @@ from reference.verdict import Kind, Result, Verdict, judge, judge_by_all
 
 
 @dataclass(frozen=True)
-class ProgramCase:
+class ProgramCase(Case):
     """A program."""
 
-    kind: ClassVar[str] = "program"
     program: Program
+    kind: str = field(default="program", init=False)
 
     def run(self, engine: Engine, references: References) -> Trial:
         """Judge it by each reference that knows all its ops. If none does, it is unsupported."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from reference.checks.case import Case
 from reference.checks.programs import ProgramCase
-from reference.checks.scripted import HEAD, PLAINEST, SCRIPTED, DrawnCase, ScriptedCase
+from reference.checks.scripted import HEAD, SCRIPTED, DrawnCase, ScriptedCase
 from reference.generator import draw_program
-from reference.program import NotAProgram, parse
+from reference.program import parse
 from reference.sessions import CALLS
 from reference.source import Script, Seeded
 
@@ -61,9 +61,7 @@ def parse_case(line: str) -> Case:
 
 def _script(kind: str, written: str, line: str) -> Script:
     blocks = [_BLOCK.fullmatch(block) for block in written.split("; ")]
-    script = tuple(
-        (block[1], tuple(map(int, (block[2] or "").split(",") if block[2] else ()))) for block in blocks if block
-    )
+    script = tuple((b[1], tuple(map(int, b[2].split(","))) if b[2] else ()) for b in blocks if b)
     known = len(script) == len(blocks) and {name for name, _ in script[1:]} <= _BLOCKS[kind]
     if not known or script[0][0] != HEAD:
         raise NotACase(
@@ -71,6 +69,3 @@ def _script(kind: str, written: str, line: str) -> Script:
             f"or its kind and the choices that it is made of, as a failure prints them"
         )
     return script
-
-
-__all__ = ["EXPRESSIONS", "PLAINEST", "NotACase", "NotAProgram", "draw_case", "parse_case"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from reference.checks.case import Trial
+from reference.checks.case import Case, Trial
 from reference.engines import Engine, Reference
 from reference.engines.references import References
 from reference.engines.stateful import offered
@@ -19,7 +19,7 @@ from reference.networks import run_network_check
 from reference.sessions import SessionRecord, replayed, run_session, unsupported
 from reference.source import Noting, Replaying, Script, Seeded, Source
 from reference.training import draw_task, train
-from reference.verdict import Finding, Kind, Result, Verdict
+from reference.verdict import Finding, Result, Verdict
 
 PLAINEST = "backward"  # the call of a session that most others with a backward pass are shrunk to
 FEW = 10  # blocks, of which any two may be left out together
@@ -38,10 +38,10 @@ class Performed(NamedTuple):
     transcript: str
     script: Script
 
-    def trial(self, kind: str) -> Trial:
-        """The verdict on it."""
+    def trial(self, kind: str, reference: Reference) -> Trial:
+        """The verdict on it, from what a reference says."""
         result = Result.ENGINE_WRONG if self.findings else Result.AGREES
-        verdict = Verdict(result, self.findings, self.numbers, self.worst)
+        verdict = Verdict(result, self.findings, self.numbers, self.worst, reference=reference.name)
         return Trial(ScriptedCase(kind, self.script), verdict, self.transcript)
 
 
@@ -129,7 +129,7 @@ def able(kind: str, references: References) -> Reference:
 
 
 @dataclass(frozen=True)
-class ScriptedCase:
+class ScriptedCase(Case):
     """A case with the choices that it is made of.
 
     Args:
@@ -142,11 +142,8 @@ class ScriptedCase:
 
     def run(self, engine: Engine, references: References) -> Trial:
         """Replay it."""
-        return SCRIPTED[self.kind].replayed(self.script, engine, able(self.kind, references)).trial(self.kind)
-
-    def fails(self, kinds: frozenset[Kind], engine: Engine, references: References) -> bool:
-        """Whether the engine is wrong on it in one of these ways."""
-        return bool(kinds & {finding.kind for finding in self.run(engine, references).verdict.findings})
+        reference = able(self.kind, references)
+        return SCRIPTED[self.kind].replayed(self.script, engine, reference).trial(self.kind, reference)
 
     def smaller(self) -> Iterator[ScriptedCase]:
         """Give it without some of its blocks, with a plainer one, or with a choice that is simpler."""
@@ -159,10 +156,6 @@ class ScriptedCase:
         others = sum(name not in (PLAINEST, HEAD) for name, _ in self.script)
         return len(self.script), others, sum(map(bool, choices)), sum(choices), len(choices)
 
-    def shrunk(self) -> ScriptedCase:
-        """Give it as it is."""
-        return self
-
     def __str__(self) -> str:
         """Write its kind and its blocks."""
         blocks = (f"{name} {','.join(map(str, choices))}".rstrip() for name, choices in self.script)
@@ -174,9 +167,8 @@ def _smaller(script: Script) -> Iterator[Script]:
     for length in (len(blocks) // 2, len(blocks) // 4, 1):
         for i in reversed(range(0, len(blocks), length) if length else ()):
             yield (head, *blocks[:i], *blocks[i + length :])
-    for i, j in itertools.combinations(
-        range(len(blocks) if len(blocks) <= FEW else 0), 2
-    ):  # as a leaf and its only use
+    few = range(len(blocks) if len(blocks) <= FEW else 0)
+    for i, j in itertools.combinations(few, 2):  # as a leaf and its only use
         yield (head, *blocks[:i], *blocks[i + 1 : j], *blocks[j + 1 :])
     for i, (name, choices) in enumerate(script):
         if name not in (PLAINEST, HEAD):
@@ -190,8 +182,8 @@ def _smaller(script: Script) -> Iterator[Script]:
 
 
 @dataclass(frozen=True)
-class DrawnCase:
-    """A case by its number, not run yet: what choices it takes shows while it runs.
+class DrawnCase(Case):
+    """A case by its number, not run yet: what choices it takes shows while it runs, and then its script is shrunk.
 
     Args:
         kind: one of `SCRIPTED`.
@@ -205,25 +197,8 @@ class DrawnCase:
 
     def run(self, engine: Engine, references: References) -> Trial:
         """Draw it, and run it while it is drawn."""
-        source = Seeded(self.seed, self.kind, self.number)
-        return SCRIPTED[self.kind].drawn(source, engine, able(self.kind, references)).trial(self.kind)
-
-    def fails(self, kinds: frozenset[Kind], engine: Engine, references: References) -> bool:
-        """Whether the engine is wrong on it in one of these ways."""
-        return bool(kinds & {finding.kind for finding in self.run(engine, references).verdict.findings})
-
-    def smaller(self) -> Iterator[DrawnCase]:
-        """Give none: it is its script that is shrunk."""
-        return iter(())
-
-    @property
-    def size(self) -> tuple[Any, ...]:
-        """Nothing that is known before it runs."""
-        return ()
-
-    def shrunk(self) -> DrawnCase:
-        """Give it as it is."""
-        return self
+        source, reference = Seeded(self.seed, self.kind, self.number), able(self.kind, references)
+        return SCRIPTED[self.kind].drawn(source, engine, reference).trial(self.kind, reference)
 
     def __str__(self) -> str:
         """Write its kind, its seed and its number."""

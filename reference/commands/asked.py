@@ -9,14 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ndgrad.files import check_writable
-from reference.campaign import FailureStore, ForeignFileError
+from reference.campaign import FailureStore, ForeignFileError, load
+from reference.campaign.shards import Loaded
 from reference.commands.status import ENVIRONMENT, USAGE
-from reference.engines import Engine
-from reference.engines.references import ENGINES, NoEngine, References, is_installed, made, made_reference
+from reference.engines.references import ENGINES, NoEngine, is_installed
 from reference.report import text
 
 
-def loaded(options: argparse.Namespace) -> tuple[Engine, References] | int:
+def loaded(options: argparse.Namespace) -> Loaded | int:
     """The engine and the references; or a status where one cannot be made, which is told."""
     missing = [name for name in (options.engine, *options.against) if not is_installed(name)]
     if missing:
@@ -24,7 +24,8 @@ def loaded(options: argparse.Namespace) -> tuple[Engine, References] | int:
         print(f"error: {needed} not found. Install: pip install 'ndgrad[compare]'", file=sys.stderr)
         return ENVIRONMENT
     try:
-        return made(options.engine), References([made_reference(name) for name in options.against])
+        with options.stopping.at_once():
+            return load(options.engine, options.against)
     except NoEngine as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE

@@ -57,11 +57,15 @@ def _is_small(program: Program) -> bool:
 
 
 def _again(case: Case, engine: Engine, references: References, path: Path | None) -> int:
-    """Replay a case, say what came of it, and draw a program to a file if there is one."""
-    verdict = case.run(engine, references).verdict
-    reference = references.called(verdict.reference)
-    failure = Campaign(engine, references).explained(case) if verdict.result.blames else None
+    """Replay a case, say what came of it, and draw a program to a file if there is one.
+
+    A program is told as it was given. Another case that fails is shrunk: by its number alone, nobody has done so yet.
+    """
+    trial, campaign = case.run(engine, references), Campaign(engine, references)
+    verdict, reference = trial.verdict, references.called(trial.verdict.reference)
     program = case.program if isinstance(case, ProgramCase) else None
+    short = case if program or not verdict.result.blames else campaign.smallest(trial)
+    failure = campaign.explained(short, before=trial) if verdict.result.blames else None
     if failure:
         print(text.failure(failure, engine.name, reference.name))
     elif program and verdict.result is Result.REFERENCE_WRONG:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reference import campaign, training
-from reference.campaign import AGAIN, Campaign, Pool, Record, Runner, ready
+from reference.campaign import AGAIN, Campaign, Pool, Record, Runner
 from reference.checks import able, left_out
 from reference.commands.asked import has_cluster, is_for_failures, loaded, ops, writable
 from reference.commands.status import AGREES, DISAGREES, ENVIRONMENT, NOTHING, USAGE, told
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _verified(options: argparse.Namespace, chosen: Sequence[str], stopping: Stopping) -> int:
-    run = _Run(Campaign(options.engine, options.against, chosen, options.seed, options.failures), options)
+    run = _Run(Campaign.named(options.engine, options.against, chosen, options.seed, options.failures), options)
     try:
         _compare(run)
     except (Stopped, Exception) as error:
@@ -95,7 +95,6 @@ def _compare(run: _Run) -> None:
     trains = options.ops is None and not left_out("training", run.campaign.engine, run.campaign.references)
     run.rows = run.campaign.rows(size) + (len(training.TASKS) if trains else 0)
     print(text.heading(*run.names, options.profile, options.seed), flush=True)
-    ready(run.campaign.references)
     with _runner(options, size.programs(len(known))) as runner, closing(run.campaign.run(size, runner)) as records:
         for record in records:
             run.print(record)

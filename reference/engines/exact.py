@@ -7,7 +7,7 @@ a number, and is asked only where two engines part.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -130,7 +130,8 @@ class ExactEngine:
             place: which of its numbers.
             jitter: what moves each operand as it is used.
         """
-        return self._slopes(program, leaf, place, lambda leaves: self._result(program, leaves, jitter))
+        moved = _with_moved_ends(program, jitter)
+        return self._slopes(moved, leaf, place, lambda leaves: self._result(program, leaves, jitter))
 
     def second_slopes(
         self, program: Program, leaf: int, place: tuple[int, ...], jitter: Jitter | None = None
@@ -142,7 +143,8 @@ class ExactEngine:
     def _second_slopes(
         self, program: Program, leaf: int, place: tuple[int, ...], step: Any, jitter: Jitter | None
     ) -> Slopes:
-        along = {i: exactly(d) for i, d in zip(_leaf_places(program), program.directions, strict=True)}
+        moved = _with_moved_ends(program, jitter)
+        along = {i: exactly(d) for i, d in zip(_leaf_places(program), moved.directions, strict=True)}
 
         def slope_along(leaves: dict[int, Exact]) -> Any:
             start = {i: leaves.get(i, _operands(program)[i]) for i in along}
@@ -150,7 +152,7 @@ class ExactEngine:
                 self._result(program, {i: x + side * step * along[i] for i, x in start.items()}, jitter)
                 for side in (1, -1)
             )
-            return _difference(ahead, behind, program, 2 * step)
+            return _difference(ahead, behind, moved, 2 * step)
 
         return self._slopes(program, leaf, place, slope_along, step)
 
@@ -176,6 +178,19 @@ class ExactEngine:
                 return function({operand: nudged})
 
             return _sides(at, step, program)
+
+
+def _with_moved_ends(program: Program, jitter: Jitter | None) -> Program:
+    """The program with its cotangent and its directions moved by a rounding: they are operands of the backward pass.
+
+    Its sums lose digits of them, as those over broadcast axes.
+    """
+    if jitter is None or not jitter.rounding:
+        return program
+    moved = jitter.moves()
+    with precisely():
+        cotangent, *directions = (moved(exactly(x)) for x in (program.cotangent, *program.directions))
+    return replace(program, cotangent=cotangent, directions=tuple(directions))
 
 
 @lru_cache(maxsize=32)  # a case's, which is run many times over with each

@@ -40,8 +40,7 @@ def made(name: str) -> Any:
             arguments that makes one. Modules are also looked for in the current folder.
 
     Raises:
-        NoEngine: there is nothing of this name, or it is no engine.
-        ImportError: what it needs is not installed.
+        NoEngine: there is nothing of this name, it cannot be imported or made, or it is no engine.
     """
     return _made(name, "engine", ENGINES, ("name", "ops", "abilities", "run"))
 
@@ -58,23 +57,20 @@ def _made(name: str, what: str, known: Iterable[str], needed: Sequence[str]) -> 
         raise NoEngine(f"{name!r} is no {what}; known are {', '.join(known)}, and yours as 'module:name'")
     if not {"", os.getcwd()} & set(sys.path):  # noqa: PTH109 - an entry of the path is a string
         sys.path.append(os.getcwd())  # noqa: PTH109 - as above
-    found = _attribute(module, attribute)
-    engine = found() if callable(found) else found
+    engine = _imported(module, attribute)
     missing = [part for part in needed if not hasattr(engine, part)]
     if missing:
         raise NoEngine(f"{name!r} is no {what}: a {type(engine).__name__} without {', '.join(missing)}")
     return engine
 
 
-def _attribute(module: str, attribute: str) -> Any:
+def _imported(module: str, attribute: str) -> Any:
+    """Import something, and call it if it can be. Whatever goes wrong is the module's own."""
     try:
-        return getattr(import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if error.name != module:  # it is there, and needs something that is not
-            raise
-        raise NoEngine(f"there is no module {module!r} to import {attribute!r} from") from None
-    except AttributeError:
-        raise NoEngine(f"the module {module!r} has no {attribute!r}") from None
+        found = getattr(import_module(module), attribute)
+        return found() if callable(found) else found
+    except Exception as error:
+        raise NoEngine(f"{module}:{attribute} cannot be imported and made: {type(error).__name__}: {error}") from error
 
 
 def is_installed(name: str) -> bool:

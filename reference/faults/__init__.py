@@ -25,20 +25,11 @@ from reference.faults.absent import ABSENT
 from reference.faults.generic import generic, third
 from reference.faults.planting import Fault
 
-FAULTS: tuple[Fault, ...] = (
-    *elementwise.FAULTS,
-    *products.FAULTS,
-    *reductions.FAULTS,
-    *shaping.FAULTS,
-    *indexing.FAULTS,
-    *passes.FAULTS,
-    *gradients.FAULTS,
-    *machine.FAULTS,
-    *states.FAULTS,
-    *optimizers.FAULTS,
-    *steps.FAULTS,
-    *library.FAULTS,
-)
+TABLES = (
+    elementwise, products, reductions, shaping, indexing,
+    passes, gradients, machine, states, optimizers, steps, library,
+)  # fmt: skip
+FAULTS: tuple[Fault, ...] = tuple(fault for table in TABLES for fault in table.FAULTS)
 
 BY_NAME: Mapping[str, Fault] = {fault.name: fault for fault in FAULTS}
 GENERIC: Mapping[str, Callable[[], Iterable[Fault]]] = {
@@ -54,4 +45,4 @@ def every() -> Mapping[str, Fault]:
     return {**BY_NAME, **{fault.name: fault for fault in generic()}}
 
 
-__all__ = ["ABSENT", "BY_NAME", "FAULTS", "GENERIC", "Fault", "every", "generic"]
+__all__ = ["ABSENT", "BY_NAME", "FAULTS", "GENERIC", "TABLES", "Fault", "every", "generic"]

@@ -7,7 +7,7 @@ parameters, told to clear their gradients, saved, and loaded into a twin.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ import numpy as np
 from reference.engines.training import answering
 from reference.networks.check import NetworkCheck
 from reference.networks.weights import SCHEMES, drawn
-from reference.source import Source, chance, pick, shuffled
+from reference.source import Noting, Replaying, Source, chance, pick, shuffled
 from reference.verdict import Finding, Kind, Part
 
 _ACTIVATIONS = ("tanh", "relu", "leaky_relu", "sigmoid", "softplus", "linear")
@@ -71,28 +71,6 @@ class _Built(NamedTuple):
             _Wanted("weight", values[0], weight.astype(self.dtype), size(nin, nout)),
             _Wanted("bias", values[1], bias.astype(self.dtype), 1.0),
         ]
-
-
-class _Noted(Source):
-    """Gives what a source gives, and notes it."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.given: list[int] = []
-
-    def integer(self, low: int, high: int) -> int:
-        self.given.append(self._source.integer(low, high))
-        return self.given[-1]
-
-
-class _Again(Source):
-    """Gives what was given before."""
-
-    def __init__(self, given: Iterable[int]) -> None:
-        self._given = iter(given)
-
-    def integer(self, low: int, high: int) -> int:  # noqa: ARG002 - they were these
-        return next(self._given)
 
 
 class _Growing:
@@ -209,15 +187,15 @@ def _some(source: Source, names: Sequence[Any]) -> list[Any]:
 
 def check_module(source: Source, check: NetworkCheck) -> None:
     """Has a module the parameters that it must have? Are they cleared, saved and loaded?"""
-    noted = _Noted(source)
-    module, wanted = _grown(noted, check, _DTYPES)
+    noting = Noting(source, "module")
+    module, wanted = _grown(noting, check, _DTYPES)
     check.findings += _listed(module, wanted)
     got = [Part(parameter.name, Kind.FORWARD, parameter.value.data) for parameter in wanted]
     begun = [Part(parameter.name, Kind.FORWARD, parameter.numbers) for parameter in wanted]
     check.judge(got, begun, [parameter.size for parameter in wanted])
     check.findings += _cleared(module, wanted)
     if chance(source, 30) and not check.findings:
-        twin, loaded = _grown(_Again(noted.given), check, _DTYPES[::-1])
+        twin, loaded = _grown(Replaying(noting.script), check, _DTYPES[::-1])
         check.lines.append("# The last module is loaded from what the one before it, its twin, has saved.")
         check.findings += _stored(module, wanted, twin, loaded)
 

@@ -30,8 +30,8 @@ _TRAINING_HEAD = (
 _MEANING = (
     "worst: the largest difference that agreed at once, in units in the last place (ULP). conditioned: programs with\n"
     "larger differences that rounding explains. inconclusive: programs that could not be decided. reference wrong:\n"
-    "programs in which PyTorch is wrong; the exact witness confirms ndgrad. drift: the largest difference of any\n"
-    "parameter when both sides train freely for all steps."
+    "programs in which the reference is wrong; the exact witness confirms the engine. drift: the largest difference\n"
+    "of any parameter when both sides train freely for all steps."
 )
 
 

@@ -44,7 +44,7 @@ SMALL = Profile(for_each_op=40, expressions=0)
 class AsFound(Campaign):
     """A campaign that reports what failed as it was found: shrinking has tests of its own."""
 
-    def _smallest(self, trial: Trial) -> Case:
+    def smallest(self, trial: Trial) -> Case:
         return trial.case
 
 
@@ -285,8 +285,8 @@ def test_several_processes_find_what_one_finds() -> None:
     profile = Profile(6, 300, {"sessions": 70, "library": 2})
     ops = ["exp", "sum", "multiply", "getitem"]
     with Workers(2) as workers:
-        shared = list(Campaign("ndgrad", ["torch"], ops).run(profile, Pool(workers)))
-    assert shared == list(Campaign("ndgrad", ["torch"], ops).run(profile))
+        shared = list(Campaign.named("ndgrad", ["torch"], ops).run(profile, Pool(workers)))
+    assert shared == list(Campaign.named("ndgrad", ["torch"], ops).run(profile))
     assert [record.op for record in shared] == [*ops, "expressions", "sessions", "library"]
 
 
@@ -317,9 +317,9 @@ def test_a_pool_judges_the_engine_that_is_named(op: str) -> None:
     """A wrong rule is found by other processes, which import the engine; the failures are those of this process."""
     engine, profile = f"{__name__}:wrong_{op}", Profile(400, 0)
     with Workers(2) as workers:
-        shared = list(Campaign(engine, ["torch"], [op]).run(profile, Pool(workers)))
+        shared = list(Campaign.named(engine, ["torch"], [op]).run(profile, Pool(workers)))
     assert [failure.op for failure in shared[0].failures] == [op]
-    assert told(shared) == told(list(Campaign(engine, ["torch"], [op]).run(profile)))
+    assert told(shared) == told(list(Campaign.named(engine, ["torch"], [op]).run(profile)))
 
 
 def told(records: Sequence[Record]) -> list[tuple[Record, list[str]]]:
@@ -348,8 +348,8 @@ class Reversed:
 def test_the_order_makes_no_difference(engine: str) -> None:
     """Shards may be run in any order and more than once; what lies beyond the first failure is not counted."""
     profile = Profile(300, 200, {})
-    there = list(Campaign(engine, ["torch"], ["tanh", "exp"]).run(profile, Reversed()))
-    assert told(there) == told(list(Campaign(engine, ["torch"], ["tanh", "exp"]).run(profile)))
+    there = list(Campaign.named(engine, ["torch"], ["tanh", "exp"]).run(profile, Reversed()))
+    assert told(there) == told(list(Campaign.named(engine, ["torch"], ["tanh", "exp"]).run(profile)))
 
 
 @pytest.mark.parametrize("engine", [NdgradEngine({"exp": RULES["exp"]}), type("Mine", (NdgradEngine,), {})()])

@@ -17,7 +17,7 @@ from tests.reference.started import Started
 pytest.importorskip("distributed", reason="distributed is not installed: pip install 'ndgrad[cluster]'")
 from distributed import LocalCluster
 
-OPTIONS = ("verify", "--profile", "quick", "--ops", ",".join(list(OPS)[:24]), "--json", "found.json")
+OPTIONS = ("verify", "--profile", "quick", "--ops", ",".join(list(OPS)[:12]), "--json", "found.json")
 
 
 @pytest.fixture(name="cluster")
