@@ -148,14 +148,25 @@ def _prod(x: Any, *, axis: Axis, keepdims: bool) -> Any:
 
 
 def _prod_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
-    """Each number's slope is the product of the others: the whole divided by it, unless something is 0."""
+    """Each number's slope is the product of the others: the whole divided by it, unless it is 0 or the whole is lost.
+
+    Where a number is infinite or NaN the whole is divided by each all the same, as PyTorch has it.
+    """
     del keepdims
     g = restore(g, x.shape, axis)
-    alone = x.size == y.size and np.all(np.isfinite(x))  # each is its own product: slope 1, whose own slope is 0
-    divides = not alone and np.all(np.not_equal(x, 0))
+    finite = np.all(np.isfinite(x))
+    alone = finite and x.size == y.size  # each is its own product: slope 1, whose own slope is 0
+    divides = not alone and np.all(np.not_equal(x, 0)) and not (finite and _is_lost(y))
     if divides:
         return g * (restore(y, x.shape, axis) / x)
     return g * _others(x if alone else _wide(x), axis)
+
+
+def _is_lost(products: Any) -> bool:
+    """Whether a product of finite numbers has overflown, or is so small that it lost its digits or became 0."""
+    limits = np.finfo(products.dtype)
+    size = np.abs(products)
+    return bool(np.any((size < limits.smallest_normal) | (size > limits.max)))
 
 
 def _others(x: Any, axis: Axis) -> Any:

@@ -80,6 +80,15 @@ def test_a_right_engine_agrees_with_one_that_cannot_be_disturbed(
     assert verdict.result in (Result.AGREES, Result.CONDITIONED, Result.REFERENCE_WRONG)
 
 
+@pytest.mark.parametrize("numbers", [2, 5, 8, 60])
+def test_a_direction_that_loses_digits_in_the_backward_pass_is_no_fault(numbers: int) -> None:
+    """The second slopes of equal numbers' variance along ones are exactly 0; a mean that was rounded leaves some."""
+    x, y = "1.0,1.0,1.0", ",".join(["1.0"] * numbers)
+    steps = "a=var(x,axis=None,keepdims=False,ddof=0); b=concatenate(y,a,axis=None)"
+    line = f"x=f4([{x}]); y=f4([{y}]); {steps}; back(b,f4([{y},5.0]),along=(f4([{x}]),f4([{y}])))"
+    assert judge(parse(line), NDGRAD, AUTOGRAD).result is Result.CONDITIONED
+
+
 @pytest.mark.parametrize("factor", [1 + 1e-9, 1 + 1e-7, -1.0, 2.0])
 @pytest.mark.parametrize(
     "line", ["x=f8([0.5,-1.0]); a=tanh(x); back(a,f8([1.0,3.0]))", "x=f8([2.0,8.0]); a=tanh(x); back(a,f8([1.0,3.0]))"]

@@ -249,10 +249,22 @@ def test_a_product_of_one_number_to_second_order() -> None:
     assert v.grad.tolist() == [[2.0, 4.0, 6.0]]
 
 
-def test_a_product_that_underflows(beside: Beside) -> None:
-    """A product of 0 of numbers that are not 0 has PyTorch's slopes."""
-    beside(lambda x: x.prod(), torch.prod, [1e-200, 1e-200, 3.0])
-    beside(lambda x: x.prod(), torch.prod, [1e200, 1e200, 3.0])
+@pytest.mark.parametrize("axis", [None, 0])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("factor", [0.1, 0.9, 3.0, 1e2])  # of where the product is too small, or of where too large
+def test_a_product_that_is_lost(dtype: str, axis: Axis, factor: float) -> None:
+    """Where a product of finite numbers is too small or too large for its dtype, each slope is what it should be.
+
+    PyTorch divides: there the slopes of a product of 0 are all 0, and those of an infinite one are all infinite.
+    """
+    limits = np.finfo(dtype)
+    for size, last in itertools.product([limits.smallest_subnormal, limits.smallest_normal, limits.max], [0.3, -3.0]):
+        x = np.array([[np.sqrt(size) * factor], [np.sqrt(size) * factor], [last]], dtype)
+        with np.errstate(over="ignore", under="ignore"):
+            slopes = ndgrad.grad(lambda x: x.prod(axis=axis).sum())(x)
+            exact = np.ravel(x).astype(np.longdouble)  # of a wider range
+            expected = np.array([exact[1] * exact[2], exact[0] * exact[2], exact[0] * exact[1]]).astype(dtype)
+        np.testing.assert_allclose(slopes.ravel(), expected, rtol=3 * limits.eps, atol=limits.smallest_subnormal)
 
 
 # Spreads.
