@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks import report
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.program import NUMBER, Operand, Program, Step, operand_names
+from reference.programs import NUMBER, Operand, Program, Step, operand_names
 from reference.verdict import Result, judge
 
 PICTURE = Path(__file__).parent.parent / "docs" / "growth.svg"

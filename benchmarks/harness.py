@@ -28,10 +28,10 @@ from reference.checks import EXPRESSIONS
 from reference.engines import Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine, one_thread
-from reference.generator import draw_program
-from reference.program import Program
-from reference.source import Seeded, Unsuited
-from reference.strategies import programs
+from reference.ops.source import Seeded, Unsuited
+from reference.programs import Program
+from reference.programs.generator import draw_program
+from reference.programs.strategies import programs
 from reference.verdict import Verdict, judge
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ import numpy as np
 from reference.check import check_engine
 from reference.engines import TapeEngine
 from reference.engines.torch import TorchEngine
-from reference.program import parse
+from reference.programs import parse
 from reference.verdict import judge
 
 # %% [markdown]

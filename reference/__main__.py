@@ -14,7 +14,7 @@ from importlib.util import find_spec
 
 from reference.commands.arguments import parser
 from reference.commands.status import ENVIRONMENT, ended, left, open_streams
-from reference.signals import Stopping
+from reference.processes.signals import Stopping
 
 NEEDED = ("torch", "hypothesis", "sklearn", "gmpy2", "jinja2", "cloudpickle")
 

@@ -10,7 +10,7 @@ from reference.campaign import PROFILES, Campaign, Profile
 from reference.checks import ProgramCase
 from reference.engines import Engine
 from reference.engines.torch import TorchEngine, in_one_thread
-from reference.program import parse
+from reference.programs import parse
 from reference.report import text
 from reference.verdict import judge
 

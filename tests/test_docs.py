@@ -19,7 +19,7 @@ import pytest
 from ndgrad.rules import RULES
 from reference.commands.arguments import parser
 from reference.engines.references import REFERENCES
-from reference.faults import FAULTS
+from reference.mutation import FAULTS
 from reference.ops import OPS
 from reference.report import ops
 

@@ -10,8 +10,8 @@ import pytest
 
 import ndgrad
 from ndgrad import MLP, Value, mean_squared_error
-from ndgrad.folds import Fold, folds
 from ndgrad.graph import trace
+from ndgrad.graph.folds import Fold, folds
 
 
 def found(root: Value) -> list[tuple[list[str], int, int]]:

@@ -27,9 +27,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import ndgrad
-from ndgrad import Value, graph
+from ndgrad import Value
 from ndgrad.engine import record
 from ndgrad.graph import ENGINES, FORMATS, HINT, RANKDIRS, Picture, draw_dot, trace
+from ndgrad.graph import picture as graphviz_picture
 from ndgrad.rules import Rule
 
 
@@ -692,7 +693,7 @@ class TestProcess:
         """Its crash is an exception here, and the next picture is drawn."""
         picture = draw_dot(Value(1.0))
         with monkeypatch.context() as planted:
-            planted.setattr(graph, "_DRAW", "import os; print('half'); os.abort()")
+            planted.setattr(graphviz_picture, "_DRAW", "import os; print('half'); os.abort()")
             with pytest.raises(RuntimeError, match=r"^Graphviz failed, with exit code .*`save\(\)` writes it"):
                 picture.pipe()
         assert picture.pipe().startswith(b"<?xml")
@@ -711,19 +712,19 @@ class TestProcess:
 
     def test_patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """There is a limit to its time."""
-        monkeypatch.setattr(graph, "_DRAW", "import time; time.sleep(60)")
-        monkeypatch.setattr(graph, "_PATIENCE", 0.1)
+        monkeypatch.setattr(graphviz_picture, "_DRAW", "import time; time.sleep(60)")
+        monkeypatch.setattr(graphviz_picture, "_PATIENCE", 0.1)
         with pytest.raises(RuntimeError, match=r"^Graphviz found no layout in 0.1 s. .*`save\(\)` writes it"):
             draw_dot(Value(1.0)).pipe()
 
     def test_interrupt(self) -> None:
         """A layout can be interrupted, from the keyboard or by a notebook."""
         program = (
-            "import os, signal, threading; from ndgrad import Value, graph\n"
+            "import os, signal, threading; from ndgrad import Value\nfrom ndgrad.graph import draw_dot, picture\n"
             "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # in the background, shells have it ignored
-            "graph._DRAW = 'import time; time.sleep(600)'\n"
+            "picture._DRAW = 'import time; time.sleep(600)'\n"
             "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
-            "try: graph.draw_dot(Value(1.0)).pipe()\n"
+            "try: draw_dot(Value(1.0)).pipe()\n"
             "except KeyboardInterrupt: print('interrupted')"
         )
         assert printed(program) == "interrupted\n"
@@ -754,7 +755,7 @@ else:
 @pytest.fixture
 def no_pygraphviz(monkeypatch: pytest.MonkeyPatch) -> None:
     """Be where pygraphviz is not installed, nor any program named dot."""
-    monkeypatch.setattr(graph, "_PYGRAPHVIZ", None)
+    monkeypatch.setattr(graphviz_picture, "_PYGRAPHVIZ", None)
     monkeypatch.setenv("PATH", "")
 
 
@@ -819,14 +820,15 @@ class TestNothingToDrawWith:
 
 @pytest.fixture
 def without_package(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """Give `ndgrad.graph`, as it is where the graphviz package is not installed."""
+    """Import `ndgrad.graph`, as it is where the graphviz package is not installed."""
     monkeypatch.setitem(sys.modules, "graphviz", None)
-    spec = importlib.util.spec_from_file_location("graph_without_package", graph.__file__)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    monkeypatch.setattr(Value, "_repr_mimebundle_", None)  # put back in the end; importing sets another
+    monkeypatch.setattr(ndgrad, "graph", None)  # the same
+    for name in [name for name in sys.modules if name.startswith("ndgrad.graph")]:
+        monkeypatch.delitem(sys.modules, name)
+    yield importlib.import_module("ndgrad.graph")
+    for name in [name for name in sys.modules if name.startswith("ndgrad.graph")]:
+        del sys.modules[name]
 
 
 class TestWithoutThePackage:
@@ -850,7 +852,7 @@ class TestWithoutThePackage:
 
     def test_nothing_at_all(self, without_package: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without pygraphviz as well, the source and the hint are there."""
-        monkeypatch.setattr(without_package, "_PYGRAPHVIZ", None)
+        monkeypatch.setattr(without_package.picture, "_PYGRAPHVIZ", None)
         picture = without_package.draw_dot(neuron())
         assert picture._repr_mimebundle_() == {"text/plain": f"{picture.source}\n{HINT}"}
         with pytest.warns(UserWarning, match="only the source was written"):

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from ndgrad.heat import COLUMNS, ROWS, heat_map, spread
+from ndgrad.graph.heat import COLUMNS, ROWS, heat_map, spread
 
 
 def colours(array: np.ndarray) -> list[list[str]]:

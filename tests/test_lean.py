@@ -14,9 +14,9 @@ import ndgrad
 from ndgrad import MLP, Value, check_writes, lean, no_grad
 from ndgrad.rules import RULES
 from reference.engines.ndgrad import NdgradEngine
-from reference.generator import draw_program
-from reference.program import Program
-from reference.source import Seeded, Unsuited
+from reference.ops.source import Seeded, Unsuited
+from reference.programs import Program
+from reference.programs.generator import draw_program
 
 
 def drawn(number: int) -> list[Program]:

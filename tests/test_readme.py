@@ -19,10 +19,10 @@ from ndgrad import draw_dot
 from ndgrad.rules import RULES
 from reference.campaign import PROFILES, Campaign, Profile
 from reference.checks import EXPRESSIONS
+from reference.checks.training import TASKS, train
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
 from reference.ops import OPS
-from reference.training import TASKS, train
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -19,7 +19,7 @@ from reference.campaign.store import FailureStore
 from reference.checks import EXPRESSIONS, SCRIPTED, Case, ProgramCase, Trial, left_out, shrink, without
 from reference.engines import Engine, Reference
 from reference.engines.references import References
-from reference.signals import held
+from reference.processes.signals import held
 from reference.verdict import Verdict
 from reference.verdict.explanation import Explanation, at_fault, explain, explain_finding
 from reference.verdict.localise import Origin, localise

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from reference.campaign.records import Tally
 from reference.campaign.shards import Loaded, Shard, Sides, fill, run_shard
-from reference.workers import Workers
+from reference.processes.workers import Workers
 
 Begun = Callable[[Shard, Tally], None]  # is shown a tally as soon as there is one
 

@@ -15,7 +15,7 @@ from reference.campaign.records import Failing, Tally
 from reference.checks import SCRIPTED, draw_case
 from reference.engines import Engine
 from reference.engines.references import References, made, made_reference
-from reference.source import Unsuited
+from reference.ops.source import Unsuited
 from reference.verdict import Result
 
 AT_A_TIME = 130  # programs: about half a second

@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 
 from ndgrad import files
 from reference.checks import Case, NotACase, parse_case
-from reference.program import NotAProgram
+from reference.programs import NotAProgram
 
 if sys.platform != "win32":
     import fcntl

@@ -10,7 +10,7 @@ from reference.checks.case import Case, Trial
 from reference.checks.smaller import in_order, size, smaller
 from reference.engines import Engine
 from reference.engines.references import References
-from reference.program import Program
+from reference.programs import Program
 from reference.verdict import Kind, Result, Verdict, judge, judge_by_all
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from reference.checks.case import Case
 from reference.checks.programs import ProgramCase
 from reference.checks.scripted import HEAD, SCRIPTED, DrawnCase, ScriptedCase
-from reference.generator import draw_program
-from reference.program import parse
-from reference.sessions import CALLS
-from reference.source import Script, Seeded
+from reference.checks.sessions import CALLS
+from reference.ops.source import Script, Seeded
+from reference.programs import parse
+from reference.programs.generator import draw_program
 
 EXPRESSIONS = "expressions"  # where an op's name stands for programs of any ops
 

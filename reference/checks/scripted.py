@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from reference.checks.case import Case, Trial
+from reference.checks.networks import run_network_check
+from reference.checks.sessions import SessionRecord, replayed, run_session, unsupported
+from reference.checks.training import draw_task, train
 from reference.engines import Engine, Reference
 from reference.engines.references import References
 from reference.engines.stateful import offered
-from reference.networks import run_network_check
-from reference.sessions import SessionRecord, replayed, run_session, unsupported
-from reference.source import Noting, Replaying, Script, Seeded, Source
-from reference.training import draw_task, train
+from reference.ops.source import Noting, Replaying, Script, Seeded, Source
 from reference.verdict import Finding, Result, Verdict
 
 PLAINEST = "backward"  # the call of a session that most others with a backward pass are shrunk to

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from reference.forward import values_of
 from reference.ops import OPS
-from reference.program import LEAF, NUMBER, Operand, Program, Step, operand_names, text
+from reference.programs import LEAF, NUMBER, Operand, Program, Step, operand_names, text
+from reference.programs.forward import values_of
 
 _SIMPLE = (1.0, 0.0, 2.0)
 

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
-from reference.checkers import CHECKERS, available, compare, false_alarms
 from reference.commands.asked import known
 from reference.commands.status import AGREES, DISAGREES, USAGE
-from reference.faults import FAULTS, GENERIC, every
-from reference.hunt import ROUNDS, Catch, hunt_all
+from reference.mutation import FAULTS, GENERIC, every
+from reference.mutation.detection import ROUNDS, Catch, detect_all
+from reference.mutation.rivals import CHECKERS, available, compare, false_alarms
+from reference.processes.signals import Stopped, Stopping
 from reference.report import faults as words
-from reference.signals import Stopped, Stopping
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,15 +22,15 @@ def run(options: argparse.Namespace) -> int:
     names = known(options.names, list(every()), "fault") if options.names else chosen
     if names is None or (options.compare and not _comparable()):
         return USAGE
-    return _hunted(options, list(dict.fromkeys(names)), options.stopping)
+    return _searched(options, list(dict.fromkeys(names)), options.stopping)
 
 
-def _hunted(options: argparse.Namespace, names: Sequence[str], stopping: Stopping) -> int:
+def _searched(options: argparse.Namespace, names: Sequence[str], stopping: Stopping) -> int:
     seeds = range(options.seed, options.seed + options.seeds)
     print(words.heading(seeds, options.profile), flush=True)
     catches: dict[str, list[Catch]] = {name: [] for name in names}
     try:
-        _hunt(options, seeds, catches)
+        _search(options, seeds, catches)
         if options.compare:
             _compare(names, {name: all(catch.check for catch in some) for name, some in catches.items()})
     except Stopped as stop:
@@ -41,10 +41,10 @@ def _hunted(options: argparse.Namespace, names: Sequence[str], stopping: Stoppin
     return AGREES if all(catch.check for some in catches.values() for catch in some) else DISAGREES
 
 
-def _hunt(options: argparse.Namespace, seeds: Sequence[int], catches: Mapping[str, list[Catch]]) -> None:
-    hunt = hunt_all(list(catches), seeds, ROUNDS[options.profile], options.workers)
-    with closing(hunt):
-        for catch in hunt:
+def _search(options: argparse.Namespace, seeds: Sequence[int], catches: Mapping[str, list[Catch]]) -> None:
+    search = detect_all(list(catches), seeds, ROUNDS[options.profile], options.workers)
+    with closing(search):
+        for catch in search:
             catches[catch.fault].append(catch)
             if len(catches[catch.fault]) == len(seeds):
                 print(words.row(every()[catch.fault], catches[catch.fault]), flush=True)

@@ -6,15 +6,15 @@ import argparse
 import sys
 from typing import Any
 
+from reference.checks.training import TrainingRecord
 from reference.commands import verify
 from reference.commands.arguments import PAGE
 from reference.commands.asked import writable
 from reference.commands.status import AGREES, DISAGREES, ENVIRONMENT, USAGE
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.loading import NotLoaded, loaded
 from reference.report import page, text
-from reference.training import TrainingRecord
+from reference.report.page.loading import NotLoaded, loaded
 
 
 def run(options: argparse.Namespace) -> int:

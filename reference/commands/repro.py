@@ -13,11 +13,11 @@ from reference.commands.asked import loaded, ops
 from reference.commands.status import AGREES, DISAGREES, ENVIRONMENT, NOTHING, USAGE
 from reference.engines import Engine
 from reference.engines.references import References
-from reference.program import NotAProgram, Program
+from reference.engines.torch.sizes import TooLarge, check_sizes
+from reference.programs import NotAProgram, Program
 from reference.report import text
 from reference.report.picture import draw, write
 from reference.report.script import script
-from reference.sizes import TooLarge, check_sizes
 from reference.verdict import Result
 from reference.verdict.explanation import explain
 

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from reference.signals import ENDING, Stopped, Stopping
+from reference.processes.signals import ENDING, Stopped, Stopping
 
 AGREES, DISAGREES, USAGE, ENVIRONMENT, HARNESS, NOTHING = 0, 1, 2, 3, 4, 5
 UNHEARD = 128 + 13  # SIGPIPE: whoever read standard output has gone, as `head` does

@@ -12,16 +12,16 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reference import campaign, training
+from reference import campaign
 from reference.campaign import AGAIN, Campaign, Pool, Record, Runner
-from reference.checks import able, left_out
+from reference.checks import able, left_out, training
+from reference.checks.training import TrainingRecord
 from reference.commands.asked import has_cluster, is_for_failures, loaded, ops, writable
 from reference.commands.status import AGREES, DISAGREES, ENVIRONMENT, NOTHING, USAGE, told
 from reference.engines import Engine, Reference
+from reference.processes.signals import Stopped, Stopping, held
+from reference.processes.workers import Workers
 from reference.report import json, text
-from reference.signals import Stopped, Stopping, held
-from reference.training import TrainingRecord
-from reference.workers import Workers
 
 WORTH_A_PROCESS = 1_000  # programs, which take about as long as a process takes to import PyTorch
 

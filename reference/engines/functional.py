@@ -11,7 +11,7 @@ import numpy as np
 
 from reference.engines.protocol import Abilities, Noise, Outcome
 from reference.ops import promoted
-from reference.program import LEAF, NUMBER, Program, Step
+from reference.programs import LEAF, NUMBER, Program, Step
 
 Function = Callable[..., Any]
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from reference.program import Program
+from reference.programs import Program
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from typing import Any
 
 from reference.engines.protocol import Reference
 from reference.ops import OPS
-from reference.program import Program
+from reference.programs import Program
 
 # fmt: off
 ENGINES: Mapping[str, tuple[str, str]] = {

@@ -10,7 +10,7 @@ import numpy as np
 
 from reference.engines.protocol import Abilities, Outcome
 from reference.engines.speaker import Speaker
-from reference.program import LEAF, Program
+from reference.programs import LEAF, Program
 
 
 class TapeEngine:

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from reference.engines.protocol import Noise
-from reference.task import Batch, Numbers, Stage
+from reference.programs.task import Batch, Numbers, Stage
 
 
 class Trainer(Protocol):

@@ -9,7 +9,7 @@ import numpy as np
 
 from reference.ops.options import Drawing, Option, Options, of
 from reference.ops.shapes import Shape
-from reference.source import Source, Unsuited, chance, pick, shuffled
+from reference.ops.source import Source, Unsuited, chance, pick, shuffled
 
 
 @of(index=Option(is_index=True))

@@ -15,7 +15,7 @@ import numpy as np
 
 from reference.ops.options import NUMBERS, Drawing, Option, Options, axis_of, no_options, one_axis
 from reference.ops.shapes import MOST_AXES, MOST_NUMBERS, Shape, any_small, bounded, mate
-from reference.source import Source, Unsuited, chance, pick
+from reference.ops.source import Source, Unsuited, chance, pick
 
 Drawn: TypeAlias = tuple[list[Shape], Options]
 

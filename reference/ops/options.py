@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from reference.ops.shapes import MOST_AXES, Shape, bounded
-from reference.source import Source, Unsuited, chance, pick, shuffled
+from reference.ops.source import Source, Unsuited, chance, pick, shuffled
 
 Options: TypeAlias = dict[str, Any]
 

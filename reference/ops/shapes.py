@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TypeAlias
 
-from reference.source import Source, Unsuited, chance, pick, shuffled
+from reference.ops.source import Source, Unsuited, chance, pick, shuffled
 
 Shape: TypeAlias = tuple[int, ...]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad import Value, graph
-from ndgrad.graph import Picture, trace
+from ndgrad import Value
+from ndgrad.graph import Picture, drawing, trace
 from reference.engines.torch import TorchEngine
-from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step
+from reference.programs import ARRAY, LEAF, NUMBER, Operand, Program, Step
 from reference.verdict import ulps
 
 
@@ -32,7 +32,7 @@ def draw_dot(root: Value, format: str = "svg", rankdir: str = "LR", *, fold: boo
         TypeError: `root` is no Value.
         ValueError: nothing that `root` was made of wants a gradient, or PyTorch refuses what was computed.
     """
-    return graph.draw_dot(root, format, rankdir, notes=notes(root), fold=fold)
+    return drawing.draw_dot(root, format, rankdir, notes=notes(root), fold=fold)
 
 
 def notes(root: Value) -> dict[Value, str]:

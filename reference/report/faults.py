@@ -1,4 +1,4 @@
-"""Words for the hunt: a row for each fault, what it took over several seeds, and the checkers of today beside it."""
+"""Words for mutation testing: a row for each fault, what it took over several seeds, and other checkers beside it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reference.checkers import Alarms, Row
-from reference.faults import Fault
-from reference.hunt import Catch
+from reference.mutation import Fault
+from reference.mutation.detection import Catch
+from reference.mutation.rivals import Alarms, Row
 from reference.report.text import WIDTH
 
 _WIDTH = 32
@@ -50,7 +50,7 @@ def last_lines(catches: Mapping[str, Sequence[Catch]]) -> str:
 
 
 def cut_short(catches: Mapping[str, Sequence[Catch]], seeds: int) -> str:
-    """What there is of a hunt that was interrupted, in one line."""
+    """What there is of a search that was interrupted, in one line."""
     done = [some for some in catches.values() if len(some) == seeds]
     caught = sum(all(catch.check for catch in some) for some in done)
     return f"interrupted after {len(done)} of {len(catches)} faults: {caught} caught, {len(done) - caught} not caught."

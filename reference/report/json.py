@@ -13,8 +13,8 @@ import numpy as np
 
 from ndgrad import files
 from reference.campaign import Failure, Found, Record
+from reference.checks.training import TrainingRecord
 from reference.ops import OPS
-from reference.training import TrainingRecord
 from reference.verdict import Finding
 
 SCHEMA = 2  # goes up when a field goes, or comes to mean something else; not when one is added

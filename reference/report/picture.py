@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ndgrad import files, graph
-from ndgrad.graph import Picture, statement
+from ndgrad import files
+from ndgrad.graph import Picture, boxes
+from ndgrad.graph.dot import html, statement
+from ndgrad.graph.drawing import EDGES, GRAPH, NODES
 from reference.engines import Engine, Outcome, Reference
-from reference.program import LEAF, NUMBER, Program, text
+from reference.programs import LEAF, NUMBER, Program, text
 from reference.verdict import AT_ONCE, Result, ulps
 from reference.verdict.distance import worst_place
 from reference.verdict.localise import Origin
@@ -62,7 +64,7 @@ def draw(
     wrong = None if origin is None or origin.step is None else first + origin.step
     says = "" if origin is None else origin.says
     caption = [f"{engine.name} beside {reference.name}: {result}", *[says] * (wrong is None)]
-    picture = Picture(format="svg", graph_attr=graph.GRAPH, node_attr=graph.NODES, edge_attr=graph.EDGES)
+    picture = Picture(format="svg", graph_attr=GRAPH, node_attr=NODES, edge_attr=EDGES)
     picture.body.append(_caption(caption, marked=any(row.off for box in boxes for row in box)))
     for i, (title, look) in enumerate(_heads(program)):
         note, border = (f"first wrong here: {says}", _WRONG) if i == wrong else ("", {})
@@ -156,11 +158,11 @@ def _heads(program: Program) -> Iterator[tuple[str, Mapping[str, str]]]:
 
 # How it is shown, in Graphviz's HTML. Colours only repeat what outlines, signs and words say.
 
-_LEAF = {**graph.LEAF, "shape": "box"}
-_CONSTANT = {**graph.CONSTANT, "shape": "box"}
+_LEAF = {**boxes.LEAF, "shape": "box"}
+_CONSTANT = {**boxes.CONSTANT, "shape": "box"}
 _STEP = {"shape": "box", "style": "rounded,filled", "fillcolor": "white"}
 _WRONG = {"penwidth": "4", "color": "#b00020"}
-_CAPTION = {"labelloc": "t", "fontname": graph.NODES["fontname"], "fontsize": "12"}
+_CAPTION = {"labelloc": "t", "fontname": NODES["fontname"], "fontsize": "12"}
 _OFF = "#ffd7cf"
 
 _MARKED = f"≠ marks what is more than {AT_ONCE:.0f} units in the last place (ULP) apart"
@@ -171,7 +173,7 @@ _FIRST = 3  # so many of more
 
 def _html(*lines: str) -> str:
     """Any text, written so that a label shows it and nothing else."""
-    return graph.html("\n".join(lines))
+    return html("\n".join(lines))
 
 
 def _words(words: str) -> str:

@@ -15,11 +15,11 @@ from reference.engines import Reference
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import REFERENCES, made_reference
 from reference.engines.torch import TorchEngine
-from reference.forward import values_of
-from reference.generator import draw_program
 from reference.ops import OPS
-from reference.program import Program
-from reference.source import Seeded, Unsuited
+from reference.ops.source import Seeded, Unsuited
+from reference.programs import Program
+from reference.programs.forward import values_of
+from reference.programs.generator import draw_program
 from reference.verdict import Finding, Result, judge
 from reference.verdict.steps import steps_alone
 

@@ -20,7 +20,7 @@ from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
 from reference.engines.torch import ops as mirrors
 from reference.ops import OPS, promoted
-from reference.program import LEAF, NUMBER, Operand, Program, Step, text
+from reference.programs import LEAF, NUMBER, Operand, Program, Step, text
 from reference.report.excerpt import Excerpts, entries, filled, written
 
 _HEAD = """\

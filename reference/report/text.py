@@ -11,9 +11,9 @@ import numpy as np
 
 from reference.campaign import Failure, Record
 from reference.checks import ProgramCase
+from reference.checks.training import TrainingRecord
 from reference.ops import OPS
-from reference.program import NUMBER, Program
-from reference.training import TrainingRecord
+from reference.programs import NUMBER, Program
 from reference.verdict import Finding, Kind, Result, Verdict
 from reference.verdict.explanation import Explanation
 

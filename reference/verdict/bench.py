@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.engines import Engine, Reference
-from reference.program import Program
+from reference.programs import Program
 from reference.verdict.comparison import Comparison, Pair, worst
 from reference.verdict.evidence import Evidence, Open
 from reference.verdict.findings import Finding, Result, Verdict

@@ -11,7 +11,7 @@ import numpy as np
 
 from reference.engines import Engine, Noise, Outcome, Reference
 from reference.ops import OPS
-from reference.program import Program
+from reference.programs import Program
 from reference.verdict.comparison import Comparison, Pair
 from reference.verdict.exactness import Witnessed, by_name
 from reference.verdict.findings import Finding, Kind, Part, Result, Verdict, parts

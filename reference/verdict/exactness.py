@@ -13,8 +13,8 @@ import gmpy2
 import numpy as np
 
 from reference.engines.exact import ExactEngine, Jitter, Slopes
-from reference.exact import precisely
-from reference.program import LEAF, Program
+from reference.engines.exact.numbers import precisely
+from reference.programs import LEAF, Program
 from reference.verdict.findings import SECOND_ORDER, Part, parts
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from reference.ops import OPS
-from reference.program import Program
+from reference.programs import Program
 from reference.verdict.cause import likely_cause
 from reference.verdict.findings import Finding, Kind, Result, Verdict
 from reference.verdict.localise import Origin

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from reference.engines import Outcome
-from reference.program import Program
+from reference.programs import Program
 
 SECOND_ORDER = "second-order"  # how the name of a part begins that is differentiated twice
 

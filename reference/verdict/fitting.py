@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.engines import Outcome
-from reference.program import Operand, Program
+from reference.programs import Operand, Program
 from reference.verdict.findings import SECOND_ORDER
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reference.engines import Engine, Reference
-from reference.program import Program
+from reference.programs import Program
 from reference.verdict.bench import bench, summed
 from reference.verdict.comparison import Comparison
 from reference.verdict.findings import Part, Verdict

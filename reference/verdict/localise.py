@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reference.engines import Engine, Noise, Outcome, Reference
-from reference.program import LEAF, Program, Step
+from reference.programs import LEAF, Program, Step
 from reference.verdict.findings import Kind, Part, Result
 from reference.verdict.judge import compare, judge
 from reference.verdict.rounding import is_single

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reference.exact import precisely
+from reference.engines.exact.numbers import precisely
 from reference.verdict.exactness import Place, Witnessed, has, nearest, off, spacing
 from reference.verdict.findings import Finding, Kind
 from reference.verdict.rounding import AT_ONCE, MARGIN

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from reference.engines import Outcome
-from reference.program import LEAF, Operand, Program, Step, operand_names
+from reference.programs import LEAF, Operand, Program, Step, operand_names
 
 
 def steps_alone(program: Program, outcome: Outcome) -> Iterator[tuple[int, Program]]:

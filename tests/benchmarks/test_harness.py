@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from benchmarks import harness
-from reference.program import parse
+from reference.programs import parse
 
 PARTS = {"draw", "engine", "reference", "verdict"}
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from reference.checks import ScriptedCase, shrink
+from reference.checks.sessions import SessionRecord, replayed
 from reference.engines import Engine, Reference
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine
-from reference.sessions import SessionRecord, replayed
 
 BOTH = NdgradEngine(), TorchEngine()
 

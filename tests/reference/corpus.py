@@ -25,9 +25,9 @@ import numpy as np
 from ndgrad.rules import RULES, Rule
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine, one_thread
-from reference.program import parse
+from reference.processes.workers import Workers
+from reference.programs import parse
 from reference.verdict import Verdict, judge
-from reference.workers import Workers
 
 PROGRAMS, ANSWERS = (Path(__file__).with_name(f"corpus.{name}.txt.xz") for name in ("programs", "answers"))
 NDGRAD = "ndgrad"

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from reference.generator import draw_program
 from reference.ops import OPS
 from reference.ops.options import Options
 from reference.ops.shapes import Shape, any_shape
-from reference.program import Program
-from reference.source import Seeded, Source, Unsuited, pick
+from reference.ops.source import Seeded, Source, Unsuited, pick
+from reference.programs import Program
+from reference.programs.generator import draw_program
 
 EXPRESSIONS = "expressions"  # where an op's name stands for programs of any ops
 

@@ -17,10 +17,10 @@ from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine
 from reference.ops import OPS, REAL
-from reference.program import Program, Step, parse
+from reference.ops.source import Seeded
+from reference.programs import Program, Step, parse
+from reference.programs.strategies import programs
 from reference.report import text
-from reference.source import Seeded
-from reference.strategies import programs
 from reference.verdict import Result
 from tests.reference.drawing import EXPRESSIONS, numbers, sample
 

@@ -14,7 +14,7 @@ from reference.check import check_engine, check_program
 from reference.engines import Outcome, TapeEngine
 from reference.engines.ndgrad import NdgradEngine
 from reference.ops import OPS, Op
-from reference.program import Program
+from reference.programs import Program
 
 
 def test_a_right_engine_is_told_nothing() -> None:

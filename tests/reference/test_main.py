@@ -14,7 +14,7 @@ import pytest
 
 import reference.__main__ as command_line
 from ndgrad.rules import RULES
-from reference.training import TASKS, TrainingRecord
+from reference.checks.training import TASKS, TrainingRecord
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -232,7 +232,7 @@ def test_a_picture_of_a_program(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_a_picture_that_nothing_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """Without Graphviz the source is written instead, and standard error says what to install; the verdict stays."""
-    monkeypatch.setattr("ndgrad.graph._PYGRAPHVIZ", None)
+    monkeypatch.setattr("ndgrad.graph.picture._PYGRAPHVIZ", None)
     monkeypatch.setattr("shutil.which", lambda _: None)
     assert command_line.main(["repro", AGREES, "--picture", str(tmp_path / "picture.svg")]) == 0
     printed = capsys.readouterr()
@@ -283,9 +283,9 @@ def test_both_refusing_says_why(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_training_run_that_fails_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A training run that does not agree makes the whole disagree, though every op agrees."""
     monkeypatch.setattr("reference.campaign.PROFILES", {"quick": command_line_profile()})
-    monkeypatch.setattr("reference.training.TASKS", {"article": TASKS["article"]})
+    monkeypatch.setattr("reference.checks.training.TASKS", {"article": TASKS["article"]})
     monkeypatch.setattr(
-        "reference.training.train", lambda task, *_: TrainingRecord(task.name, goal=0.9, accuracy=(0.5, 0.5))
+        "reference.checks.training.train", lambda task, *_: TrainingRecord(task.name, goal=0.9, accuracy=(0.5, 0.5))
     )
     status = command_line.main(["verify", "--profile", "quick"])
     printed = capsys.readouterr().out

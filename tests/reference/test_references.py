@@ -14,7 +14,7 @@ from reference.engines import Abilities, Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import REFERENCES, References, made
 from reference.engines.torch import TorchEngine
-from reference.program import Program, parse
+from reference.programs import Program, parse
 from reference.verdict import Kind, Result, judge, judge_by_all
 
 pytest.importorskip("autograd", reason="autograd is not installed: pip install 'ndgrad[compare]'")

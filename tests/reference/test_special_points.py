@@ -8,7 +8,7 @@ import pytest
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
 from reference.ops import OPS
-from reference.program import Operand, Program, Step
+from reference.programs import Operand, Program, Step
 from reference.verdict import Result, judge
 
 # Zeros of both signs, the kinks and bounds, numbers that saturate, and those that are none.

@@ -9,7 +9,7 @@ import numpy as np
 from ndgrad.rules import RULES
 from reference.ops import OPS
 from reference.ops.options import Options
-from reference.source import Seeded, Unsuited, pick
+from reference.ops.source import Seeded, Unsuited, pick
 
 SHAPE = (2, 3)  # of one operand
 

@@ -264,7 +264,9 @@ def test_a_product_that_is_lost(dtype: str, axis: Axis, factor: float) -> None:
             slopes = ndgrad.grad(lambda x: x.prod(axis=axis).sum())(x)
             exact = np.ravel(x).astype(np.longdouble)  # of a wider range
             expected = np.array([exact[1] * exact[2], exact[0] * exact[2], exact[0] * exact[1]]).astype(dtype)
-        np.testing.assert_allclose(slopes.ravel(), expected, rtol=3 * limits.eps, atol=limits.smallest_subnormal)
+        np.testing.assert_allclose(
+            slopes.ravel(), expected, rtol=3 * float(limits.eps), atol=float(limits.smallest_subnormal)
+        )
 
 
 # Spreads.

@@ -14,7 +14,7 @@ from ndgrad.engine import Value
 from ndgrad.rules import RULES, Rule
 from ndgrad.rules.rule import named
 from reference.ops import OPS
-from reference.source import Seeded, Unsuited
+from reference.ops.source import Seeded, Unsuited
 from tests.rules.calls import CALLS
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]

@@ -20,8 +20,8 @@ from reference.engines.protocol import Abilities, Outcome
 from reference.engines.speaker import Speaker
 from reference.engines.tape import TapeEngine
 from reference.engines.training import Trainer
-from reference.program import Program
-from reference.task import Task
+from reference.programs import Program
+from reference.programs.task import Task
 
 _SPELLED: Mapping[str, Callable[..., Any]] = {
     # What is not called as op(*operands, **options), or has a NumPy spelling worth meeting.

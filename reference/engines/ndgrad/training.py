@@ -11,7 +11,7 @@ import numpy as np
 
 from ndgrad import Value, library, no_grad, optim
 from reference.engines.training import answering
-from reference.task import BY_HAND, Batch, Cleared, Given, ListedAs, Numbers, Stage, Task
+from reference.programs.task import BY_HAND, Batch, Cleared, Given, ListedAs, Numbers, Stage, Task
 
 
 def sum_of_squares(predicted: Any, wanted: Any) -> Any:

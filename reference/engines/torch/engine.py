@@ -21,8 +21,8 @@ from reference.engines.torch.stateful import TorchStateful
 from reference.engines.torch.threads import one_thread
 from reference.engines.torch.training import TorchTrainer
 from reference.ops import OPS, Op
-from reference.program import LEAF, NUMBER, Program
-from reference.task import Task
+from reference.programs import LEAF, NUMBER, Program
+from reference.programs.task import Task
 
 Tensor = torch.Tensor
 

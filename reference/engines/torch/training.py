@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own habit
 
 from reference.engines.protocol import Noise
 from reference.engines.torch.disturbance import Disturbance
-from reference.task import BY_HAND, Batch, Cleared, Given, Numbers, Stage, Task
+from reference.programs.task import BY_HAND, Batch, Cleared, Given, Numbers, Stage, Task
 
 Tensor = torch.Tensor
 

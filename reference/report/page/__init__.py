@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ndgrad import files
 from reference.campaign import Record
+from reference.checks.training import TrainingRecord
 from reference.report.page.agreeing import agreement
 from reference.report.page.bits import measured
 from reference.report.page.breaking import broken
@@ -16,7 +17,6 @@ from reference.report.page.learning import Maps, learned
 from reference.report.page.render import Page, render
 from reference.report.page.stepping import walks
 from reference.report.page.tracing import Untraceable
-from reference.training import TrainingRecord
 
 __all__ = ["Maps", "Page", "Untraceable", "page_of", "page_of_function", "records_of", "render", "write"]
 

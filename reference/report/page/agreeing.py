@@ -11,15 +11,15 @@ from markupsafe import Markup
 
 from reference.campaign import Failure, Record
 from reference.checks import ProgramCase, draw_case
+from reference.checks.training import TrainingRecord
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
 from reference.ops import OPS
-from reference.program import Program
+from reference.programs import Program
 from reference.report import text
 from reference.report.json import versions
 from reference.report.page.comparing import compared
 from reference.report.page.numbers import full, ulp_text
-from reference.training import TrainingRecord
 from reference.verdict import AT_ONCE, ulps
 from reference.verdict.distance import worst_place
 from reference.verdict.findings import parts

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ndgrad.rules import RULES
+from reference.engines.exact.numbers import computed, exactly, precisely
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.exact import computed, exactly, precisely
 from reference.ops import OPS
-from reference.program import LEAF, Operand, Program, Step, parse
+from reference.programs import LEAF, Operand, Program, Step, parse
 from reference.report.page.lessons import LESSONS
 from reference.report.page.numbers import full, ulp_text
 from reference.report.page.sides import Number, exact_gradient, gradients, numbers, seen

@@ -13,8 +13,8 @@ from reference.checks import EXPRESSIONS, ProgramCase
 from reference.engines import Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.faults import FAULTS, Fault
-from reference.program import LEAF, Operand, Program, Step, parse
+from reference.mutation import FAULTS, Fault
+from reference.programs import LEAF, Operand, Program, Step, parse
 from reference.report import text
 from reference.report.page.comparing import compared
 from reference.report.page.lessons import LESSONS

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from reference.engines import Outcome
-from reference.program import Program
+from reference.programs import Program
 from reference.report.page.diagram import Box, Line, draw, look, title
 from reference.report.page.numbers import lines
 from reference.report.page.sides import gradients

@@ -12,7 +12,7 @@ from itertools import pairwise
 from markupsafe import Markup, escape
 
 from ndgrad.rules import RULES
-from reference.program import LEAF, Program, text
+from reference.programs import LEAF, Program, text
 
 CHARACTER, LINE, PAD = 7.3, 16.0, 8.0  # pixels: of a character and a line of text, and around it
 COLUMNS, ROWS = 40.0, 14.0  # pixels between boxes

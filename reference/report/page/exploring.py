@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from reference.engines.exact.numbers import exactly, precisely
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.exact import exactly, precisely
-from reference.program import LEAF, Program, parse
+from reference.programs import LEAF, Program, parse
 from reference.report.page.numbers import exact_text, full, packed, ulp_text
 from reference.report.page.sides import slope
 from reference.verdict import ulps

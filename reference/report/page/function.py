@@ -9,22 +9,22 @@ import numpy as np
 
 from reference.campaign import PROFILES, Campaign, Record
 from reference.checks import ProgramCase
+from reference.checks.training import TrainingRecord
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.faults import FAULTS, Fault
-from reference.loading import Function
-from reference.program import LEAF, Program
+from reference.mutation import FAULTS, Fault
+from reference.programs import LEAF, Program
 from reference.report.page.agreeing import agreement
 from reference.report.page.bits import measured
 from reference.report.page.breaking import BREAKS, Break, broken
 from reference.report.page.exploring import CURVES, Curve, explored
 from reference.report.page.learning import learned
 from reference.report.page.lessons import LESSONS, Lesson
+from reference.report.page.loading import Function
 from reference.report.page.render import Page
 from reference.report.page.stepping import walks
 from reference.report.page.tracing import traced
 from reference.report.page.walking import rule
-from reference.training import TrainingRecord
 from reference.verdict import judge
 
 TRIED = 100  # sets of random operands

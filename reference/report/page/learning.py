@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from reference.checks.training import Task, TrainingRecord
 from reference.engines.training import Trainer, TrainerReference
 from reference.report.page.numbers import full, packed
-from reference.training import Task, TrainingRecord
 
 SIDE = 32  # cells of the map, along each axis
 EVERY = 5  # steps from one map to the next

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reference.program import Program, parse
+from reference.programs import Program, parse
 
 
 @dataclass(frozen=True)

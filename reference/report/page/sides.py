@@ -13,10 +13,10 @@ import numpy as np
 
 from reference.engines import Outcome
 from reference.engines.exact import ExactEngine
+from reference.engines.exact.numbers import Exact, exactly, precisely
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.exact import Exact, exactly, precisely
-from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step
+from reference.programs import ARRAY, LEAF, NUMBER, Operand, Program, Step
 from reference.report.page.numbers import exact_text, full, places, ulp_text
 from reference.verdict import ulps
 

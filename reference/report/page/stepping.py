@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from reference.faults import FAULTS
-from reference.program import LEAF
+from reference.mutation import FAULTS
+from reference.programs import LEAF
 from reference.report.page.diagram import Box, Line, draw, look, title
 from reference.report.page.lessons import LESSONS, Lesson
 from reference.report.page.numbers import FEW, full, lines

@@ -14,10 +14,10 @@ import numpy as np
 
 from ndgrad import Value
 from ndgrad.graph import trace
-from reference.loading import Function, described
+from reference.engines.torch.sizes import TooLarge, check_sizes
 from reference.ops import OPS
-from reference.program import ARRAY, LEAF, NUMBER, Operand, Program, Step, operand_names
-from reference.sizes import TooLarge, check_sizes
+from reference.programs import ARRAY, LEAF, NUMBER, Operand, Program, Step, operand_names
+from reference.report.page.loading import Function, described
 
 LARGEST = 60  # steps that a reader goes through
 MOST = 1_000  # numbers of all operands, which the exact witness goes through again and again

@@ -22,8 +22,8 @@ import numpy as np
 from ndgrad import Value
 from ndgrad.rules import RULES, elementwise
 from reference.engines.ndgrad import NdgradEngine
-from reference.faults.planting import Plant, around
-from reference.program import ARRAY, LEAF, Operand, Program, Step
+from reference.mutation.planting import Plant, around
+from reference.programs import ARRAY, LEAF, Operand, Program, Step
 
 
 @dataclass(frozen=True)

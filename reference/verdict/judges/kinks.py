@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reference.exact import precisely
+from reference.engines.exact.numbers import precisely
 from reference.verdict.exactness import has
 from reference.verdict.findings import Kind, Result
 from reference.verdict.opinion import Opinion

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from reference.program import NUMBER
+from reference.programs import NUMBER
 from reference.verdict.distance import worst_place
 from reference.verdict.findings import Finding, Kind, Result, parts
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reference.forward import is_refused
+from reference.programs.forward import is_refused
 from reference.verdict.findings import Finding, Kind, Result
 from reference.verdict.opinion import Opinion
 
 if TYPE_CHECKING:
     from reference.engines import Outcome
-    from reference.program import Program
+    from reference.programs import Program
     from reference.verdict.evidence import Evidence
 
 

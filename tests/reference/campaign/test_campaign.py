@@ -31,12 +31,12 @@ from reference.engines import Engine
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine
-from reference.faults import BY_NAME
+from reference.mutation import BY_NAME
 from reference.ops import OPS
-from reference.program import Program, parse
+from reference.processes.workers import Workers
+from reference.programs import Program, parse
 from reference.report import text
 from reference.verdict import Kind, Result, judge
-from reference.workers import Workers
 
 SMALL = Profile(for_each_op=40, expressions=0)
 

@@ -8,7 +8,7 @@ from reference.checks import SCRIPTED, Case, DrawnCase, NotACase, ScriptedCase, 
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine
-from reference.faults import FAULTS
+from reference.mutation import FAULTS
 from reference.verdict import AT_ONCE, Result
 
 # For each check a fault that it sees within some cases.

@@ -9,7 +9,7 @@ import pytest
 
 from reference.checks import ProgramCase, shrink
 from reference.engines.torch import TorchEngine
-from reference.program import Program, parse
+from reference.programs import Program, parse
 
 TORCH = TorchEngine()
 LONG = (

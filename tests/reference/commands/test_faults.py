@@ -1,4 +1,4 @@
-"""`faults`: a signal ends the hunt and all its processes, and what was caught so far is told."""
+"""`faults`: a signal ends the search and all its processes, and what was caught so far is told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reference.faults import every
+from reference.mutation import every
 from tests.reference.started import SOON, Started
 
 

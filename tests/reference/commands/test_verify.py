@@ -14,8 +14,8 @@ import pytest
 
 from reference.campaign import PROFILES
 from reference.checks import parse_case
+from reference.checks.training import TASKS
 from reference.ops import OPS
-from reference.training import TASKS
 from tests.reference.started import SOON, Ended, Started
 
 QUICK = ("verify", "--profile", "quick", "--workers", "2", "--json", "found.json")

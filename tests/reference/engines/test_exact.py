@@ -17,12 +17,12 @@ import pytest
 
 from reference.engines import Noise, Outcome, exact
 from reference.engines.exact import ExactEngine, Jitter, Slopes
+from reference.engines.exact.numbers import exactly, precisely
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.exact import exactly, precisely
-from reference.faults import planting
+from reference.mutation import planting
 from reference.ops import OPS
-from reference.program import NUMBER, Operand, Program, parse
+from reference.programs import NUMBER, Operand, Program, parse
 from reference.verdict import Result, judge
 from reference.verdict.rounding import MARGIN, is_single
 from tests.reference.drawing import EXPRESSIONS, first, sample
@@ -379,7 +379,7 @@ def test_no_gradient_rule_is_in_reach() -> None:
     nodes = list(ast.walk(ast.parse(inspect.getsource(exact))))
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    numbers, ours = {"gmpy2", "numpy"}, {"reference.ops", "reference.exact", "reference.program"}
+    numbers, ours = {"gmpy2", "numpy"}, {"reference.ops", "reference.engines.exact.numbers", "reference.programs"}
     assert modules == {"__future__", "collections.abc", "dataclasses", "functools", "typing"} | numbers | ours
 
 

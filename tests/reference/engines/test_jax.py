@@ -13,10 +13,10 @@ from reference import __main__ as command_line
 from reference.engines.jax import JaxEngine
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References, made
-from reference.generator import draw_program
 from reference.ops import OPS
-from reference.program import parse
-from reference.source import Seeded, Unsuited
+from reference.ops.source import Seeded, Unsuited
+from reference.programs import parse
+from reference.programs.generator import draw_program
 from reference.verdict import Result, judge
 
 JAX, NDGRAD = JaxEngine(), NdgradEngine()

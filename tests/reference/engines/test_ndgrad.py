@@ -12,7 +12,7 @@ from ndgrad import Value
 from ndgrad.rules import RULES, Rule
 from reference.engines.ndgrad import NdgradEngine
 from reference.ops import OPS
-from reference.program import NUMBER, Program, parse
+from reference.programs import NUMBER, Program, parse
 from reference.verdict import parts
 from tests.reference.drawing import EXPRESSIONS, sample
 

@@ -11,7 +11,7 @@ import pytest
 
 from reference.engines import Outcome, TapeEngine
 from reference.engines.torch import TorchEngine
-from reference.program import Program, parse
+from reference.programs import Program, parse
 from reference.verdict import Result, judge
 from tests.reference.drawing import drawn
 

@@ -11,7 +11,7 @@ import torch
 from reference.engines import Noise, Outcome
 from reference.engines.torch import Disturbance, TorchEngine
 from reference.ops import OPS
-from reference.program import Program, parse
+from reference.programs import Program, parse
 from tests.reference.drawing import EXPRESSIONS, sample
 
 TORCH = TorchEngine()

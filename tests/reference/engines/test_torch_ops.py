@@ -16,7 +16,7 @@ from reference.engines.torch.ops import KNOWN, found, shape_of
 from reference.ops import OPS, Op, forward
 from reference.ops.options import Options
 from reference.ops.shapes import Shape
-from reference.program import Operand, Program, Step
+from reference.programs import Operand, Program, Step
 from tests.reference.drawing import ordinary
 
 NDGRAD, TORCH = NdgradEngine(), TorchEngine()

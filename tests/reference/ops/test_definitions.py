@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 
+from reference.engines.exact.numbers import PRECISION, InexactError, computed, exactly, precisely
 from reference.engines.torch import mirror
-from reference.exact import PRECISION, InexactError, computed, exactly, precisely
 from reference.ops import OPS, Op
 from reference.ops.options import Options
 from reference.ops.shapes import any_shape
-from reference.source import Seeded, Unsuited, chance, pick
+from reference.ops.source import Seeded, Unsuited, chance, pick
 from tests.reference.drawing import numbers
 
 Case = tuple[list[np.ndarray], Options]

@@ -17,7 +17,7 @@ from reference.ops import shapes as of_shapes
 from reference.ops.inputs import Inputs
 from reference.ops.options import Options
 from reference.ops.shapes import MOST_AXES, MOST_NUMBERS, Shape, any_shape, mate
-from reference.source import Seeded, Source, Unsuited
+from reference.ops.source import Seeded, Source, Unsuited
 from tests.reference.drawing import as_measured
 
 DRAWS = 150  # for each op: enough to meet what one draw in fifty is wrong in, with a chance of 95 %

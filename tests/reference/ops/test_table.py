@@ -16,7 +16,7 @@ from reference import ops
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
 from reference.ops import OPS, forward, promoted
-from reference.program import parse
+from reference.programs import parse
 from tests.reference.drawing import ordinary
 
 NDGRAD, TORCH = NdgradEngine(), TorchEngine()

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import pytest
 
 from reference.campaign import Campaign, Failure, Profile
+from reference.checks.training import article, moons, train
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.faults.planting import scaled
+from reference.mutation.planting import scaled
 from reference.report.page import Maps, Page, page_of, write
-from reference.training import article, moons, train
 from tests.reference.both import BOTH
 
 OPS = ("tanh", "add", "softplus", "sum")

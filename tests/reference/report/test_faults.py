@@ -1,10 +1,10 @@
-"""The words of the hunt: rows, what was missed, the last line, and the comparison with the checkers of today."""
+"""The words of mutation testing: rows, what was missed, the last line, the comparison with other checkers."""
 
 from __future__ import annotations
 
-from reference.checkers import Alarms, Row
-from reference.faults import FAULTS
-from reference.hunt import Catch
+from reference.mutation import FAULTS
+from reference.mutation.detection import Catch
+from reference.mutation.rivals import Alarms, Row
 from reference.report import faults as words
 
 FIRST, SECOND = FAULTS[0], FAULTS[1]

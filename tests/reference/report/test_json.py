@@ -13,9 +13,9 @@ import pytest
 
 from reference.campaign import Failure, Record
 from reference.checks import ProgramCase
-from reference.program import parse
+from reference.checks.training import TrainingRecord
+from reference.programs import parse
 from reference.report import json as report
-from reference.training import TrainingRecord
 from reference.verdict import Finding, Kind, Result, Verdict
 from reference.verdict.explanation import explain
 from reference.verdict.localise import Origin

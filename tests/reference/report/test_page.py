@@ -14,17 +14,17 @@ import pytest
 
 import reference.__main__ as command_line
 from reference.campaign import Record
+from reference.checks.training import TASKS
 from reference.commands.arguments import _shapes
-from reference.loading import loaded
-from reference.program import parse
+from reference.programs import parse
 from reference.report.page import records_of, render
 from reference.report.page.agreeing import Row, Worst, agreement
 from reference.report.page.exploring import POINTS, STEPS
 from reference.report.page.learning import _shades
 from reference.report.page.lessons import Lesson
+from reference.report.page.loading import loaded
 from reference.report.page.numbers import packed, script
 from reference.report.page.stepping import walks
-from reference.training import TASKS
 from tests.reference.report.conftest import OPS, Written
 
 PANELS = ("agreement", "step", "break", "explore", "train", "bits")
@@ -276,7 +276,7 @@ def test_the_page_of_a_function(
     module: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is judged under its name, stepped through, broken, and explored along each operand."""
-    monkeypatch.setattr("reference.training.TASKS", {"article": TASKS["article"]})
+    monkeypatch.setattr("reference.checks.training.TASKS", {"article": TASKS["article"]})
     path = module.parent / "bell.html"
     arguments = ["page", f"{module}:bell", "--shapes", "(2,3),(3,)", "--out", str(path)]
     assert command_line.main(arguments) == 0
@@ -292,7 +292,7 @@ def test_the_page_of_a_function(
 
 def test_a_wrong_rule_in_a_function_is_found(module: Path) -> None:
     """With a wrong pullback planted, the function's record has a failure, which names it."""
-    from reference.faults.planting import scaled  # noqa: PLC0415 - for this test alone
+    from reference.mutation.planting import scaled  # noqa: PLC0415 - for this test alone
 
     with loaded(module, "bell") as function, scaled("exp", 0, 1.001)():
         records = records_of(function, "bell", [(2,), (2,)], 0)
@@ -353,7 +353,7 @@ def test_a_page_that_cannot_be_written(
 
 def test_an_operand_that_is_not_used(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A function may leave an operand alone: its gradient is 0, and the page is made."""
-    monkeypatch.setattr("reference.training.TASKS", {})
+    monkeypatch.setattr("reference.checks.training.TASKS", {})
     module.write_text("def f(x, w):\n    return x * 2\n")
     path = module.parent / "f.html"
     assert command_line.main(["page", f"{module}:f", "--shapes", "(2,),(2,)", "--out", str(path)]) == 0

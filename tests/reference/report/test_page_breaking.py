@@ -8,7 +8,7 @@ import pytest
 
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.faults import FAULTS
+from reference.mutation import FAULTS
 from reference.report.page.breaking import BREAKS, DEPTHS, Broken, _chain
 from reference.report.page.comparing import LARGEST, compared
 from tests.reference.report.conftest import Written

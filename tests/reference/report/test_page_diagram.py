@@ -7,11 +7,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from reference.generator import draw_program
-from reference.program import Program, parse
+from reference.ops.source import Seeded, Unsuited
+from reference.programs import Program, parse
+from reference.programs.generator import draw_program
 from reference.report.page.diagram import Box, Line, draw, look, title
 from reference.report.page.lessons import LESSONS
-from reference.source import Seeded, Unsuited
 
 
 def drawn(program: Program) -> ET.Element:

@@ -11,16 +11,16 @@ from ndgrad import Value
 from ndgrad.rules import RULES
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.faults import FAULTS
-from reference.generator import draw_program
+from reference.mutation import FAULTS
 from reference.ops import OPS
-from reference.program import LEAF, Program, parse
+from reference.ops.source import Seeded, Unsuited
+from reference.programs import LEAF, Program, parse
+from reference.programs.generator import draw_program
 from reference.report.page.lessons import LESSONS, Lesson
 from reference.report.page.sides import seen
 from reference.report.page.stepping import Walk, walks
 from reference.report.page.tracing import _Reader
 from reference.report.page.walking import _run, rule, walk
-from reference.source import Seeded, Unsuited
 
 NAMES = [lesson.name for lesson in LESSONS]
 

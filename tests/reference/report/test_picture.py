@@ -13,12 +13,13 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from ndgrad import graph
+from ndgrad.graph import HINT
+from ndgrad.graph import picture as drawn_picture
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.faults.planting import Plant, forward, pullback, scaled
+from reference.mutation.planting import Plant, forward, pullback, scaled
 from reference.ops import OPS
-from reference.program import parse
+from reference.programs import parse
 from reference.report.picture import draw, write
 from reference.verdict import Result, judge
 from reference.verdict.localise import Origin, localise
@@ -275,9 +276,9 @@ def test_a_file_is_what_its_name_says(suffix: str, start: bytes, tmp_path: Path)
 
 def test_without_graphviz_the_source_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is written beside, with a hint how to see it, and nothing under the name that was asked for."""
-    monkeypatch.setattr(graph, "_PYGRAPHVIZ", None)
+    monkeypatch.setattr(drawn_picture, "_PYGRAPHVIZ", None)
     monkeypatch.setattr("shutil.which", lambda _: None)
     picture = pictured(LINE)
-    assert write(picture, tmp_path / "picture.png") == (tmp_path / "picture.dot", graph.HINT)
+    assert write(picture, tmp_path / "picture.png") == (tmp_path / "picture.dot", HINT)
     assert [path.name for path in tmp_path.iterdir()] == ["picture.dot"]
     assert (tmp_path / "picture.dot").read_text(encoding="utf-8") == picture.source

@@ -17,9 +17,9 @@ import pytest
 from reference.engines import Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.faults.planting import forward, scaled
+from reference.mutation.planting import forward, scaled
 from reference.ops import OPS
-from reference.program import ARRAY, LAYOUTS, NUMBER, Program, parse
+from reference.programs.program import ARRAY, LAYOUTS, NUMBER, Program, parse
 from reference.report.script import script
 from tests.reference.drawing import EXPRESSIONS, first, sample
 

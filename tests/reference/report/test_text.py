@@ -10,10 +10,10 @@ import pytest
 
 from reference.campaign import Failure, Record
 from reference.checks import ProgramCase
+from reference.checks.training import TrainingRecord
 from reference.engines.torch.ops import KNOWN
-from reference.program import parse
+from reference.programs import parse
 from reference.report import text
-from reference.training import TrainingRecord
 from reference.verdict import Finding, Kind, Result, Verdict
 from reference.verdict.explanation import Explanation, explain
 from reference.verdict.localise import Origin

@@ -11,7 +11,7 @@ import numpy as np
 from reference.engines import Abilities, Engine, Outcome, Reference
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.program import Program
+from reference.programs import Program
 from tests.reference import corpus
 
 Spoil = Callable[[Outcome], Outcome]

@@ -11,7 +11,7 @@ from reference.engines import Outcome
 from reference.engines.exact import ExactEngine
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.program import Program, parse
+from reference.programs import Program, parse
 from reference.verdict import judge
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.faults import planting
-from reference.program import parse
+from reference.mutation import planting
+from reference.programs import parse
 from reference.verdict import Finding, Kind, Result, Verdict, judge
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reference.engines.torch.ops import KNOWN
-from reference.program import parse
+from reference.programs import parse
 from reference.verdict import Finding, Kind, Result, Verdict
 from reference.verdict.explanation import at_fault, explain, explain_finding
 from reference.verdict.localise import Origin

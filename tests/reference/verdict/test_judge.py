@@ -11,8 +11,8 @@ import pytest
 from reference.engines import Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.faults import planting
-from reference.program import Program, parse
+from reference.mutation import planting
+from reference.programs import Program, parse
 from reference.verdict import AT_ONCE, Finding, Kind, Result, judge, ulps
 from tests.reference.verdict.sides import SPOILT, Spoilt, gradients
 

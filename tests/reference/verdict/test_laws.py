@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reference.engines import Outcome
-from reference.program import Operand, Program, Step
+from reference.programs import Operand, Program, Step
 from reference.verdict import Kind
 from reference.verdict.evidence import Evidence
 from reference.verdict.judges import laws

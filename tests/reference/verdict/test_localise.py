@@ -8,8 +8,8 @@ import pytest
 from ndgrad.rules import RULES
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.faults import BY_NAME, planting
-from reference.program import parse
+from reference.mutation import BY_NAME, planting
+from reference.programs import parse
 from reference.verdict.localise import Origin, localise
 
 LINE = "x=f8([1.0,2.0]); y=f8([3.0,0.5]); a=multiply(x,y); b=tanh(a); c=exp(b); d=add(c,x); back(d,f8([2.0,-1.0]))"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reference.engines.torch import TorchEngine
-from reference.program import Program, parse
+from reference.programs import Program, parse
 from reference.verdict.steps import steps_alone
 
 LINE = "x=f8([1.0,2.0]); y=f8([3.0,0.5]); a=multiply(x,y); b=tanh(a); c=exp(b); d=add(c,x); back(d,f8([2.0,-1.0]))"

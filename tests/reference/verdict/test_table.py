@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from reference.program import parse
+from reference.programs import parse
 from reference.verdict import Verdict, judge, judge_by_all
 from reference.verdict.table import JUDGES, Judge
 from tests.reference.corpus import answer

@@ -1,0 +1,257 @@
+"""Pictures, as Graphviz draws them.
+
+What draws is found where it runs: pygraphviz, whose wheels carry Graphviz, or the `dot` program, by the graphviz
+package. Without both, a picture is its source and a hint. Either draws in a process of its own.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import warnings
+import webbrowser
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ndgrad.files import PathName, write
+from ndgrad.graph.dot import statement
+
+try:
+    import graphviz
+except ImportError:
+    graphviz = None
+
+_PYGRAPHVIZ: Any = find_spec("pygraphviz")  # where it is, if it is: what imports it is the process that draws
+
+HINT = 'To see the picture, install Graphviz: pip install "ndgrad[viz]". Its dot program on the PATH does, too.'
+
+# What every Graphviz draws: bmp, tiff and webp are missing from the wheels of pygraphviz.
+FORMATS = ("svg", "png", "pdf", "jpg", "jpeg", "gif", "eps", "ps", "svgz",
+           "dot", "gv", "xdot", "json", "plain", "plain-ext")  # fmt: skip
+ENGINES = ("dot", "neato", "fdp", "sfdp", "circo", "twopi", "osage", "patchwork")
+
+
+def checked(name: str, given: str, allowed: tuple[str, ...]) -> str:
+    """Give what was asked for, if it is allowed."""
+    if given not in allowed:
+        raise ValueError(f"{name} is {given!r}, but must be one of {', '.join(allowed)}")
+    return given
+
+
+class _Source:
+    """What a picture needs of `graphviz.Digraph`, where that package is missing."""
+
+    engine = "dot"
+    filename: PathName = "Picture.gv"
+    directory: PathName = ""
+
+    def __init__(self, *, format: str, graph_attr: Any, node_attr: Any, edge_attr: Any) -> None:  # noqa: A002 - as there
+        self.format = format
+        defaults = {"graph": graph_attr, "node": node_attr, "edge": edge_attr}
+        self.body = [statement(kind, attributes) for kind, attributes in defaults.items()]
+
+    @property
+    def source(self) -> str:
+        """The picture in DOT."""
+        return "".join(["digraph {\n", *self.body, "}\n"])
+
+    def __str__(self) -> str:
+        return self.source
+
+    def pipe(self, *_: Any, **__: Any) -> Any:
+        """Refuse: to call the `dot` program is that package's work."""
+        raise RuntimeError(HINT)
+
+    render = pipe
+
+
+_Base: Any = graphviz.Digraph if graphviz is not None else _Source
+
+_LARGEST = 3_000  # statements, of some thousand Values: most such graphs take 0.3 s to draw, the worst met took 80
+
+
+class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
+    """A `graphviz.Digraph` that pygraphviz draws where it is installed, and the `dot` program elsewhere.
+
+    Where there is neither, a notebook shows the source and a hint, `render()` writes the source, and `pipe()`
+    raises, for it promised a picture.
+    """
+
+    filename: PathName
+    directory: PathName
+
+    def save(
+        self, filename: PathName | None = None, directory: PathName | None = None, *, skip_existing: bool | None = False
+    ) -> str:
+        """Write the source to a file, all of it or nothing, and give its path.
+
+        Args:
+            filename: by default the last one given, or `Picture.gv`.
+            directory: where to write, by default the last one given, or here; it is made if missing.
+            skip_existing: whether to leave a file that exists as it is.
+        """
+        self.filename = self.filename if filename is None else filename
+        self.directory = self.directory if directory is None else directory
+        path = Path(self.directory, self.filename)
+        if not (skip_existing and path.exists()):
+            write(path, self.source.encode())
+        return str(path)
+
+    def pipe(
+        self,
+        format: str | None = None,  # noqa: A002 - as in graphviz
+        *,
+        engine: str | None = None,
+        encoding: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Draw it, and give what the file would hold: bytes, or a string where an encoding is named.
+
+        Args:
+            format: one of `FORMATS`; by default the picture's own.
+            engine: what lays it out: `"dot"` by default, `"neato"`, ...
+            encoding: how to decode it.
+            options: what else `graphviz.Digraph.pipe` takes. They are for the `dot` program and ask for it.
+
+        Raises:
+            RuntimeError: there is no Graphviz here, it failed, or it found no layout in ten minutes.
+            ValueError: there is no such format or engine.
+        """
+        if not _can_draw():
+            raise RuntimeError(HINT)
+        if _PYGRAPHVIZ is None or _for_dot(options):
+            return super().pipe(format, engine=engine, encoding=encoding, **options)
+        drawn = _drawn(self.source, format or self.format, engine or self.engine)
+        return drawn.decode(encoding) if encoding else drawn
+
+    def render(
+        self,
+        filename: PathName | None = None,
+        directory: PathName | None = None,
+        view: bool = False,  # noqa: FBT001, FBT002 - as in graphviz
+        cleanup: bool = False,  # noqa: FBT001, FBT002 - as in graphviz
+        format: str | None = None,  # noqa: A002 - as in graphviz
+        *,
+        outfile: PathName | None = None,
+        engine: str | None = None,
+        **options: Any,
+    ) -> str:
+        """Write the source to one file and the picture to another, each of them all or nothing.
+
+        Where there is no Graphviz, only the source is written, and a warning says how to see it.
+
+        Args:
+            filename: for the source; `Picture.gv` by default.
+            directory: where to write; it is made if missing.
+            view: whether to open the picture.
+            cleanup: whether to delete the source once it is drawn.
+            format: one of `FORMATS`; by default that of `outfile`'s suffix, or the picture's own.
+            outfile: for the picture; by default beside the source, `Picture.gv.svg`.
+            engine: what lays it out: `"dot"` by default, `"neato"`, ...
+            options: what else `graphviz.Digraph.render` takes. They are for the `dot` program, which then writes the
+                picture itself.
+
+        Returns:
+            The path of the picture, or of the source where there is no Graphviz.
+
+        Raises:
+            RuntimeError: Graphviz failed, or found no layout in ten minutes.
+            ValueError: there is no such format or engine, or `outfile` is the source's file.
+        """
+        if _for_dot(options):
+            options |= {
+                "view": view,
+                "cleanup": cleanup,
+                "format": format,
+                "outfile": outfile,
+                "engine": engine,
+            }
+            return str(super().render(filename, directory=directory, **options))
+        kind = format or (Path(outfile).suffix[1:] if outfile else self.format)
+        source = self.save(filename or (outfile and Path(outfile).with_suffix(".gv")), directory=directory)
+        if not _can_draw():
+            warnings.warn(f"only the source was written, to {source}. {HINT}", stacklevel=2)
+            return str(source)
+        picture = Path(outfile or f"{source}.{kind}")
+        if picture == Path(source):
+            raise ValueError(f"outfile is {picture}, but that is the source's file; give the source a filename")
+        write(picture, self.pipe(kind, engine=engine))
+        if cleanup:
+            Path(source).unlink()
+        if view:
+            webbrowser.open(picture.absolute().as_uri())
+        return str(picture)
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
+    ) -> dict[str, Any]:
+        """What a notebook shows: SVG, or words where there is no picture."""
+        words = self._words()
+        wanted = {"text/plain" if words else "image/svg+xml"} if include is None else set(include)
+        wanted -= set(exclude or ())
+        if words:
+            return {kind: words for kind in wanted if kind == "text/plain"}
+        return {kind: self._image(kind) for kind in _NOTEBOOK if kind in wanted}
+
+    def _image(self, kind: str) -> Any:
+        drawn = self.pipe(_NOTEBOOK[kind])
+        return drawn.decode() if "xml" in kind else drawn
+
+    def apology(self) -> str:
+        """Say why a notebook shows no picture; nothing, where it shows one."""
+        if len(self.body) > _LARGEST:
+            return f"A graph of {len(self.body):,} statements: render() draws it, but it may take minutes."
+        return "" if _can_draw() else HINT
+
+    def _words(self) -> str:
+        """What to show where a notebook should show no picture; otherwise nothing."""
+        words = self.apology()
+        return f"{self.source}\n{words}" if words == HINT else words
+
+
+_NOTEBOOK = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpeg"}
+
+
+def _can_draw() -> bool:
+    return _PYGRAPHVIZ is not None or (graphviz is not None and shutil.which("dot") is not None)
+
+
+def _for_dot(options: Mapping[str, Any]) -> bool:
+    """Whether there are options that only the `dot` program has. Without it, there is nobody to quiet."""
+    return any(given for name, given in options.items() if name != "quiet")
+
+
+# A fault in a C library ends the process that it happens in, and Python waits for it to return before it heeds an
+# interrupt. So the library has a process to itself, which imports nothing but it and takes a tenth of a second.
+_DRAW = """
+import sys
+format, engine, directory = sys.argv[1:]
+sys.path.append(directory)
+from pygraphviz import AGraph
+graph = AGraph()
+graph.from_string(sys.stdin.buffer.read().decode())  # AGraph(string=...) would search the labels for an encoding
+sys.stdout.buffer.write(graph.draw(format=format, prog=engine))
+"""
+_PATIENCE = 600  # seconds
+
+
+def _drawn(source: str, format: str, engine: str) -> bytes:  # noqa: A002 - as in graphviz
+    """Draw by the Graphviz that pygraphviz carries. What it prints is heard only if it fails."""
+    wanted = checked("format", format, FORMATS), checked("engine", engine, ENGINES)
+    command = [sys.executable, "-I", "-S", "-c", _DRAW, *wanted, str(Path(_PYGRAPHVIZ.origin).parents[1])]
+    try:
+        done = subprocess.run(  # noqa: S603 - ourselves, and a program that stands above
+            command, input=source.encode(), capture_output=True, timeout=_PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"Graphviz found no layout in {_PATIENCE} s. {_ELSEWHERE}") from None
+    if done.returncode:
+        words = done.stderr.decode(errors="replace").strip()
+        raise RuntimeError(f"Graphviz failed, with exit code {done.returncode}. {_ELSEWHERE}\n{words}".strip())
+    return done.stdout
+
+
+_ELSEWHERE = "The picture's `source` is whole: `save()` writes it, for another program to draw."

@@ -1,0 +1,61 @@
+"""HIPS autograd's `check_grads`, on a `primitive` around ndgrad.
+
+Called as autograd's own example of a gradient defined by hand does: normally distributed numbers in double precision,
+reverse mode, and the order 2 that is its default. By default it looks at the first argument; here it is told of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from autograd.extend import defvjp, primitive
+from autograd.test_util import check_grads
+
+from reference.mutation.rivals.handed import Case
+
+
+def check(case: Case) -> None:
+    """Check a case to second order.
+
+    Raises:
+        AssertionError: the derivatives are not close.
+    """
+    with _seeded():
+        check_grads(_wrapped(case), tuple(range(len(case.arrays))), modes=["rev"])(*case.arrays)
+
+
+def _wrapped(case: Case) -> Callable[..., Any]:
+    """The case's function for autograd. Its pullbacks are such functions, too, so that it can differentiate them."""
+    value: Callable[..., Any] = primitive(case.value)
+    pullbacks = [_pullback(case, i) for i in range(len(case.arrays))]
+    defvjp(value, *(lambda _, *xs, pull=pull: lambda g: pull(g, *xs) for pull in pullbacks))
+    return value
+
+
+def _pullback(case: Case, position: int) -> Callable[..., Any]:
+    """The pullback to one operand, a function of the cotangent and of all operands."""
+    pull: Callable[..., Any] = primitive(lambda g, *xs: case.pulled(g, *xs)[position])
+
+    def twice(towards: int) -> Callable[..., Any]:
+        def pulled(h: Any, *given: Any) -> Any:
+            hs = [h if i == position else np.zeros_like(a) for i, a in enumerate(case.arrays)]
+            return case.pulled_twice(hs, *given)[towards]
+
+        return lambda _, *given: lambda h: pulled(h, *given)
+
+    defvjp(pull, *map(twice, range(1 + len(case.arrays))))
+    return pull
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """It draws its directions from NumPy's global generator."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002

@@ -1,0 +1,73 @@
+"""`torch.autograd.gradcheck` and `gradgradcheck`, slow and fast, on an `autograd.Function` around ndgrad.
+
+Called as the note "Extending PyTorch" does, which names both, the second for functions that are differentiated twice:
+normally distributed numbers in double precision that require a gradient. All else is left to its default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd.function import once_differentiable
+
+from reference.mutation.rivals.handed import Case
+
+Tensor = torch.Tensor
+
+
+class _Value(torch.autograd.Function):
+    """A case's function for PyTorch."""
+
+    @staticmethod
+    def forward(ctx: Any, case: Case, *xs: Tensor) -> Tensor:
+        """Compute it."""
+        ctx.case = case
+        ctx.save_for_backward(*xs)
+        return torch.from_numpy(case.value(*map(_array, xs)))
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        """Pass back, by a function that PyTorch can differentiate as well."""
+        pulled: Callable[..., tuple[Tensor, ...]] = _Pulled.apply
+        return None, *pulled(ctx.case, g, *ctx.saved_tensors)
+
+
+class _Pulled(torch.autograd.Function):
+    """Its pullback."""
+
+    @staticmethod
+    def forward(ctx: Any, case: Case, *given: Tensor) -> tuple[Tensor, ...]:
+        """Carry a cotangent, the first of what is given, back to the operands."""
+        ctx.case = case
+        ctx.save_for_backward(*given)
+        return tuple(map(torch.from_numpy, case.pulled(*map(_array, given))))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *hs: Tensor) -> tuple[Tensor | None, ...]:
+        """Pass back through the pullback."""
+        found = ctx.case.pulled_twice([_array(h) for h in hs], *map(_array, ctx.saved_tensors))
+        return None, *map(torch.from_numpy, found)
+
+
+def _array(x: Tensor) -> np.ndarray:
+    array: np.ndarray = x.detach().numpy()
+    return array
+
+
+def check(case: Case, *, fast: bool) -> None:
+    """Check a case to second order.
+
+    Raises:
+        RuntimeError: what PyTorch has against it.
+    """
+    xs = tuple(torch.tensor(a, requires_grad=True) for a in case.arrays)
+    with torch.random.fork_rng(devices=()):  # it draws cotangents from PyTorch's global generator
+        torch.manual_seed(0)
+        gradcheck(partial(_Value.apply, case), xs, fast_mode=fast)
+        gradgradcheck(partial(_Value.apply, case), xs, fast_mode=fast)

@@ -1,0 +1,214 @@
+"""Checks of the library beside training: right as it is, and each planted fault is found by drawn checks."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ndgrad.library import INITIALIZERS, Module, initial
+from ndgrad.optim import hyperparameters
+from reference.checks.networks import NetworkCheck, begun, run_network_check
+from reference.checks.networks.modules import check_module
+from reference.checks.networks.refusals import DRAWN, REFUSED, check_refusals
+from reference.checks.networks.weights import FALSE_ALARM, SCHEMES, check_weights, differ, drawn
+from reference.engines import TapeEngine
+from reference.mutation import BY_NAME
+from reference.mutation.planting import Plant, entry, function
+from reference.ops.source import Seeded
+from reference.verdict import Kind
+from tests.reference.both import BOTH
+
+
+def checked(number: int, seed: str = "tests") -> NetworkCheck:
+    """Check `number` of a seed."""
+    return run_network_check(Seeded(seed, number), *BOTH)
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_the_library_is_right(number: int) -> None:
+    """Whatever is drawn, nothing is found."""
+    assert not checked(number).findings
+
+
+def test_a_source_draws_the_same_check_again() -> None:
+    """The same choices make the same lines."""
+    assert [str(checked(i)) for i in range(20)] == [str(checked(i)) for i in range(20)]
+    assert len({str(checked(i)) for i in range(20)}) > 15
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_lines_are_python_that_runs(number: int) -> None:
+    """The lines of a check build its modules again, with the same parameters."""
+    check = begun(*BOTH)
+    check_module(Seeded("lines", number), check)
+    again: dict[str, Any] = {}
+    exec(str(check), again)  # noqa: S102 - that it runs is what is asked
+    modules = [name for name, made in check.made.items() if isinstance(made, Module)]
+    assert modules
+    assert [_parameters(again[name]) for name in modules] == [_parameters(check.made[name]) for name in modules]
+
+
+def _parameters(module: Module) -> list[Any]:
+    return [(name, p.shape, p.dtype, p.requires_grad) for name, p in module.named_parameters().items()]
+
+
+def test_every_place_of_a_parameter_is_met() -> None:
+    """Modules are drawn that hold lists, tuples, dicts and modules, shared things, themselves, and no parameter."""
+    checks = [str(checked(i)) for i in range(200)]
+    for sign in ("list([", "tuple([", "= {", "Module()", ".itself = ", "None", "Value(1.5) * 2", "requires_grad=False"):
+        assert any(sign in lines for lines in checks)
+    assert any(re.search(r"(\b\w+\d), .*\b\1\b", lines) for lines in checks)
+
+
+def test_every_initializer_is_met() -> None:
+    """There is a scheme for each initializer of the library, and none without."""
+    assert set(SCHEMES) == set(INITIALIZERS)
+    checks = "".join(str(checked(i)) for i in range(200))
+    assert all(f"init={init!r}" in checks for init in SCHEMES)
+
+
+def test_an_engine_without_a_library_is_refused() -> None:
+    """By its name; and so is a reference."""
+    ndgrad, torch = BOTH
+    with pytest.raises(ValueError, match="Bare 1 has no library"):
+        begun(TapeEngine("Bare 1", {}), torch)
+    with pytest.raises(ValueError, match=r"ndgrad .* has no library"):
+        begun(ndgrad, type("Mute", (), {"name": "ndgrad 0"})())
+
+
+# Distributions.
+
+
+@pytest.mark.parametrize("init", SCHEMES)
+def test_an_initializer_has_pytorchs_distribution(init: str) -> None:
+    """Ten thousand weights of each size are spread as torch.nn.init spreads them."""
+    for number in range(40):
+        check = begun(*BOTH)
+        check_weights(Seeded(init, number), check)
+        assert check.numbers == 10_000
+        assert not check.findings
+
+
+def test_a_scale_that_is_off_by_a_fifth_is_found() -> None:
+    """Ten thousand numbers tell a normal distribution from a wider one, a shifted one, and a uniform one as wide."""
+    rng = np.random.default_rng(0)
+    normal, other = (np.sort(rng.normal(size=10_000)) for _ in range(2))
+    assert not list(differ(normal, other))
+    assert list(differ(normal, other * 1.2))
+    assert list(differ(normal, np.sort(rng.uniform(-(3**0.5), 3**0.5, 10_000))))
+    assert list(differ(normal, other + 0.15))
+
+
+def test_false_alarms_are_as_rare_as_promised() -> None:
+    """Two thousand pairs of samples of one distribution never come near the bound, which one in 1e9 exceeds."""
+    assert FALSE_ALARM == 1e-9
+    rng = np.random.default_rng(1)
+    pairs = np.sort(rng.uniform(size=(2_000, 2, 1_000)))
+    assert not any(list(differ(a, b)) for a, b in pairs)
+
+
+def test_draws_are_in_order() -> None:
+    """The weight is drawn first, row by row, and then the bias, from the same Generator."""
+    rng = np.random.default_rng(3)
+    weight, bias = drawn(np.random.default_rng(3), "uniform", 2, 3)
+    assert weight.tolist() == [[rng.uniform(-1, 1) for _ in range(3)] for _ in range(2)]
+    assert bias.tolist() == [rng.uniform(-1, 1) for _ in range(3)]
+
+
+# Refusals.
+
+LINES = [
+    (re.sub(r"\{(\w+)\}", lambda field: filled[field[1]], template), expected)  # noqa: B023 - called at once
+    for template, expected in REFUSED
+    for fields in [re.findall(r"\{(\w+)\}", template)]
+    for filled in (dict(zip(fields, choice, strict=True)) for choice in product(*(DRAWN[name] for name in fields)))
+]
+
+
+def test_every_refusal_is_one() -> None:
+    """Each line, whatever it is filled with, is refused with the error that is said."""
+    assert len(LINES) > 150
+    for line, expected in LINES:
+        check = begun(*BOTH)
+        check.run("p = [Value([1.0, 2.0])]")
+        with pytest.raises(Exception, match="raised") as raised:
+            check.run(line)
+        assert isinstance(raised.value.__cause__, expected), line
+
+
+def test_what_is_accepted_is_told() -> None:
+    """A line that goes through, though it must not, is shown with what it must raise."""
+    with function(initial._count, lambda right: lambda name, n: int(n))():
+        check = begun(*BOTH)
+        check_refusals(Seeded(4), check)
+    assert {finding.kind for finding in check.findings} == {Kind.RAISED}
+    assert any(finding.says == "was accepted, but must raise ValueError" for finding in check.findings)
+    assert any(finding.part.startswith("`Layer(") for finding in check.findings)
+
+
+# Faults: wrong, on purpose. What finds them knows none of them.
+
+# fmt: off
+FAULTS: dict[str, Plant] = {
+    "fan_in and fan_out are exchanged":
+        entry(INITIALIZERS, "kaiming_normal", lambda rng, nin, nout: rng.normal(0, (2 / nout) ** 0.5, (nin, nout))),
+    "uniform weights are above 0":
+        BY_NAME["b224-mean"].plant,
+    "the variance is taken for the deviation":
+        BY_NAME["b224-variance"].plant,
+    "a scale is off by 1e-12":
+        function(initial._normal, lambda right: lambda rng, nin, nout, std: right(rng, nin, nout, std * (1 + 1e-12))),
+    "the bias is drawn first":
+        BY_NAME["b226-bias-first"].plant,
+    "each layer begins with the seed anew":
+        BY_NAME["init-alike"].plant,
+    "dtype has no effect":
+        BY_NAME["init-double"].plant,
+    "tuples are not searched":
+        BY_NAME["parameters-tuples-lost"].plant,
+    "dicts are not searched":
+        BY_NAME["parameters-dicts-lost"].plant,
+    "what is shared is listed twice":
+        BY_NAME["parameters-tied-twice"].plant,
+    "frozen parameters are left out":
+        BY_NAME["parameters-frozen-lost"].plant,
+    "zero_grad reaches the first alone":
+        BY_NAME["b222-module"].plant,
+    "parameters take the file's dtype":
+        BY_NAME["loaded-as-saved"].plant,
+    "loading goes unnoticed":
+        BY_NAME["loaded-unnoticed"].plant,
+    "unlike shapes are broadcast":
+        BY_NAME["loss-broadcast"].plant,
+    "the slope at the margin is a half":
+        BY_NAME["hinge-at-the-margin"].plant,
+    "any rate is accepted":
+        function(hyperparameters.from_0, lambda right: hyperparameters.number),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_drawn_checks_find_a_fault(fault: str) -> None:
+    """A hundred checks are enough to find each of these faults."""
+    with FAULTS[fault]():
+        assert any(checked(i, "faults").findings for i in range(100))
+
+
+def test_what_raises_is_told_with_its_line() -> None:
+    """A line that raises, and must not, is shown with what it raised."""
+
+    def refusing(*args: Any, **options: Any) -> None:
+        raise ValueError("no")
+
+    with function(initial.drawn, lambda right: refusing)():
+        findings = [
+            finding for i in range(20) for finding in checked(i).findings if finding.says == "raised ValueError: no"
+        ]
+    assert findings
+    assert {finding.kind for finding in findings} == {Kind.RAISED}
+    assert re.fullmatch(r"`\w+ = (Layer|Neuron|MLP)\(.*\)(\.weight)?`", findings[0].part)

@@ -1,0 +1,106 @@
+"""Exact numbers: as they are, to 120 digits, and NumPy's functions on arrays of them."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from typing import Any
+
+import gmpy2
+import numpy as np
+import pytest
+
+from reference.engines.exact import numbers as exact
+from reference.engines.exact.numbers import PRECISION, exactly, precisely
+
+# Numbers.
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        0.1,
+        3,
+        True,
+        [[1, 2], [3, 4]],
+        np.array([0.1, -0.0, np.inf], np.float32),
+        np.zeros((2, 0)),
+        np.array([2**62 + 1]),
+    ],
+    ids=repr,
+)
+def test_numbers_are_exact_as_they_are(given: Any) -> None:
+    """Of any dtype: a single-precision tenth is that number, and no tenth; the shape stays, and the sign of a zero."""
+    with precisely():
+        numbers = exactly(given)
+    array = np.asarray(given)
+    assert (numbers.shape, numbers.dtype) == (array.shape, object)
+    assert all(isinstance(x, gmpy2.mpfr(0).__class__) for x in numbers.flat)
+    assert [int(x) if array.dtype.kind in "ib" else float(x) for x in numbers.flat] == array.reshape(-1).tolist()
+    assert [gmpy2.is_signed(x) for x in numbers.flat] == np.signbit(array.astype(float)).reshape(-1).tolist()
+
+
+def test_precision_lasts_as_long_as_it_is_asked_for() -> None:
+    """It ends with its block, and one block may stand within another."""
+    before = gmpy2.get_context().precision
+    with precisely():
+        with precisely():
+            assert gmpy2.get_context().precision == PRECISION
+        assert gmpy2.get_context().precision == PRECISION
+    assert gmpy2.get_context().precision == before
+
+
+def test_precision_ends_with_an_error() -> None:
+    """What follows computes as before."""
+    before = gmpy2.get_context().precision
+    with pytest.raises(KeyError), precisely():
+        raise KeyError
+    assert gmpy2.get_context().precision == before
+
+
+def test_no_gradient_rule_is_in_reach() -> None:
+    """The module imports numbers and arrays, and nothing that differentiates."""
+    nodes = list(ast.walk(ast.parse(inspect.getsource(exact))))
+    modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    assert modules == {"__future__", "collections.abc", "contextlib", "typing", "gmpy2", "numpy"}
+
+
+# What users write.
+
+
+@pytest.mark.parametrize(
+    ("definition", "double"),
+    [
+        (lambda x: x / (1 + np.exp(-x)), lambda x: x / (1 + np.exp(-x))),
+        (lambda x: np.where(x > 0, x, np.expm1(x)), lambda x: np.where(x > 0, x, np.expm1(x))),
+        (lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),) * 2,
+        (lambda x: x * np.tanh(np.logaddexp(0.0, x)),) * 2,
+        (lambda x: np.sinh(x).sum(axis=-1, keepdims=True) + np.arctan(np.abs(x)),) * 2,
+        (lambda x: np.maximum(np.stack([x, -x]), 0.25).max(axis=0),) * 2,
+    ],
+    ids=["silu", "elu", "gelu", "mish", "sums", "extremes"],
+)  # fmt: skip
+def test_definitions_are_written_with_numpys_functions(definition: Any, double: Any) -> None:
+    """As for floats, on arrays with and without axes; all digits are exact."""
+    for x in (np.array([[-3.0, 0.5], [20.0, -0.25]]), np.array(1.5)):
+        if x.ndim or "axis" not in str(definition.__code__.co_consts) + str(definition.__code__.co_names):
+            with exact.precisely():
+                got = exact.computed(definition, [exact.exactly(x)], {})
+            assert type(got) is np.ndarray
+            np.testing.assert_allclose(got.astype(float), double(x), rtol=1e-13)
+
+
+def test_logaddexp_knows_infinities() -> None:
+    """The larger of the two, where one is infinite."""
+    inf = float("inf")
+    with exact.precisely():
+        pairs = [exact.exactly([inf, -inf, -inf, inf]), exact.exactly([inf, -inf, 1.0, 1.0])]
+        got = exact.computed(np.logaddexp, pairs, {})
+    assert got.astype(float).tolist() == [inf, -inf, 1.0, inf]
+
+
+def test_a_function_that_exact_numbers_have_not() -> None:
+    """The error names those that they have."""
+    with pytest.raises(TypeError, match=r"which know arccos, .*, exp, .*tanh: "):
+        exact.computed(np.deg2rad, [exact.exactly([1.0])], {})

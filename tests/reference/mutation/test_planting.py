@@ -1,0 +1,274 @@
+"""Each way of planting a fault does what it says while it lasts, and is undone after it, also when an error ends it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ndgrad
+from ndgrad import Value
+from ndgrad.engine import record
+from ndgrad.engine.arrays import told
+from ndgrad.engine.backward import accumulate
+from ndgrad.engine.recording import unary
+from ndgrad.rules import RULES
+from reference.mutation import planting
+from reference.mutation.planting import Plant, plain
+
+
+class Left(Exception):  # noqa: N818 - it says how a context ended
+    """What a context is left by."""
+
+
+# What is spoilt: ndgrad, and a few things of this file.
+
+OFFSET = 10
+
+
+class Base:
+    """What another class inherits from."""
+
+    def inherited(self) -> str:
+        """Say where it is from."""
+        return "base"
+
+
+class Thing(Base):
+    """Something with a method and a property."""
+
+    def __init__(self) -> None:
+        self._number = 1
+
+    def method(self, x: int) -> int:
+        """Add, and multiply."""
+        y = x + 1
+        return y * OFFSET
+
+    @property
+    def number(self) -> int:
+        """A number."""
+        return self._number
+
+    @number.setter
+    def number(self, number: int) -> None:
+        self._number = number
+
+
+TABLE = {"key": "right", "other": "right"}
+
+
+def slopes(op: str, *operands: Any) -> list[float]:
+    """The gradients of an op's operands, for a cotangent of 3."""
+    values = [Value(x) for x in operands]
+    RULES[op](*values).backward(np.asarray(3.0))
+    return [float(value.grad) for value in values]
+
+
+def recorded_slope() -> float:
+    """The slope of a sigmoid at 0 when it is recorded: what the forward kept is then computed again."""
+    x = Value(0.0)
+    ndgrad.sigmoid(x).backward(create_graph=True)
+    return float(x.grad.data)
+
+
+def recorded() -> bool:
+    """Whether the gradient of exp records how it came about."""
+    x = Value(2.0)
+    ndgrad.exp(x).backward(create_graph=True)
+    return isinstance(x.grad, Value) and x.grad.requires_grad
+
+
+def refused() -> str:
+    """What an error calls an operand, by a function that other modules have imported by its name."""
+    with pytest.raises(TypeError) as caught:
+        record(RULES["add"], (Value(1.0), None), {})
+    return str(caught.value).rpartition("got ")[2]
+
+
+def written() -> int:
+    """A property that is written, and read."""
+    thing = Thing()
+    thing.number = 5
+    return thing.number
+
+
+# fmt: off
+WAYS: dict[str, tuple[Plant, Callable[[], Any], Any, Any]] = {
+    # how it is planted
+    #    what is asked                             right               wrong
+    "pullback":   (planting.pullback("multiply", 1, lambda g, y, a, b: g * b),
+         lambda: slopes("multiply", 2.0, 5.0),     [15.0, 6.0],        [15.0, 15.0]),
+    "around":     (planting.around("add", 0, lambda right: lambda *args: -right(*args)),
+         lambda: slopes("add", 2.0, 5.0),          [3.0, 3.0],         [-3.0, 3.0]),
+    "scaled":     (planting.scaled("subtract", 1, 0.5),
+         lambda: slopes("subtract", 2.0, 5.0),     [3.0, -3.0],        [3.0, -1.5]),
+    "unrecorded": (planting.unrecorded("exp", 0),
+         recorded,                                 True,               False),
+    "forward":    (planting.forward("add", lambda a, b: a - b),
+         lambda: [(Value(2.0) + 5.0).item()],      [7.0],              [-3.0]),
+    "keep":       (planting.keep("sigmoid", lambda y, x: y * 0.0 + 4.0),
+         recorded_slope,                           0.25,               2.0),
+    "bind":       (planting.bind("negative", lambda x: ((x * 2,), {})),
+         lambda: float(ndgrad.negative(3.0)),      -3.0,               -6.0),
+    "attribute":  (planting.attribute(Thing, "method", lambda thing, x: x),
+         lambda: Thing().method(1),                20,                 1),
+    "inherited":  (planting.attribute(Thing, "inherited", lambda thing: "thing"),
+         lambda: Thing().inherited(),              "base",             "thing"),
+    "new":        (planting.attribute(Thing, "added", 1),
+         lambda: getattr(Thing, "added", None),    None,               1),
+    "method":     (planting.method(Thing, "method", lambda right: lambda thing, x: -right(thing, x + 1)),
+         lambda: Thing().method(1),                20,                 -30),
+    "function":   (planting.function(told, lambda right: lambda x: f"no {right(x)}"),
+         refused,                                  "None",             "no None"),
+    "static":     (planting.function(accumulate, lambda right: lambda roots, *, create_graph: None),
+         lambda: slopes("add", 2.0, 5.0),          [3.0, 3.0],         [0.0, 0.0]),
+    "entry":      (planting.entry(TABLE, "key", "wrong"),
+         lambda: TABLE["key"],                     "right",            "wrong"),
+    "getter":     (planting.getter(Thing, "number", lambda right: lambda thing: -right(thing)),
+         written,                                  5,                  -5),
+    "setter":     (planting.setter(Thing, "number", lambda right: lambda thing, number: right(thing, 2 * number)),
+         written,                                  5,                  10),
+    "attached":   (planting.attached(planting.function(unary, lambda right: lambda rule: lambda x: rule.__name__)),
+         lambda: str(-Value(1.0)),                 "Value(data=-1.0)", "negative"),
+    "together":   (planting.together(planting.entry(TABLE, "key", 1), planting.entry(TABLE, "other", 2)),
+         lambda: list(TABLE.values()),             ["right"] * 2,      [1, 2]),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_fault_shows_while_it_lasts(way: str) -> None:
+    """Before it all is right, within it wrong in the way that was meant, and after it right again; and so once more."""
+    plant, ask, right, wrong = WAYS[way]
+    assert ask() == right
+    for _ in range(2):
+        with plant():
+            assert ask() == wrong
+        assert ask() == right
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_fault_goes_with_an_error(way: str) -> None:
+    """What an error leaves is undone as well, and the error goes on."""
+    plant, ask, right, _ = WAYS[way]
+    with pytest.raises(Left), plant():
+        raise Left
+    assert ask() == right
+
+
+def test_every_way_is_tried() -> None:
+    """Whatever the module offers for planting stands in the table above."""
+    offered = {
+        name
+        for name, thing in vars(planting).items()
+        if inspect.isfunction(thing) and thing.__module__ == planting.__name__ and not name.startswith("_")
+    }
+    assert offered - set(WAYS) == {"plain"}
+
+
+def test_nothing_is_planted_before_it_is_entered() -> None:
+    """To make a context changes nothing."""
+    for plant, ask, right, _ in WAYS.values():
+        plant()
+        assert ask() == right
+
+
+def test_a_new_attribute_is_gone_after_it() -> None:
+    """One that was not there, or was inherited, is not left behind in the class."""
+    before = set(vars(Thing))
+    for way in ("inherited", "new"):
+        with WAYS[way][0]():
+            assert set(vars(Thing)) > before
+        assert set(vars(Thing)) == before
+
+
+def test_faults_of_one_rule_may_overlap() -> None:
+    """Within a fault another one may be planted, and its end leaves the first."""
+    with planting.scaled("multiply", 0, 2.0)():
+        with planting.scaled("multiply", 0, 5.0)():
+            assert slopes("multiply", 2.0, 5.0) == [150.0, 6.0]
+        assert slopes("multiply", 2.0, 5.0) == [30.0, 6.0]
+    assert slopes("multiply", 2.0, 5.0) == [15.0, 6.0]
+
+
+# What cannot be planted.
+
+
+def test_a_function_that_is_nowhere_is_refused() -> None:
+    """It is none of ndgrad's: no module has it, and nothing would be wrong."""
+    with pytest.raises(ValueError, match=r"^no module of ndgrad has the function recorded$"):
+        planting.function(recorded, lambda right: right)().__enter__()
+
+
+def test_nothing_is_planted_by_halves() -> None:
+    """If the second of two faults cannot be planted, the first is undone."""
+    plant = planting.together(planting.entry(TABLE, "key", 1), planting.function(recorded, lambda right: right))
+    with pytest.raises(ValueError, match="no module"), plant():
+        pass
+    assert TABLE["key"] == "right"
+
+
+def test_a_key_that_is_not_there_is_refused() -> None:
+    """A dictionary's entry is replaced; none is added."""
+    with pytest.raises(KeyError), planting.entry(TABLE, "neither", 1)():
+        pass
+    assert set(TABLE) == {"key", "other"}
+
+
+# Some at once.
+
+
+@contextmanager
+def noted(notes: list[str], name: str) -> Iterator[None]:
+    """Note when a context begins and ends."""
+    notes.append(f"{name} begins")
+    try:
+        yield
+    finally:
+        notes.append(f"{name} ends")
+
+
+def test_what_is_planted_together_goes_in_reverse() -> None:
+    """The last that was planted is the first to go, also after an error."""
+    notes: list[str] = []
+    with suppress(Left), planting.together(lambda: noted(notes, "a"), lambda: noted(notes, "b"))():
+        raise Left
+    assert notes == ["a begins", "b begins", "b ends", "a ends"]
+
+
+# Bare numbers.
+
+
+def test_plain_takes_a_value_out_of_the_graph() -> None:
+    """Of a Value it is the data, and what is none stays what it is."""
+    value, array = Value([1.0]), np.ones(2)
+    assert plain(value) is value.data
+    assert plain(array) is array
+    assert plain(2) == 2
+
+
+def test_what_is_unrecorded_is_right_at_first_order() -> None:
+    """The gradients are those of the right pullback, whatever operands and options there are."""
+    x = Value([[1.0, 2.0], [3.0, 5.0]])
+    with planting.unrecorded("logsumexp", 0)():
+        ndgrad.logsumexp(x, axis=1).backward(np.array([1.0, 2.0]))
+    wrong = x.grad
+    x.zero_grad()
+    ndgrad.logsumexp(x, axis=1).backward(np.array([1.0, 2.0]))
+    np.testing.assert_array_equal(wrong, x.grad)
+
+
+def test_operators_are_spoilt_as_functions_are() -> None:
+    """An op has many faces, and a wrong forward shows in each: operator, method, ndgrad's function and NumPy's."""
+    x = Value([2.0])
+    with planting.forward("multiply", lambda a, b: a + b)():
+        faces = [x * 5.0, 5.0 * x, ndgrad.multiply(x, 5.0), np.multiply(x, 5.0)]
+        assert [face.data.tolist() for face in faces] == [[7.0]] * 4
+    with planting.forward("exp", lambda a: -a)():
+        assert [face.data.tolist() for face in (x.exp(), ndgrad.exp(x), np.exp(x))] == [[-2.0]] * 3
+    assert (x * 5.0).data == 10.0
