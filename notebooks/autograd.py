@@ -27,9 +27,7 @@ import torch
 import ndgrad
 import reference
 from ndgrad import MLP, Layer, Value, numeric
-from reference.check import check_engine
-from reference.engines.ndgrad import NdgradEngine
-from reference.verdict import ulps
+from reference import NdgradEngine, check_engine, ulps
 
 # %% [markdown]
 # ## 1. A slope by hand

@@ -17,11 +17,7 @@
 # %%
 import numpy as np
 
-from reference.check import check_engine
-from reference.engines import TapeEngine
-from reference.engines.torch import TorchEngine
-from reference.programs import parse
-from reference.verdict import judge
+from reference import TapeEngine, TorchEngine, check_engine, judge, parse
 
 # %% [markdown]
 # ## An engine

@@ -4,7 +4,8 @@ Each engine is a module or a folder of its own, with what it calls the ops. None
 installs that one alone.
 """
 
+from reference.engines.functional import FunctionalEngine
 from reference.engines.protocol import Abilities, Engine, Noise, Outcome, Reference
 from reference.engines.tape import TapeEngine
 
-__all__ = ["Abilities", "Engine", "Noise", "Outcome", "Reference", "TapeEngine"]
+__all__ = ["Abilities", "Engine", "FunctionalEngine", "Noise", "Outcome", "Reference", "TapeEngine"]
