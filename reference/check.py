@@ -9,10 +9,10 @@ from pathlib import Path
 from reference.campaign import PROFILES, Campaign, Profile
 from reference.checks import ProgramCase
 from reference.engines import Engine
+from reference.engines.references import References
 from reference.engines.torch import TorchEngine, in_one_thread
 from reference.programs import parse
 from reference.report import text
-from reference.verdict import judge
 
 
 @in_one_thread()
@@ -78,9 +78,10 @@ def check_program(engine: Engine, line: str) -> str:
         ValueError: the line is no program; or nothing was compared, for both sides refuse it.
     """
     program, reference = parse(line), TorchEngine()
-    verdict = judge(program, engine, reference)
+    trial = ProgramCase(program).run(engine, References([reference]))
+    verdict = trial.verdict
     if verdict.result.blames:
-        return text.failure(Campaign(engine, reference).explained(ProgramCase(program)), engine.name, reference.name)
+        return text.failure(Campaign(engine, reference).explained(trial), engine.name, reference.name)
     if not verdict.numbers and not verdict.refused:
         raise ValueError(f"nothing was compared: {engine.run(program).error or reference.run(program).error}")
     return ""

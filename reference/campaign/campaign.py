@@ -180,7 +180,7 @@ class Campaign:
             trial = case.run(self.engine, self.references)
             record.add(trial.verdict)
             if trial.verdict.result.blames:
-                self._note(record, self.explained(case))
+                self._note(record, self.explained(trial))
             del self._failed[str(case)]
         if record.programs:
             yield record
@@ -241,11 +241,11 @@ class Campaign:
         """Shrink a failing case, unless its op has failed before: then it has nothing new to say."""
         failure = _as_found(trial, found)
         try:
-            failure = self.explained(trial.case, found, trial)
+            failure = self.explained(trial, found)
             if failure.op in self._failed:
                 record.repeats = True
                 return
-            failure = self.explained(self.smallest(trial), found, trial)
+            failure = self.explained(self.smallest(trial), found)
         except BaseException:  # the run is cut short: what was found is told as it is
             self._note(record, failure)
             raise
@@ -255,16 +255,19 @@ class Campaign:
         self._failed[failure.op] = failure.case
         record.failures.append(failure)
 
-    def smallest(self, trial: Trial) -> Case:
-        """Give the smallest case found that is wrong in the same way."""
+    def smallest(self, trial: Trial) -> Trial:
+        """Shrink a case that fails, and give the trial of the smallest one found that fails in the same way."""
         kinds = frozenset(finding.kind for finding in trial.verdict.findings)
-        references = References([self.references.called(trial.verdict.reference)])
-        return shrink(trial.case, lambda case: case.fails(kinds, self.engine, references))
+        references = self.references.led_by(trial.verdict.reference)
+        return shrink(trial, lambda case: case.reproduce(kinds, self.engine, references))
 
-    def explained(self, case: Case, found: Found | None = None, before: Trial | None = None) -> Failure:
-        """Run a failing case once more, and say where it goes wrong. What is seen but once is told by `before`."""
-        trial = case.run(self.engine, self.references)
-        trial = trial if trial.verdict.result.blames or before is None else before
+    def explained(self, trial: Trial, found: Found | None = None) -> Failure:
+        """Locate and explain what goes wrong in a case that fails.
+
+        Args:
+            trial: of that case.
+            found: by which draw it was found; None if it was given.
+        """
         op, explanation = self._why(trial)
         return Failure(op, trial.case, trial.verdict, explanation, trial.transcript, found)
 

@@ -26,9 +26,10 @@ class Case(Protocol):
         """Run it, and judge the engine by what comes of it."""
         ...
 
-    def fails(self, kinds: frozenset[Kind], engine: Engine, references: References) -> bool:
-        """Whether the engine is wrong on it in one of these ways; as quickly as that can be told."""
-        return bool(kinds & {finding.kind for finding in self.run(engine, references).verdict.findings})
+    def reproduce(self, kinds: frozenset[Kind], engine: Engine, references: References) -> Trial | None:
+        """Run it, and give the trial if the engine is wrong in one of these ways; as quickly as that can be told."""
+        trial = self.run(engine, references)
+        return trial if kinds & {finding.kind for finding in trial.verdict.findings} else None
 
     def smaller(self) -> Iterator[Self]:
         """Give cases that are simpler in one respect, the largest cuts first."""

@@ -29,16 +29,16 @@ class ProgramCase(Case):
         verdict, _ = judge_by_all(self.program, engine, members)
         return Trial(self, verdict)
 
-    def fails(self, kinds: frozenset[Kind], engine: Engine, references: References) -> bool:
-        """Whether the engine is wrong on it in one of these ways: by a quick look first, and then by all tiers."""
+    def reproduce(self, kinds: frozenset[Kind], engine: Engine, references: References) -> Trial | None:
+        """Judge it quickly by the first reference, and if that blames the engine, by all judges and references."""
         if Kind.CONVENTION in kinds:  # which only the witness tells from a wrong gradient
             kinds |= {Kind.GRADIENT}
         reference = (references.that_know(self.program) or references.members)[0]
-        for patient in (False, True):
-            verdict = judge(self.program, engine, reference, repeat=Kind.NON_DETERMINISTIC in kinds, patient=patient)
-            if not verdict.result.blames or not kinds & {finding.kind for finding in verdict.findings}:
-                return False
-        return True
+        repeat = Kind.NON_DETERMINISTIC in kinds
+        if not _is_wrong(judge(self.program, engine, reference, repeat=repeat, patient=False), kinds):
+            return None
+        trial = self.run(engine, references)
+        return trial if _is_wrong(trial.verdict, kinds) else None
 
     def smaller(self) -> Iterator[ProgramCase]:
         """Give programs that are simpler in one respect."""
@@ -56,3 +56,7 @@ class ProgramCase(Case):
     def __str__(self) -> str:
         """Write the program's line."""
         return str(self.program)
+
+
+def _is_wrong(verdict: Verdict, kinds: frozenset[Kind]) -> bool:
+    return verdict.result.blames and bool(kinds & {finding.kind for finding in verdict.findings})

@@ -64,8 +64,9 @@ def _again(case: Case, engine: Engine, references: References, path: Path | None
     trial, campaign = case.run(engine, references), Campaign(engine, references)
     verdict, reference = trial.verdict, references.called(trial.verdict.reference)
     program = case.program if isinstance(case, ProgramCase) else None
-    short = case if program or not verdict.result.blames else campaign.smallest(trial)
-    failure = campaign.explained(short, before=trial) if verdict.result.blames else None
+    failure = None
+    if verdict.result.blames:
+        failure = campaign.explained(trial if program else campaign.smallest(trial))
     if failure:
         print(text.failure(failure, engine.name, reference.name))
     elif program and verdict.result is Result.REFERENCE_WRONG:

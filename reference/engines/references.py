@@ -109,6 +109,10 @@ class References:
         ops = {step.op for step in program.steps}
         return [member for member in self.members if ops <= set(member.ops)]
 
+    def led_by(self, name: str) -> References:
+        """The same, the one of this name first."""
+        return References(sorted(self.members, key=lambda member: member.name != name))
+
     def called(self, name: str) -> Reference:
         """The one of this name; the first, if there is none."""
         return next((member for member in self.members if member.name == name), self.members[0])

@@ -16,5 +16,7 @@ def shrunk(record: SessionRecord, engine: Engine, reference: Reference) -> Sessi
     """The shortest session found that goes wrong in one of the same ways."""
     kinds, sides = frozenset(finding.kind for finding in record.findings), (engine, References([reference]))
     case = ScriptedCase("sessions", (("case", (int(record.careful),)), *record.script))
-    (_, first), *calls = shrink(case, lambda smaller: smaller.fails(kinds, *sides)).script
+    small = shrink(case.run(*sides), lambda smaller: smaller.reproduce(kinds, *sides)).case
+    assert isinstance(small, ScriptedCase)
+    (_, first), *calls = small.script
     return replayed(tuple(calls), engine, reference, careful=any(first))

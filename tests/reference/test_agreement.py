@@ -39,7 +39,7 @@ def check(op: str, program: Program) -> Result:
     """Judge ndgrad by a program; print a failure as the report does."""
     trial = ProgramCase(program).run(NDGRAD, References([TORCH]))
     if trial.verdict.result.blames:
-        failure = Campaign(NDGRAD, TORCH).explained(trial.case, before=trial)
+        failure = Campaign(NDGRAD, TORCH).explained(trial)
         pytest.fail(f"{op}: {text.failure(failure, NDGRAD.name, TORCH.name)}", pytrace=False)
     return trial.verdict.result
 

@@ -12,6 +12,7 @@ from reference.campaign import Campaign, Profile
 from reference.checks import EXPRESSIONS, ProgramCase
 from reference.engines import Outcome
 from reference.engines.ndgrad import NdgradEngine
+from reference.engines.references import References
 from reference.engines.torch import TorchEngine
 from reference.mutation import FAULTS, Fault
 from reference.programs import LEAF, Operand, Program, Step, parse
@@ -132,7 +133,8 @@ def _drawn(shown: Break, fault: Fault) -> tuple[Markup, str]:
     engine, reference = NdgradEngine(), TorchEngine()
     with fault.plant():
         mine = engine.run(shown.program)
-        origin = Campaign(engine, reference).explained(ProgramCase(shown.program)).explanation.origin
+        trial = ProgramCase(shown.program).run(engine, References([reference]))
+        origin = Campaign(engine, reference).explained(trial).explanation.origin
     theirs = reference.run(shown.program, inner=True)
     names = shown.program.names[len(shown.program.operands) :]
     where = "" if origin.step is None else f"in {names[origin.step]}: "

@@ -46,10 +46,10 @@ def _judged(function: Function, name: str, shapes: Sequence[tuple[int, ...]], ca
     record = Record(name)
     for number in range(TRIED):
         program = traced(function, shapes, campaign.seed + number)
-        verdict = judge(program, campaign.engine, TorchEngine())
-        record.add(verdict)
-        if verdict.result.blames:
-            record.failures.append(campaign.explained(ProgramCase(program)))
+        trial = ProgramCase(program).run(campaign.engine, campaign.references)
+        record.add(trial.verdict)
+        if trial.verdict.result.blames:
+            record.failures.append(campaign.explained(trial))
             break
     return record
 

@@ -26,7 +26,7 @@ from reference.campaign import (
     Tally,
     run_shard,
 )
-from reference.checks import Case, ProgramCase, Trial, parse_case
+from reference.checks import ProgramCase, Trial, parse_case
 from reference.engines import Engine
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
@@ -44,8 +44,8 @@ SMALL = Profile(for_each_op=40, expressions=0)
 class AsFound(Campaign):
     """A campaign that reports what failed as it was found: shrinking has tests of its own."""
 
-    def smallest(self, trial: Trial) -> Case:
-        return trial.case
+    def smallest(self, trial: Trial) -> Trial:
+        return trial
 
 
 def first_failure(*ops: str, profile: Profile = SMALL, kind: type[Campaign] = AsFound) -> Failure:
@@ -56,6 +56,12 @@ def first_failure(*ops: str, profile: Profile = SMALL, kind: type[Campaign] = As
             assert isinstance(failure, Failure)
             return failure
     pytest.fail(f"a fault in {', '.join(ops)} went unnoticed")
+
+
+def explained(program: Program, found: tuple[int, str, int] | None = None) -> Failure:
+    """A program that fails, explained."""
+    campaign = Campaign(NdgradEngine(), TorchEngine())
+    return campaign.explained(ProgramCase(program).run(campaign.engine, campaign.references), found)
 
 
 def said(failure: Failure) -> str:
@@ -97,7 +103,7 @@ def test_a_sum_that_is_not_expanded_is_found_on_a_square(monkeypatch: pytest.Mon
     """On a square the shapes fit, and only the numbers are wrong: the words say how."""
     plant_pullback(monkeypatch, "sum", 0, lambda g, y, x, *, axis, keepdims: np.broadcast_to(g, x.shape))
     line = "x=f8([[1.0,2.0],[3.0,4.0]]); a=sum(x,axis=1,keepdims=False); back(a,f8([1.0,2.0]))"
-    failure = Campaign(NdgradEngine(), TorchEngine()).explained(ProgramCase(parse(line)), (0, "sum", 0))
+    failure = explained(parse(line), (0, "sum", 0))
     assert (failure.op, failure.verdict.findings[0].kind) == ("sum", Kind.GRADIENT)
     assert "the right numbers, transposed" in said(failure)
 
@@ -114,8 +120,7 @@ def test_a_permutation_that_is_not_inverted_is_found_on_a_cube(monkeypatch: pyte
     plant_pullback(monkeypatch, "transpose", 0, lambda g, y, x, *, axes: np.transpose(g, axes))
     cube = ",".join(f"[[{8 * i + 1.0},{8 * i + 2.0}],[{8 * i + 3.0},{8 * i + 4.0}]]" for i in range(2))
     program = parse(f"x=f8([{cube}]); a=transpose(x,axes=(1,2,0)); back(a,f8([{cube}]))")
-    campaign = Campaign(NdgradEngine(), TorchEngine())
-    failure = campaign.explained(ProgramCase(program), (0, "transpose", 0))
+    failure = explained(program, (0, "transpose", 0))
     assert failure.op == "transpose"
     assert "the right numbers in other places: a permutation not inverted?" in said(failure)
 
@@ -133,7 +138,7 @@ def test_a_gradient_that_is_not_copied_is_found() -> None:
     program = parse("x=f8([1.0,2.0]); y=f8([3.0,5.0]); a=add(x,y); back(a,f8([1.0,2.0]))")
     with BY_NAME["grad-shared"].plant():
         assert first_failure("add").op == "add"
-        failure = Campaign(NdgradEngine(), TorchEngine()).explained(ProgramCase(program))
+        failure = explained(program)
     assert failure.verdict.findings[0].kind is Kind.ALIASED
     assert "shares its memory with" in said(failure)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reference.checks import SCRIPTED, Case, DrawnCase, NotACase, ScriptedCase, Trial, parse_case, shrink
+from reference.checks import SCRIPTED, DrawnCase, NotACase, ScriptedCase, Trial, parse_case, shrink
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine
@@ -89,11 +89,8 @@ def test_a_case_is_shrunk(check: str) -> None:
     _, found = first_wrong(check)
     kinds = frozenset(finding.kind for finding in found.verdict.findings)
 
-    def fails(case: Case) -> bool:
-        return case.fails(kinds, *SIDES)
-
     with fault.plant():
-        small = shrink(found.case, fails)
+        small = shrink(found, lambda case: case.reproduce(kinds, *SIDES)).case
         again = parse_case(str(small)).run(*SIDES)
     assert kinds & {finding.kind for finding in again.verdict.findings}
     assert small.size < found.case.size

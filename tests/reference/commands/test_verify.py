@@ -93,7 +93,7 @@ def test_what_was_found_is_told_when_a_signal_ends_it(number: int, group: bool, 
 
 SLOW = """
 import reference.campaign.campaign
-def shrink(case, fails):
+def shrink(trial, reproduce):
     import time
     print("shrinking", flush=True)
     time.sleep(600)
