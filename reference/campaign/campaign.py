@@ -238,18 +238,21 @@ class Campaign:
     # What fails.
 
     def _look_into(self, record: Record, trial: Trial, found: Found) -> None:
-        """Shrink a failing case, unless its op has failed before: then it has nothing new to say."""
-        failure = _as_found(trial, found)
+        """Shrink a failing case, and explain it, unless its op has failed before: then it has nothing new to say."""
         try:
-            failure = self.explained(trial, found)
-            if failure.op in self._failed:
+            if self._repeats(trial):
                 record.repeats = True
-                return
-            failure = self.explained(self.smallest(trial), found)
+            else:
+                self._note(record, self.explained(self.smallest(trial), found))
         except BaseException:  # the run is cut short: what was found is told as it is
-            self._note(record, failure)
+            self._note(record, _as_found(trial, found))
             raise
-        self._note(record, failure)
+
+    def _repeats(self, trial: Trial) -> bool:
+        """Whether what is at fault in a case has failed before. Where none of its ops has, nothing is located."""
+        if not isinstance(trial.case, ProgramCase):
+            return trial.case.kind in self._failed
+        return any(step.op in self._failed for step in trial.case.program.steps) and self._why(trial)[0] in self._failed
 
     def _note(self, record: Record, failure: Failure) -> None:
         self._failed[failure.op] = failure.case
