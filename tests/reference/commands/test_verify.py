@@ -19,6 +19,8 @@ from reference.ops import OPS
 from tests.reference.started import SOON, Ended, Started
 
 QUICK = ("verify", "--profile", "quick", "--workers", "2", "--json", "found.json")
+FEW = ["add", "negative", "cos", *list(OPS)[-24:]]  # ops, which are worth a second process
+SOME = ("--ops", ",".join(FEW))
 WRONG = """
 from ndgrad.rules import RULES
 from reference.engines.ndgrad import NdgradEngine as Engine
@@ -72,7 +74,7 @@ def test_a_signal_ends_it_while_it_starts(seconds: float, tmp_path: Path) -> Non
 @pytest.mark.parametrize(("number", "group"), ENDINGS)
 def test_what_was_found_is_told_when_a_signal_ends_it(number: int, group: bool, tmp_path: Path) -> None:  # noqa: FBT001
     """The failure is printed with its line, kept for the next time and written down; the last line counts the rows."""
-    started = Started(*QUICK, *wrong(tmp_path), cwd=tmp_path).printed("WRONG")
+    started = Started(*QUICK, *SOME, *wrong(tmp_path), cwd=tmp_path).printed("WRONG")
     ended = started.send(number, group=group).ended()
     assert is_quiet(ended), ended.err
     assert ended.status == 128 + number
@@ -118,12 +120,12 @@ def test_what_was_not_made_small_yet_is_told(workers: str, tmp_path: Path) -> No
 
 def test_a_signal_ends_it_while_training_runs_go(tmp_path: Path) -> None:
     """One that is made of many steps as well; all rows of the first table are told as done."""
-    started = Started("verify", "--profile", "quick", "--json", "found.json", cwd=tmp_path).printed("training  ")
+    started = Started(*QUICK, cwd=tmp_path).printed("training  ")
     ended = started.printed("article").send(signal.SIGINT, group=True).ended()
     assert ended.status == 130
     assert is_quiet(ended), ended.err
     assert ended.out.splitlines()[-1].startswith(
-        tuple(f"interrupted after {done} of {ROWS} rows" for done in (ROWS - 2, ROWS - 1))
+        tuple(f"interrupted after {ROWS - left} of {ROWS} rows" for left in (2, 1))
     )
 
 
@@ -153,7 +155,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:
     """It is told, another one takes its place, and what is written down is what one process writes."""
-    options = ("verify", "--profile", "quick", "--ops", ",".join(list(OPS)[:32]), "--json", "found.json")
+    options = ("verify", "--profile", "quick", *SOME, "--json", "found.json")
     assert Started(*options, "--workers", "1", cwd=tmp_path).ended().status == 0
     alone = found(tmp_path)
     started = Started(*options, cwd=tmp_path).printed("add ")
@@ -179,7 +181,7 @@ class Engine(NdgradEngine):
 def test_what_kills_each_worker_is_told(tmp_path: Path) -> None:
     """In one sentence, with what it ran and a status of its own."""
     (tmp_path / "deadly.py").write_text(DEADLY)
-    ended = Started(*QUICK, "--engine", "deadly:Engine", cwd=tmp_path).ended()
+    ended = Started(*QUICK, *SOME, "--engine", "deadly:Engine", cwd=tmp_path).ended()
     assert ended.status == 4
     *again, error = ended.err.splitlines()
     assert [line.endswith(" It is run again.") for line in again].count(True) >= 2

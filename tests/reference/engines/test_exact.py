@@ -15,8 +15,8 @@ import gmpy2
 import numpy as np
 import pytest
 
-from reference.engines import Noise, Outcome, exact
-from reference.engines.exact import ExactEngine, Jitter, Slopes
+from reference.engines import Noise, Outcome
+from reference.engines.exact import ExactEngine, Jitter, Slopes, engine
 from reference.engines.exact.numbers import exactly, precisely
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
@@ -376,7 +376,7 @@ def test_slopes_around_a_kink_are_those_of_its_sides() -> None:
 
 def test_no_gradient_rule_is_in_reach() -> None:
     """It imports exact numbers, programs and the op table, which imports no framework and has definitions alone."""
-    nodes = list(ast.walk(ast.parse(inspect.getsource(exact))))
+    nodes = list(ast.walk(ast.parse(inspect.getsource(engine))))
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     numbers, ours = {"gmpy2", "numpy"}, {"reference.ops", "reference.engines.exact.numbers", "reference.programs"}

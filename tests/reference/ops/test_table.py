@@ -39,7 +39,10 @@ def test_a_row_stands_under_its_name() -> None:
     assert len({*aliases, *OPS}) == len(aliases) + len(OPS)
 
 
-@pytest.mark.parametrize("module", ["ops", "generator", "engines", "engines.exact", "checks", "strategies", "verdict"])
+@pytest.mark.parametrize(
+    "module",
+    ["ops", "programs.generator", "programs.strategies", "engines", "engines.exact", "checks", "verdict"],
+)
 def test_no_framework_is_needed(module: str) -> None:
     """Importing the table, the generator, the witness, the shrinker or the verdict imports no engine."""
     code = (

@@ -582,7 +582,7 @@ def test_a_program_is_the_same_in_any_order() -> None:
 PRINT = """
 import sys
 sys.path[:0] = sys.argv[1:2]
-from tests.reference.test_generator import PLACES, fingerprint
+from tests.reference.programs.test_generator import PLACES, fingerprint
 print(fingerprint(PLACES))
 """
 PLACES = [(op, i) for op in ("sum", "getitem", "where", EXPRESSIONS) for i in range(10)]
@@ -590,7 +590,7 @@ PLACES = [(op, i) for op in ("sum", "getitem", "where", EXPRESSIONS) for i in ra
 
 def test_a_program_is_the_same_in_another_process() -> None:
     """Whatever the seed of Python's own hashes is there."""
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     there = subprocess.run([sys.executable, "-c", PRINT, root], env=environment, capture_output=True, check=True)
     assert there.stdout.decode().strip() == fingerprint(PLACES)
