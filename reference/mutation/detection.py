@@ -8,17 +8,20 @@ of. How many of them it takes until one fails is how well the harness detects a 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from ndgrad.rules import RULES
 from reference.checks import EXPRESSIONS, Case, ProgramCase, draw_case
 from reference.engines import Noise, Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine, one_thread
 from reference.mutation import Fault, every
+from reference.mutation.planting import AtPullback, Change, around, together
 from reference.ops import OPS
 from reference.ops.source import Seeded, Unsuited
 from reference.processes.workers import Workers
@@ -28,7 +31,26 @@ from reference.programs import Program
 A_ROUND = {EXPRESSIONS: 7, "sessions": 5, "training": 5, "library": 3}
 ROUNDS = {"quick": 60, "standard": 130, "deep": 3_000}
 
-Numbered: TypeAlias = tuple[str, Case | None]  # a check, and its case; None where none could be drawn
+Pullback: TypeAlias = tuple[str, int]  # of an op, towards an operand
+
+
+class Numbered(NamedTuple):
+    """A case of the order.
+
+    Args:
+        check: what it belongs to.
+        case: the case; None where none could be drawn.
+        called: the pullbacks that the right engine calls on it.
+    """
+
+    check: str
+    case: Case | None
+    called: frozenset[Pullback]
+
+    def is_touched_by(self, fault: Fault) -> bool:
+        """Whether a fault can change anything here. One in a pullback that is not called cannot."""
+        plant = fault.plant
+        return not isinstance(plant, AtPullback) or (plant.op, plant.position) in self.called
 
 
 @dataclass(frozen=True)
@@ -65,12 +87,12 @@ class Cases:
         self._reference = _Remembering()
         self._sides = NdgradEngine(), References([self._reference])
 
-    def up_to(self, rounds: int) -> Iterator[Numbered]:
-        """Give each check's name and case, round after round."""
-        for number in range(rounds):
-            if number >= len(self._rounds):
-                self._rounds.append(self._round(number))
-            yield from self._rounds[number]
+    def rounds(self, number: int) -> Iterator[Sequence[Numbered]]:
+        """Give so many rounds. A new one is drawn, and run by the right engine: no fault may be planted then."""
+        for i in range(number):
+            if i >= len(self._rounds):
+                self._rounds.append(self._round(i))
+            yield self._rounds[i]
 
     def told(self, case: Case | None) -> str:
         """Run a case beside the reference, and say what is wrong; nothing if nothing is."""
@@ -84,8 +106,14 @@ class Cases:
         cases = []
         for ticket in Seeded(self._seed, "round", number).among(tickets):
             check, _, i = ticket.partition(" ")
-            cases.append((check, self._case(check, number * each[check] + int(i))))
+            cases.append(self._numbered(check, number * each[check] + int(i)))
         return cases
+
+    def _numbered(self, check: str, number: int) -> Numbered:
+        case, called = self._case(check, number), set[Pullback]()
+        with _recorded(called):
+            self.told(case)
+        return Numbered(check, case, frozenset(called))
 
     def _case(self, check: str, number: int) -> Case | None:
         try:
@@ -95,6 +123,25 @@ class Cases:
         if isinstance(case, ProgramCase):
             self._reference.remember(case.program)
         return case
+
+
+@contextmanager
+def _recorded(called: set[Pullback]) -> Iterator[None]:
+    """Add to a set each pullback that is called inside."""
+
+    def recording(place: Pullback) -> Change:
+        def change(right: Callable[..., Any]) -> Callable[..., Any]:
+            def pullback(*args: Any, **options: Any) -> Any:
+                called.add(place)
+                return right(*args, **options)
+
+            return pullback
+
+        return change
+
+    places = [(op, i) for op, rule in RULES.items() for i, pullback in enumerate(rule.pullbacks) if pullback]
+    with together(*(around(*place, recording(place)) for place in places))():
+        yield
 
 
 class _Remembering(TorchEngine):
@@ -124,15 +171,16 @@ class _Remembering(TorchEngine):
 
 
 def detect(fault: Fault, cases: Cases, seed: int, rounds: int) -> Catch:
-    """Plant a fault, and run cases until one fails."""
-    start = time.perf_counter()
-    number = 0
-    with fault.plant():
-        for number, (check, case) in enumerate(cases.up_to(rounds), 1):
-            says = cases.told(case)
-            if says:
-                return Catch(fault.name, seed, check, says, number, time.perf_counter() - start)
-    return Catch(fault.name, seed, "", "", number, time.perf_counter() - start)
+    """Plant a fault, anew in each round, and run cases until one fails. Those that it cannot change are passed over."""
+    start, before = time.perf_counter(), 0
+    for some in cases.rounds(rounds):
+        with fault.plant():
+            for number, numbered in enumerate(some, before + 1):
+                says = numbered.is_touched_by(fault) and cases.told(numbered.case)
+                if says:
+                    return Catch(fault.name, seed, numbered.check, says, number, time.perf_counter() - start)
+        before += len(some)
+    return Catch(fault.name, seed, "", "", before, time.perf_counter() - start)
 
 
 # Several processes: each keeps the cases of the seed that it is at.

@@ -41,32 +41,47 @@ class Fault:
     plant: Plant
 
 
+@dataclass(frozen=True)
+class AtPullback:
+    """Replaces a pullback by what `change` makes of the right one. Where that pullback is not called, nothing changes.
+
+    Args:
+        op: whose pullback.
+        position: towards which operand.
+        change: from the right pullback to the wrong one.
+    """
+
+    op: str
+    position: int
+    change: Change
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Plant it."""
+        rule = RULES[self.op]
+        right = rule.pullbacks
+        wrong = list(right)
+        wrong[self.position] = self.change(right[self.position])  # type: ignore[arg-type] # there is one
+        rule.pullbacks = tuple(wrong)
+        try:
+            yield
+        finally:
+            rule.pullbacks = right
+
+
 def pullback(op: str, position: int, wrong: Callable[..., Any]) -> Plant:
     """Replace the pullback of an op towards one operand."""
-    return lambda: _pullback(op, position, lambda right: wrong)
+    return AtPullback(op, position, lambda right: wrong)
 
 
 def around(op: str, position: int, change: Change) -> Plant:
     """Replace a pullback by what `change` makes of the right one."""
-    return lambda: _pullback(op, position, change)
+    return AtPullback(op, position, change)
 
 
 def scaled(op: str, position: int, factor: float) -> Plant:
     """Multiply what the right pullback gives."""
     return around(op, position, lambda right: lambda *args, **options: right(*args, **options) * factor)
-
-
-@contextmanager
-def _pullback(op: str, position: int, change: Callable[[Any], Any]) -> Iterator[None]:
-    rule = RULES[op]
-    right = rule.pullbacks
-    wrong = list(right)
-    wrong[position] = change(right[position])
-    rule.pullbacks = tuple(wrong)
-    try:
-        yield
-    finally:
-        rule.pullbacks = right
 
 
 def forward(op: str, wrong: Callable[..., Any]) -> Plant:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 
 import pytest
 
 from reference.checks import EXPRESSIONS, SCRIPTED
 from reference.mutation import TABLES, Fault, every, generic
-from reference.mutation.detection import A_ROUND, ROUNDS, Cases, Catch, detect, detect_all
+from reference.mutation.detection import A_ROUND, ROUNDS, Cases, Catch, Numbered, detect, detect_all
 from reference.ops import OPS
 from reference.ops.source import Seeded, shuffled
 
@@ -37,14 +37,19 @@ def cases() -> Cases:
 
 def stream(given: Cases, rounds: int) -> list[tuple[str, str]]:
     """The check that each case belongs to, and its line, in their order."""
-    return [(check, str(case)) for check, case in given.up_to(rounds)]
+    return [(one.check, str(one.case)) for one in in_order(given, rounds)]
+
+
+def in_order(given: Cases, rounds: int) -> Iterator[Numbered]:
+    """All cases of some rounds."""
+    return chain.from_iterable(given.rounds(rounds))
 
 
 def test_a_seed_decides_the_cases() -> None:
     """Whoever draws them, and however many at a time: the same programs and numbers in the same order."""
     at_once, little_by_little = Cases(7), Cases(7)
-    list(islice(little_by_little.up_to(1), 5))
-    list(little_by_little.up_to(2))
+    next(little_by_little.rounds(3))
+    list(little_by_little.rounds(2))
     assert stream(at_once, 3) == stream(little_by_little, 3)
     assert stream(at_once, 2) == stream(at_once, 3)[: 2 * LENGTH]
     assert stream(at_once, 1) != stream(Cases(8), 1)
@@ -59,7 +64,7 @@ def test_a_fault_does_not_change_the_cases() -> None:
 
 def test_each_op_comes_once_a_round() -> None:
     """And of the other checks as many as are said, in an order that is another in each round."""
-    checks = [check for check, _ in cases().up_to(3)]
+    checks = [one.check for one in in_order(cases(), 3)]
     rounds = [checks[i * LENGTH : (i + 1) * LENGTH] for i in range(3)]
     assert [Counter(names) for names in rounds] == [Counter(dict.fromkeys(OPS, 1) | A_ROUND)] * 3
     assert len({tuple(names) for names in rounds}) == 3
@@ -79,7 +84,7 @@ def test_no_two_cases_are_one() -> None:
 
 def test_the_right_engine_passes() -> None:
     """No case of two rounds says that anything is wrong."""
-    said = [(check, cases().told(case)) for check, case in cases().up_to(2)]
+    said = [(one.check, cases().told(one.case)) for one in in_order(cases(), 2)]
     assert [(check, says) for check, says in said if says] == []
     assert len(said) == 2 * LENGTH
 
@@ -104,14 +109,32 @@ def test_nothing_is_caught_where_nothing_is_wrong() -> None:
     assert (catch.fault, catch.check, catch.says, catch.cases) == ("nothing", "", "", LENGTH)
 
 
-def test_the_first_case_that_fails_is_counted() -> None:
-    """The number of cases is its place in the order, and those before it say nothing."""
-    (fault,) = [fault for fault in SOON if fault.name == "exp-0-factor"]
+@pytest.mark.parametrize("fault", SOON, ids=lambda fault: fault.name)
+def test_the_first_case_that_fails_is_counted(fault: Fault) -> None:
+    """The number of cases is its place in the order. Those before it say nothing, also those that were passed over."""
     catch = detect(fault, cases(), SEED, ROUNDS["quick"])
+    first = list(islice(in_order(cases(), ROUNDS["quick"]), catch.cases))
     with fault.plant():
-        said = [(check, cases().told(case)) for check, case in islice(cases().up_to(ROUNDS["quick"]), catch.cases)]
+        said = [(one.check, cases().told(one.case)) for one in first]
     assert said[-1] == (catch.check, catch.says)
     assert not any(says for _, says in said[:-1])
+
+
+def test_a_case_is_passed_over_if_the_pullback_is_not_called() -> None:
+    """Programs call those of their own ops, training runs those of layers and losses; none is passed over elsewhere."""
+    in_exp, elsewhere = (every()[name] for name in ("exp-0-factor", "grad-thrice"))
+    some = list(in_order(cases(), 3))
+    touched = [one for one in some if one.is_touched_by(in_exp)]
+    assert {one.check for one in touched} >= {"exp", EXPRESSIONS}
+    assert 3 <= len(touched) < len(some) / 4
+    assert all(one.is_touched_by(elsewhere) for one in some)
+
+
+def test_faults_outside_of_rounds_are_not_planted_while_cases_are_drawn() -> None:
+    """The right engine runs each case first: what it calls does not depend on which fault is sought."""
+    fresh = Cases(SEED)
+    detect(every()["exp-0-factor"], fresh, SEED, 1)
+    assert [one.called for one in in_order(fresh, 1)] == [one.called for one in in_order(cases(), 1)]
 
 
 def told(catches: Iterator[Catch]) -> list[Catch]:
