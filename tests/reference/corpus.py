@@ -208,7 +208,7 @@ def main() -> int:
         different += not known
         if not known:
             print(f"{entry.engine}\n  was: {' or '.join(entry.answers)}\n  is:  {said}\n  {programs[entry.program]}")
-        also = entry.answers if options.also else ()
+        also = entry.answers if known or options.also else ()  # where one is known, the others are other processors'
         renewed.append(entry._replace(answers=tuple(dict.fromkeys([*also, said]))))
     if options.renew or options.also:
         write(renewed)
