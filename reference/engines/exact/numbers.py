@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import gmpy2
@@ -47,6 +48,25 @@ def _each(function: Callable[..., Any], operands: int = 1) -> Callable[..., Any]
     return ufunc
 
 
+def _slow(function: Callable[..., Any], operands: int = 1) -> Callable[..., Any]:
+    """The same for a function that takes long, up to 0.1 ms. It remembers the results of the last numbers.
+
+    The witness moves one number of many at a time, and so asks for most results again and again.
+    """
+
+    @lru_cache(maxsize=4_096)
+    def remembered(precision: int, *numbers: Any) -> Any:
+        del precision  # a result has as many bits as the context asked for
+        return function(*numbers)
+
+    def computed(*numbers: Any) -> Any:
+        if all(numbers):
+            return remembered(gmpy2.get_context().precision, *numbers)
+        return function(*numbers)  # 0 and -0 are equal, and may have other results
+
+    return _each(computed, operands)
+
+
 def _logaddexp(a: Any, b: Any) -> Any:
     """Of an infinity nothing is to be subtracted; and far apart the smaller is lost."""
     larger, apart = _larger(a, b), abs(a - b)
@@ -77,15 +97,15 @@ def _divided(a: Any, b: Any) -> Any:
 
 
 _UFUNCS: Mapping[np.ufunc, Callable[..., Any]] = {
-    np.exp: _each(gmpy2.exp), np.log: _each(gmpy2.log), np.log1p: _each(gmpy2.log1p), np.expm1: _each(gmpy2.expm1),
-    np.exp2: _each(gmpy2.exp2), np.log2: _each(gmpy2.log2), np.log10: _each(gmpy2.log10),
-    np.sqrt: _each(gmpy2.sqrt), np.square: _each(gmpy2.square), np.cbrt: _each(gmpy2.cbrt),
-    np.sin: _each(gmpy2.sin), np.cos: _each(gmpy2.cos), np.tan: _each(gmpy2.tan),
-    np.sinh: _each(gmpy2.sinh), np.cosh: _each(gmpy2.cosh), np.tanh: _each(gmpy2.tanh),
-    np.arcsin: _each(gmpy2.asin), np.arccos: _each(gmpy2.acos), np.arctan: _each(gmpy2.atan),
-    np.arcsinh: _each(gmpy2.asinh), np.arccosh: _each(gmpy2.acosh), np.arctanh: _each(gmpy2.atanh),
-    np.arctan2: _each(gmpy2.atan2, 2), np.hypot: _each(gmpy2.hypot, 2),
-    np.logaddexp: _each(_logaddexp, 2), np.logaddexp2: _each(_logaddexp2, 2),
+    np.exp: _slow(gmpy2.exp), np.log: _slow(gmpy2.log), np.log1p: _slow(gmpy2.log1p), np.expm1: _slow(gmpy2.expm1),
+    np.exp2: _slow(gmpy2.exp2), np.log2: _slow(gmpy2.log2), np.log10: _slow(gmpy2.log10),
+    np.sqrt: _each(gmpy2.sqrt), np.square: _each(gmpy2.square), np.cbrt: _slow(gmpy2.cbrt),
+    np.sin: _slow(gmpy2.sin), np.cos: _slow(gmpy2.cos), np.tan: _slow(gmpy2.tan),
+    np.sinh: _slow(gmpy2.sinh), np.cosh: _slow(gmpy2.cosh), np.tanh: _slow(gmpy2.tanh),
+    np.arcsin: _slow(gmpy2.asin), np.arccos: _slow(gmpy2.acos), np.arctan: _slow(gmpy2.atan),
+    np.arcsinh: _slow(gmpy2.asinh), np.arccosh: _slow(gmpy2.acosh), np.arctanh: _slow(gmpy2.atanh),
+    np.arctan2: _slow(gmpy2.atan2, 2), np.hypot: _slow(gmpy2.hypot, 2),
+    np.logaddexp: _slow(_logaddexp, 2), np.logaddexp2: _slow(_logaddexp2, 2),
     np.divide: _each(_divided, 2), np.float_power: np.power,
     np.isfinite: _each(gmpy2.is_finite), np.isnan: _each(gmpy2.is_nan),
     # The identity says that the order of axes does not matter, and that there is no number to start from.

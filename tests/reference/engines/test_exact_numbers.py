@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 from typing import Any
 
 import gmpy2
@@ -58,12 +59,28 @@ def test_precision_ends_with_an_error() -> None:
     assert gmpy2.get_context().precision == before
 
 
+def test_what_is_remembered_is_what_would_be_computed() -> None:
+    """The sign of a zero, the precision and the order of operands all make another result."""
+
+    def angle(y: float, x: float) -> Any:
+        return exact.computed(np.arctan2, [exact.exactly(y), exact.exactly(x)], {})
+
+    with exact.precisely():
+        assert [float(angle(y, x)) for y in (0.0, -0.0) for x in (-1.0, 1.0) for _ in range(2)] == (
+            [math.pi, math.pi, 0.0, 0.0, -math.pi, -math.pi, 0.0, 0.0]
+        )
+        assert math.copysign(1, angle(-0.0, 1.0)[()]) == -1
+        assert angle(1.0, 2.0) == gmpy2.atan2(1, 2) != angle(2.0, 1.0)
+        fine = angle(1.0, 3.0)
+    assert angle(1.0, 3.0)[()].precision == gmpy2.get_context().precision < fine[()].precision
+
+
 def test_no_gradient_rule_is_in_reach() -> None:
     """The module imports numbers and arrays, and nothing that differentiates."""
     nodes = list(ast.walk(ast.parse(inspect.getsource(exact))))
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    assert modules == {"__future__", "collections.abc", "contextlib", "typing", "gmpy2", "numpy"}
+    assert modules == {"__future__", "collections.abc", "contextlib", "functools", "typing", "gmpy2", "numpy"}
 
 
 # What users write.
