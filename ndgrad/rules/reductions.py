@@ -150,13 +150,16 @@ def _prod(x: Any, *, axis: Axis, keepdims: bool) -> Any:
 def _prod_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
     """Each number's slope is the product of the others: the whole divided by it, unless it is 0 or the whole is lost.
 
-    Where a number is infinite or NaN the whole is divided by each all the same, as PyTorch has it.
+    Where a number is infinite or NaN the whole is divided by each all the same, as PyTorch has it. But where the slope
+    is recorded, to be differentiated itself, nothing is divided: the terms of a quotient's slope cancel, and lose digits.
     """
     del keepdims
     g = restore(g, x.shape, axis)
     finite = np.all(np.isfinite(x))
     alone = finite and x.size == y.size  # each is its own product: slope 1, whose own slope is 0
-    divides = not alone and np.all(np.not_equal(x, 0)) and not (finite and _is_lost(y))
+    divides = (
+        not alone and np.all(np.not_equal(x, 0)) and not (finite and (_is_lost(y) or not isinstance(x, np.ndarray)))
+    )
     if divides:
         return g * (restore(y, x.shape, axis) / x)
     return g * _others(x if alone else _wide(x), axis)
@@ -182,6 +185,8 @@ def _others(x: Any, axis: Axis) -> Any:
 
 def _running_product(x: Any) -> Any:
     """The product of all that comes before, along the last axis, in log2(n) steps of doubling reach."""
+    if not x.shape[-1]:
+        return x
     ones = np.ones((*x.shape[:-1], 1), dtype=x.dtype)
     product = np.concatenate([ones, x[..., :-1]], axis=-1)
     reach = 1

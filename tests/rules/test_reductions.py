@@ -249,6 +249,15 @@ def test_a_product_of_one_number_to_second_order() -> None:
     assert v.grad.tolist() == [[2.0, 4.0, 6.0]]
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_second_slopes_of_a_product_lose_no_digits(dtype: str) -> None:
+    """The second slope of a product of two numbers is 1, however large one is beside the other; PyTorch's is not."""
+    for x in ([24.46875, 1.0], [1e5, 1e-5], [3.0, 7e6]):
+        second = ndgrad.hessian(lambda x: x.prod())(np.array(x, dtype))
+        np.testing.assert_array_equal(second, [[0.0, 1.0], [1.0, 0.0]])
+    assert ndgrad.hessian(lambda x: x.prod())(np.ones((2, 0), dtype)).shape == (2, 0, 2, 0)
+
+
 @pytest.mark.parametrize("axis", [None, 0])
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
 @pytest.mark.parametrize("factor", [0.1, 0.9, 3.0, 1e2])  # of where the product is too small, or of where too large
