@@ -55,7 +55,7 @@ def explain(
     return replace(
         _of(verdict.findings[0], _factors(program)) if verdict.findings else Explanation(),
         origin=origin,
-        convention=kink.says if kink and verdict.result is Result.CONVENTION else "",
+        convention=kink.convention if kink and verdict.result is Result.CONVENTION else "",
         known={op: known[op] for op in ops if op in known} if known else {},
     )
 

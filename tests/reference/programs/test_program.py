@@ -22,7 +22,7 @@ from reference.programs.program import (
     Operand,
     Program,
     Step,
-    laid_out,
+    with_layout,
     parse,
     text,
 )
@@ -231,11 +231,11 @@ def test_a_layout_changes_no_number(shape: tuple[int, ...], layout: str, dtype: 
 def test_what_each_layout_promises() -> None:
     """C and Fortran order, strides below 0 along every axis, and stride 0 along the first."""
     data = np.tile(np.arange(3.0), (2, 1))
-    assert laid_out(data, "C").strides == (24, 8)
-    assert laid_out(data, "F").strides == (8, 16)
-    assert laid_out(data, "reversed").strides == (-24, -8)
-    assert laid_out(data, "repeated").strides == (0, 8)
-    assert laid_out(data.T.copy().T, "C").strides == (24, 8)
+    assert with_layout(data, "C").strides == (24, 8)
+    assert with_layout(data, "F").strides == (8, 16)
+    assert with_layout(data, "reversed").strides == (-24, -8)
+    assert with_layout(data, "repeated").strides == (0, 8)
+    assert with_layout(data.T.copy().T, "C").strides == (24, 8)
 
 
 def test_a_number_is_handed_over_as_a_python_number() -> None:

@@ -89,7 +89,7 @@ def test_many_numbers_shrink_one_by_one(low: int, high: int, simplest: list[int]
 
     @st.composite
     def four(draw: Callable[[st.SearchStrategy[Random]], Random]) -> list[int]:
-        return strategies._Drawn(draw(st.randoms(use_true_random=False))).integers(low, high, 4)
+        return strategies._HypothesisSource(draw(st.randoms(use_true_random=False))).integers(low, high, 4)
 
     found = find(four(), lambda numbers: 2 in numbers, settings=SAME, random=Random(0))  # noqa: S311
     assert sorted(found) == simplest
