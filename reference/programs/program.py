@@ -206,7 +206,8 @@ class _Parser:
                     self._assign(name, value)
                 case _:
                     raise NotAProgram(
-                        f"expected name=op(...) with a new name, or back(...) at the end, but got: {_excerpt(statement)}"
+                        "expected name=op(...) with a new name, or back(...) at the end, "
+                        f"but got: {_excerpt(statement)}"
                     )
         if not self.steps:
             raise NotAProgram("the program has no step: expected name=op(...)")

@@ -13,7 +13,7 @@ from reference.engines import Outcome, TapeEngine
 from reference.engines.torch import TorchEngine
 from reference.programs import Program, parse
 from reference.verdict import Result, judge
-from tests.reference.drawing import drawn
+from tests.reference.drawing import draw
 
 Pull = Callable[[np.ndarray], list[tuple[Any, np.ndarray]]]
 
@@ -284,6 +284,6 @@ def test_what_else_an_engine_can_do_is_asked_last() -> None:
 
 def test_a_program_for_another_engine_is_an_error_and_no_crash() -> None:
     """Programs of ops that the engine does not know, by the dozen: each is answered."""
-    outcomes = [Toy().run(program) for i in range(30) if (program := drawn("sample", "softmax", i))]
+    outcomes = [Toy().run(program) for i in range(30) if (program := draw("sample", "softmax", i))]
     assert len(outcomes) > 20
     assert all(outcome.error is not None for outcome in outcomes)
