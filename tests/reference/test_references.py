@@ -204,7 +204,7 @@ def test_where_no_number_tells_both_are_named() -> None:
 
     verdict, _ = judge_by_all(program, at_0, [TORCH, Alike()])
     assert verdict.result is Result.INCONCLUSIVE
-    assert verdict.findings[0].says == f"{TORCH.name} and Alike 1 part, and no exact number tells"
+    assert verdict.findings[0].says == f"{TORCH.name} and Alike 1 disagree, and no exact number decides"
 
 
 # From the command line.
