@@ -258,7 +258,7 @@ class Campaign:
     def smallest(self, trial: Trial) -> Case:
         """Give the smallest case found that is wrong in the same way."""
         kinds = frozenset(finding.kind for finding in trial.verdict.findings)
-        references = References([self.references.called(trial.verdict.reference)])
+        references = References([self.references.by_name(trial.verdict.reference)])
         return shrink(trial.case, lambda case: case.fails(kinds, self.engine, references))
 
     def explained(self, case: Case, found: Found | None = None, before: Trial | None = None) -> Failure:
@@ -272,7 +272,7 @@ class Campaign:
         """Which op of a program is at fault, where, and why; of another case the check."""
         if not isinstance(trial.case, ProgramCase):
             return trial.case.kind, _of_findings(trial)
-        program, reference = trial.case.program, self.references.called(trial.verdict.reference)
+        program, reference = trial.case.program, self.references.by_name(trial.verdict.reference)
         origin = localise(program, self.engine, reference)
         return at_fault(program, origin), explain(program, trial.verdict, origin, reference.known)
 

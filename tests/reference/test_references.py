@@ -12,7 +12,7 @@ import pytest
 from ndgrad.rules import RULES, Rule
 from reference.engines import Abilities, Outcome
 from reference.engines.ndgrad import NdgradEngine
-from reference.engines.references import REFERENCES, References, made
+from reference.engines.references import REFERENCES, References, make_engine
 from reference.engines.torch import TorchEngine
 from reference.programs import Program, parse
 from reference.verdict import Kind, Result, judge, judge_by_all
@@ -51,8 +51,8 @@ class Off(Weak):
 
 def test_a_reference_has_a_name() -> None:
     """By which it is made; what a run needs of it is there."""
-    assert isinstance(made("torch"), TorchEngine)
-    assert isinstance(made("autograd"), AutogradEngine)
+    assert isinstance(make_engine("torch"), TorchEngine)
+    assert isinstance(make_engine("autograd"), AutogradEngine)
     assert list(REFERENCES)[:2] == ["torch", "autograd"]
     assert AUTOGRAD.name.startswith("autograd ")
     assert "scatter" not in AUTOGRAD.ops
@@ -172,8 +172,8 @@ def test_each_is_asked_what_it_knows() -> None:
     both = References([TORCH, AUTOGRAD])
     scattered = parse("x=f8([1.0]); a=scatter(x,index=(i8([0]),),shape=(2,)); back(a,f8([1.0,2.0]))")
     assert both.ops == TORCH.ops
-    assert both.that_know(scattered) == [TORCH]
-    assert both.that_know(parse(TAKEN)) == [TORCH, AUTOGRAD]
+    assert both.supporting(scattered) == [TORCH]
+    assert both.supporting(parse(TAKEN)) == [TORCH, AUTOGRAD]
     assert both.name == f"{TORCH.name} and {AUTOGRAD.name}"
 
 
@@ -265,4 +265,4 @@ def test_the_page_shows_pytorch(capsys: pytest.CaptureFixture[str], tmp_path: An
 def test_a_reference_that_is_none(names: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The known ones are named."""
     assert command_line.main(["verify", "--against", names]) == 2
-    assert "is no reference; known are torch, autograd, jax" in capsys.readouterr().err
+    assert "is not a known reference: expected torch, autograd, jax" in capsys.readouterr().err

@@ -102,5 +102,5 @@ def test_logaddexp_knows_infinities() -> None:
 
 def test_a_function_that_exact_numbers_have_not() -> None:
     """The error names those that they have."""
-    with pytest.raises(TypeError, match=r"which know arccos, .*, exp, .*tanh: "):
+    with pytest.raises(TypeError, match=r"which support arccos, .*, exp, .*tanh: "):
         exact.computed(np.deg2rad, [exact.exactly([1.0])], {})

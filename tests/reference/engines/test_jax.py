@@ -12,7 +12,7 @@ pytest.importorskip("jax", reason="jax is not installed: pip install 'ndgrad[com
 from reference import __main__ as command_line
 from reference.engines.jax import JaxEngine
 from reference.engines.ndgrad import NdgradEngine
-from reference.engines.references import References, made
+from reference.engines.references import References, make_engine
 from reference.ops import OPS
 from reference.ops.source import Seeded, Unsuited
 from reference.programs import parse
@@ -26,10 +26,10 @@ DRAWN = 8  # at most, for beside infinities much is left open
 
 def test_it_knows_all_ops() -> None:
     """By their names, or by a line of its table."""
-    assert isinstance(made("jax"), JaxEngine)
+    assert isinstance(make_engine("jax"), JaxEngine)
     assert JAX.name.startswith("JAX ")
     assert set(JAX.ops) == set(OPS)
-    assert References([made("torch"), JAX]).few_shapes
+    assert References([make_engine("torch"), JAX]).few_shapes
 
 
 @pytest.mark.parametrize("op", OPS)

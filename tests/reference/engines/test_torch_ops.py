@@ -12,7 +12,7 @@ import torch
 
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import MIRRORS, TorchEngine, mirror
-from reference.engines.torch.ops import KNOWN, found, shape_of
+from reference.engines.torch.ops import KNOWN, shape_of, source_of
 from reference.ops import OPS, Op, forward
 from reference.ops.options import Options
 from reference.ops.shapes import Shape
@@ -44,8 +44,8 @@ def test_pytorch_has_every_op() -> None:
 
 def test_an_op_is_found_by_its_name_and_aliases() -> None:
     """The first name that PyTorch has, in its own functions or in those of networks."""
-    assert [found(OPS[op]) for op in ("exp", "power", "softplus")] == ["torch.exp", "torch.pow", "F.softplus"]
-    with pytest.raises(LookupError, match="PyTorch has no function of the name of nowhere: it needs a line of its own"):
+    assert [source_of(OPS[op]) for op in ("exp", "power", "softplus")] == ["torch.exp", "torch.pow", "F.softplus"]
+    with pytest.raises(LookupError, match="PyTorch has no function nowhere: the op needs a line in MIRRORS"):
         mirror(Op("nowhere", np.exp))
 
 

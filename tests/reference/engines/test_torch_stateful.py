@@ -178,7 +178,7 @@ def test_a_disturbed_step_changes_nothing(kind: str) -> None:
 
     for _ in range(2):
         torch.set_gradient(leaves[0], np.array([0.5, -0.25]))
-        held = optimizer.held()
+        held = optimizer.snapshot()
         optimizer.step()
         after = everything()
         (numbers, state), (unmoved, empty) = optimizer.stepped_from(held, NOISE)
