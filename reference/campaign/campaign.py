@@ -19,7 +19,7 @@ from reference.campaign.store import FailureStore
 from reference.checks import EXPRESSIONS, SCRIPTED, Case, ProgramCase, Trial, left_out, shrink, without
 from reference.engines import Engine, Reference
 from reference.engines.references import References
-from reference.processes.signals import held
+from reference.processes.signals import deferred
 from reference.verdict import Verdict
 from reference.verdict.explanation import Explanation, at_fault, explain, explain_finding
 from reference.verdict.localise import Origin, localise
@@ -123,7 +123,7 @@ class Campaign:
             yield from self._run(self._numbers(profile), runner or Here((self.engine, self.references)))
             yield from self._left_out(profile)
         finally:
-            with held():
+            with deferred():
                 self._store.keep(
                     [*self._failed.values(), *(f.case for record in self.records for f in record.failures)]
                 )
@@ -278,7 +278,7 @@ class Campaign:
         """Which op of a program is at fault, where, and why; of another case the check."""
         if not isinstance(trial.case, ProgramCase):
             return trial.case.kind, _of_findings(trial)
-        program, reference = trial.case.program, self.references.called(trial.verdict.reference)
+        program, reference = trial.case.program, self.references.by_name(trial.verdict.reference)
         origin = localise(program, self.engine, reference)
         return at_fault(program, origin), explain(program, trial.verdict, origin, reference.known)
 

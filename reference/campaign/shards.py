@@ -14,7 +14,7 @@ from typing import TypeAlias
 from reference.campaign.records import Failing, Tally
 from reference.checks import SCRIPTED, draw_case
 from reference.engines import Engine
-from reference.engines.references import References, made, made_reference
+from reference.engines.references import References, make_engine, make_reference
 from reference.ops.source import Unsuited
 from reference.verdict import Result
 
@@ -67,7 +67,7 @@ class Sides:
 @lru_cache(maxsize=8)
 def load(engine: str, references: tuple[str, ...]) -> Loaded:
     """Import an engine and what it is held against, and make this process fit for them; once in each process."""
-    loaded = made(engine), References([made_reference(name) for name in references])
+    loaded = make_engine(engine), References([make_reference(name) for name in references])
     ready(loaded[1])
     return loaded
 

@@ -23,7 +23,7 @@ class ProgramCase(Case):
 
     def run(self, engine: Engine, references: References) -> Trial:
         """Judge it by each reference that knows all its ops. If none does, it is unsupported."""
-        members = references.that_know(self.program)
+        members = references.supporting(self.program)
         if not members:
             return Trial(self, Verdict(Result.UNSUPPORTED))
         verdict, _ = judge_by_all(self.program, engine, members)
@@ -33,7 +33,7 @@ class ProgramCase(Case):
         """Judge it quickly by the first reference, and if that blames the engine, by all judges and references."""
         if Kind.CONVENTION in kinds:  # which only the witness tells from a wrong gradient
             kinds |= {Kind.GRADIENT}
-        reference = (references.that_know(self.program) or references.members)[0]
+        reference = (references.supporting(self.program) or references.members)[0]
         repeat = Kind.NON_DETERMINISTIC in kinds
         if not _is_wrong(judge(self.program, engine, reference, repeat=repeat, patient=False), kinds):
             return None

@@ -18,7 +18,7 @@ from reference.checks.training import draw_task, train
 from reference.engines import Engine, Reference
 from reference.engines.references import References
 from reference.engines.stateful import offered
-from reference.ops.source import Noting, Replaying, Script, Seeded, Source
+from reference.ops.source import Recording, Replaying, Script, Seeded, Source
 from reference.verdict import Finding, Result, Verdict
 
 PLAINEST = "backward"  # the call of a session that most others with a backward pass are shrunk to
@@ -63,18 +63,18 @@ def _performed(record: SessionRecord) -> Performed:
 
 
 def _training(source: Source, engine: Engine, reference: Reference) -> Performed:
-    noting = Noting(source, HEAD)
-    task = draw_task(noting)
+    recording = Recording(source, HEAD)
+    task = draw_task(recording)
     record = train(task, engine, reference)
     where = [f"{task.name}, step {step} ({optimizer})" for step, optimizer, _ in record.failures]
     findings = tuple(finding for _, _, finding in record.failures)
-    return Performed(findings, record.numbers, record.worst, "\n".join(where), noting.script)
+    return Performed(findings, record.numbers, record.worst, "\n".join(where), recording.script)
 
 
 def _library(source: Source, engine: Engine, reference: Reference) -> Performed:
-    noting = Noting(source, HEAD)
-    check = run_network_check(noting, engine, reference)
-    return Performed(tuple(check.findings), check.numbers, 0.0, str(check), noting.script)
+    recording = Recording(source, HEAD)
+    check = run_network_check(recording, engine, reference)
+    return Performed(tuple(check.findings), check.numbers, 0.0, str(check), recording.script)
 
 
 class _Kind(NamedTuple):

@@ -62,7 +62,7 @@ def _again(case: Case, engine: Engine, references: References, path: Path | None
     A program is told as it was given. Another case that fails is shrunk: by its number alone, nobody has done so yet.
     """
     trial, campaign = case.run(engine, references), Campaign(engine, references)
-    verdict, reference = trial.verdict, references.called(trial.verdict.reference)
+    verdict, reference = trial.verdict, references.by_name(trial.verdict.reference)
     program = case.program if isinstance(case, ProgramCase) else None
     failure = None
     if verdict.result.blames:

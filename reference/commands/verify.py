@@ -19,7 +19,7 @@ from reference.checks.training import TrainingRecord
 from reference.commands.asked import has_cluster, is_for_failures, loaded, ops, writable
 from reference.commands.status import AGREES, DISAGREES, ENVIRONMENT, NOTHING, USAGE, told
 from reference.engines import Engine, Reference
-from reference.processes.signals import Stopped, Stopping, held
+from reference.processes.signals import Stopped, Stopping, deferred
 from reference.processes.workers import Workers
 from reference.report import json, text
 
@@ -77,7 +77,7 @@ def _verified(options: argparse.Namespace, chosen: Sequence[str], stopping: Stop
         if isinstance(error, Stopped):
             return error.status
         raise
-    with held():
+    with deferred():
         found = _tell(run)
     if options.page:
         _write_page(run)

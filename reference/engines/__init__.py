@@ -1,7 +1,7 @@
-"""The interpreters of programs, all behind one protocol: nothing downstream knows which it is talking to.
+"""Engines: interpreters of programs behind one protocol.
 
-Each engine is a module or a folder of its own, with what it calls the ops. None is imported here, so whoever needs one
-installs that one alone.
+Each engine is a module or a folder of its own, with its names for the ops. None is imported here, so that each can be
+used without installing the others.
 """
 
 from reference.engines.functional import FunctionalEngine

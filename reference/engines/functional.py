@@ -1,4 +1,4 @@
-"""What engines have in common that differentiate functions: an adapter of one small method."""
+"""An adapter for engines that differentiate functions. An engine defines one method, `vjp`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Function = Callable[..., Any]
 
 
 class FunctionalEngine:
-    """An engine to be plugged in: subclass it, and say how a function's vector-Jacobian product is taken.
+    """Base class of engines that define a function's vector-Jacobian product.
 
-    Operands of several dtypes are cast before they meet, as the op table has it: integers, booleans and Python numbers
-    take the dtype of the floats.
+    Operands of different dtypes are cast before each op, as the op table defines it: integers, booleans and Python
+    numbers take the dtype of the floats.
 
     Args:
-        name: what reports call it.
-        functions: for each op that it knows, by the op table's name, the function `f(*operands, **options)`.
+        name: its name in reports.
+        functions: the function `f(*operands, **options)` of each supported op, by the op table's name.
     """
 
     abilities = Abilities()
@@ -35,39 +35,39 @@ class FunctionalEngine:
 
     @property
     def ops(self) -> Sequence[str]:
-        """The ops that it knows."""
+        """The names of the supported ops."""
         return tuple(self.functions)
 
     def vjp(self, function: Function, arrays: Sequence[Any], cotangent: Any) -> Sequence[Any]:
-        """Differentiate a function of several arrays in the direction of a cotangent.
+        """Compute the vector-Jacobian product of a function of several arrays.
 
         Args:
-            function: it gives one array. For a second derivative it takes one itself.
-            arrays: where; read-only, or the engine's own where this is differentiated in its turn.
-            cotangent: of the result's shape.
+            function: returns one array. For a second derivative, it calls `vjp` itself.
+            arrays: the arguments; read-only, or the engine's own arrays in a second derivative.
+            cotangent: the cotangent of the result, of its shape.
 
         Returns:
-            The gradient towards each array, of its shape; None where the result does not depend on it.
+            The gradient of each array, of its shape; None if the result does not depend on it.
         """
         raise NotImplementedError(f"{type(self).__name__} must define vjp")
 
     def cast(self, x: Any, dtype: np.dtype[Any]) -> Any:
-        """Cast an array of the engine's own to another dtype."""
+        """Cast one of the engine's own arrays to another dtype."""
         return x.astype(dtype)
 
     def array(self, x: Any) -> np.ndarray:
-        """Give what the engine computed as a NumPy array."""
+        """Convert one of the engine's arrays to a NumPy array."""
         return np.asarray(x)
 
     def watch(self) -> AbstractContextManager[Any]:
-        """Give the context that a program runs in. By default warnings are off: poles are met on purpose."""
+        """Return the context in which a program runs. By default warnings are off: programs meet poles on purpose."""
         stack = ExitStack()
         stack.enter_context(np.errstate(all="ignore"))
         stack.enter_context(warnings.catch_warnings(action="ignore"))
         return stack
 
     def run(self, program: Program) -> Outcome:
-        """Run a program. What the engine raises is part of the outcome."""
+        """Run a program. The outcome holds an error that the engine raises."""
         steps: list[np.ndarray] = []
         leaves = [o.array for o in program.operands if o.kind == LEAF]
         held = tuple(a for o in program.operands if isinstance(a := o.array, np.ndarray))
@@ -78,15 +78,15 @@ class FunctionalEngine:
                 if program.cotangent is None:
                     return Outcome(tuple(steps), held=held)
                 return self._back(program, leaves, tuple(steps), held)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an engine raises is what it answers
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - any error is the engine's answer
             return Outcome(tuple(steps), held=held, error=error)
 
     def again(self, program: Program) -> Outcome:
-        """Run a program once more."""
+        """Run a program again."""
         return self.run(program)
 
     def _values(self, program: Program, leaves: Sequence[Any]) -> Any:
-        """The value of each step, one after the other, for these leaves."""
+        """Give the value of each step in order, for these leaves."""
         rest = iter(leaves)
         values = [next(rest) if o.kind == LEAF else o.array for o in program.operands]
         weak = [o.kind == NUMBER for o in program.operands]
@@ -129,13 +129,13 @@ class FunctionalEngine:
 
 
 class FunctionalReference(FunctionalEngine):
-    """Such an engine that is believed. It can do nothing that a reference may be asked beyond values and gradients."""
+    """A functional engine as a reference. It has no abilities beyond values and gradients."""
 
     known: Mapping[str, str] = {}
     conventions: frozenset[str] = frozenset()
 
     def begin(self) -> None:
-        """Nothing is to be made ready."""
+        """Do nothing: no preparation is needed."""
 
     def run(
         self,
@@ -146,7 +146,7 @@ class FunctionalReference(FunctionalEngine):
         path: Sequence[Any] | None = None,
         inner: bool = False,
     ) -> Outcome:
-        """Run a program. Nobody asks for more: its abilities say that it has no more."""
+        """Run a program. The other arguments need abilities that it lacks."""
         if noise is not None or precision is not None or path is not None or inner:
-            raise NotImplementedError(f"{self.name} runs programs as they are, and has no such ability")
+            raise NotImplementedError(f"{self.name} has no abilities beyond values and gradients")
         return super().run(program)

@@ -1,7 +1,7 @@
-"""How an engine's statements are written in a session: lines of Python that run as they are printed.
+"""The Python lines in which sessions write an engine's statements. They run as they are printed.
 
-An engine that is a library of its own has its own spelling. Any other is written in the notation of `reference.engines.
-speaker`. A field that is empty says that the engine has no such statement: no call that needs it is drawn.
+An engine with a library of its own has its own spelling. Others are written in the notation of
+`reference.engines.speaker`. An empty field means that the engine lacks the statement; no call that needs it is drawn.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-# The numbers that a write leaves, of the numbers and of the gradient that there were; zeros, if there was none.
+# Computes the new numbers from the old numbers and the gradient; the gradient is zeros if it is missing.
 Change: TypeAlias = Callable[[np.ndarray, np.ndarray], Any]
 
 
@@ -22,8 +22,8 @@ class Write:
 
     Args:
         form: the line; `{0}` is the value.
-        change: the same, of arrays.
-        in_place: whether the numbers of its views change as well.
+        change: the same change of arrays.
+        in_place: whether the numbers of its views change, too.
     """
 
     form: str
@@ -37,8 +37,8 @@ class Refused:
 
     Args:
         form: the line; `{0}` is a value.
-        error: what it must raise.
-        why: the reason, in words.
+        error: the error that it must raise.
+        why: the reason in words.
     """
 
     form: str
@@ -48,12 +48,12 @@ class Refused:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A kind of optimizer, by PyTorch's name for it and for its options.
+    """A kind of optimizer, with PyTorch's names.
 
     Args:
-        name: its name.
-        always: options that it is made with; beside them `lr`.
-        sometimes: options that it is made with at times, and their choices.
+        name: the name of its class.
+        always: options that it always gets, in addition to `lr`.
+        sometimes: options that it sometimes gets, with their possible values.
     """
 
     name: str
@@ -61,14 +61,14 @@ class Optimizer:
     sometimes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def with_options(self, more: Mapping[str, tuple[Any, ...]]) -> Optimizer:
-        """The same with more options at times."""
+        """Return the same kind with more optional options."""
         return replace(self, sometimes={**self.sometimes, **more})
 
 
 # fmt: off
 _BETAS, _EPS, _ALPHA = ((0.5, 0.75), (0.9, 0.99)), (1e-3, 1e-6), (0.5, 0.9)
 OPTIMIZERS = (
-    #         kind       what it is made with                  what else it is made with at times
+    #         kind       options                               options that it sometimes gets
     Optimizer("SGD"),
     Optimizer("SGD",     {"momentum": 0.9}),
     Optimizer("SGD",     {"momentum": 0.9, "nesterov": True}),
@@ -86,53 +86,53 @@ COMMON: Mapping[str, tuple[Any, ...]] = {"weight_decay": (0.1, 0.5, 0.0), "maxim
 
 @dataclass(frozen=True)
 class Lines:
-    """An engine's statements. In a form, braces stand for names and for what is drawn.
+    """An engine's statements. Braces in a statement stand for names and random choices.
 
     Args:
-        leaf: a value that wants a gradient.
-        constant: a value that wants none.
-        detached: a constant with the numbers of another value.
-        copies: a copy of a value, in several ways.
-        dropped: a name is deleted. Who has this statement must free what no name and no graph leads to, at once.
-        backward: a backward pass from one value, `{root}`, with a cotangent or without: `{given}`, or `{then}` after a
-            comma.
-        several: one from several.
-        in_modes: a pass in each of several modes, `{}` without any.
-        zero: a gradient is made missing.
-        gradient: the array that a value has as its gradient; it never changes.
-        assigned_gradient: a gradient is assigned.
-        written_gradients: a user writes into the array that is a gradient.
-        assigned: numbers are assigned.
-        assigned_in_place: whether the numbers of views then change as well.
-        writes: numbers change.
-        subscript_writes: numbers change, and the engine can see it only under `careful`.
-        careful: statements that enter a mode in which every write is noticed.
-        modes: an op in each of several modes, and whether its result joins the graph.
-        indexed: rows by an array, which is copied.
-        views: views of a view, in several ways.
-        summed: one value added to itself some times.
-        joined: the sum of two new leaves of one shape, to which one array arrives.
+        leaf: make a value that requires a gradient.
+        constant: make a value that does not require a gradient.
+        detached: make a constant with the numbers of another value.
+        copies: ways to copy a value.
+        dropped: delete a name. An engine with this statement must free at once what no name and no graph refers to.
+        backward: a backward pass from one value, `{root}`, with an optional cotangent: `{given}`, or `{then}` with a
+            comma before it.
+        several: a backward pass from several values.
+        in_modes: modes for a backward pass; `{}` is no mode.
+        zero: clear a gradient.
+        gradient: the array of a value's gradient; it never changes.
+        assigned_gradient: assign a gradient.
+        written_gradients: ways to write into the array of a gradient.
+        assigned: assign numbers.
+        assigned_in_place: whether an assignment changes the numbers of views, too.
+        writes: ways to change numbers.
+        subscript_writes: ways to change numbers which the engine notices only under `careful`.
+        careful: statements that enter a mode in which the engine notices every write.
+        modes: modes for an op, and whether its result joins the graph.
+        indexed: select rows by an array of indices, which gives a copy.
+        views: ways to make a view of a view.
+        summed: add a value to itself several times.
+        joined: the sum of two new leaves of one shape, which get the same cotangent.
         rows: the sum of a value's rows.
-        augmented: how `+=` and the like are written, and what they compute.
-        chain: many nodes, one after the other.
-        diamonds: many doublings, each of two paths.
-        halved: a half of one value, less another.
+        augmented: ways to write `+=` and the like, with the function that they compute.
+        chain: a chain of many nodes.
+        diamonds: a chain of many doublings, each with two paths.
+        halved: half of one value minus another.
         step: a step of an optimizer.
-        optimizer_zero: an optimizer makes gradients missing.
-        hyperparameter: an option of an optimizer is changed.
-        saved: what an optimizer needs to go on later.
-        loaded: an optimizer goes on from that.
+        optimizer_zero: clear gradients with an optimizer.
+        hyperparameter: change an option of an optimizer.
+        saved: save an optimizer's state.
+        loaded: load a saved state into an optimizer.
         optimizers: the kinds of optimizers.
-        hyperparameters: those of their options that may change between steps.
-        odd_optimizers: in how many of a hundred cases they are given a generator, one leaf twice, or a rate of NumPy's.
-        index: how an index is given by name, of what stands between its brackets.
+        hyperparameters: the options that may change between steps.
+        odd_optimizers: per cent of optimizers that get a generator, a repeated leaf, or a NumPy number as rate.
+        index: how to write an index as an argument.
         refused: lines that must be refused.
-        cotangents: how a cotangent may be given: `ones` says nothing.
-        arrays: how an operand with axes may be given that is no value.
-        scalars: how one without axes may be given.
-        shapes: those of leaves, the simplest first: few, for two of one shape meet most often in one op.
-        dtypes: those of numbers that are assigned, each as often as it is to be drawn.
-        leaf_dtypes: those that leaves are made of, likewise.
+        cotangents: ways to pass a cotangent; `ones` passes none.
+        arrays: ways to pass an operand with axes that is not a value.
+        scalars: ways to pass an operand without axes that is not a value.
+        shapes: shapes of leaves, the simplest first; few, so that two leaves of one shape often meet in one op.
+        dtypes: dtypes of assigned numbers, repeated according to their frequency.
+        leaf_dtypes: dtypes of leaves, likewise.
     """
 
     leaf: str
@@ -180,5 +180,5 @@ class Lines:
     leaf_dtypes: tuple[str, ...] = ("float64",)
 
     def missing(self, needs: tuple[str, ...]) -> tuple[str, ...]:
-        """Those statements of several that the engine does not have."""
+        """Return the statements among `needs` that the engine lacks."""
         return tuple(f.name for f in fields(self) if f.name in needs and not getattr(self, f.name))

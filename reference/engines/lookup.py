@@ -1,4 +1,4 @@
-"""Finds what an engine calls the ops: a line of its own table, or the function that has an op's name in its modules."""
+"""Find an engine's functions for the ops: in the engine's own table, or by the op's name in its modules."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Function = Callable[..., Any]
 
 
 def function_of(op: Op, lines: Mapping[str, Function], modules: Sequence[Any]) -> Function | None:
-    """An op in an engine, `f(*operands, **options)`.
+    """Find an engine's function for an op.
 
     Args:
-        op: its row.
-        lines: the engine's own table, for what has another name there, or another meaning.
-        modules: where functions are found by the op's name and its aliases, the first that has one.
+        op: the op's row.
+        lines: the engine's own table, for functions with another name or another meaning.
+        modules: the modules that are searched, in order, by the op's name and its aliases.
 
     Returns:
-        The function; None if there is none.
+        The function `f(*operands, **options)`, or None.
     """
     if op.name in lines:
         return lines[op.name]
@@ -30,6 +30,6 @@ def function_of(op: Op, lines: Mapping[str, Function], modules: Sequence[Any]) -
 def all_functions(
     lines: Mapping[str, Function], modules: Sequence[Any], without: Sequence[str] = ()
 ) -> dict[str, Function]:
-    """Each op of the table that an engine has, but for those that it is to go without."""
-    each = {op.name: function_of(op, lines, modules) for op in OPS.values() if op.name not in without}
-    return {name: function for name, function in each.items() if function is not None}
+    """Find an engine's functions for all ops of the table, except those in `without`."""
+    functions = {op.name: function_of(op, lines, modules) for op in OPS.values() if op.name not in without}
+    return {name: function for name, function in functions.items() if function is not None}

@@ -1,7 +1,6 @@
-"""What an engine is to the rest of this package: whatever takes a program and gives values and gradients.
+"""The protocol of engines: an engine takes a program and gives values and gradients.
 
-A reference is an engine that is believed. What either can do beyond that, its abilities say: who has none is
-judged, and believed, all the same.
+A reference is an engine that is trusted. Further abilities are optional for both.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from reference.programs import Program
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What an engine made of a program.
+    """The outcome of a program in an engine.
 
     Args:
-        values: the value of each step, in order; shorter if one was refused.
-        gradients: one for each leaf, in order. None where no gradient arrived.
-        second: for a program with directions, the second-order gradients, likewise.
-        twice: the gradients after a second pass over the same graph, where the engine accumulates over passes.
-        inner: the gradients of the steps' values, where the engine shows them; None where none arrived.
-        held: arrays that the engine must neither write into nor hand out: it was given them.
-        error: what it raised instead.
+        values: the value of each step, in order; fewer if a step is refused.
+        gradients: the gradient of each leaf, in order; None if there is none.
+        second: the second-order gradients of each leaf, for a program with directions.
+        twice: the gradients after a second backward pass over the same graph, if the engine accumulates gradients.
+        inner: the gradient of each step's value, if the engine gives them; None if there is none.
+        held: the arrays passed to the engine, which it must neither write into nor return as gradients.
+        error: the error that it raised.
     """
 
     values: tuple[np.ndarray, ...] = ()
@@ -40,16 +39,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Abilities:
-    """What an engine can do beyond values and gradients. What it lacks is not asked of it.
+    """Abilities of an engine beyond values and gradients. It is not asked for those that it lacks.
 
     Args:
-        second_order: it differentiates its own gradients, where a program asks for it.
-        disturb: it runs a program disturbed. What then moves far is ill-conditioned.
+        second_order: it differentiates its gradients, for programs with directions.
+        disturb: it disturbs a program's numbers. Results that then move far are ill-conditioned.
         precision: it computes in another precision than the operands'.
-        path: it goes on, at each step, from another engine's values.
-        inner: it gives the gradients of the steps' values on request.
-        subnormal: it keeps numbers below the smallest normal one; else it takes 0 for them.
-        few_shapes: it compiles for each shape that is new to it, and is given programs of few shapes.
+        path: it continues each step from another engine's values.
+        inner: it gives the gradients of the steps' values.
+        subnormal: it supports subnormal numbers; else it replaces them by 0.
+        few_shapes: it compiles for each new shape, and so gets programs of few shapes.
     """
 
     second_order: bool = False
@@ -63,16 +62,17 @@ class Abilities:
 
 @dataclass(frozen=True)
 class Noise:
-    """A disturbance: of each operand as it is used, and of each number that is kept for the backward pass.
+    """A disturbance of each operand when it is used, and of each number that is saved for the backward pass.
 
-    Each is multiplied by 1 + size or 1 - size, by chance, for each element and each use by itself. How far results
-    move, divided by `size`, is how much they magnify rounding: the condition of the computation, forward and backward.
-    What is kept is disturbed too, for a formula such as 1 - tanh² magnifies the rounding of the result that it reads.
-    An op that only selects is not disturbed, for it would select otherwise; logarithms are added to as well.
+    Each number is multiplied by 1 + size or 1 - size at random, independently for each element and each use. The move
+    of the results divided by `size` is the condition of the computation, forward and backward: how much it magnifies
+    rounding. Saved numbers are disturbed, too, for a formula such as 1 - tanh² magnifies the rounding of the saved
+    result. An op that only selects is not disturbed, for it would select other numbers. The disturbance is also added
+    to logarithms.
 
     Args:
-        size: the relative disturbance.
-        seed: of the signs. The same seed disturbs alike.
+        size: the relative size of the disturbance.
+        seed: the seed of the random signs.
     """
 
     size: float
@@ -84,43 +84,43 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """What reports call it, with its version."""
+        """Its name in reports, with its version."""
         ...
 
     @property
     def ops(self) -> Sequence[str]:
-        """The ops that it knows, by the names of the op table."""
+        """The supported ops, by the names of the op table."""
         ...
 
     @property
     def abilities(self) -> Abilities:
-        """What it can do beyond values and gradients."""
+        """Its abilities beyond values and gradients."""
         ...
 
     def run(self, program: Program) -> Outcome:
-        """Run a program. What the engine raises is part of the outcome."""
+        """Run a program. The outcome holds an error that the engine raises."""
         ...
 
     def again(self, program: Program) -> Outcome:
-        """Run a program once more, to see that it answers the same. What only the first run is asked for may go."""
+        """Run a program again, to check that the answer is the same. It may leave out checks of the first run."""
         ...
 
 
 class Reference(Engine, Protocol):
-    """An engine that is believed. It is asked for no more than its abilities."""
+    """An engine that is trusted. It is only asked for its abilities."""
 
     @property
     def known(self) -> Mapping[str, str]:
-        """Where it is known to be poor, so that an engine may be better: in words, by op."""
+        """Known weaknesses in words, by op. An engine may be better there."""
         ...
 
     @property
     def conventions(self) -> frozenset[str]:
-        """The ops at whose kinks it takes other slopes than their rows say. There any slope will do."""
+        """The ops at whose kinks it has another convention than their rows. There any subgradient is accepted."""
         ...
 
     def begin(self) -> None:
-        """Make this process fit to run many small programs."""
+        """Prepare this process to run many small programs."""
         ...
 
     def run(
@@ -135,12 +135,11 @@ class Reference(Engine, Protocol):
         """Run a program.
 
         Args:
-            program: what to run.
+            program: the program.
             noise: a disturbance (ability `disturb`).
-            precision: `float32` or `float64`, in which everything is computed; by default as the operands are (ability
+            precision: `float32` or `float64` for the whole computation; by default that of the operands (ability
                 `precision`).
-            path: values of the steps that another engine found: each step goes on from these in place of its own
-                (ability `path`).
-            inner: whether the gradients of the steps are wanted, too (ability `inner`).
+            path: another engine's values of the steps, from which later steps continue (ability `path`).
+            inner: whether to return the gradients of the steps' values, too (ability `inner`).
         """
         ...

@@ -1,6 +1,6 @@
-"""How sessions speak to an engine: what its lines are, the names that they know, and what is read of its values.
+"""The interface between sessions and engines: an engine's lines, the names in them, and how to read its values.
 
-Any engine that is `Stateful` is spoken to in one notation: `a = leaf([1.0, 2.0])`, `b = multiply(a, a)`, `backward(b)`.
+All `Stateful` engines share one notation: `a = leaf([1.0, 2.0])`, `b = multiply(a, a)`, `backward(b)`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Statement: TypeAlias = Callable[..., Any]
 
 # fmt: off
 WRITES = (
-    #     a line                                            the same of numbers and gradient
+    #     a line                                            its effect on numbers and gradient
     Write("write({0}, data({0}) - 0.125 * gradient({0}))",  lambda x, g: x - 0.125 * g),
     Write("write({0}, data({0}) + 0.25)",                   lambda x, g: x + 0.25),  # noqa: ARG005
     Write("write({0}, data({0}) * 0.5)",                    lambda x, g: x * 0.5),   # noqa: ARG005
 )
 _UNRECORDED = (("with unrecorded():\n    {line}", False), ("with unrecorded():\n    pass\n{line}", True))
-# What is written only for an engine that has a method or an attribute of this name.
+# Statements for engines that have a method or an attribute of this name.
 _OPTIONAL: Mapping[str, Mapping[str, Any]] = {
     "constant":     {"constant": "{name} = constant({given})"},
     "zero":         {"zero": "zero({name})"},
@@ -43,33 +43,34 @@ _OPTIONAL: Mapping[str, Mapping[str, Any]] = {
                      "hyperparameter": "{name}.{option} = {number}", "saved": "{name}.state_dict()",
                      "loaded": "{name}.load_state_dict({saved})"},
 }
-# And only for one that has these ops.
-_LESS_OFTEN = "{name} = {base}\nfor _ in range({times} - 1):\n    "
-_AGAIN = "{name} = {base}\nfor _ in range({times}):\n    "
+# Statements for engines that have these ops.
+_ONE_LESS = "{name} = {base}\nfor _ in range({times} - 1):\n    "
+_TIMES = "{name} = {base}\nfor _ in range({times}):\n    "
 _OF_OPS: Mapping[tuple[str, ...], Mapping[str, str]] = {
-    ("add",):                 {"summed":   _LESS_OFTEN + "{name} = add({name}, {base})",
+    ("add",):                 {"summed":   _ONE_LESS + "{name} = add({name}, {base})",
                                "joined":   "{name} = add({base}, {other})"},
-    ("add", "subtract"):      {"chain":    _AGAIN + "{name} = subtract(add({name}, 1.0), 1.0)"},
-    ("add", "multiply"):      {"diamonds": _AGAIN + "{name} = multiply({name}, 0.5)\n    {name} = add({name}, {name})"},
+    ("add", "subtract"):      {"chain":    _TIMES + "{name} = subtract(add({name}, 1.0), 1.0)"},
+    ("add", "multiply"):      {"diamonds": _TIMES + "{name} = multiply({name}, 0.5)\n    {name} = add({name}, {name})"},
     ("multiply", "subtract"): {"halved":   "{name} = subtract(multiply({base}, 0.5), {other})"},
 }
 # fmt: on
 
 
 class Speaker:
-    """An engine in a session, by its methods.
+    """The interface of an engine that is used through its methods.
 
     Args:
         engine: the engine.
 
     Attributes:
-        declares: whether the engine says that it has all that its lines need. Of another, calls that raise in a trial
-            are left out.
-        shows_inner: whether values that are no leaves show the gradient of the latest pass.
-        adds_exactly: whether what a pass brings to a leaf is added at once: two bring twice as much, to the bit.
-        none_or_zeros: whether a gradient that is missing may read as zeros.
-        refuses: what it raises instead of reading numbers that were overwritten.
-        header: what its lines begin with.
+        declares: whether the engine declares that it supports all its lines. For other engines, calls that raise in a
+            trial are left out.
+        shows_inner: whether values that are not leaves have the gradient of the latest backward pass.
+        adds_exactly: whether a pass adds its whole gradient to a leaf at once, so that two passes give exactly twice
+            as much.
+        none_or_zeros: whether a missing gradient may be zeros in place of None.
+        refuses: the error that it raises instead of reading overwritten numbers.
+        header: the first lines of each session.
     """
 
     declares = False
@@ -81,27 +82,27 @@ class Speaker:
 
     def __init__(self, engine: Stateful) -> None:
         self.engine = engine
-        self._optional: Any = engine  # the same, for methods that it may have
+        self._optional: Any = engine  # the same engine, typed for optional methods
 
     @property
     def ops(self) -> Sequence[str]:
-        """The ops that it knows, but for those at whose kinks it may take any slope."""
+        """The supported ops, except those at whose kinks any subgradient is accepted."""
         return tuple(name for name in self.engine.functions if name in OPS and _is_settled(OPS[name]))
 
     @cached_property
     def lines(self) -> Lines:
-        """What it can be told."""
-        said: dict[str, Any] = {}
+        """The engine's statements."""
+        supported: dict[str, Any] = {}
         for name, statements in _OPTIONAL.items():
-            said |= statements if getattr(self.engine, name, None) else {}
+            supported |= statements if getattr(self.engine, name, None) else {}
         for ops, statements in _OF_OPS.items():
-            said |= statements if set(ops) <= self.engine.functions.keys() else {}
-        if "step" in said:
-            said["optimizers"] = tuple(self._known_optimizers())
-        return self._in_single(Lines(leaf="{name} = leaf({given})", backward="backward({root}{then})", **said))
+            supported |= statements if set(ops) <= self.engine.functions.keys() else {}
+        if "step" in supported:
+            supported["optimizers"] = tuple(self._known_optimizers())
+        return self._in_single(Lines(leaf="{name} = leaf({given})", backward="backward({root}{then})", **supported))
 
     def _known_optimizers(self) -> list[Optimizer]:
-        """The kinds that the engine has, with the options that it has."""
+        """Return the kinds of optimizers that the engine has, with the options that it supports."""
         kinds: Mapping[str, Any] = getattr(self.engine, "optimizers", {})
         known = {name: inspect.signature(kind).parameters for name, kind in kinds.items()}
         return [
@@ -111,18 +112,18 @@ class Speaker:
         ]
 
     def _in_single(self, lines: Lines) -> Lines:
-        """The same with leaves in single precision, if the engine leaves such an array in it."""
+        """Add leaves in single precision, if the engine keeps this dtype."""
         with suppress(Exception):
             if self.data(self._leaf(np.ones(1, np.float32))).dtype == np.float32:
                 return replace(lines, leaf_dtypes=(*["float64"] * 7, "float32"), arrays=("array", "float32"))
         return lines
 
     def ways(self, op: Op) -> tuple[str, ...]:
-        """How an op may be written: its operands by position, and its options by name."""
+        """Return the ways to write an op: its operands by position, and its options by name."""
         return (f"{op.name}({{operands}}, {{options}})" if op.inputs.options else f"{op.name}({{operands}})",)
 
     def space(self) -> dict[str, Any]:
-        """The names that lines know at first. An engine with something to forget forgets it now."""
+        """Return the names that a session's lines may use, and reset the engine for a new session."""
         getattr(self.engine, "fresh", lambda: None)()
         own = {name: method for name in _OPTIONAL if callable(method := getattr(self.engine, name, None))}
         statements: dict[str, Statement] = {
@@ -150,14 +151,14 @@ class Speaker:
         self.engine.back(root, self._like(root, cotangent))
 
     def _backward_several(self, roots: Sequence[Any], cotangents: Sequence[Any]) -> None:
-        given = [self._like(root, g) for root, g in zip(roots, cotangents, strict=True)]
-        self._optional.back_several(roots, given)
+        arrays = [self._like(root, g) for root, g in zip(roots, cotangents, strict=True)]
+        self._optional.back_several(roots, arrays)
 
     def _like(self, value: Any, x: Any) -> np.ndarray:
-        """An array in a value's shape and dtype, read-only: ones by default, and a view where that will do."""
+        """Make a read-only array of a value's shape and dtype: ones by default, and a view if possible."""
         data = self.engine.data(value)
-        given = np.asarray(1.0 if x is None else x, data.dtype)
-        view = given.view() if given.shape == data.shape else np.full(data.shape, given)
+        array = np.asarray(1.0 if x is None else x, data.dtype)
+        view = array.view() if array.shape == data.shape else np.full(data.shape, array)
         view.flags.writeable = False
         return view
 
@@ -171,7 +172,7 @@ class Speaker:
         gradient = self.engine.gradient(leaf)
         return np.zeros_like(self.engine.data(leaf)) if gradient is None else gradient
 
-    # What is read.
+    # Reading.
 
     def is_value(self, x: Any) -> bool:
         """Whether an object is a value of the engine."""
@@ -179,29 +180,29 @@ class Speaker:
         return True
 
     def data(self, value: Any) -> np.ndarray:
-        """Give a value's numbers."""
+        """Return a value's numbers."""
         return self.engine.data(value)
 
     def gradient(self, value: Any) -> np.ndarray | None:
-        """Give a value's gradient; None if it is missing."""
+        """Return a value's gradient; None if it is missing."""
         return self.engine.gradient(value)
 
     def wants(self, value: Any) -> bool | None:
-        """Whether a value wants a gradient; None if the engine does not say."""
+        """Whether a value requires a gradient; None if the engine does not tell."""
         del value
         return None
 
     def remembers(self, value: Any) -> bool:
-        """Whether a value holds on to what it was made of, as far as the engine shows it."""
+        """Whether a value refers to its operands, as far as the engine tells."""
         del value
         return False
 
     def is_recording(self) -> bool:
-        """Whether results join the graph, as far as the engine shows it."""
+        """Whether results join the graph, as far as the engine tells."""
         return True
 
     def may_write(self, value: Any, *, is_result: bool) -> bool:
-        """Whether a user may write into a value's numbers: here into those of leaves and constants alone."""
+        """Whether a user may write into a value's numbers: here only into those of leaves and constants."""
         del value
         return not is_result
 
@@ -210,17 +211,17 @@ class Speaker:
         return not is_result
 
     def owns(self, data: np.ndarray, *, is_result: bool) -> bool:
-        """Whether an array of numbers must share its memory with no other. Results may be views."""
+        """Whether an array must not share its memory with another one. Results may be views."""
         del data
         return not is_result
 
     def moved(self, optimizer: Any) -> Sequence[Any] | None:
-        """Give the values that an optimizer moves; None if the engine does not show them."""
+        """Return the values that an optimizer updates; None if the engine does not tell."""
         del optimizer
         return None
 
     def states(self, optimizer: Any) -> Sequence[State]:
-        """Give what an optimizer keeps of each value; empty if the engine does not show it."""
+        """Return an optimizer's state of each value; empty if the engine does not tell."""
         del optimizer
         return ()
 
@@ -230,7 +231,7 @@ def _is_settled(op: Op) -> bool:
 
 
 def _read_only(x: Any) -> np.ndarray:
-    """A copy of numbers, floats all, that nobody writes into."""
+    """Return a read-only copy of numbers as floats."""
     array = np.array(x)
     array = array if array.dtype.kind == "f" else array.astype(np.float64)
     array.flags.writeable = False

@@ -1,8 +1,8 @@
-"""Engines with state: gradients of leaves add up over passes, and numbers are written between them.
+"""Protocols of engines with state: gradients of leaves accumulate, and numbers are written between backward passes.
 
-This is what sessions ask of both sides; `training` has the rest. An engine that is judged has the methods of
-`Stateful`, and as many of the optional ones as it likes: what it lacks is not asked of it. The reference has more, for
-it must say what is right after any call, and how far rounding may move it.
+Sessions use these protocols; those of training are in `training`. An engine to be judged has the methods of `Stateful`
+and any of the optional ones. The reference has more methods, for it must give the right state after any call, and how
+far rounding may move it.
 """
 
 from __future__ import annotations
@@ -15,72 +15,72 @@ import numpy as np
 from reference.engines.protocol import Noise
 
 # fmt: off
-# What an engine may have beside the methods of `Stateful`. It is found by its name.
+# Optional attributes of an engine beside the methods of `Stateful`, found by name.
 OPTIONAL: Mapping[str, str] = {
-    # method or attribute  what it is
-    "constant":           "constant(array): a value that wants no gradient",
-    "zero":               "zero(leaf): make its gradient missing, or zeros",
-    "set_gradient":       "set_gradient(leaf, array): give it a gradient; the array is copied",
+    # method or attribute  meaning
+    "constant":           "constant(array): a value that requires no gradient",
+    "zero":               "zero(leaf): clear its gradient, to None or zeros",
+    "set_gradient":       "set_gradient(leaf, array): assign its gradient; the array is copied",
     "write":              "write(leaf, array): change its numbers; the array is copied",
-    "back_several":       "back_several(results, cotangents): one pass from several values",
+    "back_several":       "back_several(results, cotangents): one backward pass from several values",
     "detach":             "detach(value): a constant with its numbers",
-    "copy":               "copy(leaf): a leaf of its own with the same numbers",
-    "unrecorded":         "unrecorded(): a context in which results want no gradient",
-    "optimizers":         "optimizers: classes by PyTorch's names, made as PyTorch's: SGD(leaves, lr=0.1)",
-    "fresh":              "fresh(): forget what is left of the session before, as a tape that all values share",
-    "frees":              "frees: True, if what nothing leads to is freed without the help of the cyclic collector",
+    "copy":               "copy(leaf): a new leaf with the same numbers",
+    "unrecorded":         "unrecorded(): a context in which results require no gradient",
+    "optimizers":         "optimizers: classes by PyTorch's names, called as PyTorch's: SGD(leaves, lr=0.1)",
+    "fresh":              "fresh(): forget the previous session, such as a tape that all values share",
+    "frees":              "frees: True if unreachable objects are freed without the cyclic garbage collector",
 }
 # fmt: on
 
 
 class Stateful(Protocol):
-    """An engine whose values remember how they were made. `TapeEngine` is one."""
+    """An engine whose values record how they were computed. `TapeEngine` is one."""
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """Its name in reports."""
         ...
 
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:
-        """For each op that it knows, by the op table's name, the function `f(*operands, **options)`."""
+        """The function `f(*operands, **options)` of each supported op, by the op table's name."""
         ...
 
     def leaf(self, array: np.ndarray, name: str) -> Any:
-        """Make a value that wants a gradient. The array is read-only."""
+        """Make a value that requires a gradient. The array is read-only."""
         ...
 
     def data(self, value: Any) -> np.ndarray:
-        """Give a value's numbers as an array."""
+        """Return a value's numbers as an array."""
         ...
 
     def back(self, result: Any, cotangent: np.ndarray) -> None:
-        """Pass back from a result. What arrives at a leaf is added to what it has."""
+        """Run a backward pass from a result. Gradients of leaves accumulate."""
         ...
 
     def gradient(self, leaf: Any) -> np.ndarray | None:
-        """Give a leaf's gradient; None or zeros if none has arrived."""
+        """Return a leaf's gradient; None or zeros if there is none."""
         ...
 
 
 class StatefulReference(Protocol):
-    """The reference's half of a session: its own graph. Values are its own, too, and nobody looks into them.
+    """The reference's side of a session. It has a graph and values of its own.
 
-    Arrays that it gives are its memory: who writes into one changes its numbers.
+    The arrays that it returns are views of its memory: writing into one changes its numbers.
 
     Attributes:
-        read_overwritten: whether the latest backward pass read numbers that were overwritten since.
+        read_overwritten: whether the latest backward pass read numbers that were overwritten since the forward pass.
     """
 
     read_overwritten: bool
 
     @property
     def ops(self) -> Sequence[str]:
-        """The ops that it is right in, so that no witness need be asked."""
+        """The ops in which it needs no witness."""
         ...
 
     def leaf(self, array: np.ndarray, *, wanted: bool = True) -> Any:
-        """Make a value of a copy of an array, which wants a gradient or not."""
+        """Make a value of a copy of an array; `wanted` tells whether it requires a gradient."""
         ...
 
     def apply(self, op: str, operands: Sequence[Any], options: Mapping[str, Any], *, recorded: bool = True) -> Any:
@@ -92,60 +92,60 @@ class StatefulReference(Protocol):
         ...
 
     def record(self, function: Callable[..., Any], operands: Sequence[Any]) -> Any:
-        """Apply a function that is made of Python's operators alone. The result has memory of its own."""
+        """Apply a function that uses only Python's operators. The result has memory of its own."""
         ...
 
     def data(self, value: Any) -> np.ndarray:
-        """Give a value's numbers."""
+        """Return a value's numbers."""
         ...
 
     def wants(self, value: Any) -> bool:
-        """Whether it wants a gradient."""
+        """Whether a value requires a gradient."""
         ...
 
     def gradient(self, leaf: Any) -> np.ndarray | None:
-        """Give a leaf's gradient."""
+        """Return a leaf's gradient."""
         ...
 
     def set_gradient(self, leaf: Any, array: np.ndarray | None) -> None:
-        """Give a leaf a gradient, or none."""
+        """Assign a leaf's gradient, or clear it with None."""
         ...
 
     def overwrite(self, value: Any) -> None:
-        """Copy what the graph needs of a value, whose numbers are about to change."""
+        """Copy the numbers of a value that the graph needs, before they change."""
         ...
 
     def gradients(
         self, roots: Sequence[tuple[Any, np.ndarray]], towards: Sequence[Any], noise: Noise | None = None
     ) -> list[np.ndarray | None]:
-        """Give the gradients towards values, from roots with their cotangents; disturbed, if noise is given."""
+        """Return the gradients of `towards`, from roots with their cotangents; disturbed if `noise` is given."""
         ...
 
     def applied(self, op: str, operands: Sequence[Any], options: Mapping[str, Any], noise: Noise) -> np.ndarray:
-        """Give what an op gives of disturbed operands."""
+        """Return an op's result on disturbed operands."""
         ...
 
     def computed(self, function: Callable[..., Any], operands: Sequence[Any], noise: Noise) -> np.ndarray:
-        """Give what a function gives of disturbed operands."""
+        """Return a function's result on disturbed operands."""
         ...
 
     def optimizer(self, kind: str, leaves: Sequence[Any], options: Mapping[str, Any]) -> OptimizerReference:
-        """Make an optimizer of leaves, by its kind's name."""
+        """Make an optimizer of leaves by the name of its kind."""
         ...
 
 
-State = dict[str, np.ndarray]  # what an optimizer keeps of one leaf, by name
+State = dict[str, np.ndarray]  # an optimizer's state of one leaf, by name
 
 
 class OptimizerReference(Protocol):
-    """An optimizer of the reference. `step` counts are kept as the entry `step`."""
+    """An optimizer of the reference. A leaf's state has its step count as the entry `step`."""
 
     def step(self) -> None:
-        """Move each leaf that has a gradient."""
+        """Update each leaf that has a gradient."""
         ...
 
     def zero(self) -> None:
-        """Make all gradients missing."""
+        """Clear all gradients."""
         ...
 
     def set(self, option: str, number: float) -> None:
@@ -153,32 +153,33 @@ class OptimizerReference(Protocol):
         ...
 
     def save(self) -> Any:
-        """Give a copy of all that is needed to go on later."""
+        """Return a copy of the state and options."""
         ...
 
     def load(self, saved: Any) -> None:
-        """Go on from what was saved, by this optimizer or by another one of its kind."""
+        """Load state and options saved by this optimizer or by another of its kind."""
         ...
 
     def states(self) -> list[State]:
-        """What is kept of each leaf."""
+        """Return the state of each leaf."""
         ...
 
-    def held(self) -> Any:
-        """Give a copy of all that a step reads and writes."""
+    def snapshot(self) -> Any:
+        """Return a copy of all that a step reads and writes."""
         ...
 
-    def stepped_from(self, held: Any, noise: Noise) -> list[tuple[np.ndarray, State]]:
-        """Give each leaf's numbers and state after a step from disturbed numbers. Nothing is changed by it."""
+    def stepped_from(self, snapshot: Any, noise: Noise) -> list[tuple[np.ndarray, State]]:
+        """Return each leaf's numbers and state after a step from a disturbed snapshot. Nothing is changed."""
         ...
 
 
 def offered(side: Any, what: str) -> Callable[..., Any] | None:
-    """What a side offers by a name, to be called for something fresh; None if it has no such thing.
+    """Return a factory that an engine or a reference offers, or None.
 
     Args:
-        side: an engine, or a reference.
-        what: of an engine `speaker`, `trainer` or `library`; of a reference `stateful`, `trainer` or `library`.
+        side: an engine or a reference.
+        what: the attribute: `speaker`, `trainer` or `library` of an engine; `stateful`, `trainer` or `library` of a
+            reference.
     """
     found: Callable[..., Any] | None = getattr(side, what, None)
     return found

@@ -1,4 +1,4 @@
-"""What engines have in common whose values remember how they were made: an adapter of four small methods."""
+"""An adapter for engines whose values record how they were computed. An engine defines four small methods."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from reference.programs import LEAF, Program
 
 
 class TapeEngine:
-    """An engine to be plugged in: subclass it, and say how to make a leaf, pass back, and read what came of it.
+    """Base class of engines that define how to make a leaf, run a backward pass, and read numbers and gradients.
 
-    It gets sessions, too: calls on shared state. With more methods, as `reference.engines.stateful` has them, they
-    have more calls.
+    Such an engine is also tested in sessions: sequences of calls on shared state. With more of the methods in
+    `reference.engines.stateful`, sessions have more kinds of calls.
 
     Args:
-        name: what reports call it.
-        functions: for each op that it knows, by the op table's name, the function `f(*operands, **options)`.
+        name: its name in reports.
+        functions: the function `f(*operands, **options)` of each supported op, by the op table's name.
     """
 
     abilities = Abilities()
@@ -32,53 +32,53 @@ class TapeEngine:
 
     @property
     def ops(self) -> Sequence[str]:
-        """The ops that it knows."""
+        """The names of the supported ops."""
         return tuple(self.functions)
 
     def leaf(self, array: np.ndarray, name: str) -> Any:
-        """Make a value that wants a gradient. The array is read-only."""
+        """Make a value that requires a gradient. The array is read-only."""
         raise NotImplementedError(f"{type(self).__name__} must define leaf")
 
     def data(self, value: Any) -> np.ndarray:
-        """Give a value's numbers as an array."""
+        """Return a value's numbers as an array."""
         raise NotImplementedError(f"{type(self).__name__} must define data")
 
     def back(self, result: Any, cotangent: np.ndarray) -> None:
-        """Pass back from the result. The cotangent has its shape, and is read-only."""
+        """Run a backward pass from the result. The cotangent has its shape, and is read-only."""
         raise NotImplementedError(f"{type(self).__name__} must define back")
 
     def gradient(self, leaf: Any) -> np.ndarray | None:
-        """Give a leaf's gradient; None if none has arrived."""
+        """Return a leaf's gradient, or None."""
         raise NotImplementedError(f"{type(self).__name__} must define gradient")
 
     def inner_gradient(self, value: Any) -> np.ndarray | None:
-        """Give the gradient of a step's value, where the engine shows it; by default it does not."""
+        """Return the gradient of a step's value, if the engine gives it; by default None."""
         del value
         return None
 
     def speaker(self) -> Speaker:
-        """Give what sessions speak to the engine by. Set it to None where nothing lasts from one pass to the next."""
+        """Return the engine's interface for sessions. Set it to None if no state lasts from one pass to the next."""
         return Speaker(self)
 
     def watch(self) -> AbstractContextManager[Any]:
-        """Give the context that a program runs in. By default NumPy's warnings are off: poles are met on purpose."""
+        """Return the context in which a program runs. By default NumPy's warnings are off: programs meet poles."""
         return np.errstate(all="ignore")
 
     def once_more(self, program: Program, result: Any, leaves: Sequence[Any], outcome: Outcome) -> Outcome:
-        """What else the engine can do with a graph that it has passed once; by default nothing."""
+        """Do more with a graph after its first backward pass, and return the outcome; by default unchanged."""
         del program, result, leaves
         return outcome
 
     def run(self, program: Program) -> Outcome:
-        """Run a program. What the engine raises is part of the outcome."""
-        given = [o.array for o in program.operands]
-        held = tuple(a for a in given if isinstance(a, np.ndarray))
+        """Run a program. The outcome holds an error that the engine raises."""
+        arrays = [o.array for o in program.operands]
+        held = tuple(a for a in arrays if isinstance(a, np.ndarray))
         steps: list[np.ndarray] = []
         try:
             with self.watch():
                 values: list[Any] = [
                     self.leaf(array, operand.name) if operand.kind == LEAF else array
-                    for array, operand in zip(given, program.operands, strict=True)
+                    for array, operand in zip(arrays, program.operands, strict=True)
                 ]
                 leaves = [v for v, o in zip(values, program.operands, strict=True) if o.kind == LEAF]
                 for step in program.steps:
@@ -87,11 +87,11 @@ class TapeEngine:
                 if program.cotangent is None:
                     return Outcome(tuple(steps), held=held)
                 return self._back(program, values, leaves, tuple(steps), held)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an engine raises is what it answers
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - any error is the engine's answer
             return Outcome(tuple(steps), held=held, error=error)
 
     def again(self, program: Program) -> Outcome:
-        """Run a program once more, to see that it answers the same. What only the first run is asked for may go."""
+        """Run a program again, to check that the answer is the same. It may leave out checks of the first run."""
         return self.run(program)
 
     def _back(

@@ -1,4 +1,4 @@
-"""What training runs and checks of a library ask of an engine and of the reference."""
+"""Protocols of engines and references for training runs and for checks of a library."""
 
 from __future__ import annotations
 
@@ -15,66 +15,66 @@ from reference.programs.task import Batch, Numbers, Stage
 class Trainer(Protocol):
     """An engine's side of a training run.
 
-    Whatever the engine raises where it should have gone on comes as `Raised`.
+    Errors that the engine raises come as `Raised`.
     """
 
     @property
     def start(self) -> Mapping[str, np.ndarray]:
-        """The parameters, weight and bias of each layer in turn, by name."""
+        """The initial parameters by name: weight and bias of each layer in turn."""
         ...
 
     def begin(self, stage: Stage) -> None:
-        """Go on as a stage says."""
+        """Begin a stage."""
         ...
 
     def step(self, batch: Batch) -> Numbers:
-        """Make one step: loss, backward pass, update. Give its loss and gradients, and `numbers`."""
+        """Do one step: loss, backward pass, update. Return its loss, its inputs' gradients and `numbers`."""
         ...
 
     def numbers(self) -> Numbers:
-        """Give gradients, parameters and the optimizer's state: the very arrays, no copies."""
+        """Return gradients, parameters and the optimizer's state, without copying the arrays."""
         ...
 
     def sync(self, theirs: Numbers) -> None:
-        """Take over the other side's numbers. Arrays are written into, so that those which share memory still do."""
+        """Copy the other side's numbers into the arrays, so that arrays which share memory still do."""
         ...
 
     def scores(self, x: np.ndarray) -> np.ndarray:
-        """Give the network's outputs."""
+        """Return the network's outputs."""
         ...
 
 
 class TrainerReference(Protocol):
-    """The reference's side of a run. It can go back to where it was, disturbed or in another precision."""
+    """The reference's side of a training run. It can repeat a step, disturbed or in another precision."""
 
     def begin(self, stage: Stage) -> None:
-        """Go on as a stage says."""
+        """Begin a stage."""
         ...
 
     def step(self, batch: Batch, noise: Noise | None = None) -> Numbers:
-        """Make one step; disturbed, if noise is given."""
+        """Do one step; disturbed if `noise` is given."""
         ...
 
     def numbers(self) -> Numbers:
-        """Give copies of gradients, parameters and the optimizer's state."""
+        """Return copies of gradients, parameters and the optimizer's state."""
         ...
 
     def again(self, numbers: Numbers, dtype: str) -> TrainerReference:
-        """Give another side in the state in which this one gave these numbers, in any precision."""
+        """Return a copy of this side in the state in which it gave these numbers, in any precision."""
         ...
 
     def scores(self, x: np.ndarray) -> np.ndarray:
-        """Give the network's outputs."""
+        """Return the network's outputs."""
         ...
 
 
 class LibraryReference(Protocol):
-    """What the reference has of a library: losses, and how it draws weights."""
+    """The reference's library: losses and initial weights."""
 
     def loss(
         self, name: str, predicted: np.ndarray, wanted: np.ndarray, reduction: str, cotangent: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Give a loss, and the gradient towards what was predicted."""
+        """Return a loss, and the gradient of the prediction."""
         ...
 
     def weights(self, init: str, nin: int, nout: int, seed: int) -> np.ndarray:
@@ -82,13 +82,13 @@ class LibraryReference(Protocol):
         ...
 
 
-class Raised(Exception):  # noqa: N818 - an answer, not an error of this package
-    """What an engine raised where it should have gone on."""
+class Raised(Exception):  # noqa: N818 - the engine's answer, not an error of this package
+    """An error that an engine raised."""
 
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Tell what an engine raises from mistakes of this package. Serves as a decorator, too."""
+    """Turn errors of an engine into `Raised`. It is also a decorator."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What ops give on plain arrays, by their definitions: for whoever needs to know a value, and no gradient."""
+"""Values of ops on plain arrays, by their definitions. No gradient is computed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reference.ops.op import Op
 
 
 def promoted(operands: Sequence[Any]) -> np.dtype[Any]:
-    """The dtype that operands are cast to before they meet: NumPy's promotion of those that are floating.
+    """Give the dtype that operands are cast to before the op: NumPy's promotion of the floating ones.
 
     Integers, booleans and Python numbers take the dtype of the floats beside them.
     """
@@ -23,7 +23,7 @@ def forward(op: Op, operands: Sequence[Any], options: Mapping[str, Any]) -> np.n
     """Compute an op on arrays and Python numbers.
 
     Raises:
-        Exception: NumPy refuses the operands or the options, in whatever way.
+        Exception: NumPy refuses the operands or the options, with any error.
     """
     dtype = promoted(operands)
     with np.errstate(all="ignore"):

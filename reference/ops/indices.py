@@ -1,4 +1,4 @@
-"""Indices and masks: everything that NumPy allows between brackets, where numbers are put, and conditions."""
+"""Random indices, masks, targets of `scatter`, and conditions of `where`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from reference.ops.options import Drawing, Option, Options, of
+from reference.ops.options import Option, Options, Sampler, sampler_of
 from reference.ops.shapes import Shape
 from reference.ops.source import Source, Unsuited, chance, pick, shuffled
 
 
-@of(index=Option(is_index=True))
+@sampler_of(index=Option(is_index=True))
 def index(source: Source, shape: Shape) -> Options:
-    """Everything that NumPy allows: numbers, slices of both signs, None, `...`, arrays with repeats, masks."""
+    """Draw any index that NumPy allows: numbers, slices of both signs, None, `...`, arrays with repeats, masks."""
     if 0 not in shape and shape and chance(source, 8):
         return {"index": (_mask(source, shape),)}
     if 0 not in shape and shape and chance(source, 25):
-        return {"index": _kept_apart(source, shape)}
+        return {"index": _separated_arrays(source, shape)}
     array_shape = pick(source, [(2,), (3,), (1,), (2, 2), (4,)]) if chance(source, 45) else None
     entries = [_entry(source, n, array_shape) for n in shape]
     start = source.integer(0, len(shape)) if chance(source, 30) else len(shape)
@@ -37,10 +37,10 @@ def _mask(source: Source, shape: Shape) -> np.ndarray:
     return np.array([chance(source, 60) for _ in range(math.prod(covered))], bool).reshape(covered)
 
 
-def _kept_apart(source: Source, shape: Shape) -> tuple[Any, ...]:
-    """Arrays, or an array and a number, with a slice or None between them: NumPy puts their axes in front.
+def _separated_arrays(source: Source, shape: Shape) -> tuple[Any, ...]:
+    """Draw two arrays, or an array and a number, with a slice or None between them: NumPy puts their axes in front.
 
-    Of one axis alone, an array that names each place once: a permutation, which is seldom its own inverse.
+    For a single axis, draw an array that holds each place once: a permutation, which is seldom its own inverse.
     """
     if len(shape) == 1:
         return (np.array(shuffled(source, range(shape[0])), np.int64),)
@@ -69,13 +69,13 @@ def _entry(source: Source, n: int, array_shape: Shape | None) -> Any:
         return slice(None, None, None)
     ends = [None, 0, 1, -1, 2, -2, n, n + 1, -n - 1]
     cut = slice(pick(source, ends), pick(source, ends), pick(source, [None, 1, 2, -1, -2, 3, -3]))
-    # Most that are drawn so are empty: then little would be left to compare.
+    # Most slices drawn this way are empty. Three of four of these are replaced, for an empty result compares nothing.
     return cut if range(*cut.indices(n)) or chance(source, 25) else slice(None, None, cut.step)
 
 
-@Drawing
+@Sampler
 def index_outside(source: Source, shape: Shape) -> Options:
-    """A number or an array beyond the end, or an index too many."""
+    """Draw a number or an array beyond the end, or one index too many."""
     if not shape:
         return {"index": (0,)}
     outside = shape[0] + source.integer(0, 2)
@@ -83,9 +83,9 @@ def index_outside(source: Source, shape: Shape) -> Options:
     return {"index": pick(source, [(outside,), (array,), (slice(None, None, None),) * len(shape) + (0,)])}
 
 
-@of(index=Option(is_index=True), shape=Option())
+@sampler_of(index=Option(is_index=True), shape=Option())
 def scattered(source: Source, shape: Shape) -> Options:
-    """Places for the operand's numbers in a larger array, with repeats where an array names them."""
+    """Draw places for the operand's numbers in a larger array; an array of places has repeats."""
     if not shape:
         n = source.integer(1, 3)
         return {"index": (source.integer(-n, n - 1),), "shape": (n,)}
@@ -102,17 +102,17 @@ def scattered(source: Source, shape: Shape) -> Options:
     return {"index": (places,), "shape": (n, *rest)}
 
 
-@Drawing
+@Sampler
 def scattered_outside(source: Source, shape: Shape) -> Options:
-    """A place that is not there."""
+    """Draw a place beyond the end."""
     if not shape or not shape[0]:
         raise Unsuited
     n = source.integer(1, 3)
     return {"index": (np.full(shape[0], n, np.int64),), "shape": (n, *shape[1:])}
 
 
-@of(condition=Option(lacks=0))
+@sampler_of(condition=Option(lacks=0))
 def condition(source: Source, shape: Shape) -> Options:
-    """Booleans that broadcast with the operands."""
+    """Draw booleans that broadcast with the operands."""
     own = tuple(1 if chance(source, 25) else n for n in shape)
     return {"condition": np.array([chance(source, 50) for _ in range(math.prod(own))], bool).reshape(own)}

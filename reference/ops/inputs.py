@@ -1,7 +1,7 @@
-"""What operands an op is met with: how many, of what shapes, with what options.
+"""Random calls of an op: the number of operands, their shapes and the options.
 
-`draw(source, shape, slot) -> (shapes, options)`: given the shape of the operand in one slot, the shapes of all operands
-and the options. The rows of ops name what they are met with, and what NumPy refuses.
+`draw(source, shape, slot) -> (shapes, options)` is given the shape of the operand in one slot, and draws the shapes of
+all operands and the options. Each op row has one such function for valid calls, and one for calls that NumPy refuses.
 """
 
 from __future__ import annotations
@@ -13,62 +13,62 @@ from typing import TypeAlias
 
 import numpy as np
 
-from reference.ops.options import NUMBERS, Drawing, Option, Options, axis_of, no_options, one_axis
-from reference.ops.shapes import MOST_AXES, MOST_NUMBERS, Shape, any_small, bounded, mate
+from reference.ops.options import NUMBERS, Option, Options, Sampler, axis_of, no_options, one_axis
+from reference.ops.shapes import MOST_AXES, MOST_NUMBERS, Shape, any_small, bounded, broadcastable
 from reference.ops.source import Source, Unsuited, chance, pick
 
-Drawn: TypeAlias = tuple[list[Shape], Options]
+Call: TypeAlias = tuple[list[Shape], Options]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """How shapes and options are drawn, and in how many slots a value that is already there may stand.
+    """How to draw the shapes and options of a call.
 
     Args:
-        slots: the number of places for an operand that is there already.
-        draw: draws the shapes of all operands and the options, given the shape of one.
-        start: draws the shape of a fresh first operand, where not any shape is as interesting as another.
-        ways: how many times as often it is met as an op without options: there are more ways to meet it.
-        options: what the options are, by name.
-        elementwise: whether each number of the result is one of a number of each operand, and of nothing else.
+        slots: the number of places where an existing value may stand as operand.
+        draw: draws the shapes of all operands and the options, given one operand's shape and its slot.
+        start: draws the shape of a fresh first operand, if some shapes are more interesting than others.
+        ways: how often the op is drawn, relative to an op without options: more options, more ways to call it.
+        options: a description of each option, by name.
+        elementwise: whether each number of the result depends on one number of each operand only.
     """
 
     slots: int
-    draw: Callable[[Source, Shape, int], Drawn]
+    draw: Callable[[Source, Shape, int], Call]
     start: Callable[[Source], Shape] | None = None
     ways: int = 1
     options: Mapping[str, Option] = field(default_factory=dict)
     elementwise: bool = False
 
 
-def alone(draw: Drawing = no_options, start: Callable[[Source], Shape] | None = None, ways: int = 1) -> Inputs:
-    """One operand, any shape that the options can be drawn for."""
+def unary(sample: Sampler = no_options, start: Callable[[Source], Shape] | None = None, ways: int = 1) -> Inputs:
+    """Describe calls with one operand, of any shape for which options can be drawn."""
 
-    def drawn(source: Source, shape: Shape, slot: int) -> Drawn:
+    def draw_call(source: Source, shape: Shape, slot: int) -> Call:
         del slot
-        return [shape], draw(source, shape)
+        return [shape], sample(source, shape)
 
-    return Inputs(1, drawn, start, ways, draw.options, elementwise=draw is no_options)
+    return Inputs(1, draw_call, start, ways, sample.options, elementwise=sample is no_options)
 
 
-def broadcast(operands: int, draw: Drawing = no_options, ways: int = 1) -> Inputs:
-    """Several operands that broadcast together. The options are drawn for the shape of the result."""
+def broadcast(operands: int, sample: Sampler = no_options, ways: int = 1) -> Inputs:
+    """Describe calls with several operands that broadcast together. The options are drawn for the result's shape."""
 
-    def drawn(source: Source, shape: Shape, slot: int) -> Drawn:
+    def draw_call(source: Source, shape: Shape, slot: int) -> Call:
         shapes = [shape]
         for _ in range(operands - 1):
-            shapes.append(mate(source, bounded(np.broadcast_shapes(*shapes))))
+            shapes.append(broadcastable(source, bounded(np.broadcast_shapes(*shapes))))
         whole = bounded(np.broadcast_shapes(*shapes))
         shapes.insert(slot, shapes.pop(0))
-        return shapes, draw(source, whole)
+        return shapes, sample(source, whole)
 
-    return Inputs(operands, drawn, ways=ways, options=draw.options, elementwise=draw is no_options)
+    return Inputs(operands, draw_call, ways=ways, options=sample.options, elementwise=sample is no_options)
 
 
-def unmated(operands: int, draw: Drawing = no_options) -> Inputs:
-    """Operands that do not broadcast together."""
+def unbroadcastable(operands: int, sample: Sampler = no_options) -> Inputs:
+    """Describe calls with operands that do not broadcast together."""
 
-    def drawn(source: Source, shape: Shape, slot: int) -> Drawn:
+    def draw_call(source: Source, shape: Shape, slot: int) -> Call:
         wide = [i for i, n in enumerate(shape) if n > 1]
         if not wide:
             raise Unsuited
@@ -76,32 +76,32 @@ def unmated(operands: int, draw: Drawing = no_options) -> Inputs:
         other = tuple(n + (2 if i == axis else 0) for i, n in enumerate(shape))
         shapes = [shape] + [other] * (operands - 1)
         shapes.insert(slot, shapes.pop(0))
-        return shapes, draw(source, shape)
+        return shapes, sample(source, shape)
 
-    return Inputs(operands, drawn)
+    return Inputs(operands, draw_call)
 
 
 # Joining.
 
 
-def _joined(source: Source, shape: Shape, slot: int) -> Drawn:
-    """Arrays that differ along the axis they are joined on, one to three of them."""
+def _joined(source: Source, shape: Shape, slot: int) -> Call:
+    """One to three arrays, of different lengths along the axis on which they are joined."""
     several = range(max(source.integer(1, 3), slot + 1))
     if not shape or chance(source, 15):
-        drawn: Options = {"axis": None}
+        options: Options = {"axis": None}
         shapes = [any_small(source) for _ in several]
     else:
-        drawn = one_axis(source, shape)
-        axis = drawn["axis"] % len(shape)
+        options = one_axis(source, shape)
+        axis = options["axis"] % len(shape)
         shapes = [(*shape[:axis], source.integer(0, 4), *shape[axis + 1 :]) for _ in several]
     shapes[slot] = shape
     if sum(math.prod(s) for s in shapes) > MOST_NUMBERS:
         raise Unsuited
-    return shapes, drawn
+    return shapes, options
 
 
-def _misjoined(source: Source, shape: Shape, slot: int) -> Drawn:
-    """Arrays that differ along another axis than that they are joined on."""
+def _misjoined(source: Source, shape: Shape, slot: int) -> Call:
+    """Two arrays that differ along another axis than the one on which they are joined."""
     del slot
     if len(shape) < 2:  # noqa: PLR2004
         return [shape, (*shape, 2)], {"axis": 0}
@@ -110,16 +110,16 @@ def _misjoined(source: Source, shape: Shape, slot: int) -> Drawn:
     return [shape, other], {"axis": axis}
 
 
-def _stacked(source: Source, shape: Shape, slot: int) -> Drawn:
-    """Arrays of one shape, one to three of them."""
+def _stacked(source: Source, shape: Shape, slot: int) -> Call:
+    """One to three arrays of one shape."""
     several = max(source.integer(1, 3), slot + 1)
     if several * math.prod(shape) > MOST_NUMBERS:
         raise Unsuited
     return [shape] * several, {"axis": axis_of(source, len(shape) + 1)}
 
 
-def _misstacked(source: Source, shape: Shape, slot: int) -> Drawn:
-    """Arrays of different shapes."""
+def _misstacked(source: Source, shape: Shape, slot: int) -> Call:
+    """Two arrays of different shapes."""
     del source, slot
     return [shape, (*shape, 2)], {"axis": 0}
 
@@ -127,8 +127,8 @@ def _misstacked(source: Source, shape: Shape, slot: int) -> Drawn:
 # Products.
 
 
-def _matrices(source: Source, shape: Shape, slot: int) -> Drawn:
-    """Vectors, matrices, batches, and batches that broadcast; sizes that differ unless they must agree."""
+def _matrices(source: Source, shape: Shape, slot: int) -> Call:
+    """Vectors, matrices, batches, and batches that broadcast; lengths differ unless they must agree."""
     if not shape:
         raise Unsuited
     free = pick(source, [2, 3, 4, 1])
@@ -136,7 +136,7 @@ def _matrices(source: Source, shape: Shape, slot: int) -> Drawn:
     other: Shape = pick(source, [(inner, free), (inner,), (inner, free), (inner, inner)]) if slot == 0 else pick(
         source, [(free, inner), (inner,), (free, inner), (inner, inner)])  # fmt: skip
     if len(other) > 1:
-        other = (*mate(source, shape[:-2]), *other)
+        other = (*broadcastable(source, shape[:-2]), *other)
     shapes = [shape, other] if slot == 0 else [other, shape]
     sizes = np.broadcast_shapes(shape[:-2], other[:-2])
     if math.prod(sizes) * inner * free > MOST_NUMBERS or len(sizes) + 2 > MOST_AXES:
@@ -144,7 +144,7 @@ def _matrices(source: Source, shape: Shape, slot: int) -> Drawn:
     return shapes, {}
 
 
-def _mismatched(source: Source, shape: Shape, slot: int) -> Drawn:
+def _mismatched(source: Source, shape: Shape, slot: int) -> Call:
     """Matrices whose inner lengths differ."""
     if not shape:
         raise Unsuited
@@ -152,8 +152,8 @@ def _mismatched(source: Source, shape: Shape, slot: int) -> Drawn:
     return ([shape, other] if slot == 0 else [(2, shape[0 if len(shape) == 1 else -2] + 1), shape]), {}
 
 
-def _dotted(source: Source, shape: Shape, slot: int) -> Drawn:
-    """As `dot` takes them: a number, vectors, and the last axis against the last but one."""
+def _dotted(source: Source, shape: Shape, slot: int) -> Call:
+    """Operands of `dot`: a number, vectors, or arrays whose last axis meets the other's second-to-last axis."""
     if not shape or chance(source, 10):
         other: Shape = () if shape else any_small(source)
     else:
@@ -170,7 +170,7 @@ def _dotted(source: Source, shape: Shape, slot: int) -> Drawn:
     return shapes, {}
 
 
-def _outers(source: Source, shape: Shape, slot: int) -> Drawn:
+def _outers(source: Source, shape: Shape, slot: int) -> Call:
     """Any two shapes."""
     other = shape if chance(source, 30) else any_small(source)
     if math.prod(shape) * math.prod(other) > MOST_NUMBERS:

@@ -1,7 +1,7 @@
-"""The options that an op is met with: for each family a way to draw them, given the shape of the operand.
+"""Samplers of options: for each family of ops one, given the shape of the operand.
 
-A way of drawing also says what its options are: one value of each kind, allowed or not, so that what NumPy refuses can
-be gone through; and which are arrays, or an index, so that they shrink with the operand.
+A sampler also describes its options. It lists one value of each kind, allowed or not, so that a test can try all that
+NumPy refuses; and it marks arrays and indices, so that they shrink with the operand.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Options: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class Option:
-    """What an option is, beside its name.
+    """The description of an option.
 
     Args:
-        every: a value of each kind, allowed or not, the simplest first; none if it depends on the operand's numbers.
-        lacks: for an array with the operand's axes: how many of the last it lacks. None for anything else.
-        is_index: whether it is an index, as between brackets.
+        every: a value of each kind, allowed or not, the simplest first; empty if values depend on the operand.
+        lacks: for an array with the operand's axes: how many of the last axes it lacks. None for other options.
+        is_index: whether it is an index, as in brackets.
     """
 
     every: tuple[Any, ...] = ()
@@ -35,36 +35,36 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """A way to draw options for an operand's shape, and what they are."""
+class Sampler:
+    """A function that draws options for an operand's shape, with their descriptions."""
 
     draw: Callable[[Source, Shape], Options]
     options: Mapping[str, Option] = field(default_factory=dict)
 
     def __call__(self, source: Source, shape: Shape) -> Options:
-        """Draw them.
+        """Draw options.
 
         Raises:
-            Unsuited: there are none for this shape.
+            Unsuited: no options fit this shape.
         """
         return self.draw(source, shape)
 
 
-def of(**options: Option) -> Callable[[Callable[[Source, Shape], Options]], Drawing]:
-    """Say what the options are that a function draws."""
-    return lambda draw: Drawing(draw, options)
+def sampler_of(**options: Option) -> Callable[[Callable[[Source, Shape], Options]], Sampler]:
+    """Describe the options that the decorated function draws."""
+    return lambda draw: Sampler(draw, options)
 
 
-@Drawing
+@Sampler
 def no_options(source: Source, shape: Shape) -> Options:
-    """Nothing is drawn."""
+    """Draw nothing."""
     del source, shape
     return {}
 
 
-def fixed(name: str, values: Sequence[Any]) -> Drawing:
-    """An option with one of these values."""
-    return Drawing(lambda source, shape: {name: pick(source, values)}, {name: Option(tuple(values))})  # noqa: ARG005
+def fixed(name: str, values: Sequence[Any]) -> Sampler:
+    """Make a sampler of one option that has one of these values."""
+    return Sampler(lambda source, shape: {name: pick(source, values)}, {name: Option(tuple(values))})  # noqa: ARG005
 
 
 # fmt: off
@@ -78,7 +78,7 @@ FLAG    = Option((False, True))
 
 
 def axis_of(source: Source, rank: int) -> int:
-    """Draw one of so many axes, from either end."""
+    """Draw one of `rank` axes, counted from either end."""
     if not rank:
         raise Unsuited
     axes: list[int] = [*range(rank), *range(-rank, 0)]
@@ -86,100 +86,100 @@ def axis_of(source: Source, rank: int) -> int:
 
 
 def _axes(source: Source, rank: int) -> tuple[int, ...]:
-    """Several axes in any order, some counted from the end; of three and more oftener two, so that order tells."""
+    """Draw axes in any order, some counted from the end; of three or more often two, so that the order matters."""
     count = 2 if rank > 2 and chance(source, 60) else source.integer(0, rank)  # noqa: PLR2004
     return tuple(a - rank if chance(source, 40) else a for a in shuffled(source, range(rank))[:count])
 
 
-@of(axis=NUMBERS)
+@sampler_of(axis=NUMBERS)
 def one_axis(source: Source, shape: Shape) -> Options:
-    """An axis from either end."""
+    """Draw an axis, counted from either end."""
     return {"axis": axis_of(source, len(shape))}
 
 
-@of(axis=Option((None, *NUMBERS.every)))
+@sampler_of(axis=Option((None, *NUMBERS.every)))
 def axis_or_none(source: Source, shape: Shape) -> Options:
-    """An axis or none named."""
+    """Draw an axis or None."""
     return {"axis": None} if not shape or chance(source, 40) else one_axis(source, shape)
 
 
-@of(axis=AXES)
+@sampler_of(axis=AXES)
 def axes(source: Source, shape: Shape) -> Options:
-    """None, one axis, or several in any order, `()` among them."""
+    """Draw None, one axis, or a tuple of axes in any order, which may be empty."""
     manner = pick(source, ["one", "several", "none", "several", "one", "several", "none"])
     if manner == "none" or not shape:
         return {"axis": pick(source, [None, ()])} if not shape else {"axis": None}
     return one_axis(source, shape) if manner == "one" else {"axis": _axes(source, len(shape))}
 
 
-@of(labels=Option(lacks=1))
+@sampler_of(labels=Option(lacks=1))
 def labels(source: Source, shape: Shape) -> Options:
-    """A class for each example; the classes are on the last axis."""
+    """Draw a class for each example; the classes are on the last axis."""
     if not shape or (not shape[-1] and 0 not in shape[:-1]):
         raise Unsuited
-    given = source.integers(0, shape[-1] - 1, math.prod(shape[:-1]))
-    return {"labels": np.array(given, np.int64).reshape(shape[:-1])}
+    classes = source.integers(0, shape[-1] - 1, math.prod(shape[:-1]))
+    return {"labels": np.array(classes, np.int64).reshape(shape[:-1])}
 
 
-@Drawing
+@Sampler
 def labels_outside(source: Source, shape: Shape) -> Options:
-    """A class that is not there, or labels too many."""
+    """Draw a class that does not exist, or too many labels."""
     if not shape or 0 in shape[:-1]:
         raise Unsuited
     classes, batch = shape[-1], shape[:-1]
     return {"labels": pick(source, [np.full(batch, classes), np.full(batch, -1), np.zeros((*batch, 2), np.int64)])}
 
 
-@of(axis=AXES, keepdims=FLAG)
+@sampler_of(axis=AXES, keepdims=FLAG)
 def reduced(source: Source, shape: Shape) -> Options:
-    """The options of a reduction."""
+    """Draw the options of a reduction."""
     return {**axes(source, shape), "keepdims": chance(source, 40)}
 
 
-@of(axis=AXES, keepdims=FLAG)
+@sampler_of(axis=AXES, keepdims=FLAG)
 def reduced_full(source: Source, shape: Shape) -> Options:
-    """The options of a reduction that needs a number to start from."""
+    """Draw the options of a reduction that is undefined for empty groups."""
     options = reduced(source, shape)
     axis = options["axis"]
-    lost = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    if 0 in [shape[a] for a in lost]:
+    reduced_axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if 0 in [shape[a] for a in reduced_axes]:
         raise Unsuited
     return options
 
 
-@of(axis=AXES, keepdims=FLAG, ddof=Option((0, 1, 3)))
+@sampler_of(axis=AXES, keepdims=FLAG, ddof=Option((0, 1, 3)))
 def spread(source: Source, shape: Shape) -> Options:
-    """The options of a variance: ddof up to, and sometimes above, what the data have."""
+    """Draw the options of a variance. `ddof` may exceed the count of numbers."""
     return {**reduced_full(source, shape), "ddof": pick(source, [0, 1, 1, 0, 2])}
 
 
-@Drawing
+@Sampler
 def axis_outside(source: Source, shape: Shape) -> Options:
-    """An axis that is not there."""
+    """Draw an axis that is out of bounds."""
     return {"axis": pick(source, [len(shape) + 1, -len(shape) - 2])}
 
 
-@Drawing
+@Sampler
 def axis_outside_reduced(source: Source, shape: Shape) -> Options:
-    """An axis that is not there, or one that is named twice, of a reduction."""
+    """Draw an axis of a reduction that is out of bounds or repeated."""
     if shape and chance(source, 40):
         axis = source.integer(0, len(shape) - 1)
         return {"axis": (axis, axis - len(shape)), "keepdims": False}
     return {**axis_outside(source, shape), "keepdims": False}
 
 
-@Drawing
+@Sampler
 def axis_outside_spread(source: Source, shape: Shape) -> Options:
-    """The same of a variance."""
+    """Draw an axis of a variance that is out of bounds or repeated."""
     return {**axis_outside_reduced(source, shape), "ddof": 0}
 
 
 # Shapes.
 
 
-@of(shape=Option(((), (1,), (3,), (6,), (-1,), (3, 2), (-1, 2), (-1, -1), (0,), (0, -1), (0, 3))))
+@sampler_of(shape=Option(((), (1,), (3,), (6,), (-1,), (3, 2), (-1, 2), (-1, -1), (0,), (0, -1), (0, 3))))
 def new_shape(source: Source, shape: Shape) -> Options:
-    """The same numbers in another shape, one length possibly left to be worked out."""
+    """Draw another shape for the same numbers; one length may be -1."""
     lengths: list[int] = []
     rest = math.prod(shape)
     if not rest:
@@ -195,15 +195,15 @@ def new_shape(source: Source, shape: Shape) -> Options:
     return {"shape": tuple(lengths)}
 
 
-@Drawing
+@Sampler
 def wrong_shape(source: Source, shape: Shape) -> Options:
-    """A shape of another number of numbers."""
+    """Draw a shape of another size."""
     return {"shape": (math.prod(shape) + pick(source, [1, 2]),)}
 
 
-@of(axes=Option((None, (), (0,), (0, 1), (1, 0), (0, 0), (-1, 0), (0, 2), (2, 0, 1), (-3, 1, 0))))
+@sampler_of(axes=Option((None, (), (0,), (0, 1), (1, 0), (0, 0), (-1, 0), (0, 2), (2, 0, 1), (-3, 1, 0))))
 def permutation(source: Source, shape: Shape) -> Options:
-    """Any order of the axes, some counted from the end; cycles of three are no inverses of themselves."""
+    """Draw any order of the axes, some counted from the end; cycles of three, for these are not their own inverse."""
     if not shape or chance(source, 15):
         return {"axes": None}
     order = shuffled(source, range(len(shape)))
@@ -212,27 +212,27 @@ def permutation(source: Source, shape: Shape) -> Options:
     return {"axes": tuple(a - len(shape) if chance(source, 30) else a for a in order)}
 
 
-@Drawing
+@Sampler
 def wrong_permutation(source: Source, shape: Shape) -> Options:
-    """One axis twice, or one too many."""
+    """Draw a repeated axis, or one too many."""
     return {"axes": (*range(len(shape)), pick(source, [0, len(shape)]))}
 
 
-@of(axis1=NUMBERS, axis2=NUMBERS)
+@sampler_of(axis1=NUMBERS, axis2=NUMBERS)
 def axis_pair(source: Source, shape: Shape) -> Options:
-    """Two axes to be exchanged."""
+    """Draw two axes to be exchanged."""
     return {"axis1": axis_of(source, len(shape)), "axis2": axis_of(source, len(shape))}
 
 
-@Drawing
+@Sampler
 def axis_pair_outside(source: Source, shape: Shape) -> Options:
-    """Two axes, one of which is not there."""
+    """Draw two axes, one of them out of bounds."""
     return {"axis1": axis_of(source, len(shape)), "axis2": len(shape) + 1}
 
 
-@of(axis=Option(AXES.every[1:]))
+@sampler_of(axis=Option(AXES.every[1:]))
 def new_axes(source: Source, shape: Shape) -> Options:
-    """Where axes of length 1 come in."""
+    """Draw the places of new axes of length 1."""
     rank = len(shape) + 1
     if chance(source, 50) and rank < MOST_AXES:
         axes = shuffled(source, range(rank + 1))[:2]
@@ -240,9 +240,9 @@ def new_axes(source: Source, shape: Shape) -> Options:
     return {"axis": axis_of(source, rank)}
 
 
-@of(axis=AXES)
+@sampler_of(axis=AXES)
 def ones(source: Source, shape: Shape) -> Options:
-    """Which axes of length 1 go."""
+    """Draw which axes of length 1 to remove."""
     single = [i for i, n in enumerate(shape) if n == 1]
     manner = pick(source, ["all", "one", "several", "one"])
     if manner == "all" or not single:
@@ -251,26 +251,26 @@ def ones(source: Source, shape: Shape) -> Options:
     return {"axis": axes[0] if manner == "one" else axes}
 
 
-@Drawing
+@Sampler
 def not_one(source: Source, shape: Shape) -> Options:
-    """An axis that is too long to go."""
+    """Draw an axis that cannot be removed, for its length is not 1."""
     long = [i for i, n in enumerate(shape) if n != 1]
     if not long:
         raise Unsuited
     return {"axis": pick(source, long)}
 
 
-@of(shape=Option(((), (1,), (3,), (2, 3), (2, 2, 3), (-1, 3), (0,), (2, 0), (0, 3))))
+@sampler_of(shape=Option(((), (1,), (3,), (2, 3), (2, 2, 3), (-1, 3), (0,), (2, 0), (0, 3))))
 def target_shape(source: Source, shape: Shape) -> Options:
-    """A shape to be broadcast to: 1 made longer, axes in front."""
+    """Draw a shape to broadcast to, with lengths of 1 made longer and axes added in front."""
     longer = tuple(pick(source, [3, 2, 1]) if n == 1 else n for n in shape)
     front = [(), (2,), (3, 1), (1,)] if len(shape) < 4 else [()]  # noqa: PLR2004
     return {"shape": bounded((*pick(source, front), *longer))}
 
 
-@Drawing
+@Sampler
 def narrow_target(source: Source, shape: Shape) -> Options:
-    """A shape that it cannot be broadcast to."""
+    """Draw a shape to which the operand does not broadcast."""
     if not shape or shape[-1] == 1:
         raise Unsuited
     return {"shape": (*shape[:-1], shape[-1] + pick(source, [2, 3]))}
@@ -279,9 +279,11 @@ def narrow_target(source: Source, shape: Shape) -> Options:
 # Joining, cutting, padding.
 
 
-@of(indices_or_sections=Option((1, 2, 3, 0, -1, (), (1,), (2, 1), (-1,), (5,))), axis=NUMBERS, piece=Option((0,)))
+@sampler_of(
+    indices_or_sections=Option((1, 2, 3, 0, -1, (), (1,), (2, 1), (-1,), (5,))), axis=NUMBERS, piece=Option((0,))
+)
 def pieces(source: Source, shape: Shape) -> Options:
-    """Equal sections or cuts, and which piece is meant."""
+    """Draw a number of equal sections or places to cut, and which piece to take."""
     axis = axis_of(source, len(shape))
     length = shape[axis]
     if chance(source, 50):
@@ -291,21 +293,21 @@ def pieces(source: Source, shape: Shape) -> Options:
     return {"indices_or_sections": sections, "axis": axis, "piece": source.integer(0, sections - 1)}
 
 
-@Drawing
+@Sampler
 def uneven(source: Source, shape: Shape) -> Options:
-    """A number of sections that the length does not divide into."""
+    """Draw a number of sections that does not divide the length."""
     axis = axis_of(source, len(shape))
     if not shape[axis]:
         raise Unsuited
     return {"indices_or_sections": shape[axis] + 1, "axis": axis, "piece": 0}
 
 
-@of(
+@sampler_of(
     pad_width=Option((0, 1, (1, 2), ((1, 2),), ((0, 1), (1, 0)), -1, (0, -1), 1.5)),
     mode=Option(("constant", "edge", "reflect", "symmetric", "wrap", "none")),
 )
 def padding(source: Source, shape: Shape) -> Options:
-    """Widths for all axes at once or one by one, in each mode."""
+    """Draw a mode, and widths for all axes at once or for each axis."""
     manner = pick(source, ["each", "one", "pair"])
     width: Any = source.integer(0, 2)
     if manner == "pair":
@@ -318,9 +320,9 @@ def padding(source: Source, shape: Shape) -> Options:
     return {"pad_width": width, "mode": mode, **values}
 
 
-@Drawing
+@Sampler
 def negative_padding(source: Source, shape: Shape) -> Options:
-    """A width below 0."""
+    """Draw a negative width."""
     if not shape:
         raise Unsuited
     return {"pad_width": pick(source, [-1, (0, -1)]), "mode": "constant"}

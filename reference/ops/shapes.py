@@ -1,4 +1,4 @@
-"""Shapes that operands are drawn with: of every rank, square or all different, with axes of length 1 and 0."""
+"""Random shapes of operands: every rank, equal or different lengths, axes of length 1 and 0."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from reference.ops.source import Source, Unsuited, chance, pick, shuffled
 
 Shape: TypeAlias = tuple[int, ...]
 
-MOST_NUMBERS = 240  # of one value: enough for four axes of different lengths, few enough to read
+MOST_NUMBERS = 240  # of one value: enough for four axes of different lengths, and few enough to read
 MOST_AXES = 5
 
 
 def any_shape(source: Source) -> Shape:
-    """Rank 0 to 4, square and all different, with lengths 1 and, rarely, 0."""
+    """Draw a shape of rank 0 to 4, with equal or different lengths, some of them 1 and, rarely, 0."""
     rank = pick(source, [0, 1, 2, 2, 3, 3, 2, 1, 3, 4])
     manner = pick(source, ["different", "square", "any", "ones", "any", "empty" if chance(source, 35) else "any"])
     if manner == "different":
@@ -27,19 +27,19 @@ def any_shape(source: Source) -> Shape:
 
 
 def one_of_few(source: Source) -> Shape:
-    """One of a dozen shapes, for engines that compile anew for each shape that they meet."""
+    """Draw one of a dozen shapes, for engines that compile for each new shape."""
     return pick(source, [(2, 3), (), (3,), (2, 3), (1,), (3, 2), (2,), (3, 3), (1, 3), (2, 1), (2, 3, 2), (3, 1, 2)])
 
 
 def many_axes(source: Source) -> Shape:
-    """Oftener a rank of 3 or 4, where the order of several axes tells."""
+    """Draw a shape, often of rank 3 or 4, where the order of several axes matters."""
     rank = pick(source, [0, 1, 2, 3, 3, 3, 3, 4, 2, 3])
     lengths = pick(source, [[2, 3, 1, 4]] * 6 + [[2, 3, 5], [1], [1], [0, 2, 3]])
     return tuple(pick(source, lengths) for _ in range(rank))
 
 
 def with_ones(source: Source) -> Shape:
-    """A shape with axes of length 1 in it, one or several."""
+    """Draw a shape with up to three more axes of length 1."""
     shape = list(any_shape(source)[:3])
     for _ in range(pick(source, [1, 2, 0, 3, 2])):
         shape.insert(source.integer(0, len(shape)), 1)
@@ -47,12 +47,12 @@ def with_ones(source: Source) -> Shape:
 
 
 def any_small(source: Source) -> Shape:
-    """A shape of at most six numbers."""
+    """Draw a shape of at most six numbers."""
     return pick(source, [(2,), (), (1, 3), (2, 3), (1,)])
 
 
-def mate(source: Source, shape: Shape) -> Shape:
-    """A shape that broadcasts against another: the same, axes of 1, axes missing, 1 made longer, an axis more."""
+def broadcastable(source: Source, shape: Shape) -> Shape:
+    """Draw a shape that broadcasts with another: the same, lengths of 1, fewer axes, 1 made longer, one axis more."""
     manner = pick(source, ["same", "same", "ones", "fewer", "longer", "more", "scalar", "mixed", "scalar"])
     if manner == "scalar":
         return ()
@@ -70,7 +70,11 @@ def mate(source: Source, shape: Shape) -> Shape:
 
 
 def bounded(shape: Shape) -> Shape:
-    """Give the shape, if it is small enough."""
+    """Return the shape if it is small enough.
+
+    Raises:
+        Unsuited: it has too many numbers or axes.
+    """
     if math.prod(shape) > MOST_NUMBERS or len(shape) > MOST_AXES:
         raise Unsuited
     return shape

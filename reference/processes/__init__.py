@@ -1,1 +1,1 @@
-"""Processes that work side by side, and signals that end them."""
+"""Worker processes, and signals that end them."""

@@ -1,7 +1,6 @@
-"""Signals that ask for the end: Ctrl-C, SIGTERM, a terminal that closes.
+"""Signals that end a run: Ctrl-C, SIGTERM, and a terminal that closes.
 
-They end a run where it stands, by an exception, so that whoever has found something can tell it. This module knows
-signals, and nothing of what is interrupted.
+They raise an exception, so that the run can report what it has found. This module does not know what is interrupted.
 """
 
 from __future__ import annotations
@@ -16,28 +15,28 @@ from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-AGAIN = 1.0  # seconds: an exception may be raised where it is swallowed, as in a destructor, and then it comes again
-PATIENCE = 3.0  # seconds in which what was found is told: whoever asks again after that has waited long enough
+AGAIN = 1.0  # seconds: if the exception is swallowed, as in a destructor, it is raised again after this time
+PATIENCE = 3.0  # seconds for the report: a signal after that ends the process at once
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked for the end.
+    """A signal has ended the run.
 
     Args:
-        number: which signal.
+        number: the number of the signal.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.status = 128 + number  # as shells count
+        self.status = 128 + number  # the convention of shells
 
 
 class Stopping:
-    """Within it, a signal that asks for the end raises `Stopped` in the main thread. What is ignored stays ignored."""
+    """A context in which ending signals raise `Stopped` in the main thread. Ignored signals stay ignored."""
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
-        self._told_at: float | None = None
+        self._reported_at: float | None = None
         self._at_once = False
 
     def __enter__(self) -> Self:
@@ -54,9 +53,9 @@ class Stopping:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within it there is nothing to tell, and a signal ends the process where it stands.
+        """Return a context in which a signal ends the process at once, for there is nothing to report.
 
-        Imports are made so: an exception in the middle of one would leave files open.
+        Imports run in it: an exception in the middle of one would leave files open.
         """
         self._at_once = True
         try:
@@ -65,23 +64,23 @@ class Stopping:
             self._at_once = False
 
     def heard(self) -> None:
-        """Say that the exception has arrived. Further signals must not disturb the telling, unless it takes long."""
+        """Confirm that the exception was caught. Further signals do not disturb the report, unless it takes long."""
         self._remind(0)
-        self._told_at = time.monotonic()
+        self._reported_at = time.monotonic()
 
     def _stop(self, number: int, _frame: object) -> None:
         if self._at_once:
             with suppress(OSError):
                 os.write(2, b"interrupted\n")
             os._exit(128 + number)
-        if self._told_at is None:
+        if self._reported_at is None:
             self._remind(number)
             raise Stopped(number)
-        if time.monotonic() > self._told_at + PATIENCE:
+        if time.monotonic() > self._reported_at + PATIENCE:
             os._exit(128 + number)
 
     def _remind(self, number: int) -> None:
-        """Send the signal again after a while; with 0, no more."""
+        """Raise the signal's exception again after a while; 0 cancels this."""
         if self._before and hasattr(signal, "setitimer"):
             if number:
                 self._before.setdefault(signal.SIGALRM, signal.getsignal(signal.SIGALRM))
@@ -90,8 +89,8 @@ class Stopping:
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Hold signals back until the end of the block; a process that is started within is born with them blocked."""
+def deferred() -> Iterator[None]:
+    """Defer signals to the end of the block. A process that is started within has them blocked from its start."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -109,8 +108,8 @@ def held() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-def left_to_the_parent() -> None:
-    """In a worker: Ctrl-C reaches the whole group of processes, and the parent ends its workers itself."""
+def leave_to_parent() -> None:
+    """Ignore Ctrl-C in a worker: it reaches the whole process group, and the parent ends its workers itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _mask(block=False)
 

@@ -1,8 +1,8 @@
-"""Processes that share work. They end with whoever started them, however that ends.
+"""Worker processes that share tasks. They end with their parent, however it ends.
 
-`concurrent.futures` waits for its processes where a signal should end them. Here the parent has no threads: it hands
-out one task at a time to each worker, waits for answers, and kills the workers when it leaves. This module knows
-functions and arguments, and nothing of what they compute.
+`concurrent.futures` would wait for its processes after a signal. Here the parent has no threads: it sends one task at a
+time to each worker, waits for answers, and kills the workers at the end. This module knows functions and arguments, but
+not what they compute.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from typing import Any, Self
 
 import cloudpickle
 
-from reference.processes.signals import held, left_to_the_parent
+from reference.processes.signals import deferred, leave_to_parent
 
 _SPAWN = multiprocessing.get_context("spawn")  # PyTorch's threads do not survive a fork
-DEATHS = 3  # of workers, until a task is given up
-_A_MOMENT = 0.2  # seconds: a signal to the whole group reaches this process, too, and says more than a dead worker
+DEATHS = 3  # of workers, before a task fails
+_A_MOMENT = 0.2  # seconds: a signal to the whole process group arrives here, too, and explains a worker's death better
 
 
 class WorkerDeathError(RuntimeError):
-    """Worker after worker ended in the middle of a task."""
+    """Several workers in a row ended in the middle of a task."""
 
 
 class TaskError(RuntimeError):
-    """A task raised an error; the traceback, as the worker has it, is among the notes."""
+    """A task raised an error. The worker's traceback is among its notes."""
 
 
 @dataclass
@@ -53,14 +53,14 @@ class _Worker:
 
 
 class Workers:
-    """Processes that run functions. Use it as a context: leaving it ends them.
+    """Processes that run functions. It is a context manager, and its exit ends them.
 
-    A worker that dies is replaced, and its task run again: functions must be pure. A task that worker after worker dies
-    of is an error.
+    A worker that dies is replaced, and its task is run again, so functions must be pure. It is an error if several
+    workers die of the same task.
 
     Args:
-        number: how many.
-        first: what each does before all else.
+        number: the number of processes.
+        first: a function that each process calls first.
     """
 
     def __init__(self, number: int, first: Callable[[], None] | None = None) -> None:
@@ -70,11 +70,11 @@ class Workers:
 
     def __enter__(self) -> Self:
         for _ in range(self._number):
-            self._workers.append(_started(self._first))
+            self._workers.append(_start(self._first))
         return self
 
     def __exit__(self, *_: object) -> None:
-        with held():
+        with deferred():
             for worker in self._workers:
                 worker.process.kill()
             for worker in self._workers:
@@ -82,15 +82,15 @@ class Workers:
                 worker.connection.close()
 
     def map(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> Iterator[Any]:
-        """Give the results in the order of the arguments, each as soon as those before it are there.
+        """Give the results in the order of the arguments, each as soon as all earlier ones are ready.
 
         Args:
-            function: what is called. It travels by value where it cannot be imported.
-            arguments: as for `map`; the first of each call is its name in messages.
+            function: the function. It is pickled by value if it cannot be imported.
+            arguments: as for `map`; the first argument of each call is its name in messages.
 
         Raises:
             TaskError: the function raised an error.
-            WorkerDeathError: workers died of a task.
+            WorkerDeathError: several workers died of a task.
         """
         calls = list(zip(*arguments, strict=True))
         arrived: dict[int, Any] = {}
@@ -104,16 +104,16 @@ class Workers:
     def unordered(
         self, function: Callable[..., Any], calls: Iterable[Sequence[Any]]
     ) -> Iterator[tuple[Sequence[Any], Any]]:
-        """Give each call and its result as soon as it is there.
+        """Give each call and its result as soon as it is ready.
 
         Args:
-            function: what is called.
-            calls: its arguments; the first of each call is its name in messages. The next is asked for when a worker
-                is free.
+            function: the function.
+            calls: the arguments of each call; the first one is its name in messages. The iterable is advanced when a
+                worker is free.
 
         Raises:
             TaskError: the function raised an error.
-            WorkerDeathError: workers died of a task.
+            WorkerDeathError: several workers died of a task.
         """
         return ((task.call, result) for task, result in self._tasks(function, calls))
 
@@ -121,23 +121,23 @@ class Workers:
         packed = cloudpickle.dumps(function)
         waiting = (_Task(number, call) for number, call in enumerate(calls))
         for place in range(len(self._workers)):
-            self._hand_out(place, packed, next(waiting, None))
+            self._send(place, packed, next(waiting, None))
         while busy := [(place, worker.task) for place, worker in enumerate(self._workers) if worker.task]:
             for place, task in self._answering(busy):
                 try:
-                    result = _received(self._workers[place])
+                    result = _receive(self._workers[place])
                 except _Died as death:
                     self._replace(place, packed, task, death)
                     continue
-                self._hand_out(place, packed, next(waiting, None))
+                self._send(place, packed, next(waiting, None))
                 yield task, result
 
     def _answering(self, busy: Sequence[tuple[int, _Task]]) -> list[tuple[int, _Task]]:
-        """Those of the busy workers that have answered, or died: their places, and their tasks."""
+        """Wait for busy workers that have answered or died, and return their places and tasks."""
         by_connection = {self._workers[place].connection: (place, task) for place, task in busy}
         return [by_connection[c] for c in wait(list(by_connection)) if isinstance(c, Connection)]
 
-    def _hand_out(self, place: int, packed: bytes, task: _Task | None) -> None:
+    def _send(self, place: int, packed: bytes, task: _Task | None) -> None:
         worker = self._workers[place]
         worker.task = task
         if task is not None:
@@ -147,45 +147,45 @@ class Workers:
                 self._replace(place, packed, task, _death(worker))
 
     def _replace(self, place: int, packed: bytes, task: _Task, death: _Died) -> None:
-        """Let a new worker do what one died of, unless too many did."""
+        """Replace a dead worker and run its task again, unless too many workers have died of it."""
         task.deaths += 1
         if task.deaths == DEATHS:
             raise WorkerDeathError(str(death))
         sys.stderr.write(f"{death} It is run again.\n")
         self._workers[place].connection.close()
-        self._workers[place] = _started(self._first)
-        self._hand_out(place, packed, task)
+        self._workers[place] = _start(self._first)
+        self._send(place, packed, task)
 
 
-class _Died(Exception):  # noqa: N818 - what happened, on its way to who replaces the worker
+class _Died(Exception):  # noqa: N818 - an event, caught where the worker is replaced
     """A worker ended in the middle of a task."""
 
 
-def _received(worker: _Worker) -> Any:
+def _receive(worker: _Worker) -> Any:
     task = worker.task
     try:
-        result, error, told = cloudpickle.loads(worker.connection.recv_bytes())
+        result, error, trace = cloudpickle.loads(worker.connection.recv_bytes())
     except (EOFError, OSError):
         raise _death(worker) from None
     if error:
         failed = TaskError(f"{_name(task)}: {error}")
-        failed.add_note(f"in a worker:\n{told}")
+        failed.add_note(f"in a worker:\n{trace}")
         raise failed
     return result
 
 
-def _started(first: Callable[[], None] | None) -> _Worker:
+def _start(first: Callable[[], None] | None) -> _Worker:
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=_work, args=(theirs, cloudpickle.dumps(first)), daemon=True)
-    _start_the_tracker()
-    with held():
+    _start_tracker()
+    with deferred():
         process.start()
     theirs.close()
     return _Worker(process, ours)
 
 
-def _start_the_tracker() -> None:
-    """Start what multiprocessing starts with its first process, and unblocks signals after."""
+def _start_tracker() -> None:
+    """Start multiprocessing's resource tracker now: with the first process, its start would unblock signals."""
     if sys.platform != "win32":
         from multiprocessing import resource_tracker  # noqa: PLC0415 - Windows has none
 
@@ -202,7 +202,7 @@ def _death(worker: _Worker) -> _Died:
 
 
 def _name(task: _Task | None) -> str:
-    """The first argument of a task's call; of several things, each."""
+    """Return a task's name: the first argument of its call, or its items if it is a sequence."""
     first = task.call[0] if task else ""
     return ", ".join(map(str, first)) if isinstance(first, (list, tuple)) else str(first)
 
@@ -212,9 +212,9 @@ def _name(task: _Task | None) -> str:
 
 def _work(connection: Connection, first: bytes) -> None:
     """Run tasks, one at a time, until the parent has no more or is gone."""
-    left_to_the_parent()
+    leave_to_parent()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    begin = cloudpickle.loads(first)  # may import much, so the parent is watched by now
+    begin = cloudpickle.loads(first)  # imports may take long, so the parent is watched already
     if begin:
         begin()
     while True:
@@ -232,11 +232,11 @@ def _end_with_the_parent() -> None:
 
 
 def _answer(message: bytes) -> bytes:
-    """The result of a task, or the error and its traceback: as text, for not every error can be pickled."""
+    """Return a task's result, or its error and traceback as text, for not every error can be pickled."""
     try:
         packed, call = cloudpickle.loads(message)
         packed_result: bytes = cloudpickle.dumps((_unpacked(packed)(*call), "", ""))
-    except BaseException as error:  # noqa: BLE001 - the parent tells it, whatever it is
+    except BaseException as error:  # noqa: BLE001 - the parent reports any error
         packed_result = cloudpickle.dumps((None, f"{type(error).__name__}: {error}", traceback.format_exc()))
     return packed_result
 

@@ -1,7 +1,4 @@
-"""Programs: what engines compute, as data. What a training run is, as data. And where they come from: a generator.
-
-Nothing here knows an engine.
-"""
+"""Programs and training tasks as data, and the generator of programs. Nothing here knows an engine."""
 
 from reference.programs.program import (
     ARRAY,

@@ -1,8 +1,8 @@
-"""Draws programs. It knows the op table and where choices come from, and nothing of engines or verdicts.
+"""The random generator of programs. It knows the op table and sources of choices, but no engines and no verdicts.
 
-A program grows step by step: an op from the table, an operand that is there already or a fresh one, the shapes and
-options that its row has. Values are computed along the way, so that a logarithm is rarely met with what
-it is not defined for, and numbers do not run away. What the result does not depend on is left out at the end.
+A program grows step by step: an op from the table, an existing or a fresh operand, and shapes and options as its row
+describes them. Values are computed along the way, so that a logarithm rarely gets numbers outside its domain, and
+numbers do not grow without bound. At the end, values that the result does not depend on are dropped.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from reference.ops.source import Source, Unsuited, chance, pick, picks
 from reference.programs import ARRAY, LEAF, NUMBER, Operand, Program, Step, operand_names
 
 ORDINARY, EDGES, NONFINITE, REFUSED = "ordinary", "edges", "nonfinite", "refused"
-# Of twenty programs so many of each manner. Edges are kinks, ties, poles, the tiny and the large.
+# The number of each among twenty programs. Edges are kinks, ties, poles, and tiny and large numbers.
 _MANNERS = [ORDINARY] * 9 + [EDGES] * 6 + [NONFINITE] * 4 + [REFUSED]
-# What leaves numbers lying in another order, or one number in several places: leaves are copied, and only so does an op
-# meet other layouts than C's.
-_LAYING = ("transpose", "swapaxes", "flip", "broadcast_to")
+# Ops whose results are views with other strides. Engines copy leaves into C order, so that an op meets another layout
+# only in the result of one of these.
+_VIEWS = ("transpose", "swapaxes", "flip", "broadcast_to")
 _DTYPES = [np.dtype("float64")] * 7 + [np.dtype("float32")] * 3
 _LAYOUTS = ["C"] * 12 + ["F", "F", "reversed", "reversed", "repeated"]
-_OTHERS = ["leaf"] * 10 + ["constant"] * 4 + ["again"] * 6  # what a step's other operands are
-_OTHERS_OF_NO_AXES = [*_OTHERS, *["number"] * 12]
-_LARGEST = 1e4  # of an ordinary value: beyond, exponentials overflow and differences lose all digits
-_TRIES = 6  # how often a step is drawn anew before the program goes on without it
+_OTHERS = ["leaf"] * 10 + ["constant"] * 4 + ["again"] * 6  # the kinds of a step's other operands
+_SCALAR_OTHERS = [*_OTHERS, *["number"] * 12]
+_LARGEST = 1e4  # of an ordinary value: from larger ones, exponentials overflow and differences lose all digits
+_TRIES = 6  # how often a step is drawn again before the program continues without it
 
 
 @dataclass(eq=False)
@@ -47,8 +47,8 @@ class _Node:
     options: Options = field(default_factory=dict)
 
     @property
-    def given(self) -> Any:
-        """The value as a definition is given it: a Python number as such."""
+    def argument(self) -> Any:
+        """The value as it is passed to a definition: a Python number stays one."""
         return self.operand.array if self.operand is not None and self.operand.kind == NUMBER else self.value
 
 
@@ -58,32 +58,32 @@ def draw_program(
     """Draw a program.
 
     Args:
-        source: where the choices come from.
-        focus: an op that stands in it, with other steps before and after.
-        ops: what the other steps are made of; the whole table by default.
-        few_shapes: whether fresh operands have one of a dozen shapes, and steps are few: good for engines that compile.
+        source: the source of choices.
+        focus: an op that the program must contain, with other steps before and after it.
+        ops: the ops of the other steps; the whole table by default.
+        few_shapes: whether fresh operands have one of a dozen shapes, and steps are few, for engines that compile.
 
     Raises:
-        Unsuited: nothing came of these choices; draw again.
+        Unsuited: these choices give no program; draw again.
     """
-    growing = _Growing(source, pick(source, _MANNERS), tuple(ops or OPS), few_shapes=few_shapes)
-    return growing.around(OPS[focus]) if focus else growing.expression()
+    builder = _Builder(source, pick(source, _MANNERS), tuple(ops or OPS), few_shapes=few_shapes)
+    return builder.focused(OPS[focus]) if focus else builder.expression()
 
 
 @cache
 def _tickets(ops: tuple[str, ...]) -> tuple[str, ...]:
-    """A name for each way that each op can be met in: the more ways, the oftener it is drawn."""
+    """One name for each way to call each op: the more ways, the more often the op is drawn."""
     return tuple(f"{op} {way}" for op in ops for way in range(OPS[op].inputs.ways))
 
 
 @cache
 def _tries(op: str) -> tuple[str, ...]:
-    """A name for each time that an op may be drawn anew."""
+    """One name for each time that an op may be drawn again."""
     return tuple(f"{op} again {i}" for i in range(_TRIES))
 
 
-class _Growing:
-    """A program while it is drawn."""
+class _Builder:
+    """Builds one program."""
 
     def __init__(self, source: Source, manner: str, ops: tuple[str, ...], *, few_shapes: bool) -> None:
         self.source = source
@@ -94,79 +94,77 @@ class _Growing:
         self.dtype = pick(source, _DTYPES)
         self.nodes: list[_Node] = []
 
-    def around(self, op: Op) -> Program:
-        """One op in mid-program: up to two steps before it, up to two after; and up to ten more beside it.
+    def focused(self, op: Op) -> Program:
+        """Build a program with up to two steps before an op, up to two after it, and up to ten on other operands.
 
-        Each of those may have a step before it, which lays its operand otherwise in memory, and one after it.
+        Each of these ten may have a step before it, which gives its operand another layout, and a step after it.
         """
         for _ in range(pick(self.source, [0, 1, 0, 2])):
             self._grow(self._candidates())
         if self.manner == REFUSED and op.refuses is not None:
             return self._refused(op)
-        node = self._grow(self._candidates(op), self._laid()) or self._grow(self._candidates(op))
+        node = self._grow(self._candidates(op), self._view()) or self._grow(self._candidates(op))
         if node is None:
             raise Unsuited
         for _ in range(pick(self.source, [0, 1, 2, 1])):
             node = self._grow(self._candidates(), node) or node
-        return self._finished(self._with_more_beside(self._reusing(node), op))
+        return self._finish(self._with_siblings(self._reuse_leaf(node), op))
 
-    def _laid(self, *, fresh: bool = False) -> _Node | None:
-        """Sometimes a value that lies in memory otherwise than leaves do."""
-        laying = [op for op in _LAYING if op in self.ops]
-        if not laying or not chance(self.source, 30):
+    def _view(self, *, fresh: bool = False) -> _Node | None:
+        """Sometimes add a step whose result has another memory layout than leaves have."""
+        views = [op for op in _VIEWS if op in self.ops]
+        if not views or not chance(self.source, 30):
             return None
-        return self._grow(self._candidates(OPS[pick(self.source, laying)]), fresh=fresh)
+        return self._grow(self._candidates(OPS[pick(self.source, views)]), fresh=fresh)
 
-    def _with_more_beside(self, node: _Node, same: Op | None = None) -> _Node:
-        """Steps more on fresh operands, of one op or of any: a program meets many ops, and stays shallow.
+    def _with_siblings(self, node: _Node, same: Op | None = None) -> _Node:
+        """Add steps on fresh operands, of one op or of any: a program has many ops and stays shallow.
 
-        None, many, or just one: what fails beside others can be shrunk to that.
+        The count is 0, 1 or many, so that a failure among many can shrink to one.
         """
-        many = [0, 1, 8, 10] if same else [0, 1, 5, 6]
-        for _ in range(pick(self.source, many) if not self.few_shapes and "concatenate" in self.ops else 0):
-            again = same if same and chance(self.source, 50) else None
-            laid = self._laid(fresh=True)
-            other = (laid and self._grow(self._candidates(again), laid)) or self._grow(
-                self._candidates(again), fresh=True
-            )
+        counts = [0, 1, 8, 10] if same else [0, 1, 5, 6]
+        for _ in range(pick(self.source, counts) if not self.few_shapes and "concatenate" in self.ops else 0):
+            op = same if same and chance(self.source, 50) else None
+            view = self._view(fresh=True)
+            other = (view and self._grow(self._candidates(op), view)) or self._grow(self._candidates(op), fresh=True)
             if same and other and chance(self.source, 30):
                 other = self._grow(self._candidates(), other) or other
-            node = self._beside(node, other)
+            node = self._join(node, other)
         return node
 
-    def _beside(self, node: _Node, other: _Node | None) -> _Node:
-        """Two values as one result, end to end: nothing is computed of both."""
+    def _join(self, node: _Node, other: _Node | None) -> _Node:
+        """Concatenate two flattened values, so that both are in the result and neither depends on the other."""
         if other is None or node.value.size + other.value.size > MOST_NUMBERS:
             return node
         value = np.concatenate((node.value, other.value), axis=None)
         return _Node(value, op="concatenate", inputs=(node, other), options={"axis": None})
 
     def expression(self) -> Program:
-        """Two to nine steps of any ops, each more likely to go on from what was made last."""
+        """Build a program of two to nine steps of any ops; each is likely to use the result of the latest."""
         node = None
         for _ in range(self.source.integer(2, 8)):
             node = self._grow(self._candidates(), node if chance(self.source, 60) else None) or node
         if self.manner == REFUSED:
             op, _ = next(self._candidates())
-            return self._refused(op) if op.refuses else self._finished(node)
-        return self._finished(node and self._with_more_beside(self._reusing(node)))
+            return self._refused(op) if op.refuses else self._finish(node)
+        return self._finish(node and self._with_siblings(self._reuse_leaf(node)))
 
-    def _reusing(self, node: _Node) -> _Node:
-        """Sometimes a leaf that broadcasts with the result is used again and again, up to eleven times more."""
-        known = [op for op in ("add", "subtract", "multiply") if op in self.ops]
+    def _reuse_leaf(self, node: _Node) -> _Node:
+        """Sometimes use a leaf that broadcasts with the result again, up to eleven times."""
+        ops = [op for op in ("add", "subtract", "multiply") if op in self.ops]
         leaves = [leaf for leaf in _leaves(node) if _broadcasts(leaf.value.shape, node.value.shape)]
-        if not known or not leaves or not chance(self.source, 12):
+        if not ops or not leaves or not chance(self.source, 12):
             return node
         leaf = pick(self.source, leaves)
         for _ in range(self.source.integer(1, 11)):
-            op = pick(self.source, known)
+            op = pick(self.source, ops)
             value = forward(OPS[op], [node.value, leaf.value], {})
             if self._ordinary(value):
                 node = _Node(value, op=op, inputs=(node, leaf))
         return node
 
     def _candidates(self, op: Op | None = None) -> Iterator[tuple[Op, str]]:
-        """Candidates for a step of one op, or of any: ops, and the names that they draw their lots by."""
+        """Give candidates for a step, of one op or of any: each with the name by which it draws its lot."""
         for ticket in self.source.among(self.tickets if op is None else _tries(op.name)):
             yield OPS[ticket.partition(" ")[0]], ticket
 
@@ -175,9 +173,9 @@ class _Growing:
     def _grow(
         self, candidates: Iterator[tuple[Op, str]], onto: _Node | None = None, *, fresh: bool = False
     ) -> _Node | None:
-        """Add a step, on a given node or on a fresh one if that is asked for; None where no try came out well.
+        """Add a step on the node `onto`, or on a fresh leaf if `fresh`; give None if all tries fail.
 
-        Each candidate has choices of its own, so that one more among them changes nothing for the others.
+        Each candidate has its own source, so that a new candidate changes nothing for the others.
         """
         outer = self.source
         for op, ticket in islice(candidates, _TRIES):
@@ -192,16 +190,16 @@ class _Growing:
 
     def _step(self, op: Op, onto: _Node | None, *, fresh: bool) -> _Node:
         count = len(self.nodes)
-        slot = pick(self.source, [0, *range(op.inputs.slots)])  # in the first place most often
+        slot = pick(self.source, [0, *range(op.inputs.slots)])  # most often the first
         base = onto or self._base(op, slot, fresh=fresh)
         if base.operand is None and self.manner == ORDINARY and not op.domain(slot).holds(base.value):
-            self._only(chance(self.source, 15))
+            self._require(chance(self.source, 15))
         shapes, options = op.inputs.draw(self.source, base.value.shape, slot)
         inputs = [base if i == slot else self._other(op, i, shape, base) for i, shape in enumerate(shapes)]
-        value = forward(op, [n.given for n in inputs], options)
+        value = forward(op, [n.argument for n in inputs], options)
         try:
-            self._only(not op.finite or all(np.isfinite(n.value).all() for n in inputs))
-            self._only(self._ordinary(value))
+            self._require(not op.finite or all(np.isfinite(n.value).all() for n in inputs))
+            self._require(self._ordinary(value))
         except Unsuited:
             del self.nodes[count:]
             raise
@@ -209,19 +207,19 @@ class _Growing:
         self.nodes.append(node)
         return node
 
-    def _only(self, condition: bool) -> None:  # noqa: FBT001 - the condition is all there is to say
+    def _require(self, condition: bool) -> None:  # noqa: FBT001 - the condition is the only argument
         if not condition:
             raise Unsuited
 
     def _ordinary(self, value: np.ndarray) -> bool:
-        """Whether a value is one to go on from; on purpose, the other manners take what comes, if it is small."""
+        """Whether a step may have this value. Programs with edges or nonfinite numbers may have any small value."""
         small = value.size <= MOST_NUMBERS
         if self.manner in (EDGES, NONFINITE):
             return small
         return small and bool((np.abs(value) <= _LARGEST).all())
 
     def _base(self, op: Op, slot: int, *, fresh: bool = False) -> _Node:
-        """What a step starts from: something that is there, or a fresh leaf."""
+        """Choose a step's first operand: an existing value or a fresh leaf."""
         if self.nodes and not fresh and chance(self.source, 65):
             steps = [n for n in self.nodes if n.operand is None or n.operand.kind == LEAF]
             return pick(self.source, steps[::-1])
@@ -229,19 +227,19 @@ class _Growing:
         return self._leaf(start(self.source), op.domain(slot))
 
     def _other(self, op: Op, position: int, shape: Shape, base: _Node) -> _Node:
-        """Another operand of a step: the same one again, an earlier value of this shape, or a fresh one."""
-        manner = pick(self.source, _OTHERS if shape else _OTHERS_OF_NO_AXES)
+        """Choose another operand of a step: the same one again, an earlier value of this shape, or a fresh one."""
+        kind = pick(self.source, _OTHERS if shape else _SCALAR_OTHERS)
         domain = op.domain(position)
         if domain.as_numbers and chance(self.source, 60):
             return self._number(domain)
-        if manner == "again" and (node := self._again(shape, domain, base)):
+        if kind == "again" and (node := self._again(shape, domain, base)):
             return node
-        if manner == "number":
+        if kind == "number":
             return self._number(domain)
-        return self._constant(shape, domain) if manner == "constant" else self._leaf(shape, domain)
+        return self._constant(shape, domain) if kind == "constant" else self._leaf(shape, domain)
 
     def _again(self, shape: Shape, domain: Domain, base: _Node) -> _Node | None:
-        """A value of this shape that is there already, if its numbers lie where an ordinary operand's should."""
+        """Choose an existing value of this shape. In an ordinary program, its numbers must lie in the domain."""
         fitting = [n for n in (base, *self.nodes[::-1]) if n.value.shape == shape and n.value.dtype.kind == "f"]
         node = pick(self.source, fitting) if fitting else None
         return node if node and (self.manner != ORDINARY or domain.holds(node.value)) else None
@@ -249,7 +247,7 @@ class _Growing:
     # Operands.
 
     def _leaf(self, shape: Shape, domain: Domain) -> _Node:
-        """A fresh leaf; now and then with the numbers of another, which it must not be taken for."""
+        """Add a fresh leaf. Sometimes it has the numbers of another leaf, and an engine must not confuse the two."""
         twins = [n for n in self.nodes if n.operand is not None and n.operand.kind == LEAF and n.value.shape == shape]
         if twins and chance(self.source, 15):
             twin = pick(self.source, twins)
@@ -267,7 +265,7 @@ class _Growing:
         return self._operand(data, ARRAY)
 
     def _number(self, domain: Domain) -> _Node:
-        # What is not finite is met with the exponents that have rules of their own.
+        # Nonfinite bases need the exponents that have rules of their own.
         special = domain.as_numbers and self.manner == NONFINITE and chance(self.source, 90)
         number = pick(self.source, domain.edges) if special else self._choice(domain)
         whole = number == number // 1 and abs(number) < 1e6  # noqa: PLR2004 - 2 as often as 2.0
@@ -305,16 +303,16 @@ class _Growing:
     # The end.
 
     def _refused(self, op: Op) -> Program:
-        """A program whose last step NumPy refuses."""
+        """Build a program whose last step NumPy refuses."""
         if op.refuses is None:
             raise Unsuited
         slot = self.source.integer(0, op.refuses.slots - 1)
         base = self._base(op, slot)
         shapes, options = op.refuses.draw(self.source, base.value.shape, slot)
         inputs = [base if i == slot else self._leaf(shape, op.domain(i)) for i, shape in enumerate(shapes)]
-        return _numbered(_Node(np.zeros(0), op=op.name, inputs=tuple(inputs), options=options), None, ())
+        return _to_program(_Node(np.zeros(0), op=op.name, inputs=tuple(inputs), options=options), None, ())
 
-    def _finished(self, node: _Node | None) -> Program:
+    def _finish(self, node: _Node | None) -> Program:
         leaves = _leaves(node) if node else []
         if node is None or not leaves:
             raise Unsuited
@@ -322,18 +320,18 @@ class _Growing:
         directions: tuple[np.ndarray, ...] = ()
         if self.manner == ORDINARY and chance(self.source, 45):
             directions = tuple(self._data(n.value.shape, REAL, n.value.dtype) for n in leaves)
-        return _numbered(node, cotangent, directions)
+        return _to_program(node, cotangent, directions)
 
     def _cotangent(self, value: np.ndarray) -> np.ndarray:
-        """Never ones all over; sometimes tiny, sometimes huge."""
+        """Draw a cotangent of random numbers, sometimes scaled to be tiny or huge."""
         scale = pick(self.source, [1.0] * 18 + [2.0**-30, 2.0**20])
         numbers = [number * scale for number in picks(self.source, REAL.numbers, value.size)]
         return np.array(numbers, value.dtype).reshape(value.shape)
 
 
-def _reached(root: _Node) -> list[_Node]:
-    """The nodes that a result depends on, operands first, each step after its inputs."""
-    found: dict[_Node, None] = {}  # in order
+def _ancestors(root: _Node) -> list[_Node]:
+    """The nodes that a result depends on: operands first, and each step after its inputs."""
+    found: dict[_Node, None] = {}  # ordered
     stack = [root]
     while stack:
         missing = [node for node in stack[-1].inputs if node not in found]
@@ -346,16 +344,16 @@ def _reached(root: _Node) -> list[_Node]:
 
 def _leaves(root: _Node) -> list[_Node]:
     """The leaves that a result depends on."""
-    return [n for n in _reached(root) if n.operand is not None and n.operand.kind == LEAF]
+    return [n for n in _ancestors(root) if n.operand is not None and n.operand.kind == LEAF]
 
 
 def _broadcasts(a: Shape, b: Shape) -> bool:
     return all(m == n or 1 in (m, n) for m, n in zip(a[::-1], b[::-1], strict=False))
 
 
-def _numbered(root: _Node, cotangent: np.ndarray | None, directions: tuple[np.ndarray, ...]) -> Program:
-    """The program that ends in a node, its operands named in the order in which it needs them."""
-    nodes = _reached(root)
+def _to_program(root: _Node, cotangent: np.ndarray | None, directions: tuple[np.ndarray, ...]) -> Program:
+    """Give the program that ends in a node. Operands get their names in the order in which they are needed."""
+    nodes = _ancestors(root)
     places = {node: place for place, node in enumerate(nodes)}
     names = operand_names()
     operands = tuple(

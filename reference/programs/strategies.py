@@ -1,4 +1,4 @@
-"""Hypothesis draws programs: it makes the generator's choices, and can so shrink what comes of them."""
+"""A Hypothesis strategy for programs. Hypothesis makes the generator's choices, and so can shrink programs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from reference.ops.source import Source, Unsuited
 from reference.programs import Program
 from reference.programs.generator import draw_program
 
-_AT_ONCE = 64  # numbers that are one choice: always as many, so that an array with other axes keeps its numbers
+_BLOCK = 64  # numbers per choice: a fixed count, so that an array keeps its numbers when its shape changes
 _BYTE = 256
 
 
-class _Drawn(Source):
-    """Choices that Hypothesis makes, by way of a `Random` of its own: in half the time of a strategy for each.
+class _HypothesisSource(Source):
+    """Choices that Hypothesis makes through its `Random`, which takes half the time of a strategy for each choice.
 
-    Numbers of one range come as bytes, many in one choice: each costs as much as any, and an array has many.
+    Numbers of one range come as bytes, many per choice: every choice costs the same, and an array has many numbers.
     """
 
     def __init__(self, random: Random) -> None:
@@ -30,14 +30,14 @@ class _Drawn(Source):
         return self._random.randint(low, high)
 
     def integers(self, low: int, high: int, count: int) -> list[int]:
-        """Let Hypothesis choose many at once: a smaller byte is a simpler number, and so shrinks.
+        """Let Hypothesis choose many integers at once. A smaller byte is a simpler number, so bytes shrink well.
 
-        As of its own integers, 0 is the simplest of a range, then the positive ones, and then the negative.
+        As with its own integers, 0 is the simplest, then the positive numbers, and then the negative ones.
         """
         span = high - low + 1
         if count < 2 or not 1 <= span <= _BYTE:  # noqa: PLR2004
             return super().integers(low, high, count)
-        chosen = b"".join(self._random.randbytes(_AT_ONCE) for _ in range(0, count, _AT_ONCE))
+        chosen = b"".join(self._random.randbytes(_BLOCK) for _ in range(0, count, _BLOCK))
         places = [byte * span // _BYTE for byte in chosen[:count]]
         if not low < 0 <= high:
             return [low + place for place in places]
@@ -54,11 +54,11 @@ def programs(
     """Draw programs.
 
     Args:
-        draw: Hypothesis's own.
-        focus: an op that stands in each.
-        ops: what the other steps are made of; the whole table by default.
+        draw: passed by Hypothesis.
+        focus: an op that each program contains.
+        ops: the ops of the other steps; the whole table by default.
     """
     try:
-        return draw_program(_Drawn(draw(_RANDOM)), focus, ops)
+        return draw_program(_HypothesisSource(draw(_RANDOM)), focus, ops)
     except Unsuited:
         reject()

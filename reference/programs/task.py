@@ -1,4 +1,4 @@
-"""What a training run is, as data. How either side makes it, it does not know."""
+"""A training run as data. How an engine runs it is not known here."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 Batch: TypeAlias = tuple[np.ndarray, np.ndarray]  # inputs and targets
-Name: TypeAlias = tuple[str, str]  # what it is, and of which parameter or input
-Numbers: TypeAlias = dict[Name, Any]  # what came of a step: arrays, or None for a gradient that is missing
+Name: TypeAlias = tuple[str, str]  # the kind of number, and its parameter or input
+Numbers: TypeAlias = dict[Name, Any]  # the results of a step: arrays, or None for a missing gradient
 
-BY_HAND = "by hand"  # no optimizer, but the article's own line: `p.data += -rate * p.grad`
+BY_HAND = "by hand"  # no optimizer, but the article's update: `p.data += -rate * p.grad`
 
 
 class Cleared(StrEnum):
-    """How gradients are made to start anew before a pass back."""
+    """How gradients are cleared before a backward pass."""
 
     ZEROS = "p.grad = 0.0"
     BY_NETWORK = "network.zero_grad()"
@@ -27,7 +27,7 @@ class Cleared(StrEnum):
 
 
 class Given(StrEnum):
-    """How inputs and targets are given. One by one, the loss is given a list of predictions."""
+    """How inputs and targets are passed. If inputs are passed one by one, the loss gets a list of predictions."""
 
     ARRAYS = "arrays"
     LISTS = "lists of numbers"
@@ -37,7 +37,7 @@ class Given(StrEnum):
 
 
 class ListedAs(StrEnum):
-    """How a new optimizer is given the parameters."""
+    """How parameters are passed to a new optimizer."""
 
     LIST = "a list"
     GENERATOR = "a generator"
@@ -46,19 +46,19 @@ class ListedAs(StrEnum):
 
 @dataclass(frozen=True)
 class Stage:
-    """Some epochs with one optimizer.
+    """A number of epochs with one optimizer.
 
     Args:
-        optimizer: its name in both libraries, or BY_HAND.
-        options: its options in both.
-        epochs: how many.
-        until_goal: whether it ends sooner, at the end of an epoch after which the task's goal is reached.
-        goes_on: whether it is the optimizer of the stage before, with its state, and only these options are other ones.
-        saved: whether network and optimizer are saved at first.
-        reloaded: whether what was saved last is loaded: into new ones, if that was just now, and else into these.
-        frozen: the names of parameters that want no gradient.
-        cleared: how gradients are made to start anew.
-        listed: how a new optimizer is given the parameters.
+        optimizer: the name of its class in both libraries, or BY_HAND.
+        options: its options in both libraries.
+        epochs: the number of epochs.
+        until_goal: whether the stage ends early, after the first epoch that reaches the task's goal.
+        goes_on: whether the previous stage's optimizer continues with its state, and only these options change.
+        saved: whether network and optimizer are saved at the start.
+        reloaded: whether the latest save is loaded: into new objects if it was made in this stage, else into these.
+        frozen: the names of parameters that require no gradient.
+        cleared: how gradients are cleared before a backward pass.
+        listed: how parameters are passed to a new optimizer.
     """
 
     optimizer: str
@@ -75,25 +75,25 @@ class Stage:
 
 @dataclass(frozen=True)
 class Task:
-    """What is learned, from what, by what.
+    """A network, its data, and how it is trained.
 
     Args:
         name: for reports.
-        widths: the numbers that go in, and the neurons of each layer.
-        activations: of the layers before the last, and of the last.
-        loss: a name of `LOSSES`.
+        widths: the number of inputs, and the number of neurons of each layer.
+        activations: that of the hidden layers, and that of the last layer.
+        loss: a name in `LOSSES`.
         train: inputs and targets.
-        stages: optimizers, one after the other.
-        batch: how many examples a step takes; None for all.
+        stages: in order, each with its optimizer.
+        batch: the number of examples per step; None for all.
         test: held-out inputs and targets.
-        goal: the part of the held-out examples that must be right in the end.
-        seed: of the parameters and of the batches.
-        init: how parameters are drawn, by ndgrad's name.
-        network: the name of its class: a Layer or a Neuron has but two widths.
-        dtype: that of the parameters.
-        given: how inputs and targets are given.
-        reduction: how the loss is told to make one number of many; with no options it is not told.
-        cotangent: the gradient that reaches the loss; None for the number 1.
+        goal: the fraction of held-out examples that must be classified correctly at the end.
+        seed: for the initial parameters and the batches.
+        init: ndgrad's name of the scheme of initial parameters.
+        network: the name of the network's class; a Layer or a Neuron has only two widths.
+        dtype: the dtype of the parameters.
+        given: how inputs and targets are passed.
+        reduction: the loss's options that reduce many numbers to one; may be empty.
+        cotangent: the cotangent of the loss; None for the number 1.
     """
 
     name: str

@@ -48,7 +48,7 @@ def _said(op: Op) -> str:
 
 def _sentences(op: Op) -> Iterator[str]:
     if op.kink:
-        yield op.kink.says + ("" if op.kink.settled else " (releases of PyTorch differ: any subgradient will do)")
+        yield op.kink.convention + ("" if op.kink.settled else " (releases of PyTorch differ: any subgradient will do)")
     if op.name in TorchEngine.known:
         yield TorchEngine.known[op.name]
 

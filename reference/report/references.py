@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from reference.engines import Reference
 from reference.engines.ndgrad import NdgradEngine
-from reference.engines.references import REFERENCES, made_reference
+from reference.engines.references import REFERENCES, make_reference
 from reference.engines.torch import TorchEngine
 from reference.ops import OPS
 from reference.ops.source import Seeded, Unsuited
@@ -45,7 +45,7 @@ def page() -> str:
 
 
 def _section(name: str) -> str:
-    reference = made_reference(name)
+    reference = make_reference(name)
     lines = [f"\n## {reference.name}\n"]
     without = ", ".join(f"`{op}`" for op in OPS if op not in reference.ops)
     if without:

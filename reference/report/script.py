@@ -235,7 +235,7 @@ return found | {{f"second-order grad[{{name}}]": g for name, g in zip(names, sec
 
     def step(self, step: Step) -> str:
         """The op's mirror, called."""
-        mirror = entries(mirrors, "MIRRORS").get(step.op) or mirrors.found(OPS[step.op])
+        mirror = entries(mirrors, "MIRRORS").get(step.op) or mirrors.source_of(OPS[step.op])
         self.needs.add(mirror, mirrors)
         mirror = f"({mirror})" if mirror.startswith("lambda") else mirror
         dtypes = [self.dtypes[i] for i in step.inputs]

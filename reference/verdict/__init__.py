@@ -1,12 +1,12 @@
-"""The verdict: is an engine's answer right, and if the two part, which side is wrong? It asks judges, in their order.
+"""The verdict: whether an engine's answer is right and, if engine and reference differ, which one is wrong.
 
 1. Do they agree at once, within a few units in the last place (ULP)?
-2. Is it rounding? The reference runs again, disturbed, and in another precision: `rounding`.
-3. Did rounding decide it by a hair? The reference goes the engine's own way, with the engine's values.
-4. Who is right? What still differs, the exact witness decides, number by number: `exactness`, `number`.
+2. Does rounding explain the difference? The reference runs again, disturbed and in another precision: `rounding`.
+3. Did rounding decide a comparison or a sign? The reference runs again from the engine's intermediate values.
+4. Which one is right? If numbers still differ, the exact witness decides, number by number: `exactness`, `number`.
 
-The judges stand in `table`, the `bench` asks them, and `evidence` is what they look at. Where in a program things first
-go wrong, `localise` finds; `explanation` holds it, with the likely cause.
+The judges are the rows of `table`, the `bench` asks them in their order, and `evidence` holds what they examine.
+`localise` finds the step that first goes wrong, and `explanation` holds this step and the likely cause.
 """
 
 from reference.verdict.distance import ulps

@@ -1,4 +1,4 @@
-"""The bench: asks the judges of a table in their order, and puts their opinions together into a verdict."""
+"""The bench asks the judges of a table in their order, and combines their opinions into a verdict."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ UNDECIDED = "no judge has an opinion"
 
 
 class Ruling(NamedTuple):
-    """An opinion, and whose it is."""
+    """An opinion with its judge."""
 
     judge: Judge
     opinion: Opinion
 
     @property
     def reason(self) -> str:
-        """Why, with the facts filled in."""
+        """The judge's reason, with the opinion's facts filled in."""
         return self.judge.reason.format(**self.opinion.facts)
 
     def signed(self, finding: Finding) -> Finding:
-        """The finding as the opinion has it, with the judge's name."""
+        """Return the finding with this opinion's result, and the judge's name and reason."""
         result, _, kind, says, *_ = self.opinion
         return replace(
             finding,
@@ -46,16 +46,16 @@ class Ruling(NamedTuple):
 
 
 @dataclass
-class Examined:
-    """What is seen of a comparison before a witness is asked.
+class Examination:
+    """The result of a comparison before the witness is asked.
 
     Args:
         comparison: both sides, part by part.
-        findings: what is wrong with parts as a whole.
-        open: of parts, which numbers are not explained.
-        last: the opinion of the judge that had to be asked last.
-        numbers: how many were compared.
-        worst: the largest distance among the parts that agreed at once, in ULP.
+        findings: errors of parts as a whole.
+        open: for each part with unexplained numbers, a mask of these.
+        last: the opinion of the latest judge in the table's order that was needed.
+        numbers: how many numbers were compared.
+        worst: the largest distance in the parts that are explained completely, in ULP.
     """
 
     comparison: Comparison
@@ -67,21 +67,21 @@ class Examined:
 
     @property
     def pairs(self) -> list[Pair]:
-        """The parts of which numbers are not explained."""
+        """The parts with unexplained numbers."""
         return [pair for pair in self.comparison.pairs if pair.name in self.open]
 
-    def accused(self) -> Iterator[Finding]:
-        """Take what is not explained to be wrong: the worst number of each part."""
+    def accusations(self) -> Iterator[Finding]:
+        """Give the worst unexplained number of each part as a finding that the engine is wrong."""
         for pair in self.pairs:
             finding = worst(pair, self.open[pair.name], self.comparison.error(pair))
             yield replace(finding, reason=UNEXPLAINED)
 
 
 class Bench:
-    """Judges in their order.
+    """The judges in their order.
 
     Args:
-        judges: the rows of the table, or others.
+        judges: rows, as in the table.
     """
 
     def __init__(self, judges: Sequence[Judge]) -> None:
@@ -91,43 +91,43 @@ class Bench:
     def verdict(
         self, program: Program, engine: Engine, reference: Reference, *, repeat: bool, patient: bool
     ) -> Verdict:
-        """Ask all judges of a program.
+        """Judge a program.
 
         Args:
             program: the case.
-            engine: what is judged.
-            reference: what is believed.
+            engine: the engine to be judged.
+            reference: the reference.
             repeat: whether the engine may be run twice.
-            patient: whether to go on where rounding does not explain a difference.
+            patient: whether to continue if rounding does not explain a difference.
         """
 
         def alone(step: Program) -> Verdict:
             return self.verdict(step, engine, reference, repeat=False, patient=True)
 
         def examine(comparison: Comparison) -> tuple[Sequence[Finding], Open]:
-            found = self.examined(comparison)
+            found = self.examine(comparison)
             return found.findings, found.open
 
         evidence = Evidence(program, engine, reference, judge=alone, examine=examine, repeat=repeat)
         ruling = self.first(Stage.RUN, evidence)
         if ruling:
-            return _of_a_run(ruling)
+            return _run_verdict(ruling)
         if not evidence.can_be_compared:
             return Verdict(Result.INCONCLUSIVE, reason=UNDECIDED)
         laws = [*self._breaches(evidence)]
-        found = self.examined(evidence.compared)
+        found = self.examine(evidence.compared)
         if not patient:
-            return summed(found, [*laws, *found.findings, *found.accused()])
+            return summarize(found, [*laws, *found.findings, *found.accusations()])
         self._own_way(evidence, found)
-        return summed(found, [*laws, *found.findings, *self._settled(evidence, found)], witnessed=bool(found.open))
+        return summarize(found, [*laws, *found.findings, *self._decide(evidence, found)], witnessed=bool(found.open))
 
-    def examined(self, comparison: Comparison) -> Examined:
-        """Ask of each part, and then of all its numbers.
+    def examine(self, comparison: Comparison) -> Examination:
+        """Ask the judges of parts about each part, and the judges of rounding about its numbers.
 
         Args:
             comparison: both sides, part by part.
         """
-        found = Examined(comparison)
+        found = Examination(comparison)
         for pair in comparison.pairs:
             found.numbers += pair.numbers
             ruling = self.first(Stage.PART, pair)
@@ -137,14 +137,14 @@ class Bench:
                 self._explain(Stage.ROUNDING, found, pair, np.ones(pair.got.shape, bool), comparison)
         return found
 
-    def _own_way(self, evidence: Evidence, found: Examined) -> None:
+    def _own_way(self, evidence: Evidence, found: Examination) -> None:
         for pair in found.pairs:
             self._explain(Stage.OWN_WAY, found, pair, found.open.pop(pair.name), evidence)
 
-    def _explain(self, stage: Stage, found: Examined, pair: Pair, still: np.ndarray, evidence: Any) -> None:
-        """Ask of the numbers of a part that are still open, until none is."""
+    def _explain(self, stage: Stage, found: Examination, pair: Pair, unexplained: np.ndarray, evidence: Any) -> None:
+        """Ask judges about the open numbers of a part until all are explained."""
         for judge in self._at[stage]:
-            opinion = judge.function(evidence, pair, still)
+            opinion = judge.function(evidence, pair, unexplained)
             if opinion is None:
                 continue
             if found.last is None or self._order[judge.name] > self._order[found.last.judge.name]:
@@ -152,44 +152,44 @@ class Bench:
             if opinion.where is True:
                 found.worst = max(found.worst, pair.worst)
                 return
-            still = still & ~opinion.where
-            if not still.any():
+            unexplained = unexplained & ~opinion.where
+            if not unexplained.any():
                 return
-        if still.any():
-            found.open[pair.name] = still
+        if unexplained.any():
+            found.open[pair.name] = unexplained
 
-    def _settled(self, evidence: Evidence, found: Examined) -> list[Finding]:
-        """What each part comes to whose numbers rounding does not explain."""
-        settled = [self._gravest(evidence, pair, found.open[pair.name]) for pair in found.pairs]
-        return [self._appealed(Stage.PART_APPEAL, finding, evidence, settled) for finding in settled]
+    def _decide(self, evidence: Evidence, found: Examination) -> list[Finding]:
+        """Decide each part with numbers that rounding does not explain."""
+        findings = [self._gravest(evidence, pair, found.open[pair.name]) for pair in found.pairs]
+        return [self._appeal(Stage.PART_APPEAL, finding, evidence, findings) for finding in findings]
 
     def _gravest(self, evidence: Evidence, pair: Pair, where: np.ndarray) -> Finding:
-        """What a part comes to: the gravest that any of its numbers comes to, the worst ones asked first."""
+        """Decide the open numbers of a part, those with the largest distance first, and return the gravest finding."""
         error = evidence.error(pair)
-        settled: list[Finding] = []
+        findings: list[Finding] = []
         for place in pair.furthest(where, PLACES if evidence.authority else FEW_PLACES):
-            known = any(f.result is Result.REFERENCE_WRONG for f in settled)
-            number = Number(pair, place, float(error[place]), evidence.witnessed, known=known)
+            known = any(f.result is Result.REFERENCE_WRONG for f in findings)
+            number = Number(pair, place, float(error[place]), evidence.testimony, known=known)
             ruling = self.first(Stage.NUMBER, evidence, number)
-            finding = replace(number.finding, exact=number.shown, result=Result.INCONCLUSIVE, reason=UNDECIDED)
+            finding = replace(number.finding, exact=number.rounded, result=Result.INCONCLUSIVE, reason=UNDECIDED)
             finding = ruling.signed(finding) if ruling else finding
-            settled.append(self._appealed(Stage.APPEAL, finding, evidence))
-        return max(settled, key=lambda finding: finding.result.gravity)
+            findings.append(self._appeal(Stage.APPEAL, finding, evidence))
+        return max(findings, key=lambda finding: finding.result.gravity)
 
-    def _appealed(self, stage: Stage, finding: Finding, evidence: Evidence, *others: Any) -> Finding:
-        """What a finding comes to if a judge speaks for the side that it accuses."""
+    def _appeal(self, stage: Stage, finding: Finding, evidence: Evidence, *others: Any) -> Finding:
+        """Ask the judges of appeals about a finding that accuses a side; return it with their opinion, if any."""
         ruling = self.first(stage, evidence, finding, *others) if finding.result.accuses else None
         return ruling.signed(finding) if ruling else finding
 
-    def first(self, stage: Stage, *asked: Any) -> Ruling | None:
+    def first(self, stage: Stage, *arguments: Any) -> Ruling | None:
         """Ask the judges of a stage in their order, until one has an opinion.
 
         Args:
-            stage: which of them.
-            asked: what they are asked of, as the stage says.
+            stage: the stage.
+            arguments: the arguments of the stage's judges.
         """
         for judge in self._at[stage]:
-            opinion = judge.function(*asked)
+            opinion = judge.function(*arguments)
             if opinion is not None:
                 return Ruling(judge, opinion)
         return None
@@ -200,19 +200,19 @@ class Bench:
                 yield replace(finding, judge=judge.name, reason=judge.reason)
 
 
-def _of_a_run(ruling: Ruling) -> Verdict:
+def _run_verdict(ruling: Ruling) -> Verdict:
     result, finding, *_ = ruling.opinion
     findings = (ruling.signed(finding),) if finding else ()
     name, reason = ruling.judge.name, ruling.reason
     return Verdict(result, findings, refused=finding is None, judge=name, reason=reason)
 
 
-def summed(found: Examined, findings: Sequence[Finding], *, witnessed: bool = False) -> Verdict:
-    """Sum findings up: the verdict is the gravest one's; if there is none, that of the judge that was asked last.
+def summarize(found: Examination, findings: Sequence[Finding], *, witnessed: bool = False) -> Verdict:
+    """Combine findings into a verdict: the result of the gravest one; without findings, that of the last judge.
 
     Args:
-        found: what was seen of the comparison.
-        findings: what is wrong or undecided, and what it comes to.
+        found: the examination of the comparison.
+        findings: errors and undecided numbers, with their results.
         witnessed: whether the witness was asked.
     """
     ordered = sorted(findings, key=lambda finding: -finding.result.gravity)
@@ -223,12 +223,12 @@ def summed(found: Examined, findings: Sequence[Finding], *, witnessed: bool = Fa
         result, name, reason = last.opinion.result, last.judge.name, last.reason
     else:
         result, name, reason = Result.AGREES, "", ""
-    left = tuple(finding for finding in ordered if finding.result is not Result.CONDITIONED)
-    return Verdict(result, left, found.numbers, found.worst, witnessed=witnessed, judge=name, reason=reason)
+    reported = tuple(finding for finding in ordered if finding.result is not Result.CONDITIONED)
+    return Verdict(result, reported, found.numbers, found.worst, witnessed=witnessed, judge=name, reason=reason)
 
 
 def bench(judges: Sequence[Judge]) -> Bench:
-    """Seat judges in their order; those of the table sit already.
+    """Return the bench of these judges; that of the table is made once.
 
     Args:
         judges: the rows.

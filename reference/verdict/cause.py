@@ -1,4 +1,4 @@
-"""What a mismatch looks like: the likely cause, where the numbers give it away. A guess, and worded as one."""
+"""Guess the likely cause of a mismatch from its numbers. The guess is worded as a question."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from typing import Any
 
 import numpy as np
 
-# Ratios that name a bug by themselves, and what it usually is.
-_TELLING = {
+# Ratios that suggest a bug by themselves, and the usual bug.
+_USUAL = {
     2.0: "ratio 2 everywhere: a contribution counted twice?",
     0.5: "ratio 1/2 everywhere: a contribution lost, or a mean too many?",
     -1.0: "ratio -1 everywhere: a sign?",
 }
-_SAME = 1e-9  # how near a ratio must be to its neighbours and to a telling one
-_NEAR_1 = 1e-3  # what is nearer is told by how far it is from 1
-_FEW = 2  # numbers, and two arrays may be alike by chance
+_SAME = 1e-9  # the tolerance between ratios, and between a ratio and one of those above
+_NEAR_1 = 1e-3  # a ratio nearer to 1 is printed as its difference from 1
+_FEW = 2  # an array with fewer numbers may fit by chance
 
 
 def likely_cause(got: Any, wanted: Any, known: Mapping[str, np.ndarray] | None = None) -> str:
-    """Say what two unlike arrays suggest; nothing, where they suggest nothing.
+    """Guess why two arrays differ.
 
     Args:
-        got: the engine's.
-        wanted: the reference's.
-        known: arrays that could have been lost as a factor, by name: the operands, and the cotangent.
+        got: the engine's array.
+        wanted: the reference's array.
+        known: possible lost factors by name: the operands and the cotangent.
+
+    Returns:
+        A sentence; empty if the arrays suggest no cause.
     """
     if got is None or wanted is None:
         return ""
@@ -36,7 +39,7 @@ def likely_cause(got: Any, wanted: Any, known: Mapping[str, np.ndarray] | None =
 
 
 def _by_shape(got: np.ndarray, wanted: np.ndarray) -> str:
-    """A gradient that kept the result's shape was not summed; others have their axes in another order."""
+    """A gradient with the broadcast shape was not summed; another may have its axes in another order."""
     if got.ndim == wanted.ndim and got.shape == wanted.shape[::-1]:
         return "the axes are reversed: transposed once too often, or too seldom?"
     try:
@@ -51,15 +54,15 @@ def _by_shape(got: np.ndarray, wanted: np.ndarray) -> str:
 
 
 def _by_ratio(got: np.ndarray, wanted: np.ndarray) -> str:
-    telling = np.isfinite(got) & np.isfinite(wanted) & (wanted != 0)
-    if not telling.any() or (got[~telling] != wanted[~telling]).any():
+    divisible = np.isfinite(got) & np.isfinite(wanted) & (wanted != 0)
+    if not divisible.any() or (got[~divisible] != wanted[~divisible]).any():
         return ""
-    ratio = got[telling] / wanted[telling]
+    ratio = got[divisible] / wanted[divisible]
     if not got.any():
         return "zero everywhere: a gradient that does not flow?"
     if np.ptp(ratio) > _SAME * abs(ratio[0]):
         return ""
-    for factor, words in _TELLING.items():
+    for factor, words in _USUAL.items():
         if abs(ratio[0] - factor) < _SAME:
             return words
     whole = round(float(ratio[0]))
@@ -82,7 +85,7 @@ def _by_arrangement(got: np.ndarray, wanted: np.ndarray) -> str:
 
 
 def _by_factor(got: np.ndarray, wanted: np.ndarray, known: Mapping[str, np.ndarray]) -> str:
-    """Whether one array is the other times something that is at hand."""
+    """Whether one array is the other times a known array."""
     for name, factor in _fitting(got, known):
         if _alike(got * factor, wanted):
             return f"times {name} it would be right: a factor lost?"

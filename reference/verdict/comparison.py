@@ -1,4 +1,4 @@
-"""Two outcomes side by side, part by part, and what rounding does to the second. It knows neither engines nor ops."""
+"""A comparison of two outcomes, part by part, with rounding errors of the second. It knows neither engines nor ops."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Pair:
     """One part of both outcomes.
 
     Args:
-        mine: the engine's.
-        theirs: the reference's.
+        mine: the engine's part.
+        theirs: the reference's part.
         single: whether some of the computation is in single precision, whose rounding then counts.
 
     Attributes:
-        got: the engine's array, or whatever it gave in its place.
-        theirs: the reference's; None where it has none.
-        wanted: the same, with zeros where it has none and the engine does.
-        fits: whether the numbers of the two can be set side by side.
+        got: the engine's array, or any other object that it gave.
+        theirs: the reference's array or None.
+        wanted: the reference's array; zeros if only the engine has one.
+        fits: whether the two arrays have the same shape and dtype.
     """
 
     def __init__(self, mine: Part, theirs: Part, *, single: bool) -> None:
@@ -40,45 +40,45 @@ class Pair:
 
     @property
     def is_second_order(self) -> bool:
-        """Whether it is differentiated twice."""
+        """Whether the part is a second-order gradient."""
         return self.name.startswith(SECOND_ORDER)
 
     @property
     def numbers(self) -> int:
-        """How many numbers are compared. A gradient that is missing is compared with all that should be there."""
+        """How many numbers are compared. A missing gradient counts with the reference's numbers."""
         if self.got is None:
             return 0 if self.theirs is None else int(self.theirs.size)
         return int(self.got.size) if self.fits else 0
 
     @property
     def is_same(self) -> bool:
-        """Whether both are equal to the bit. Mostly they are, and nothing else need be computed."""
+        """Whether both are equal to the bit. They mostly are, and then nothing else is computed."""
         return bool(self.got.tobytes() == self.wanted.tobytes())
 
     @property
     def ulps(self) -> np.ndarray:
-        """How far each number is off, in units in the last place."""
+        """The distance of each number, in units in the last place."""
         if self._ulps is None:
             self._ulps = ulps(self.got, self.wanted, single=self.single)
         return self._ulps
 
     @property
     def worst(self) -> float:
-        """How far the worst number is off, in ULP: not at all, if nobody had to ask."""
+        """The largest distance in ULP; 0 if no judge had to compute distances."""
         return 0.0 if self._ulps is None or not self._ulps.size else float(self._ulps.max())
 
     def furthest(self, where: np.ndarray, most: int) -> list[tuple[int, ...]]:
-        """The places of a mask at which the two are furthest apart, the worst first."""
+        """Return at most `most` places of a mask, by descending distance."""
         distance = np.where(where, self.ulps, -1.0)
         order = np.argsort(-distance, axis=None, kind="stable")[: min(most, int(where.sum()))]
         return [tuple(map(int, np.unravel_index(i, where.shape))) for i in order]
 
     def finding(self, place: tuple[int, ...], error: float) -> Finding:
-        """What differs at a place.
+        """Return the difference at a place as a finding.
 
         Args:
             place: the index of the number.
-            error: how far rounding may take it.
+            error: its rounding error, as estimated.
         """
         got, wanted = self.got[place], self.wanted[place]
         allowed = allowed_ulps(got, wanted, error, single=self.single)
@@ -86,7 +86,7 @@ class Pair:
         return Finding(self.kind, self.name, "", place, got, wanted, ulp, allowed, arrays=(self.got, self.wanted))
 
     def misfit(self, kind: Kind, says: str) -> Finding:
-        """What is wrong with the array as a whole."""
+        """Return an error of the array as a whole as a finding."""
         arrays = (self.got, self.wanted) if isinstance(self.got, np.ndarray) else (None, None)
         return Finding(kind, self.name, says, arrays=arrays)
 
@@ -95,14 +95,14 @@ class Comparison:
     """Two outcomes, part by part.
 
     Args:
-        got: the engine's.
-        wanted: the reference's, in the same order.
-        rerun: gives the reference's parts again, disturbed or in another precision; None if it cannot. Then nobody
-            knows how far rounding may take a number, and none that differs is explained.
+        got: the engine's parts.
+        wanted: the reference's parts, in the same order.
+        rerun: runs the reference again, disturbed or in another precision, and returns its parts; None if it cannot.
+            Then rounding errors are unknown, and no difference is explained.
         single: whether some of the computation is in single precision, whose rounding then counts.
-        seed: of the disturbances.
-        scale: the largest number that the computation meets, where what is off by little is looked at again, with many
-            more runs; None where it is looked at but once, for the witness can be asked.
+        seed: the seed of the disturbances.
+        scale: the largest number of the computation, if small differences are to be examined again with many more
+            runs; None if they are examined once, since the witness can be asked.
         runs: how often the reference is disturbed at first.
     """
 
@@ -125,14 +125,14 @@ class Comparison:
 
     @cached_property
     def rounding(self) -> Rounding | None:
-        """What the reference shows of rounding; None if it cannot be run disturbed."""
+        """The reference's rounding errors; None if it cannot be disturbed."""
         if self._rerun is None:
             return None
         single, seed, scale, runs = self._settings
         return Rounding(self._wanted, self._rerun, single=single, seed=seed, scale=scale, runs=runs)
 
     def error(self, pair: Pair) -> np.ndarray:
-        """How far rounding may take each number of a part, as estimated so far; NaN where nobody knows."""
+        """Return the rounding error of each number of a part, as estimated so far; NaN if unknown."""
         shape = np.shape(pair.got)
         if self.rounding is None:
             return np.full(shape, np.nan)
@@ -140,12 +140,12 @@ class Comparison:
 
 
 def _or_zeros(mine: Part, theirs: Part) -> Part:
-    """Zeros for a second derivative that is missing: what the other side has in its place may be rounding."""
+    """Replace a missing second-order gradient by zeros: the other side's numbers may be mere rounding errors."""
     missing = mine.array is None and theirs.array is not None and mine.name.startswith(SECOND_ORDER)
     return mine._replace(array=np.zeros_like(theirs.array)) if missing else mine
 
 
 def worst(pair: Pair, where: np.ndarray, error: np.ndarray) -> Finding:
-    """What differs most among the places of a mask, with what rounding would explain there."""
+    """Return the largest difference among the places of a mask as a finding."""
     (place,) = pair.furthest(where, 1)
     return pair.finding(place, float(error[place]))

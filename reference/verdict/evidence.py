@@ -1,4 +1,4 @@
-"""All that judges look at: made when first asked for, and only once."""
+"""The evidence that judges examine. Each piece is computed when it is first needed, and only once."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from reference.engines import Engine, Noise, Outcome, Reference
 from reference.ops import OPS
 from reference.programs import Program
 from reference.verdict.comparison import Comparison, Pair
-from reference.verdict.exactness import Witnessed, by_name
+from reference.verdict.exactness import Testimony, by_name
 from reference.verdict.findings import Finding, Kind, Part, Result, Verdict, parts
 from reference.verdict.fitting import Misfit, fitting, misfits
 from reference.verdict.rounding import MORE_RUNS, RUNS, is_single
 from reference.verdict.steps import steps_alone
 
-Open = dict[str, np.ndarray]  # of parts, by name, which numbers no judge has explained
+Open = dict[str, np.ndarray]  # a mask of the unexplained numbers of each part, by name
 
 
 class Evidence:
-    """What there is to see of a program in an engine, beside a reference.
+    """The evidence about a program in an engine and a reference.
 
     Args:
         program: the case.
-        engine: what is judged.
-        reference: what is believed.
-        judge: judges another program of the two.
-        examine: asks what a comparison shows without a witness: the findings that are no numbers, and what is open.
+        engine: the engine to be judged.
+        reference: the reference.
+        judge: judges another program with the same engine and reference.
+        examine: examines a comparison without a witness: returns errors of whole parts, and the open numbers.
         repeat: whether the engine may be run twice.
     """
 
@@ -51,130 +51,130 @@ class Evidence:
         self._examine = examine
         self._repeat = repeat
 
-    # What both made of it.
+    # Outcomes.
 
     @cached_property
     def wanted(self) -> Outcome:
-        """What the reference made of it."""
+        """The reference's outcome."""
         return self.reference.run(self.program)
 
     @cached_property
     def got(self) -> Outcome:
-        """What the engine made of it."""
+        """The engine's outcome."""
         return self.engine.run(self.program)
 
     @cached_property
     def again(self) -> Outcome | None:
-        """What the engine makes of it a second time, if it may be asked."""
+        """The outcome of the engine's second run; None if it may not run twice."""
         return self.engine.again(self.program) if self._repeat else None
 
     @cached_property
     def fitted(self) -> Outcome:
-        """What the reference made of it; where that is no array of the leaf's shape and dtype, the engine's instead."""
+        """The reference's outcome, with the engine's gradient in place of each that lacks its leaf's shape or dtype."""
         return fitting(self.wanted, self.misfits)
 
     @cached_property
     def misfits(self) -> list[Misfit]:
-        """The reference's gradients that have not the shape and dtype of their leaves, though the engine's have."""
+        """The reference's gradients that lack their leaf's shape or dtype, while the engine's have them."""
         return misfits(self.program, self.got, self.wanted)
 
     @property
     def is_meant_to_be_refused(self) -> bool:
-        """Whether NumPy refuses the program, by what drew it."""
+        """Whether the generator meant the program to be refused."""
         return self.program.cotangent is None
 
     @property
     def can_be_compared(self) -> bool:
-        """Whether both sides have run to the end, and have gradients to compare."""
+        """Whether both sides ran to the end and have gradients."""
         return not (self.is_meant_to_be_refused or self.got.error or self.wanted.error)
 
-    # What the reference shows of rounding.
+    # Rounding.
 
     @cached_property
     def compared(self) -> Comparison:
-        """Both sides, part by part."""
+        """The comparison of both sides."""
         return self._comparison(self.fitted, None)
 
     @property
     def authority(self) -> bool:
-        """Whether the reference settles what the witness cannot tell. One that cannot be disturbed does not."""
+        """Whether the reference decides where the witness cannot. One that cannot be disturbed does not."""
         return self.reference.abilities.disturb
 
     @cached_property
     def followed(self) -> Outcome:
-        """What the reference makes of the engine's own values; of its own, if it cannot go on from others."""
+        """The reference's outcome from the engine's intermediate values; from its own, if it lacks this ability."""
         if not self.reference.abilities.path:
             return self.fitted
         return self.reference.run(self.program, path=self.got.values)
 
     @cached_property
     def gradients_on_its_own_way(self) -> dict[str, Any]:
-        """The parts of it, by name."""
+        """The parts of `followed`, by name."""
         return by_name(parts(self.program, self.followed))
 
     @cached_property
     def own_way(self) -> tuple[Comparison, Open] | None:
-        """The engine beside the reference on the engine's own way, and what is open there; None if nothing is shown.
+        """The comparison with the reference's run from the engine's values, and the numbers that stay open.
 
-        Nothing is if the reference cannot go on from other values, if a value has a shape from which nothing goes on,
-        or if a step's own value is wrong.
+        None if the reference lacks this ability, if it raises, as on a value of a wrong shape, or if some step's value
+        is wrong by itself.
         """
         if not self.reference.abilities.path or self.followed.error is not None:
             return None
         comparison = self._comparison(self.followed, self.got.values, runs=MORE_RUNS)
-        misfits, still = self._examine(comparison)
-        values = any(pair.kind is Kind.FORWARD and pair.name in still for pair in comparison.pairs)
-        return None if misfits or values else (comparison, still)
+        misfits, unexplained = self._examine(comparison)
+        values = any(pair.kind is Kind.FORWARD and pair.name in unexplained for pair in comparison.pairs)
+        return None if misfits or values else (comparison, unexplained)
 
     @cached_property
     def beyond_jumps(self) -> Open:
-        """What is open on the engine's own way if it is also held against what rounding alone does to the results."""
-        _, still = self._examine(self._comparison(self.followed, self.got.values, scale=1.0))
-        return still
+        """The numbers open from the engine's values if disturbances as small as rounding are applied, too."""
+        _, unexplained = self._examine(self._comparison(self.followed, self.got.values, scale=1.0))
+        return unexplained
 
     def error(self, pair: Pair) -> np.ndarray:
-        """How far rounding may take each number of a part: by the larger of the estimates that there are."""
+        """Return the rounding error of each number of a part: the larger one of the estimates."""
         error = self.compared.error(pair)
         if self.own_way is None:
             return error
-        comparison, still = self.own_way
-        return np.maximum(error, comparison.error(pair)) if pair.name in still else error
+        comparison, unexplained = self.own_way
+        return np.maximum(error, comparison.error(pair)) if pair.name in unexplained else error
 
-    # What the witness shows.
+    # The witness.
 
     @cached_property
-    def witnessed(self) -> Witnessed:
+    def testimony(self) -> Testimony:
         """The exact witness, for this program."""
-        return Witnessed(self.program, self.engine, self.reference)
+        return Testimony(self.program, self.engine, self.reference)
 
     @cached_property
     def reference_is_wrong_in_a_step(self) -> bool:
-        """Whether it is wrong in one of several steps by itself."""
+        """Whether the reference is wrong in one of several steps, each run by itself."""
         alone = [step for _, step in steps_alone(self.program, self.got)] if len(self.program.steps) > 1 else []
         return any(self._judge(step).result is Result.REFERENCE_WRONG for step in alone)
 
-    # What is a matter of convention.
+    # Conventions.
 
     @cached_property
     def is_finite(self) -> bool:
-        """Whether all numbers of the program are."""
+        """Whether all operands and values are finite."""
         arrays = [*(o.data for o in self.program.operands), *self.got.values]
         return all(bool(np.isfinite(a).all()) for a in arrays)
 
     @cached_property
     def conventions_are_told(self) -> bool:
-        """Whether each kink has a slope that both sides should take: references may differ, and so may releases."""
+        """Whether each kink of the program has a convention that this reference and all its releases follow."""
         kinks = [OPS[step.op].kink for step in self.program.steps]
         declared = self.reference.conventions & {step.op for step in self.program.steps}
         return all(kink.settled for kink in kinks if kink) and not declared
 
     @cached_property
     def kinks_are_met_alike(self) -> bool:
-        """Whether both sides met kinks with the same numbers, so that rounding chose no slope for them."""
+        """Whether both sides have the same values at kinks, so that rounding did not choose a slope."""
         values = zip(self.program.steps, self.got.values, self.followed.values, strict=False)
         return all(np.array_equal(a, b, equal_nan=True) for step, a, b in values if OPS[step.op].kink)
 
-    # How.
+    # Helpers.
 
     def _comparison(
         self, wanted: Outcome, path: Sequence[Any] | None, *, runs: int = RUNS, scale: float | None = None
@@ -194,5 +194,5 @@ class Evidence:
 
     @cached_property
     def _seed(self) -> int:
-        """Of the disturbances: the program's own, so that no two programs share a lucky one."""
+        """The seed of disturbances. It depends on the program, so that programs do not share a lucky seed."""
         return zlib.crc32(b"".join(o.data.tobytes() for o in self.program.operands))

@@ -1,4 +1,4 @@
-"""What the exact witness shows of a program, number by number; and what both sides make of numbers nearby."""
+"""The exact witness's answers about a program, number by number, and the errors of both sides on nearby programs."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from reference.verdict.findings import SECOND_ORDER, Part, parts
 if TYPE_CHECKING:
     from reference.engines import Engine, Outcome
 
-COPIES = 5  # how many programs with operands a few ULP away show what errors the sides make hereabouts
-NEARBY = 4  # how many ULP
-SAMPLES = 32  # of points around a kink: two of four combinations of two sides are missed once in ten thousand
-KINKED = 8  # of how many numbers the slopes around a kink are looked at together
-ROUNDINGS = 3  # times that operands are moved by a rounding, to see what it does
-A_HAIR = 2.0**-60  # how far a point around a kink is away: far below rounding, and far above a difference's step
+COPIES = 5  # programs with operands a few ULP away, which show the typical errors of both sides
+NEARBY = 4  # the largest move of these operands, in ULP
+SAMPLES = 32  # points around a kink: two of the four combinations of two sides are missed once in ten thousand
+KINKED = 8  # numbers at a kink whose slopes are checked together
+ROUNDINGS = 3  # runs with operands moved by a rounding, which estimate rounding errors
+A_HAIR = 2.0**-60  # the distance of points around a kink: far below rounding, and far above the step of differences
 
 Place = tuple[int, ...]
 _WITNESS = ExactEngine()
 
 
-class Witnessed:
-    """What the witness shows of one program.
+class Testimony:
+    """The witness's answers about one program.
 
     Args:
         program: the case.
-        engine: one side, and
-        reference: the other, to see what errors they make nearby.
+        engine: the engine, to measure its errors on nearby programs.
+        reference: the reference, likewise.
     """
 
     def __init__(self, program: Program, engine: Engine, reference: Engine) -> None:
@@ -46,17 +46,17 @@ class Witnessed:
         self._leaves = [o.name for o in program.leaves]
 
     def leaf(self, part: str) -> int:
-        """The place among the leaves of that which a part is the gradient of."""
+        """Return the index of the leaf of which a part is the gradient."""
         return self._leaves.index(part[part.index("[") + 1 : -1])
 
     def slopes(self, part: str, place: Place, jitter: Jitter | None = None, program: Program | None = None) -> Slopes:
-        """The exact number of a part: of a value, the same on both sides.
+        """Return one exact number of a part: its slopes on both sides; for a value, twice the value.
 
         Args:
-            part: by name, as `grad[x]`.
-            place: which of its numbers.
-            jitter: what moves each operand as it is used.
-            program: another than the case.
+            part: the part's name, such as `grad[x]`.
+            place: the index of the number.
+            jitter: moves each operand as it is used.
+            program: another program than the case.
         """
         program = program or self._program
         if part == "value":
@@ -66,7 +66,10 @@ class Witnessed:
         return function(program, self.leaf(part), place, jitter)
 
     def moved_by_rounding(self, part: str, place: Place, exact: Any, *, single: bool) -> float:
-        """How far a number moves if every operand of every step moves by a rounding: where no reference shows it."""
+        """Return how far a number moves if every operand of every step moves by a rounding.
+
+        This estimates the rounding error if the reference cannot be disturbed.
+        """
         size, moved = 2.0**-24 if single else 2.0**-53, 0.0
         for seed in range(ROUNDINGS):
             number = self.slopes(part, place, Jitter(seed, size, rounding=True)).middle
@@ -76,25 +79,25 @@ class Witnessed:
         return moved
 
     def errors_nearby(self, part: str, place: Place) -> tuple[float, float]:
-        """The largest errors of both sides on numbers a few ULP away: here either may be right by luck."""
+        """Return the largest errors of both sides on numbers a few ULP away: either may be exact here by luck."""
         errors = [(0.0, 0.0)]
         for program, mine, theirs in self._copies:
             exact = self.slopes(part, place, program=program).exact
             if exact is not None and has(mine[part], place) and has(theirs[part], place):
-                errors.append((off(mine[part][place], exact), off(theirs[part][place], exact)))
+                errors.append((error_of(mine[part][place], exact), error_of(theirs[part][place], exact)))
         finite = [[e for e in side if math.isfinite(e)] for side in zip(*errors, strict=True)]
         return max(finite[0]), max(finite[1])
 
     @cached_property
     def _copies(self) -> list[tuple[Program, dict[str, Any], dict[str, Any]]]:
-        """The program with its numbers nudged, and what both sides make of it."""
+        """Nearby programs, with the parts of both sides."""
         copies = [_nudged(self._program, seed) for seed in range(COPIES)]
         mine, theirs = ([by_name(parts(near, side.run(near))) for near in copies] for side in self._sides)
         return list(zip(copies, mine, theirs, strict=True))
 
     @cached_property
-    def without_what_is_no_number(self) -> dict[str, Any] | None:
-        """The reference's gradients without those results that are no numbers; None where all are."""
+    def of_finite_results(self) -> dict[str, Any] | None:
+        """The reference's gradients of the finite results only; None if all results are finite."""
         cotangent = self._program.cotangent
         result = _WITNESS.values(self._program)[-1]
         finite = np.array([bool(gmpy2.is_finite(number)) for number in result.reshape(-1)]).reshape(result.shape)
@@ -104,7 +107,7 @@ class Witnessed:
         return by_name(parts(rest, self._sides[1].run(rest)))
 
     def is_subgradient(self, part: str, place: Place, got: Outcome) -> bool:
-        """Whether the engine's number, alone and with each other one at the kink, lies among slopes a hair away."""
+        """Whether the engine's number, alone and paired with others at the kink, lies among slopes a hair away."""
         here = (self.leaf(part), place)
         others = [at for at in self._kinked() if at != here][: KINKED - 1]
         mine = {at: self._number(at, got) for at in (here, *others)}
@@ -122,7 +125,7 @@ class Witnessed:
         return True
 
     def _kinked(self) -> Iterator[tuple[int, Place]]:
-        """The numbers of leaves that have unlike slopes on their two sides."""
+        """Give the numbers of leaves that have different slopes on their two sides."""
         for leaf, operand in enumerate(self._program.leaves):
             for place in np.ndindex(operand.data.shape):
                 slopes = _WITNESS.slopes(self._program, leaf, place)
@@ -137,36 +140,36 @@ class Witnessed:
         return gmpy2.mpfr(number) if math.isfinite(number) else None
 
 
-def off(number: Any, exact: Any) -> float:
-    """How far a number is from the exact one; infinitely far, if it is none."""
+def error_of(number: Any, exact: Any) -> float:
+    """Return the absolute error of a number; infinity if it is not finite."""
     return float(abs(gmpy2.mpfr(float(number)) - exact)) if np.isfinite(number) else math.inf
 
 
 def spacing(exact: Any, *, single: bool) -> float:
-    """One unit in the last place, in the precision that counts."""
+    """Return one unit in the last place, in the precision that counts."""
     number = np.float32 if single else np.float64
-    with np.errstate(all="ignore"):  # beside the largest number stands infinity
+    with np.errstate(all="ignore"):  # the neighbour of the largest number is infinity
         return float(np.spacing(number(min(abs(float(exact)), float(np.finfo(number).max)))))
 
 
 def nearest(exact: Any, like: Any) -> Any:
-    """The exact number, rounded to the dtype of the number that it stands beside."""
+    """Return the exact number, rounded to the dtype of `like`."""
     with np.errstate(all="ignore"):
         return np.asarray(like).dtype.type(float(exact))
 
 
 def has(array: Any, place: Place) -> bool:
-    """Whether an array has such a place."""
+    """Whether an object is an array with this place."""
     return isinstance(array, np.ndarray) and array.ndim == len(place) and all(map(int.__lt__, place, array.shape))
 
 
 def by_name(of: Sequence[Part]) -> dict[str, Any]:
-    """The arrays of parts, by their names."""
+    """Return the arrays of parts by name."""
     return {part.name: part.array for part in of}
 
 
 def _lies_among(number: Any, samples: Sequence[Any]) -> bool:
-    """Whether a number lies between the least and the largest of the samples, but for rounding."""
+    """Whether a number lies between the least and the largest sample, up to rounding."""
     known = [s for s in samples if s is not None]
     if not known:
         return False
@@ -176,7 +179,7 @@ def _lies_among(number: Any, samples: Sequence[Any]) -> bool:
 
 
 def _nudged(program: Program, seed: int) -> Program:
-    """The program with each number of its leaves, its cotangent and its directions moved by up to a few ULP."""
+    """Return the program with each number of its leaves, cotangent and directions moved by a few ULP at most."""
     rng = np.random.default_rng(seed)
 
     def near(data: np.ndarray) -> np.ndarray:

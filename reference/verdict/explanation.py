@@ -1,4 +1,4 @@
-"""Why a case fails, as far as it is known: made once, when a failure is looked into. Reports only put it into words."""
+"""Explanations of failing cases. They are computed once per failure, and reports only print them."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ NOWHERE = Origin(None, "")
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a case fails.
+    """The explanation of a failing case.
 
     Args:
-        origin: where in the program it first goes wrong.
-        distance: how far the two numbers of the gravest finding are apart, and how far they may be; empty where it is
-            no matter of two numbers.
-        cause: what the numbers suggest; a guess, and worded as one. Empty where they suggest nothing.
-        reason: why the judge decided so, where no exact number shows it; else empty.
-        convention: which slope is taken at the kink of the op at fault, where conventions differ; else empty.
-        known: where the reference is known to be poor, by op, for the ops of the program.
+        origin: the step that first goes wrong.
+        distance: the distance of the two numbers of the gravest finding, and the allowed distance; empty if it does not
+            compare two numbers.
+        cause: the likely cause, worded as a guess; empty if the numbers suggest none.
+        reason: the judge's reason, if no exact number shows it; else empty.
+        convention: the convention at the kink of the op at fault, if conventions differ; else empty.
+        known: known weaknesses of the reference, by op, for the ops of the program.
     """
 
     origin: Origin = NOWHERE
@@ -42,45 +42,36 @@ class Explanation:
 def explain(
     program: Program, verdict: Verdict, origin: Origin = NOWHERE, known: Mapping[str, str] | None = None
 ) -> Explanation:
-    """Explain a program that fails, or in which the reference does.
+    """Explain a program in which the engine or the reference fails.
 
     Args:
         program: the case.
-        verdict: what is wrong, the gravest first.
-        origin: where it first goes wrong.
-        known: what the reference is known to be poor at, by op.
+        verdict: its verdict, with the gravest finding first.
+        origin: the step that first goes wrong.
+        known: known weaknesses of the reference, by op.
     """
     kink = OPS[at_fault(program, origin)].kink
     ops = dict.fromkeys(step.op for step in program.steps)
     return replace(
         _of(verdict.findings[0], _factors(program)) if verdict.findings else Explanation(),
         origin=origin,
-        convention=kink.says if kink and verdict.result is Result.CONVENTION else "",
+        convention=kink.convention if kink and verdict.result is Result.CONVENTION else "",
         known={op: known[op] for op in ops if op in known} if known else {},
     )
 
 
 def explain_finding(finding: Finding) -> Explanation:
-    """Explain a finding of a case that is no program.
-
-    Args:
-        finding: what is wrong.
-    """
+    """Explain a finding of a case that is not a program."""
     return _of(finding, {})
 
 
 def at_fault(program: Program, origin: Origin) -> str:
-    """Name the op that is at fault: the last one, where none is by itself.
-
-    Args:
-        program: the case.
-        origin: where it first goes wrong.
-    """
+    """Return the name of the op at fault; the last op, if each step is right by itself."""
     return program.steps[-1 if origin.step is None else origin.step].op
 
 
 def _of(finding: Finding, factors: Mapping[str, np.ndarray]) -> Explanation:
-    """What a finding's own numbers tell."""
+    """Explain a finding by its own numbers."""
     numeric = finding.kind in (Kind.FORWARD, Kind.GRADIENT)
     return Explanation(
         distance=_distance(finding) if numeric else "",
@@ -90,7 +81,7 @@ def _of(finding: Finding, factors: Mapping[str, np.ndarray]) -> Explanation:
 
 
 def _factors(program: Program) -> dict[str, np.ndarray]:
-    """What may have been lost as a factor: operands, and the cotangent."""
+    """Return possible lost factors: the operands and the cotangent."""
     factors = {o.name: np.asarray(o.data, float) for o in program.operands}
     return factors if program.cotangent is None else {**factors, "the cotangent": np.asarray(program.cotangent, float)}
 

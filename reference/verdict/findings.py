@@ -1,4 +1,4 @@
-"""What a verdict is made of: kinds, results, findings, and the parts of an outcome that are compared."""
+"""The data of verdicts: kinds, results, findings, and the parts of an outcome that are compared."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from reference.engines import Outcome
 from reference.programs import Program
 
-SECOND_ORDER = "second-order"  # how the name of a part begins that is differentiated twice
+SECOND_ORDER = "second-order"  # the prefix of a second-order gradient's name
 
 
 class Kind(StrEnum):
-    """In what way an outcome is wrong."""
+    """The kind of an error."""
 
     FORWARD = "FORWARD"
     GRADIENT = "GRADIENT"
@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 
 class Result(StrEnum):
-    """What a case came to; the later, the graver."""
+    """The result of a case, in the order of gravity."""
 
     AGREES = "agrees"
     CONDITIONED = "agrees within conditioning"
@@ -60,22 +60,22 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing in which an outcome is not as it should be.
+    """One error of an outcome.
 
     Args:
-        kind: in what way.
-        part: of what, as `grad[x]`.
-        says: what was found, in words, where no two numbers can be set side by side.
+        kind: the kind of the error.
+        part: the part that is wrong, such as `grad[x]`.
+        says: the error in words, if it is not a difference of two numbers.
         place: the index of the worst number.
         got: the engine's number there.
-        wanted: the reference's.
-        ulp: how far they are apart.
-        allowed: how far they may be.
-        exact: the number itself, from the witness; None where it was not asked or cannot tell.
-        result: what this finding alone comes to.
+        wanted: the reference's number there.
+        ulp: their distance in ULP.
+        allowed: the allowed distance in ULP.
+        exact: the exact number; None if the witness was not asked or cannot tell.
+        result: the result of this finding alone.
         judge: the name of the judge that decided it.
-        reason: why, in that judge's words.
-        arrays: both sides in full, for whoever looks for a cause.
+        reason: that judge's reason.
+        arrays: the arrays of both sides, for finding a cause.
     """
 
     kind: Kind
@@ -95,18 +95,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a case came to.
+    """The verdict on a case.
 
     Args:
-        result: the outcome.
-        findings: what is wrong, or could not be decided; the gravest first.
-        numbers: how many were compared.
-        worst: the largest distance among those that agreed at once, in ULP.
-        refused: whether both sides refused, as they should.
+        result: the result.
+        findings: errors and undecided numbers, the gravest first.
+        numbers: how many numbers were compared.
+        worst: the largest distance in the parts that are explained completely, in ULP.
+        refused: whether both sides refused the program, as they should.
         witnessed: whether the exact witness was asked.
-        reference: the name of the reference that it is held against.
-        judge: the name of the judge that decided: on the gravest finding; else the last that had to be asked.
-        reason: why, in that judge's words.
+        reference: the name of the reference.
+        judge: the name of the judge that decided the gravest finding; without findings, that of the last judge needed.
+        reason: that judge's reason.
     """
 
     result: Result
@@ -129,13 +129,13 @@ class Part(NamedTuple):
 
 
 def parts(program: Program, outcome: Outcome, *, second_order: bool = True, steps: bool = False) -> list[Part]:
-    """What of an outcome is compared: the result, and each leaf's gradients.
+    """Return the parts of an outcome that are compared: the result and each leaf's gradients.
 
     Args:
         program: the case.
-        outcome: what an engine made of it.
-        second_order: whether second-order gradients are compared, too.
-        steps: whether the value of every step is, and not only the last.
+        outcome: an engine's outcome.
+        second_order: whether to include second-order gradients.
+        steps: whether to include the value of every step, and not only of the last.
     """
     leaves = [o.name for o in program.leaves]
     first = _one_each(outcome.gradients, leaves)
@@ -150,5 +150,5 @@ def parts(program: Program, outcome: Outcome, *, second_order: bool = True, step
 
 
 def _one_each(gradients: Sequence[Any], names: Sequence[str]) -> list[Any]:
-    """A gradient for each leaf; none where an engine gave fewer."""
+    """Return a gradient for each leaf; None if the engine gave fewer."""
     return [gradients[i] if i < len(gradients) else None for i in range(len(names))]

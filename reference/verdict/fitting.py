@@ -1,4 +1,4 @@
-"""What of a reference's gradients has not the shape and dtype of its leaf, though the engine's has."""
+"""Gradients of the reference that lack their leaf's shape or dtype, while the engine's gradients have them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from reference.verdict.findings import SECOND_ORDER
 
 
 class Misfit(NamedTuple):
-    """A gradient of the reference that does not fit.
+    """A gradient of the reference that does not fit its leaf.
 
     Args:
-        of: where it stands in an outcome: among `gradients` or in `second`.
-        place: which of them it is.
-        leaf: what it is the gradient towards.
-        mine: what the engine gave.
-        theirs: what the reference did.
+        of: the field of the outcome: `gradients` or `second`.
+        place: the index in this field.
+        leaf: the leaf.
+        mine: the engine's gradient.
+        theirs: the reference's gradient.
     """
 
     of: str
@@ -32,17 +32,17 @@ class Misfit(NamedTuple):
 
     @property
     def part(self) -> str:
-        """Its name."""
+        """The name of the part."""
         return f"{f'{SECOND_ORDER} ' if self.of == 'second' else ''}grad[{self.leaf.name}]"
 
 
 def misfits(program: Program, got: Outcome, wanted: Outcome) -> list[Misfit]:
-    """Find each gradient of the reference that does not fit, where the engine's does.
+    """Find the reference's gradients that do not fit their leaves while the engine's gradients do.
 
     Args:
         program: the case.
-        got: what the engine made of it.
-        wanted: what the reference did.
+        got: the engine's outcome.
+        wanted: the reference's outcome.
     """
     return [
         Misfit(of, place, leaf, mine, theirs)
@@ -55,11 +55,11 @@ def misfits(program: Program, got: Outcome, wanted: Outcome) -> list[Misfit]:
 
 
 def fitting(wanted: Outcome, found: Sequence[Misfit]) -> Outcome:
-    """Put the engine's gradient in the place of each of the reference's that does not fit.
+    """Replace each of the reference's gradients that does not fit by the engine's.
 
     Args:
-        wanted: what the reference made of a program.
-        found: what does not fit.
+        wanted: the reference's outcome.
+        found: the gradients that do not fit.
     """
     for misfit in found:
         gradients = list(getattr(wanted, misfit.of))

@@ -1,4 +1,4 @@
-"""Judges a program, or two outcomes of which no witness can tell."""
+"""Entry points of the verdict: judge a program, or compare two outcomes without a witness."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from reference.engines import Engine, Reference
 from reference.programs import Program
-from reference.verdict.bench import bench, summed
+from reference.verdict.bench import bench, summarize
 from reference.verdict.comparison import Comparison
 from reference.verdict.findings import Part, Verdict
 from reference.verdict.rounding import Rerun
@@ -23,16 +23,16 @@ def judge(
     patient: bool = True,
     judges: Sequence[Judge] = JUDGES,
 ) -> Verdict:
-    """Run a program in both, and say what came of it.
+    """Run a program in an engine and in a reference, and judge the engine's outcome.
 
     Args:
         program: the case.
-        engine: what is judged.
-        reference: what is believed.
-        repeat: whether the engine runs twice, to see that it answers the same to the bit.
-        patient: whether to go on where rounding does not explain a difference. A verdict without it may be wrong, and
-            is quick: it serves to try what a wrong program could be reduced to.
-        judges: who is asked, in order.
+        engine: the engine to be judged.
+        reference: the reference.
+        repeat: whether the engine runs twice, to check that both runs are equal to the bit.
+        patient: whether to continue if rounding does not explain a difference. Without it the verdict is quick and may
+            be wrong: the shrinker uses it to try smaller programs.
+        judges: the judges, in order.
     """
     verdict = bench(judges).verdict(program, engine, reference, repeat=repeat, patient=patient)
     return replace(verdict, reference=reference.name)
@@ -41,14 +41,14 @@ def judge(
 def compare(
     got: Sequence[Part], wanted: Sequence[Part], rerun: Rerun, *, single: bool = False, seed: int = 0
 ) -> Verdict:
-    """Compare two outcomes part by part, where no witness can be asked.
+    """Compare two outcomes part by part, without a witness.
 
     Args:
-        got: the engine's.
-        wanted: the reference's, in the same order.
-        rerun: gives the reference's parts again, disturbed or in another precision.
+        got: the engine's parts.
+        wanted: the reference's parts, in the same order.
+        rerun: runs the reference again, disturbed or in another precision, and returns its parts.
         single: whether some of the computation is in single precision, whose rounding then counts.
-        seed: of the disturbances.
+        seed: the seed of the disturbances.
     """
-    found = bench(JUDGES).examined(Comparison(got, wanted, rerun, single=single, seed=seed, scale=1.0))
-    return summed(found, [*found.findings, *found.accused()])
+    found = bench(JUDGES).examine(Comparison(got, wanted, rerun, single=single, seed=seed, scale=1.0))
+    return summarize(found, [*found.findings, *found.accusations()])

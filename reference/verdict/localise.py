@@ -1,4 +1,4 @@
-"""Where in a program things first go wrong: every intermediate value, and then every step by itself, is compared."""
+"""Find the step of a program that first goes wrong, by comparing every value, and then every step by itself."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from reference.verdict.steps import steps_alone
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a failing program first goes wrong.
+    """The origin of a failure.
 
     Args:
-        step: the index of the step; None where each step by itself is right.
+        step: the index of the step that first goes wrong; None if each step is right by itself.
         says: what goes wrong there, in words.
-        alone: that step as a program of its own, which fails as well; None where its value or none is to blame.
+        alone: the step as a program of its own that fails, too; None if its value is wrong, or no step is.
     """
 
     step: int | None
@@ -32,7 +32,7 @@ class Origin:
 
 
 def localise(program: Program, engine: Engine, reference: Reference) -> Origin:
-    """Find the first step whose value goes wrong; else the first, seen from the result, whose gradient does."""
+    """Find the first step whose value is wrong; else the last step whose pullback is wrong."""
     got = engine.run(program)
     names = program.names
     first = len(program.operands)
@@ -51,7 +51,7 @@ def localise(program: Program, engine: Engine, reference: Reference) -> Origin:
 
 
 def _first_wrong_value(program: Program, got: Outcome, engine: Engine, reference: Reference) -> int | None:
-    """The first step whose value is wrong for the operands that the engine had there."""
+    """Find the first step whose value is wrong for the operands that the engine had."""
     if not (reference.abilities.path and reference.abilities.disturb):
         return _first_wrong_alone(program, got, engine, reference)
     followed = reference.run(program, path=got.values)
@@ -72,7 +72,7 @@ def _first_wrong_value(program: Program, got: Outcome, engine: Engine, reference
 
 
 def _first_wrong_alone(program: Program, got: Outcome, engine: Engine, reference: Reference) -> int | None:
-    """The same, where the reference cannot go on from the engine's values: each step by itself is judged."""
+    """Find it by judging each step by itself, if the reference cannot run from the engine's values."""
     for step, alone in steps_alone(program, got):
         findings = judge(alone, engine, reference, repeat=False).findings
         if any(f.kind is Kind.FORWARD and f.result is Result.ENGINE_WRONG for f in findings):
@@ -81,7 +81,7 @@ def _first_wrong_alone(program: Program, got: Outcome, engine: Engine, reference
 
 
 def _backwards(program: Program, got: Outcome, reference: Reference) -> Iterator[tuple[int, Program]]:
-    """Each step by itself, the last first, with the cotangent that reaches it; then with one of unlike numbers."""
+    """Give each step by itself, the last first: with the cotangent that it gets, then with one of distinct numbers."""
     can = reference.abilities.path and reference.abilities.inner
     inner = reference.run(program, path=got.values, inner=True).inner if can else ()
     alone = list(steps_alone(program, got))[::-1]
@@ -89,25 +89,25 @@ def _backwards(program: Program, got: Outcome, reference: Reference) -> Iterator
         if inner and inner[step] is not None:
             yield step, replace(single, cotangent=inner[step])
     yield from alone
-    if program.directions:  # what is linear has second derivatives only where something bends after it
-        yield from ((step, _bent(single)) for step, single in alone)
+    if program.directions:  # a linear op has second derivatives only if a nonlinear op follows
+        yield from ((step, _squared(single)) for step, single in alone)
 
 
-def _bent(program: Program) -> Program:
-    """The program with its result squared."""
+def _squared(program: Program) -> Program:
+    """Return the program with its result squared."""
     return replace(program, steps=(*program.steps, Step("square", (program.result,))))
 
 
 def _where_it_meets(program: Program, got: Outcome, reference: Reference) -> str:
-    """The value, the latest first, whose gradient is wrong though each step is right: contributions meet there."""
+    """Describe the latest value with a wrong gradient, if each step is right: contributions meet there."""
     if not (reference.abilities.path and reference.abilities.inner):
         return "what goes wrong lies between them"
     wanted = reference.run(program, path=got.values, inner=True)
     names = program.names
     both = zip(_gradients(program, got), _gradients(program, wanted), strict=True)
     for i, (mine, theirs) in list(enumerate(both))[::-1]:
-        shown = any(g is not None for g in got.inner) or i < len(program.operands)
-        if shown and not _near(mine, theirs):
+        is_known = any(g is not None for g in got.inner) or i < len(program.operands)
+        if is_known and not _near(mine, theirs):
             if i == program.result:
                 return f"the gradient of the result, {names[i]}, is not what was sent any more: was it written into?"
             return f"contributions to {names[i]} do not meet as they should"
@@ -115,14 +115,14 @@ def _where_it_meets(program: Program, got: Outcome, reference: Reference) -> str
 
 
 def _gradients(program: Program, outcome: Outcome) -> list[Any]:
-    """The gradient of each value, as far as there is one: of operands first, then of steps."""
+    """Return the gradient of each value or None: operands first, then steps."""
     leaves = iter(outcome.gradients)
     operands = [next(leaves, None) if o.kind == LEAF else None for o in program.operands]
     return [*operands, *(outcome.inner or [None] * len(program.steps))]
 
 
 def _near(a: Any, b: Any) -> bool:
-    """Whether two gradients are alike but for rounding; a missing one stands for zeros."""
+    """Whether two gradients are equal up to rounding; None stands for zeros."""
     if a is None or b is None:
         return not np.any(b if a is None else a) if a is not b else True
     return np.shape(a) == np.shape(b) and bool(np.allclose(a, b, rtol=1e-5, atol=0, equal_nan=True))

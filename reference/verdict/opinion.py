@@ -1,4 +1,4 @@
-"""What a judge says of what it is asked."""
+"""The opinion of a judge."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Opinion(NamedTuple):
-    """What a judge says of what it is asked. None in its place leaves the question to the next judge.
+    """A judge's opinion. A judge that returns None instead leaves the question to the next judge.
 
     Args:
-        result: what it comes to.
-        finding: what is wrong, where the judge was asked of more than a number.
-        kind: in what way a number is wrong, if not as its part is.
-        says: what was found, in words, for the finding.
-        where: of an array, which numbers this holds of; by default all.
-        facts: what the reason of the judge has to be filled in with.
+        result: the result.
+        finding: the error, if the judge was asked about a run or a part.
+        kind: the kind of a number's error, if it is not the kind of its part.
+        says: the finding in words.
+        where: a mask of the numbers of an array that the opinion is about; by default all.
+        facts: values for the placeholders of the judge's reason.
     """
 
     result: Result

@@ -1,4 +1,4 @@
-"""A verdict from several references: where they part, the witness decides; where it cannot, both are named."""
+"""A verdict from several references. If they disagree, the witness decides; if it cannot, the verdict names both."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from reference.verdict.findings import Verdict
 from reference.verdict.judge import judge
 from reference.verdict.table import JUDGES, Judge, Stage
 
-Held = tuple[Verdict, Reference]
+By = tuple[Verdict, Reference]
 
 
 def judge_by_all(
     program: Program, engine: Engine, references: Sequence[Reference], *, judges: Sequence[Judge] = JUDGES
-) -> Held:
-    """Judge a program by each reference; give the gravest verdict, and whose it is.
+) -> By:
+    """Judge a program against each reference; return the gravest verdict and its reference.
 
     Args:
         program: the case.
-        engine: what is judged.
-        references: those that know all its ops, at least one.
-        judges: who is asked, in order.
+        engine: the engine to be judged.
+        references: at least one; each supports all ops of the program.
+        judges: the judges, in order.
     """
     each = [(judge(program, engine, reference, judges=judges), reference) for reference in references]
     others = [reference.name for verdict, reference in each if not verdict.result.blames]
-    settled = [(_settled(verdict, others, bench(judges)), reference) for verdict, reference in each]
-    verdict, reference = max(settled, key=lambda held: held[0].result.gravity)
+    final = [(_with_others(verdict, others, bench(judges)), reference) for verdict, reference in each]
+    verdict, reference = max(final, key=lambda by: by[0].result.gravity)
     numbers = max(verdict.numbers for verdict, _ in each)
     witnessed = any(verdict.witnessed for verdict, _ in each)
     return replace(verdict, numbers=numbers, witnessed=witnessed), reference
 
 
-def _settled(verdict: Verdict, others: Sequence[str], seated: Bench) -> Verdict:
-    """What one reference has against the engine, when those that have nothing are known."""
-    ruling = seated.first(Stage.PANEL, verdict, others)
+def _with_others(verdict: Verdict, others: Sequence[str], judges: Bench) -> Verdict:
+    """Revise one reference's verdict, given the names of references that do not blame the engine."""
+    ruling = judges.first(Stage.PANEL, verdict, others)
     if ruling is None:
         return verdict
     findings = tuple(replace(ruling.signed(f), says=f.says or ruling.reason) for f in verdict.findings)

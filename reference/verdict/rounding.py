@@ -1,11 +1,11 @@
-"""How far rounding may take a number: what the judges of rounding are told.
+"""Estimates of rounding errors, for the judges of rounding.
 
-Two estimates of the error that rounding may cause. The condition: the reference runs again with every operand use, and
-every number kept for the backward pass, disturbed by a known factor; how far results move is how much this program
-magnifies rounding. And the reference's own error: what it gives in another precision.
+There are two estimates. For the condition, the reference runs again with every use of an operand and every number saved
+for the backward pass disturbed by a known factor; the move of the results tells how much the program magnifies
+rounding. For the reference's own error, it runs again in another precision.
 
 A tolerance is never scaled by the size of an array: each number is bounded by its own terms. This module knows neither
-PyTorch nor any op: it is given an outcome, and a way to run the reference again.
+PyTorch nor any op: it gets an outcome, and a function that runs the reference again.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from typing import Any
 import numpy as np
 
 from reference.engines import Noise
-from reference.verdict.distance import apart, ulps
+from reference.verdict.distance import absolute_difference, ulps
 from reference.verdict.findings import Part
 
-# Tier 1. Of gradients of random expressions in a right engine 93.5 % lie within 8 ULP of PyTorch's.
+# Tier 1. Of a correct engine's gradients of random expressions, 93.5 % lie within 8 ULP of PyTorch's.
 AT_ONCE = 8.0
-# Tier 2. How many times the estimated error is let pass. On 12,000 random expressions a right engine's error was at
+# Tier 2. The allowed multiple of the estimated error. On 12,000 random expressions, a correct engine's error was at
 # most 3.4 times the estimate.
 MARGIN = 16.0
-# How strongly operands are disturbed: far above rounding, and far below where results bend. A power of 2.
+# The relative disturbance of operands: far above rounding, and so small that results move linearly. A power of 2.
 DISTURBANCE = 2.0**-34
-# How often: the largest movement counts. Five runs are few: of a million numbers some will have moved, by chance, a
-# tenth of what they can, in each; and one run in single precision may be off by little, by chance. So where no witness
-# can be asked, what is off by little more than the bound is looked at again, with many more of both.
+# The number of disturbed runs; the largest move counts. Five runs are few: of a million numbers, some move in each run
+# by a tenth of what they can, by chance; and the error of one run in single precision may be small by chance. So if no
+# witness can be asked, numbers a little above the bound are examined again, with many more runs of both kinds.
 RUNS = 5
 MORE_RUNS = 25
 LITTLE_MORE = 1e6
-# So little of the largest number met may be all rounding, whatever the first look said; in single precision, more.
+# A difference below this part of the computation's largest number is examined again, whatever the first estimate was.
 LITTLE, LITTLE_SINGLE = 2.0**-30, 2.0**-10
-# Where results bend within less than the disturbance, as a spread of one unit in the last place does, a disturbance of
-# four such units shows by itself what rounding does.
+# Where a function curves within the disturbance, as a standard deviation of numbers one ULP apart does, a disturbance
+# of four ULP shows directly how rounding moves the result.
 ROUNDING, ROUNDING_SINGLE = 2.0**-51, 2.0**-22
-# How far operands are nudged to see single precision round otherwise: an exponential near 1 must come to lie between
-# other neighbours. The numbers are hardly others.
+# The relative move of operands that makes single precision round differently: an exponential near 1 must get other
+# neighbours, while the operands stay almost the same.
 NUDGE = 2.0**-10
 SINGLE, DOUBLE = "float32", "float64"
 
-Rerun = Callable[[Noise | None, str | None], list[Part]]  # what disturbs it, and the precision
+Rerun = Callable[[Noise | None, str | None], list[Part]]  # runs the reference with a disturbance and a precision
 
 
 def is_single(arrays: Sequence[Any]) -> bool:
@@ -51,9 +51,9 @@ def is_single(arrays: Sequence[Any]) -> bool:
 
 
 def allowed_ulps(got: Any, wanted: Any, error: float, *, single: bool) -> float:
-    """How many units in the last place a number may be off, on the side where it is, for rounding to explain it.
+    """Return the distance in ULP that rounding explains, on the side of `wanted` where `got` lies.
 
-    They are counted as distances are: from 0 on, where a unit is no measure, and into other binades as well.
+    It is counted as distances are: in representable numbers, also across 0 and into other binades.
     """
     if not np.isfinite(wanted):
         return AT_ONCE
@@ -63,14 +63,14 @@ def allowed_ulps(got: Any, wanted: Any, error: float, *, single: bool) -> float:
 
 
 class Rounding:
-    """How far each number of each part may be off by rounding.
+    """Estimates of the rounding error of each number of each part.
 
     Args:
         wanted: the reference's parts.
-        rerun: gives them again, disturbed or in another precision.
-        single: whether single precision's rounding counts. Then double precision shows what is right.
-        seed: of the disturbances.
-        scale: the largest number that the computation meets; None to look but once.
+        rerun: runs the reference again, disturbed or in another precision.
+        single: whether single precision's rounding counts. Then the reference's run in double precision is the base.
+        seed: the seed of the disturbances.
+        scale: the largest number of the computation; None if numbers are not examined again.
         runs: how often the reference is disturbed at first.
     """
 
@@ -89,98 +89,103 @@ class Rounding:
         self._own = dict(self._moved)
         self._runs = 0
 
-    def _look(self) -> None:
-        """The first estimate: one run in the other precision, which is the cheapest."""
+    def _estimate(self) -> None:
+        """Make the first and cheapest estimate: one run in the other precision."""
         other = {part.name: part.array for part in self._rerun(None, DOUBLE if self.single else SINGLE)}
         self._base = other if self.single else self._wanted
         self._own_scale = 1.0 if self.single else 2.0**-29  # from single precision's error to double's
         for name, array in self._wanted.items():
-            self._own[name] = _finite(apart(array, other[name])) * self._own_scale
+            self._own[name] = _finite(absolute_difference(array, other[name])) * self._own_scale
 
     def _disturb(self, runs: int) -> None:
         with np.errstate(all="ignore"):
             for run in range(self._runs, runs):
                 for part in self._rerun(Noise(DISTURBANCE, self._seed + run), self._precision):
-                    moved = apart(part.array, self._base[part.name])
+                    moved = absolute_difference(part.array, self._base[part.name])
                     self._moved[part.name] = np.maximum(
                         self._moved[part.name], np.where(np.isnan(moved), np.inf, moved)
                     )
         self._runs = runs
 
-    def _look_again(self) -> None:
-        """Many more runs; and as many in both precisions, each nudged so far that what is rounded rounds otherwise."""
+    def _estimate_again(self) -> None:
+        """Estimate with many more disturbed runs, with runs in both precisions on moved operands, and with small moves.
+
+        The operands move so far that single precision rounds differently.
+        """
         self._disturb(MORE_RUNS)
         for run in range(MORE_RUNS):
             single = self._rerun(Noise(NUDGE, self._seed + run), SINGLE)
             double = self._rerun(Noise(NUDGE, self._seed + run), DOUBLE)
             for part, exact in zip(single, double, strict=True):
-                off = _finite(apart(part.array, exact.array)) * self._own_scale
-                self._own[part.name] = np.maximum(self._own[part.name], off)
+                error = _finite(absolute_difference(part.array, exact.array)) * self._own_scale
+                self._own[part.name] = np.maximum(self._own[part.name], error)
         for run in range(MORE_RUNS):
             size = ROUNDING_SINGLE if self.single else ROUNDING
             for part in self._rerun(Noise(size, self._seed + run), self._precision):
-                moved = _finite(apart(part.array, self._base[part.name])) / 4  # of rounding, not of four times as much
+                moved = _finite(absolute_difference(part.array, self._base[part.name])) / 4  # the move was four ULP
                 self._own[part.name] = np.maximum(self._own[part.name], moved)
 
     def error(self, name: str) -> np.ndarray:
-        """How far the numbers of a part are off, as estimated."""
+        """Return the estimated rounding errors of a part."""
         return np.asarray(np.maximum(self._condition(name), self._own[name]) + self._least)
 
     def _condition(self, name: str) -> np.ndarray:
-        """How far rounding moves the numbers of a part: as far as the disturbance did, for its share of that."""
+        """Return how far rounding moves a part's numbers: the disturbance's move, scaled to the size of a rounding."""
         with np.errstate(all="ignore"):
             return np.asarray(self._moved[name] / DISTURBANCE * (2.0**-24 if self.single else 2.0**-53))
 
     @property
     def _least(self) -> float:
-        """No number is held to less than the smallest normal one."""
+        """The least error: no number must be more precise than the smallest normal number."""
         return float(np.finfo(np.float32 if self.single else np.float64).tiny) / MARGIN
 
     def by_precision(self, name: str, off: np.ndarray) -> np.ndarray:
-        """Which numbers the reference's own error explains: it is off by as much in another precision."""
+        """Return a mask of the numbers that the reference's own error in another precision explains."""
         return self._within(off, self._own[name])
 
-    def by_disturbance(self, name: str, off: np.ndarray, still: np.ndarray) -> np.ndarray:
-        """Which numbers the condition explains. The reference is disturbed until it does, as often as it may be.
+    def by_disturbance(self, name: str, off: np.ndarray, unexplained: np.ndarray) -> np.ndarray:
+        """Return a mask of the numbers that the condition explains.
+
+        The reference is disturbed until all are explained, or the allowed number of runs is reached.
 
         Args:
-            name: of the part.
-            off: how far its numbers are off.
-            still: those that are to be explained.
+            name: the name of the part.
+            off: the differences of its numbers.
+            unexplained: a mask of the numbers to be explained.
         """
         explained = self._within(off, self._condition(name))
-        while (still & ~explained).any() and self._runs < self._first:
+        while (unexplained & ~explained).any() and self._runs < self._first:
             self._disturb(self._runs + 1)
             explained = self._within(off, self._condition(name))
         return explained
 
-    def by_more_runs(self, name: str, off: np.ndarray, still: np.ndarray) -> np.ndarray | None:
-        """Which numbers many more runs explain. They are run where all that is left is off by little."""
+    def by_more_runs(self, name: str, off: np.ndarray, unexplained: np.ndarray) -> np.ndarray | None:
+        """Return a mask of the numbers that many more runs explain; None unless all differences are small."""
         if self._scale is None or self._runs >= MORE_RUNS:
             return None
         little = (LITTLE_SINGLE if self.single else LITTLE) * self._scale
         with np.errstate(all="ignore"):
-            if not (off <= np.maximum(LITTLE_MORE * MARGIN * self.error(name), little))[still].all():
+            if not (off <= np.maximum(LITTLE_MORE * MARGIN * self.error(name), little))[unexplained].all():
                 return None
-        self._look_again()
+        self._estimate_again()
         return self._within(off, np.maximum(self._condition(name), self._own[name]))
 
     def off(self, name: str, array: np.ndarray) -> np.ndarray:
-        """How far an engine's numbers are off: in single precision, from what double precision gives."""
+        """Return the differences of an engine's numbers; in single precision, from the run in double precision."""
         if not self._base:
-            self._look()
-        off: np.ndarray = apart(array, self.base(name, array))
-        return np.where(np.isnan(off), np.inf, off)
+            self._estimate()
+        difference = absolute_difference(array, self.base(name, array))
+        return np.where(np.isnan(difference), np.inf, difference)
 
     def base(self, name: str, like: np.ndarray) -> np.ndarray:
-        """What an engine's numbers are measured from: zeros where the reference has nothing."""
+        """Return the numbers that an engine's numbers are compared with; zeros if the reference has none."""
         if not self._base:
-            self._look()
+            self._estimate()
         base = self._base[name]
         return np.broadcast_to(0.0 if base is None else base, like.shape)
 
     def _within(self, off: np.ndarray, error: np.ndarray) -> np.ndarray:
-        """Where numbers are off by no more than an estimate explains."""
+        """Return a mask of the differences that an estimate explains."""
         with np.errstate(all="ignore"):
             return np.asarray(off <= MARGIN * (error + self._least))
 

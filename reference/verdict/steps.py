@@ -1,4 +1,4 @@
-"""The steps of a program by themselves: each a program of its own, on the operands that it had."""
+"""The steps of a program as programs of their own, each on the operands that it had."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reference.programs import LEAF, Operand, Program, Step, operand_names
 
 
 def steps_alone(program: Program, outcome: Outcome) -> Iterator[tuple[int, Program]]:
-    """Each step as a program of its own, with the cotangent varied so that no two numbers get the same."""
+    """Give each step as a program of its own, with a cotangent of distinct numbers."""
     values = [*(o.data for o in program.operands), *outcome.values]
     for number, (step, value) in enumerate(zip(program.steps, outcome.values, strict=False)):
         used = list(dict.fromkeys(step.inputs))
@@ -25,12 +25,12 @@ def steps_alone(program: Program, outcome: Outcome) -> Iterator[tuple[int, Progr
 
 
 def _varied(like: np.ndarray) -> np.ndarray:
-    """Numbers of which no two are equal."""
+    """Return distinct numbers, as an array of the same shape and dtype."""
     return np.asarray(np.arange(1, like.size + 1, dtype=like.dtype).reshape(like.shape) / 2)
 
 
 def _operand(program: Program, i: int, name: str, value: np.ndarray) -> Operand:
-    """An operand of a step: as it was, if it was one, and a leaf if an earlier step made it."""
+    """Return an operand of a step: the program's operand, or a leaf in place of an earlier step's value."""
     if i < len(program.operands):
         return replace(program.operands[i], name=name)
     return Operand(name, np.array(value), LEAF)

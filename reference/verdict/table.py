@@ -1,6 +1,6 @@
-"""The judges in their order, each with its reason, its budget and the program that it was bought by.
+"""The judges in their order, each with its reason, its budget and the case that bought it.
 
-Of each stage the judges are asked one after the other, and the first opinion decides; of laws, every breach is told.
+The judges of a stage are asked one after the other, and the first opinion decides. Of laws, every breach is reported.
 """
 
 from __future__ import annotations
@@ -14,33 +14,37 @@ from reference.verdict.findings import Result
 from reference.verdict.judges import appeals, kinks, laws, numbers, parts, refusals, rounding
 from reference.verdict.rounding import AT_ONCE, MORE_RUNS, RUNS
 
-PLACES = 6  # how many numbers of an array are looked at, the furthest apart first
-FEW_PLACES = 2  # the same where the witness also has to find out what rounding does
+PLACES = 6  # how many numbers of an array are judged, those with the largest distance first
+FEW_PLACES = 2  # likewise, if the witness also has to estimate rounding errors
 
 
 class Stage(Enum):
-    """What a judge is asked of, and so what it is called with."""
+    """What a judge judges. It determines the arguments of its function, which are in parentheses."""
 
-    RUN = "a whole run"  # (evidence): an opinion ends the matter
-    LAW = "what holds of any engine"  # (evidence): findings
+    RUN = "a whole run"  # (evidence): an opinion is the verdict
+    LAW = "a law for every engine"  # (evidence): gives findings
     PART = "an array"  # (pair)
-    ROUNDING = "all numbers of an array"  # (comparison, pair, still): the opinion says of which numbers it holds
-    OWN_WAY = "the same, on the engine's own way"  # (evidence, pair, still)
+    ROUNDING = "all numbers of an array"  # (comparison, pair, unexplained): an opinion has a mask of explained numbers
+    OWN_WAY = (
+        "all numbers of an array, with the reference run from the engine's values"  # (evidence, pair, unexplained)
+    )
     NUMBER = "one number"  # (evidence, number)
-    APPEAL = "one number that a side is accused of"  # (evidence, finding)
-    PART_APPEAL = "the gravest number of a part, when those of all others are known"  # (evidence, finding, findings)
-    PANEL = "a verdict among those of several references"  # (verdict, names of the references that blame nobody)
+    APPEAL = "a finding about one number that accuses a side"  # (evidence, finding)
+    PART_APPEAL = "the gravest finding of a part, with those of all other parts"  # (evidence, finding, findings)
+    PANEL = (
+        "the verdict by one of several references"  # (verdict, names of the references that do not blame the engine)
+    )
 
 
 class Bought(NamedTuple):
-    """A case that answers otherwise if a judge is deleted.
+    """A case whose result changes if a judge is deleted.
 
     Args:
-        answer: what it comes to.
-        program: what is run.
-        engine: what is judged, where it is not ndgrad as it is: one that is wrong, by its name in the tests.
-        reference: what it is held against, where that is not PyTorch as it is, by its name in the tests; or several.
-        patient: whether the witness is asked. It is not of sessions and training, nor while a program is made small.
+        answer: the result.
+        program: the program.
+        engine: the engine: ndgrad, or one that is wrong on purpose, by its name in the tests.
+        reference: the reference or references: PyTorch, or one that is changed on purpose, by its name in the tests.
+        patient: whether the witness is asked. It is not asked in sessions and training, nor while a program is shrunk.
     """
 
     answer: Result
@@ -54,12 +58,12 @@ class Judge(NamedTuple):
     """A row of the table.
 
     Args:
-        name: what it is called in reports.
-        stage: what it is asked of.
-        function: takes what its stage says, and gives an opinion, or None to leave it to the next.
-        reason: the sentence that is reported if it decides; what stands in braces is filled in from the opinion's facts.
-        budget: how much work it may do, at the most, before it leaves the question to the next; empty where it only looks.
-        bought: the case that it was learned from, and that answers otherwise without it.
+        name: its name in reports.
+        stage: what it judges.
+        function: takes the arguments of its stage, and returns an opinion, or None to leave the question to the next judge.
+        reason: the sentence that is reported if it decides, with placeholders for the opinion's facts.
+        budget: the most work that it does before it leaves the question to the next judge; empty if it runs nothing.
+        bought: the case from which it was learned, and whose result changes without it.
     """
 
     name: str
@@ -72,28 +76,28 @@ class Judge(NamedTuple):
 
 # fmt: off
 JUDGES = (
-    #     name                        stage              function                          reason, budget; and below, the case that it was bought by
+    #     name                        stage              function                          reason, budget; below, the case that bought it
     Judge("refused as meant",         Stage.RUN,         refusals.as_meant,                "both sides refuse what NumPy refuses", "",
           Bought(Result.AGREES, "x=f8([1.0,2.0]); y=f8([1.0,2.0,3.0]); a=add(x,y)")),
-    Judge("refused by both",          Stage.RUN,         refusals.by_both,                 "both sides refuse what was to run", "",
+    Judge("refused by both",          Stage.RUN,         refusals.by_both,                 "both sides refuse a program that should run", "",
           Bought(Result.INCONCLUSIVE, "x=f8([1.0,2.0]); y=f8([1.0,2.0,3.0]); a=add(x,y); back(a,f8([1.0,1.0]))")),
-    Judge("refused by neither",       Stage.RUN,         refusals.by_neither,              "both sides accept what was to be refused", "",
+    Judge("refused by neither",       Stage.RUN,         refusals.by_neither,              "both sides accept a program that should be refused", "",
           Bought(Result.INCONCLUSIVE, "x=f8([1.0,2.0]); y=f8([3.0,5.0]); a=add(x,y)")),
-    Judge("refused rightly",          Stage.RUN,         refusals.rightly_by_the_engine,   "NumPy refuses it, and the reference accepts it", "",
+    Judge("refused rightly",          Stage.RUN,         refusals.rightly_by_the_engine,   "NumPy refuses the program, and the reference accepts it", "",
           Bought(Result.REFERENCE_WRONG, "x=f8([1.0,2.0]); y=f8([1.0,2.0,3.0]); a=add(x,y)", "ndgrad", "PyTorch that accepts")),
-    Judge("refused by the engine",    Stage.RUN,         refusals.by_the_engine,           "the engine alone refuses it", "",
+    Judge("refused by the engine",    Stage.RUN,         refusals.by_the_engine,           "the engine alone refuses the program", "",
           Bought(Result.ENGINE_WRONG, "x=f8([1.5,-2.0]); a=square(x); back(a,f8([1.0,3.0]))", "a raised error")),
-    Judge("not supported",            Stage.RUN,         refusals.not_supported,           "the reference says that it has no such thing", "",
+    Judge("not supported",            Stage.RUN,         refusals.not_supported,           "the reference raises NotImplementedError", "",
           Bought(Result.UNSUPPORTED, "x=f8([1.5,-2.0]); a=square(x); back(a,f8([1.0,3.0]))", "ndgrad", "PyTorch without this")),
-    Judge("accepted by the engine",   Stage.RUN,         refusals.accepted_by_the_engine,  "NumPy refuses it, and the engine accepts it", "",
+    Judge("accepted by the engine",   Stage.RUN,         refusals.accepted_by_the_engine,  "NumPy refuses the program, and the engine accepts it", "",
           Bought(Result.ENGINE_WRONG, "x=f8([1.0,2.0]); y=f8([1.0,2.0,3.0]); a=add(x,y)", "all accepted")),
-    Judge("refused by the reference", Stage.RUN,         refusals.by_the_reference,        "the reference alone refuses it", "",
+    Judge("refused by the reference", Stage.RUN,         refusals.by_the_reference,        "the reference alone refuses the program", "",
           Bought(Result.REFERENCE_WRONG, "x=f8([1.5,-2.0]); a=square(x); back(a,f8([1.0,3.0]))", "ndgrad", "PyTorch that refuses")),
 
-    Judge("written into",             Stage.LAW,         laws.written_into,                "operands and the cotangent must stay as they are", "",
+    Judge("written into",             Stage.LAW,         laws.written_into,                "operands and the cotangent must stay unchanged", "",
           Bought(Result.ENGINE_WRONG, "x=f8([1.5,-2.0]); a=square(x); back(a,f8([1.0,3.0]))", "written into")),
     Judge("shared memory",            Stage.LAW,         laws.shared,                      "each gradient must have memory of its own", "",
-          Bought(Result.ENGINE_WRONG, "x=f8([1.0,2.0]); y=f8([3.0,5.0]); a=add(x,y); back(a,f8([1.0,2.0]))", "handed back")),
+          Bought(Result.ENGINE_WRONG, "x=f8([1.0,2.0]); y=f8([3.0,5.0]); a=add(x,y); back(a,f8([1.0,2.0]))", "the cotangent returned")),
     Judge("not doubled",              Stage.LAW,         laws.not_doubled,                 "a second backward pass must add the same gradients again", "",
           Bought(Result.ENGINE_WRONG, "x=f8([1.5,-2.0]); a=square(x); back(a,f8([1.0,3.0]))", "tripled")),
     Judge("not repeated",             Stage.LAW,         laws.not_repeated,                "two runs must be equal to the bit", "2 runs of the engine",
@@ -101,15 +105,15 @@ JUDGES = (
     Judge("reference misshapen",      Stage.LAW,         laws.misshapen,                   "a gradient must have the shape and dtype of its leaf", "",
           Bought(Result.REFERENCE_WRONG, "x=f8([[1.0,2.0]]); a=square(x); back(a,f8([[1.0,2.0]]))", "ndgrad", "PyTorch in one row")),
 
-    Judge("no gradient wanted",       Stage.PART,        parts.of_zeros,                   "no gradient is wanted", "",
+    Judge("no gradient wanted",       Stage.PART,        parts.of_zeros,                   "no gradient is required", "",
           Bought(Result.AGREES, "x=f8(1.0); a=abs(x); back(a,f8(1.0),along=(f8(1.0),))")),
-    Judge("missing",                  Stage.PART,        parts.missing,                    "a gradient is wanted", "",
+    Judge("missing",                  Stage.PART,        parts.missing,                    "a gradient is required", "",
           Bought(Result.ENGINE_WRONG, "x=f8([1.5,-2.0]); a=square(x); back(a,f8([1.0,3.0]))", "missing")),
-    Judge("no array",                 Stage.PART,        parts.of_no_array,                "an array is wanted", "",
+    Judge("no array",                 Stage.PART,        parts.of_no_array,                "an array is required", "",
           Bought(Result.ENGINE_WRONG, "x=f8([1.5,-2.0]); a=square(x); back(a,f8([1.0,3.0]))", "a NumPy scalar")),
-    Judge("another shape",            Stage.PART,        parts.of_another_shape,           "the shape must be that of the leaf, or what NumPy gives", "",
+    Judge("another shape",            Stage.PART,        parts.of_another_shape,           "the shape must be the leaf's, or for a value NumPy's", "",
           Bought(Result.ENGINE_WRONG, "x=f8([1.5,-2.0]); a=square(x); back(a,f8([1.0,3.0]))", "a shape")),
-    Judge("another dtype",            Stage.PART,        parts.of_another_dtype,           "the dtype must be that of the leaf, or what NumPy gives", "",
+    Judge("another dtype",            Stage.PART,        parts.of_another_dtype,           "the dtype must be the leaf's, or for a value NumPy's", "",
           Bought(Result.ENGINE_WRONG, "x=f8([1.5,-2.0]); a=square(x); back(a,f8([1.0,3.0]))", "a dtype")),
 
     Judge("at once",                  Stage.ROUNDING,    rounding.at_once,                 f"within {AT_ONCE:.0f} ULP", "",
@@ -118,35 +122,35 @@ JUDGES = (
           Bought(Result.CONDITIONED, "x=f4([[1000.0,1.0,-1e-12,1e-12,1e-12,1e-12],[1.0,-0.0,1.0,1.0,1.0,1.0]]); a=prod(x,axis=1,keepdims=False); b=log(a); back(b,f4([1.0,1.0]))")),
     Judge("imprecise formula",        Stage.ROUNDING,    rounding.imprecise,               "within conditioning: {ulp:.2g} ULP apart, and the reference in another precision explains {allowed:.2g}", "1 run of the reference",
           Bought(Result.CONDITIONED, "x=f4([1.0]); a=broadcast_to(x,shape=(6,)); back(a,f4([5.0,1e8,5.0,-1e8,5.0,5.0]))", "another order", patient=False)),
-    Judge("ill-conditioned",          Stage.ROUNDING,    rounding.ill_conditioned,         "within conditioning: {ulp:.2g} ULP apart, and rounding of the operands explains {allowed:.2g}", f"{RUNS} runs of the reference; {MORE_RUNS} on the engine's own way",
+    Judge("ill-conditioned",          Stage.ROUNDING,    rounding.ill_conditioned,         "within conditioning: {ulp:.2g} ULP apart, and rounding of the operands explains {allowed:.2g}", f"{RUNS} runs of the reference; {MORE_RUNS} from the engine's values",
           Bought(Result.CONDITIONED, "x=f8([1.0]); y=f8([0.9999990463256836]); a=subtract(x,y); back(a,f8([1.0]))", "the value, 1e-10 off")),
     Judge("seldom ill-conditioned",   Stage.ROUNDING,    rounding.seldom,                  "within conditioning: {ulp:.2g} ULP apart, and many runs explain {allowed:.2g}", f"{4 * MORE_RUNS} runs of the reference",
           Bought(Result.CONDITIONED, "x=f8([20.0,3.0]); y=f8([20.0,3.0]); a=maximum(x,y); b=softplus(a); back(b,f8([1.0,1.0]),along=(f8([1.0,1.0]),f8([1.0,1.0])))")),
 
-    Judge("on its own way",           Stage.OWN_WAY,     rounding.on_its_own_way,          "rounding decided it: from the engine's own values the reference agrees", f"{MORE_RUNS + 2} runs of the reference",
+    Judge("on its own way",           Stage.OWN_WAY,     rounding.on_its_own_way,          "rounding decided it: run from the engine's own values, the reference agrees", f"{MORE_RUNS + 2} runs of the reference",
           Bought(Result.CONDITIONED, "x=f8([1.0]); y=f8([-0.0]); a=cumsum(y,axis=0); b=divide(x,a); back(b,f8([1.0]))")),
 
-    Judge("gradient of NaN",          Stage.NUMBER,      kinks.of_nan,                     "of what is NaN there is no slope", "",
+    Judge("gradient of NaN",          Stage.NUMBER,      kinks.of_nan,                     "NaN has no slope", "",
           Bought(Result.CONVENTION, "x=f8([nan]); y=-3.625; a=maximum(x,y); back(a,f8([1.0]))", "maximum: ties go to the first")),
-    Judge("both right",               Stage.NUMBER,      numbers.both_right,               "the exact witness bears both out", f"{PLACES} numbers of a part",
+    Judge("both right",               Stage.NUMBER,      numbers.both_right,               "by the exact witness, both are right", f"{PLACES} numbers of a part",
           Bought(Result.CONDITIONED, "x=f8([2.03]); a=square(x); back(a,f8([1.0]))", "the value, 16 ULP off", "weak PyTorch")),
-    Judge("right by luck",            Stage.NUMBER,      numbers.engine_right_by_luck,     "the engine errs as much as the reference on numbers nearby", f"{COPIES} programs nearby",
+    Judge("right by luck",            Stage.NUMBER,      numbers.engine_right_by_luck,     "on nearby numbers, the engine's errors are as large as the reference's here", f"{COPIES} programs nearby",
           Bought(Result.CONDITIONED, "x=f8([[[-1e-12,-1e-12],[0.0,-1e-12],[-1e-12,0.0]],[[-1e-12,0.0],[-1e-12,-1e-12],[0.0,0.0]]]); y=f8([nan]); a=label_cross_entropy(x,labels=i8([[0,1,0],[1,1,0]])); b=std(a,axis=None,keepdims=True,ddof=2); c=concatenate(y,b,axis=None); back(c,f8([1.0,11.5]))")),
-    Judge("half right beside NaN",    Stage.NUMBER,      numbers.half_right_beside_nan,    "half of the digits are alike, and beside NaN nobody knows what rounding does", "",
+    Judge("half right beside NaN",    Stage.NUMBER,      numbers.half_right_beside_nan,    "half of the digits agree, and beside NaN rounding errors are unknown", "",
           Bought(Result.INCONCLUSIVE, "x=f4([-1.0,-1.875]); y=const(f4(-inf)); a=log1p(x); b=multiply(a,y); back(b,f4([0.625,3.875]))", "multiply: the value of another")),
-    Judge("NaN twice over",           Stage.NUMBER,      numbers.twice_of_nan,             "neither the reference nor the witness has a number", "",
+    Judge("NaN twice over",           Stage.NUMBER,      numbers.twice_of_nan,             "neither the reference nor the witness gives a number", "",
           Bought(Result.INCONCLUSIVE, "x=f8([0.0]); a=abs(x); back(a,f8([1.0]),along=(f8([1.0]),))", "a second derivative of 1", "PyTorch, NaN twice")),
-    Judge("unlike the reference",     Stage.NUMBER,      numbers.unlike_the_reference,     "the witness cannot tell, and the reference says otherwise", "",
+    Judge("unlike the reference",     Stage.NUMBER,      numbers.unlike_the_reference,     "the witness cannot tell, and the reference differs", "",
           Bought(Result.ENGINE_WRONG, "x=f8([-1.5]); a=log1p(x); back(a,f8([1.0]))", "log1p: that of log")),
-    Judge("any slope at a kink",      Stage.NUMBER,      kinks.between_the_slopes,         "at this kink each slope between the two sides' will do", "",
+    Judge("any slope at a kink",      Stage.NUMBER,      kinks.between_the_slopes,         "at this kink any slope between those of the two sides is accepted", "",
           Bought(Result.CONDITIONED, "x=f8([0.0]); a=relu(x); back(a,f8([1.0]))", "relu: slope 1/2 at 0", "weak PyTorch")),
-    Judge("no subgradient",           Stage.NUMBER,      kinks.of_no_subgradient,          "it is no slope at this kink", f"{SAMPLES} points, {KINKED} numbers at once",
+    Judge("no subgradient",           Stage.NUMBER,      kinks.of_no_subgradient,          "it is not a subgradient at this kink", f"{SAMPLES} points, {KINKED} numbers at once",
           Bought(Result.ENGINE_WRONG, "x=f8([2.0,2.0]); a=max(x,axis=0,keepdims=False); back(a,f8(1.0))", "max: ties take all")),
     Judge("no convention",            Stage.NUMBER,      kinks.without_a_convention,       "at this kink there is no convention", "",
           Bought(Result.CONDITIONED, "x=f8([1.0]); y=1.0; z=3.0; a=clip(x,y,z); back(a,f8([2.0]))", "clip: nothing at the bounds")),
-    Judge("kink met otherwise",       Stage.NUMBER,      kinks.met_with_other_numbers,     "rounding chose the slope: the two sides met the kink with other numbers", "",
+    Judge("kink met otherwise",       Stage.NUMBER,      kinks.met_with_other_numbers,     "rounding chose the slope: the two sides reached the kink with different numbers", "",
           Bought(Result.CONDITIONED, "x=f8([1.0,3.0]); y=f8([0.0]); a=std(x,axis=0,keepdims=False,ddof=0); b=relu(y); c=add(a,b); back(c,f8([1.0]))", "met otherwise")),
-    Judge("slope on its own way",     Stage.NUMBER,      kinks.alike_on_its_own_way,       "rounding chose the slope: from the engine's own values the reference takes it as well", "",
+    Judge("slope on its own way",     Stage.NUMBER,      kinks.alike_on_its_own_way,       "rounding chose the slope: run from the engine's own values, the reference takes it, too", "",
           Bought(Result.CONDITIONED, "x=f8([[[1.0,1.0,1.0],[1.0,1.0,1.0],[1.0,-0.9733509026636445,1.0]],[[1.0,1.0,1.0],[28.22428378123494,1.0,1.0],[1.0,-0.9733509026636445,1.0]]]); a=softplus(x); b=min(a,axis=(0,-2),keepdims=False); back(b,f8([1.0,1.0,1.0]))")),
     Judge("another convention",       Stage.NUMBER,      kinks.of_another_convention,      "both are slopes at this kink", "",
           Bought(Result.CONVENTION, "x=f8([0.0]); a=relu(x); back(a,f8([1.0]))", "relu: slope 1/2 at 0")),
@@ -154,12 +158,12 @@ JUDGES = (
           Bought(Result.CONDITIONED, "x=f8([20.5]); a=softplus(x); back(a,f8([1.0]))", "ndgrad", "weak PyTorch")),
     Judge("reference off",            Stage.NUMBER,      numbers.reference_off,            "the exact witness sides with the engine", f"{COPIES} programs nearby",
           Bought(Result.REFERENCE_WRONG, "x=f8([20.5]); a=softplus(x); back(a,f8([1.0]))")),
-    Judge("reference right by luck",  Stage.NUMBER,      numbers.reference_right_by_luck,  "the reference errs as much as the engine on numbers nearby", f"{COPIES} programs nearby",
+    Judge("reference right by luck",  Stage.NUMBER,      numbers.reference_right_by_luck,  "on nearby numbers, the reference's errors are as large as the engine's here", f"{COPIES} programs nearby",
           Bought(Result.CONDITIONED, "x=f4([[1.0,1.0,1.0]]); a=broadcast_to(x,shape=(3,1,3,3)); b=var(a,axis=(0,2),keepdims=False,ddof=2); back(b,f4([[1.0,1.0,1.0]]),along=(f4([[-3.875,-1.375,1.625]]),))")),
     Judge("engine off",               Stage.NUMBER,      numbers.engine_off,               "the exact witness sides with the reference", "",
           Bought(Result.ENGINE_WRONG, "x=f8([0.5]); a=exp(x); back(a,f8([1.0]))", "exp: 1e-7 too little")),
 
-    Judge("no authority",             Stage.APPEAL,      appeals.without_authority,        "the reference cannot be disturbed, and no exact number tells", "",
+    Judge("no authority",             Stage.APPEAL,      appeals.without_authority,        "the reference cannot be disturbed, and no exact number decides", "",
           Bought(Result.INCONCLUSIVE, "x=f8([-1.5]); a=log1p(x); back(a,f8([1.0]))", "log1p: that of log", "weak PyTorch")),
 
     Judge("beside a jump",            Stage.PART_APPEAL, appeals.beside_a_jump,            "rounding makes the second derivative jump", f"{4 * MORE_RUNS} runs of the reference",
@@ -169,7 +173,7 @@ JUDGES = (
     Judge("beyond a wrong step",      Stage.PART_APPEAL, appeals.beyond_a_wrong_step,      "the reference is wrong in a step by itself", "each step once",
           Bought(Result.INCONCLUSIVE, "x=f8([20.5]); y=f4([1.0]); z=f8([20.5,2.0]); a=concatenate(x,y,axis=0); b=maximum(a,z); c=softplus(b); back(c,f8([1.0,1.0]),along=(f8([1.0]),f4([1.0]),f8([1.0,1.0])))")),
 
-    Judge("borne out",                Stage.PANEL,       appeals.borne_out,                "{reference} and {others} part, and no exact number tells", "",
+    Judge("borne out",                Stage.PANEL,       appeals.borne_out,                "{reference} and {others} disagree, and no exact number decides", "",
           Bought(Result.INCONCLUSIVE, "x=f8([0.0]); a=relu(x); back(a,f8([1.0]))", "relu: slope 1/2 at 0", "PyTorch; weak PyTorch, slope 1 at 0")),
 )
 # fmt: on

@@ -1,4 +1,4 @@
-"""ndgrad and PyTorch, as most tests of this package want them."""
+"""ndgrad and PyTorch, for most tests of this package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BOTH = NdgradEngine(), TorchEngine()
 
 
 def shrunk(record: SessionRecord, engine: Engine, reference: Reference) -> SessionRecord:
-    """The shortest session found that goes wrong in one of the same ways."""
+    """Shrink a session to the shortest found that fails with a finding of the same kinds."""
     kinds, sides = frozenset(finding.kind for finding in record.findings), (engine, References([reference]))
     case = ScriptedCase("sessions", (("case", (int(record.careful),)), *record.script))
     small = shrink(case.run(*sides), lambda smaller: smaller.reproduce(kinds, *sides)).case

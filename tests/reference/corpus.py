@@ -1,12 +1,12 @@
-"""A corpus of programs, and what the verdict said of each: a change of the harness must leave it as it was.
+"""A corpus of programs with their verdicts, which a change of the harness must not change.
 
-    python -m tests.reference.corpus             judge all, and print what differs
-    python -m tests.reference.corpus --renew     write what is said now
+    python -m tests.reference.corpus             judge all, and print differences
+    python -m tests.reference.corpus --renew     write the present answers
 
-The corpus has 20,000 programs of five seeds, of each op and of any ops, and the smallest that shows each planted fault.
-All are judged for ndgrad, and those that meet an op for engines in which that op is wrong. An answer is the result and,
-for each finding, its kind, part and place. Rounding depends on the processor: where the answer does as well, the corpus
-has each that was given when NumPy and PyTorch were told to leave out AVX-512, or to use no vector instructions.
+The corpus has 20,000 programs of five seeds, for each op and for any ops, and the smallest program that shows each
+planted fault. All are judged for ndgrad, and those with a certain op for engines in which that op is wrong. An answer
+is the result and, for each finding, its kind, part and place. Rounding depends on the processor: if the answer does,
+too, the corpus has all answers that occurred when NumPy and PyTorch did not use AVX-512, or no vector instructions.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from reference.verdict import Verdict, judge
 
 PROGRAMS, ANSWERS = (Path(__file__).with_name(f"corpus.{name}.txt.xz") for name in ("programs", "answers"))
 NDGRAD = "ndgrad"
-FOR_EACH_ENGINE = 200  # programs, at the most
+FOR_EACH_ENGINE = 200  # programs at most
 _CHUNK = 250
 
 
 class Entry(NamedTuple):
-    """One engine on one program.
+    """The answers for one engine and one program.
 
     Args:
         engine: `ndgrad`, or the name of a wrong engine.
-        program: the number of the program, in the order of the corpus.
-        answers: what was said, on one processor or another.
+        program: the index of the program in the corpus.
+        answers: the answers on different processors.
     """
 
     engine: str
@@ -49,11 +49,11 @@ class Entry(NamedTuple):
     answers: tuple[str, ...]
 
 
-# Engines that are wrong, on purpose.
+# Engines that are wrong on purpose.
 
 
 def _pullbacks(op: str, change: Callable[..., Any]) -> Rule:
-    """The rule of an op with each pullback changed: `change(gradient, position, g, y, operands, options)`."""
+    """Return an op's rule with each pullback changed by `change(gradient, position, g, y, operands, options)`."""
     right = RULES[op]
 
     def changed(position: int, pullback: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,13 +85,13 @@ def _times(op: str, factor: float) -> Rule:
 
 
 def _plain(x: Any) -> Any:
-    """The numbers alone: what is computed from them has no slope of its own."""
+    """Return the numbers without the graph, so that results computed from them have no slope."""
     return x.data if hasattr(x, "__apply_rule__") else x
 
 
-def _last_wins(*given: Any) -> Any:
-    """An index that repeats is written once."""
-    _, _, g, _, operands, options = given
+def _last_wins(*arguments: Any) -> Any:
+    """Write repeated places once in place of adding."""
+    _, _, g, _, operands, options = arguments
     out = np.zeros(operands[0].shape, operands[0].dtype)
     out[options["index"]] = _plain(g)
     return out
@@ -99,7 +99,7 @@ def _last_wins(*given: Any) -> Any:
 
 # fmt: off
 WRONG: Mapping[str, Callable[[], Rule]] = {
-    # op: what is wrong                    the rule in its place
+    # op: the fault                        its rule
     "add: 1e-9 too much":                  lambda: _times("add", 1 + 1e-9),
     "subtract: the sign of the second":    lambda: _pullbacks("subtract", lambda d, i, *_: -d if i else d),
     "multiply: the value of another":      lambda: _pullbacks("multiply", lambda d, i, g, y, xs, o: g * xs[i]),
@@ -145,13 +145,13 @@ def _engine(name: str) -> NdgradEngine:
 
 
 def answer(verdict: Verdict) -> str:
-    """The result; and of each finding its kind, part and place."""
+    """Return the result, and each finding's kind, part and place, as one line."""
     findings = [f"{f.kind} {f.part} {list(f.place)}".replace(", ", ",") for f in verdict.findings]
     return " | ".join([str(verdict.result), *findings])
 
 
 def answers(engine: str, lines: Sequence[str]) -> list[str]:
-    """What is said of an engine on each program."""
+    """Judge an engine on each program, and return the answers."""
     judged, reference = _engine(engine), TorchEngine()
     return [answer(judge(parse(line), judged, reference)) for line in lines]
 
@@ -160,20 +160,20 @@ def answers(engine: str, lines: Sequence[str]) -> list[str]:
 
 
 def read() -> tuple[list[str], list[Entry]]:
-    """Unpack the programs, and what was said."""
+    """Unpack the programs and the answers."""
     programs, answers = (lzma.decompress(packed.read_bytes()).decode().splitlines() for packed in (PROGRAMS, ANSWERS))
     entries = [line.split("\t") for line in answers]
     return programs, [Entry(engine, int(number), tuple(said)) for engine, number, *said in entries]
 
 
 def write(entries: Sequence[Entry]) -> None:
-    """Pack what was said."""
+    """Pack the answers."""
     lines = ["\t".join([e.engine, str(e.program), *e.answers]) for e in entries]
     ANSWERS.write_bytes(lzma.compress("\n".join([*lines, ""]).encode(), preset=9))
 
 
 def judged(programs: Sequence[str], entries: Sequence[Entry], workers: int) -> Iterator[tuple[Entry, str]]:
-    """Judge anew; give each entry with what is said now."""
+    """Judge all entries again, and give each with its present answer."""
     chunks = list(_chunks(entries))
     lines = [[programs[e.program] for e in chunk] for chunk in chunks]
     with Workers(workers, _ready) as pool:
@@ -182,7 +182,7 @@ def judged(programs: Sequence[str], entries: Sequence[Entry], workers: int) -> I
 
 
 def _chunks(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    """Entries of one engine, some at a time."""
+    """Split the entries into chunks of one engine each."""
     for engine in dict.fromkeys(e.engine for e in entries):
         own = [e for e in entries if e.engine == engine]
         yield from (own[i : i + _CHUNK] for i in range(0, len(own), _CHUNK))
@@ -194,10 +194,10 @@ def _ready() -> None:
 
 
 def main() -> int:
-    """Judge the corpus, and print what differs."""
+    """Judge the corpus, and print differences."""
     parser = argparse.ArgumentParser(prog="python -m tests.reference.corpus", description=__doc__.partition("\n")[0])
-    parser.add_argument("--renew", action="store_true", help="write what is said now")
-    parser.add_argument("--also", action="store_true", help="add what is said now to what was said: another processor")
+    parser.add_argument("--renew", action="store_true", help="write the present answers")
+    parser.add_argument("--also", action="store_true", help="add the present answers, as those of another processor")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     programs, entries = read()

@@ -1,4 +1,4 @@
-"""The command line as a process of its own, with all the processes that it starts, for tests that end it."""
+"""The command line in a process of its own, with the processes that it starts, for tests that end it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 120.0  # seconds: other work may go on beside a test
-SOON = 10.0  # where a second is meant
+PATIENCE = 120.0  # seconds: other work may run beside a test
+SOON = 10.0  # the limit for what should take a second
 
 
 @contextmanager
 def _heeded() -> Iterator[None]:
-    """Have processes that are started within heed signals, though whoever runs the tests may ignore them.
+    """Return a context in which new processes do not ignore signals, even if the tests run under `nohup`.
 
-    Not by `preexec_fn`, which forks as Python code does: an engine with threads in this process, as JAX, warns of that.
+    It does not use `preexec_fn`, for that forks in Python, and an engine with threads in this process, such as JAX,
+    warns of forks.
     """
     ignored = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is signal.SIG_IGN]
     for number in ignored:
@@ -34,7 +35,7 @@ def _heeded() -> Iterator[None]:
 
 @dataclass
 class Ended:
-    """How a process ended: its status, what it printed, and how long it took from the signal to its last process."""
+    """The end of a run: its status and output, and the time from the signal to the end of its last process."""
 
     status: int
     out: str
@@ -43,12 +44,12 @@ class Ended:
 
 
 class Started:
-    """The command line, at work.
+    """A running command line.
 
     Args:
-        arguments: of the command line.
-        cwd: where it runs.
-        code: what is run before it.
+        arguments: its arguments.
+        cwd: its working directory.
+        code: Python code that is run before it.
     """
 
     def __init__(self, *arguments: str, cwd: Path, code: str = "") -> None:
@@ -72,7 +73,7 @@ class Started:
         raise AssertionError(f"{words!r} was never printed, but {self.out}\n{self.ended().err}")
 
     def workers(self, number: int) -> Sequence[int]:
-        """Wait until there are so many processes beside the first."""
+        """Wait until there are `number` processes beside the first, and return their ids."""
         end = time.monotonic() + PATIENCE
         while len(family(self.pid)) <= number:
             assert time.monotonic() < end
@@ -80,19 +81,19 @@ class Started:
         return [pid for pid in family(self.pid) if pid != self.pid]
 
     def send(self, number: int, *, group: bool) -> Started:
-        """Send a signal to the first process alone, or to all as a terminal does."""
+        """Send a signal to the first process, or to the whole group as a terminal does."""
         (os.killpg if group else os.kill)(self.pid, number)
         return self
 
     def unread(self) -> Started:
-        """Read no more of what it prints."""
+        """Close its standard output for reading."""
         assert self._process.stdout
         self._process.stdout.close()
         self._process.stdout = None
         return self
 
     def ended(self) -> Ended:
-        """Wait for the end of all processes. One that lives on is killed, and fails the test."""
+        """Wait for the end of all processes. Remaining ones are killed, and the test fails."""
         start = time.monotonic()
         out, err = self._process.communicate(timeout=PATIENCE)
         while family(self.pid) and time.monotonic() < start + PATIENCE:
@@ -105,13 +106,13 @@ class Started:
 
 
 def family(group: int) -> list[int]:
-    """The processes of a group that are alive."""
+    """Return the ids of a group's live processes."""
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and _belongs(path, group)]
 
 
 def _belongs(path: Path, group: int) -> bool:
     try:
         state, _, process_group = (path / "stat").read_text().rpartition(")")[2].split()[:3]
-    except OSError:  # it has just ended
+    except OSError:  # the process has just ended
         return False
     return int(process_group) == group and state != "Z"

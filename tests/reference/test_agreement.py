@@ -1,6 +1,6 @@
-"""Every op of ndgrad agrees with PyTorch.
+"""Every op of ndgrad agrees with PyTorch to second order, in programs that Hypothesis draws.
 
-For each op, programs that Hypothesis draws around it go through both engines, to second order; and expressions of all.
+There are programs around each op, and expressions of all ops.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ NDGRAD, TORCH = NdgradEngine(), TorchEngine()
 
 # Fewer examples than for other properties, for there are so many ops.
 FOR_EACH_OP = settings(max_examples=settings.default.max_examples // 4)  # type: ignore[union-attr]
-# What stands before and after an op: few ops, so that one that is wrong fails its own test and not all the others'; and
-# some of each kind, that broadcast, bend, reduce, give views. Expressions of all ops have a test of their own.
+# The ops before and after an op: few, so that a wrong op fails its own test and not all others; and of different kinds:
+# they broadcast, are nonlinear, reduce, and give views. Expressions of all ops have a test of their own.
 COMPANY = ["add", "multiply", "tanh", "sum", "transpose"]
 
-pytestmark = pytest.mark.filterwarnings(r"ignore:(var|std)\(\). degrees of freedom")  # that numbers run out is meant
+# Some cases have no degrees of freedom on purpose.
+pytestmark = pytest.mark.filterwarnings(r"ignore:(var|std)\(\). degrees of freedom")
 
 
 def check(op: str, program: Program) -> Result:
@@ -46,7 +47,7 @@ def check(op: str, program: Program) -> Result:
 
 @pytest.mark.parametrize("op", OPS)
 def test_an_op_agrees_with_pytorch(op: str) -> None:
-    """In mid-program, with any shapes, options, values and layouts: value and gradients differ by rounding alone."""
+    """With other steps, any shapes, options, values and layouts, value and gradients differ only by rounding."""
 
     @FOR_EACH_OP
     @given(programs(op, COMPANY))
@@ -58,11 +59,11 @@ def test_an_op_agrees_with_pytorch(op: str) -> None:
 
 @given(programs())
 def test_expressions_of_all_ops_agree_with_pytorch(program: Program) -> None:
-    """Whatever stands beside what: up to nine ops, and a leaf used up to twelve times."""
+    """Any ops agree together: up to nine of them, with a leaf used up to twelve times."""
     event(check(EXPRESSIONS, program))
 
 
-# Each was once found by a run as large as a release's. ndgrad is right in all of them, or as right as PyTorch is.
+# Each was found by a campaign as large as a release's. ndgrad is right in all of them, or as right as PyTorch is.
 # fmt: off
 NOT_WRONG = {
     "the sign of a sum that is 0": "x=f8([-0.0,1.0]); a=cumsum(x,axis=0); b=log(a); back(b,f8([1.0,1.0]))",
@@ -82,13 +83,13 @@ NOT_WRONG = {
 
 
 @pytest.mark.parametrize("line", NOT_WRONG.values(), ids=list(NOT_WRONG))
-def test_ndgrad_is_not_called_wrong_where_it_is_not(line: str) -> None:
-    """Where rounding, or the sign of a zero, or PyTorch's own choice makes all the difference, no verdict is given."""
+def test_ndgrad_is_not_blamed_without_reason(line: str) -> None:
+    """If rounding, the sign of a zero or PyTorch's own choice makes the difference, ndgrad is not blamed."""
     check("regression", parse(line))
 
 
 def to_second_order(program: Program, number: int) -> Program:
-    """The program with its result squared, so that even a linear op has a Hessian; and to be differentiated twice."""
+    """Square a program's result, so that even a linear op has a Hessian, and add directions."""
     assert program.cotangent is not None
     source = Seeded("directions", str(program), number)
     directions = tuple(numbers(source, REAL.numbers, o.data.shape, str(o.data.dtype)) for o in program.leaves)
@@ -97,12 +98,12 @@ def to_second_order(program: Program, number: int) -> Program:
 
 @pytest.mark.parametrize("op", OPS)
 def test_an_op_agrees_with_pytorch_to_second_order(op: str) -> None:
-    """A Hessian times a vector, for seven programs at least of each op, none of them zero all over; in both dtypes."""
+    """Hessian-vector products agree in at least seven programs per op, in both dtypes, none of them all zeros."""
     compared = {"float64": 0, "float32": 0}
-    for number, drawn in enumerate(sample(op, 24)):
-        if drawn.cotangent is None:
+    for number, first_order in enumerate(sample(op, 24)):
+        if first_order.cotangent is None:
             continue
-        program = to_second_order(drawn, number)
+        program = to_second_order(first_order, number)
         second = [g for g in TORCH.run(program).second if g is not None]
         if any(np.isfinite(g).all() and g.any() for g in second):
             check(op, program)

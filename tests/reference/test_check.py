@@ -1,4 +1,4 @@
-"""check_engine: what an author of another engine is told."""
+"""check_engine reports failures to the author of another engine."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from reference.ops import OPS, Op
 from reference.programs import Program
 
 
-def test_a_right_engine_is_told_nothing() -> None:
-    """Where all agrees, there is no text."""
+def test_a_right_engine_has_no_failures() -> None:
+    """If everything agrees, the list is empty."""
     assert check_engine(NdgradEngine(), ["exp", "sum"]) == []
 
 
-def test_a_wrong_op_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An op that fails alone and in expressions is told of once, under its name; a right one beside it is not."""
+def test_a_wrong_op_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An op that fails alone and in expressions is reported once, under its name; a right op is not."""
     monkeypatch.setattr(RULES["exp"], "pullbacks", (lambda g, y, x: -g * y,))
     (words,) = check_engine(NdgradEngine(), ["exp", "sum"])
     assert words.startswith("exp: grad[x] is ")
     assert "ratio -1 everywhere: a sign?" in words
 
 
-def test_a_slope_of_what_is_no_number_is_a_convention() -> None:
-    """Of NaN there is no slope: another one than PyTorch's is told as another convention, and hides no fault."""
+def test_a_slope_of_nan_is_a_convention() -> None:
+    """Another slope of NaN than PyTorch's is reported as another convention, and does not hide an error."""
     relu = RULES["relu"]
 
     def engine(slope: Any) -> NdgradEngine:
         return NdgradEngine({**RULES, "relu": Rule(relu.forward, lambda g, y, x: np.where(x > 0, slope * g, 0.0))})
 
     (words,) = check_engine(engine(1.0), ["relu"])
-    assert "and of what is NaN there is no slope (CONVENTION). Conventions differ." in words
+    assert "and NaN has no slope (CONVENTION). Conventions differ." in words
     (words,) = check_engine(engine(1.5), ["relu"])
     assert "ndgrad is wrong" in words
 
 
-def test_a_definition_with_numpys_functions_settles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function of a user's is told wrong, with the exact number, though its definition takes exponentials."""
+def test_a_definition_with_numpys_functions_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of a user's op is reported with the exact number, by a definition with exponentials."""
 
     def silu(x: Any) -> Any:
         return x / (1 + np.exp(-x))
@@ -55,8 +55,8 @@ def test_a_definition_with_numpys_functions_settles(monkeypatch: pytest.MonkeyPa
     assert re.match(r"silu: grad\[x\] is .*, but PyTorch .* says .* \(exact: .*\)\. ndgrad is wrong\.", words)
 
 
-def test_threads_are_given_back() -> None:
-    """PyTorch computes in one thread while an engine is checked, and in as many as before when it has been."""
+def test_the_number_of_threads_is_restored() -> None:
+    """PyTorch computes in one thread while an engine is checked, and in as many as before afterwards."""
     before = torch.get_num_threads()
     seen: set[int] = set()
 
@@ -74,8 +74,8 @@ def test_threads_are_given_back() -> None:
         torch.set_num_threads(before)
 
 
-def test_one_program_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its line: nothing is said of what agrees, and of what does not, the text of a failure."""
+def test_one_program_can_be_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check_program` takes a program's line, and returns an empty text or the text of a failure."""
     line = "x=f8(2.0); a=exp(x); back(a,f8(1.0))"
     assert check_program(NdgradEngine(), line) == ""
     with pytest.raises(ValueError, match="nothing was compared: axis 3 is out of bounds"):
@@ -88,8 +88,8 @@ def test_one_program_is_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert words.endswith(f"again: python -m reference repro '{line}'")
 
 
-def test_what_is_not_known_is_refused() -> None:
-    """An op outside the op table, one that the engine has not, and a profile that is none are errors that say so."""
+def test_unknown_ops_and_profiles_are_refused() -> None:
+    """An op that the table or the engine lacks, and an unknown profile, raise ValueError."""
     with pytest.raises(ValueError, match="expp: not in the op table, or not among the engine's ops"):
         check_engine(NdgradEngine(), ["exp", "expp"])
     with pytest.raises(ValueError, match=r"summ: not in .*; did you mean sum"):
@@ -102,7 +102,7 @@ def test_what_is_not_known_is_refused() -> None:
 
 
 def test_nothing_compared_is_an_error() -> None:
-    """An engine without ops is not told that it is right."""
+    """An engine without ops is not reported to be right."""
     with pytest.raises(
         ValueError, match=r"nothing was compared: no op was given, or ndgrad .* has none; known are add, "
     ):
@@ -112,21 +112,21 @@ def test_nothing_compared_is_an_error() -> None:
 
 
 class Refusing(NdgradEngine):
-    """An engine that cannot do a thing: wrong, on purpose."""
+    """An engine that always raises: it is wrong on purpose."""
 
     def data(self, value: object) -> np.ndarray:
         raise NotImplementedError("not yet")
 
 
-def test_an_engine_that_only_raises_is_told_so() -> None:
-    """Errors of the engine are findings, with its own words, and no agreement."""
+def test_errors_of_the_engine_are_reported() -> None:
+    """An error that the engine raises is a failure, with the engine's message."""
     (words,) = check_engine(Refusing({"exp": RULES["exp"]}))
     assert "raised NotImplementedError: not yet (RAISED)" in words
 
 
 @pytest.mark.parametrize("op", ["multiply", "where", "stack", "split", "transpose", "getitem"])
-def test_a_rule_of_ones_own_is_what_is_judged(op: str) -> None:
-    """Where a rule stands in the place of ndgrad's it is called, though an operator or NumPy would call ndgrad's."""
+def test_a_users_rule_is_judged(op: str) -> None:
+    """A rule in place of ndgrad's is called, although operators and NumPy's functions would call ndgrad's."""
     right = RULES[op]
     options = {
         k: getattr(right, k) for k in ("keep", "numpy", "operator", "variadic", "views", "doc") if hasattr(right, k)
@@ -146,8 +146,8 @@ def test_a_rule_of_ones_own_is_what_is_judged(op: str) -> None:
     assert words.startswith(f"{op}: grad[")
 
 
-def test_an_engine_that_exits_is_told_so() -> None:
-    """An engine that calls sys.exit ends no run, least of all with the status that all agrees."""
+def test_an_engine_that_exits_is_reported() -> None:
+    """An engine that calls sys.exit does not end the run, and its failure is reported."""
 
     class Exiting(NdgradEngine):
         def data(self, value: object) -> np.ndarray:
@@ -158,10 +158,10 @@ def test_an_engine_that_exits_is_told_so() -> None:
 
 
 class Stale(TapeEngine):
-    """An engine of one op whose pullback reads the operand when it is called: wrong, on purpose."""
+    """An engine of one op whose pullback reads the operand late: it is wrong on purpose."""
 
     class Node:
-        """A number or array; its gradient; what it is the square of."""
+        """An array, its gradient, and the node of which it is the square."""
 
         def __init__(self, data: np.ndarray, root: Any = None) -> None:
             self.data, self.root, self.grad = np.asarray(data), root, np.zeros(np.shape(data), data.dtype)
@@ -187,8 +187,8 @@ class Stale(TapeEngine):
         leaf.data = array.copy()
 
 
-def test_a_fault_of_state_is_told_when_all_ops_agree() -> None:
-    """A session shows it, line by line; and no command claims to run it again. Asked about ops, nobody looks for it."""
+def test_an_error_of_state_is_reported_if_all_ops_agree() -> None:
+    """A session shows it line by line, without a command to replay it. If ops are given, sessions are not run."""
     (words,) = check_engine(Stale())
     first, *lines = words.splitlines()
     assert re.fullmatch(r"sessions: grad\[a\] is .*, but PyTorch .* says .*\. Stale is wrong\.", first)

@@ -1,4 +1,4 @@
-"""What the verdict says of the corpus is what it said: a share of it here, all of it in `make deep`."""
+"""The verdicts on the corpus are unchanged: a sample is checked here, and all of it in `make deep`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from tests.reference import corpus
 
 PROGRAMS, ENTRIES = corpus.read()
-SHARE = 250  # entries: some two seconds for ndgrad's, and a few more for those of engines that are wrong
+SHARE = 250  # entries: some two seconds for ndgrad, and a few more for the wrong engines
 
 
 def test_the_corpus_is_large() -> None:
-    """20,000 programs, each judged for ndgrad; and for thirty engines some two hundred that meet the op they spoil."""
+    """It has 20,000 programs, all judged for ndgrad, and some two hundred for each of thirty wrong engines."""
     assert len(PROGRAMS) == len(set(PROGRAMS)) == 20_000
     counts = Counter(entry.engine for entry in ENTRIES)
     assert counts.pop(corpus.NDGRAD) == len(PROGRAMS)
@@ -25,15 +25,15 @@ def test_the_corpus_is_large() -> None:
         assert f"={engine.partition(':')[0]}(" in PROGRAMS[number]
 
 
-def test_each_wrong_engine_is_told_to_be_wrong() -> None:
-    """On 4 of its programs at least."""
+def test_each_wrong_engine_is_found() -> None:
+    """Each wrong engine is found in at least 4 of its programs."""
     wrong = Counter(e.engine for e in ENTRIES if not e.answers[0].startswith("agrees"))
     assert min(wrong[engine] for engine in corpus.WRONG) >= 4
 
 
 @pytest.mark.parametrize("kind", ["ndgrad", "wrong engines"])
-def test_the_corpus_says_the_same(kind: str) -> None:
-    """The result, and of each finding its kind, part and place."""
+def test_the_answers_are_unchanged(kind: str) -> None:
+    """The result, and each finding's kind, part and place, are those of the corpus."""
     entries = [e for e in ENTRIES if (e.engine == corpus.NDGRAD) == (kind == "ndgrad")]
     some = sorted(random.Random(0).sample(entries, SHARE), key=lambda e: e.engine)  # noqa: S311 - the same each time
     for engine in dict.fromkeys(e.engine for e in some):

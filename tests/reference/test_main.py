@@ -1,4 +1,4 @@
-"""The command line, started as a person would start it: what it prints, what it writes, and its exit status."""
+"""The command line, run as users run it: its output, its files and its exit status."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What fails is kept where the command runs, and tried first the next time: each test has a folder of its own."""
+    """Each test has a folder of its own, for failing cases are saved in the working directory and tried first."""
     monkeypatch.chdir(tmp_path_factory.mktemp("here"))
 
 
 def run(*arguments: str, cwd: Path | None = None, code: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own; with `code` run before it."""
+    """Run the command line in a process of its own, after `code`."""
     start = (
         ["-c", f"{code}\nimport sys\nfrom reference.__main__ import main\nsys.exit(main())"]
         if code
@@ -38,7 +38,7 @@ def run(*arguments: str, cwd: Path | None = None, code: str = "") -> subprocess.
 
 
 def test_verify_of_some_ops_ends_in_agreement(tmp_path: Path) -> None:
-    """It prints a row for each op asked for, ends in one line, and writes the same as JSON."""
+    """It prints a row for each given op and a last line with the result, and writes the same as JSON."""
     path = tmp_path / "made" / "found.json"
     done = run("verify", "--ops", "tanh,sum", "--profile", "quick", "--seed", "3", "--json", str(path))
     assert done.returncode == 0, done.stderr
@@ -58,8 +58,8 @@ def test_verify_of_some_ops_ends_in_agreement(tmp_path: Path) -> None:
     assert {"python", "numpy", "torch", "ndgrad"} <= set(found["versions"])
 
 
-def test_one_seed_says_one_thing(capsys: pytest.CaptureFixture[str]) -> None:
-    """Two runs with one seed print the same to the letter, in two processes."""
+def test_one_seed_gives_the_same_output(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two runs with one seed, in two processes, print exactly the same."""
     once = run("verify", "--ops", "where", "--profile", "quick", "--seed", "11").stdout
     assert command_line.main(["verify", "--ops", "where", "--profile", "quick", "--seed", "11"]) == 0
     assert capsys.readouterr().out == once
@@ -73,7 +73,7 @@ RULES["tanh"].pullbacks = (lambda g, y, x: right(g, y, x) * 2,)
 
 
 def test_a_fault_ends_in_disagreement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With a fault planted it exits with 1, prints the smallest case and writes it down; which can be run again."""
+    """With a planted fault, it exits with 1, prints the shrunk case and writes it, and the case can be replayed."""
     path = tmp_path / "found.json"
     done = run("verify", "--ops", "tanh,exp", "--profile", "quick", "--json", str(path), code=FAULT)
     assert done.returncode == 1
@@ -89,8 +89,8 @@ def test_a_fault_ends_in_disagreement(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "ndgrad 0.1.0 and PyTorch" in capsys.readouterr().out
 
 
-def test_what_agrees_but_not_at_once_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    """The judge's reason stands below the result; nothing does where the sides agree at once."""
+def test_agreement_within_conditioning_has_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    """The judge's reason follows the result, and nothing follows if the sides agree at once."""
     assert command_line.main(["repro", "x=f8([9.0]); a=tanh(x); back(a,f8([1.0]))"]) == 0
     agrees, why = capsys.readouterr().out.splitlines()
     assert agrees.endswith("agrees within conditioning (2 numbers)")
@@ -144,8 +144,8 @@ WRONG_USE = [
 @pytest.mark.parametrize(
     ("arguments", "words"), WRONG_USE, ids=lambda x: " ".join(x)[:30] if isinstance(x, list) else ""
 )
-def test_wrong_use_says_what_is_wrong(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """It ends with status 2, and says what was given and what is known."""
+def test_wrong_use_is_explained(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It exits with 2, and the error tells what was given and what is expected."""
     try:
         status = command_line.main(arguments)
     except SystemExit as leaving:  # argparse's own way out
@@ -169,8 +169,8 @@ UNWRITABLE = [
 
 
 @pytest.mark.parametrize(("arguments", "words"), UNWRITABLE, ids=lambda x: x if isinstance(x, str) else "")
-def test_what_cannot_be_written_is_told(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """It ends with status 3 and one line on standard error, and leaves neither an empty file nor a half one."""
+def test_an_unwritable_file_is_reported(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It exits with 3 and one line on standard error, and leaves no empty or partial file."""
     Path("made/here").mkdir(parents=True)
     Path("full.svg").symlink_to("/dev/full")
     assert command_line.main(arguments) == 3
@@ -178,8 +178,8 @@ def test_what_cannot_be_written_is_told(arguments: list[str], words: str, capsys
     assert sorted(map(str, Path().rglob("*"))) == ["full.svg", "made", "made/here"]
 
 
-def test_a_file_of_something_else_stays(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is refused before any work, and is not touched."""
+def test_a_file_of_another_kind_is_not_touched(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused before any work."""
     Path("notes.txt").write_text("Buy milk\n", encoding="utf-8")
     assert command_line.main(["verify", "--ops", "tanh", "--failures", "notes.txt"]) == 2
     printed = capsys.readouterr()
@@ -189,7 +189,7 @@ def test_a_file_of_something_else_stays(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_json_on_standard_output() -> None:
-    """A device in place of a file is written to, and stays one: what is found can be read from a pipe."""
+    """A device can be given in place of a file, so that the result can be read from a pipe."""
     done = run("verify", "--ops", "tanh", "--profile", "quick", "--json", "/dev/stdout")
     assert done.returncode == 0, done.stderr
     start = done.stdout.index("{")
@@ -198,7 +198,7 @@ def test_json_on_standard_output() -> None:
 
 
 def test_a_wrong_file_leaves_the_others_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file from a run before is not emptied by a run that has not begun."""
+    """A run that cannot begin does not empty a file of an earlier run."""
     found = tmp_path / "found.json"
     found.write_text("old")
     assert command_line.main(["verify", "--json", str(found), "--page", "/dev/null/x"]) == 3
@@ -207,7 +207,7 @@ def test_a_wrong_file_leaves_the_others_alone(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_program_as_a_script() -> None:
-    """Nothing but the script is printed, which runs by itself; where a fault is planted it shows."""
+    """Only the script is printed. It runs by itself, and shows a planted fault."""
     exact = AGREES.replace("tanh", "square")  # which both sides compute alike to the bit, on any processor
     script = run("repro", exact, "--python").stdout
     printed = [
@@ -219,7 +219,7 @@ def test_a_program_as_a_script() -> None:
 
 
 def test_a_picture_of_a_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is drawn beside the verdict, whose status stays; and names the step at fault."""
+    """The picture names the step at fault, and the exit status is that of the verdict."""
     right, wrong = tmp_path / "made" / "right.svg", tmp_path / "wrong.dot"
     assert command_line.main(["repro", AGREES, "--picture", str(right)]) == 0
     assert capsys.readouterr().out.endswith(f": agrees (4 numbers)\n  picture: {right}\n")
@@ -230,8 +230,8 @@ def test_a_picture_of_a_program(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "<B>first&#160;wrong&#160;here:" in wrong.read_text()
 
 
-def test_a_picture_that_nothing_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """Without Graphviz the source is written instead, and standard error says what to install; the verdict stays."""
+def test_a_picture_without_graphviz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Its source is written in place of the picture, and standard error tells what to install."""
     monkeypatch.setattr("ndgrad.graph.picture._PYGRAPHVIZ", None)
     monkeypatch.setattr("shutil.which", lambda _: None)
     assert command_line.main(["repro", AGREES, "--picture", str(tmp_path / "picture.svg")]) == 0
@@ -241,15 +241,15 @@ def test_a_picture_that_nothing_draws(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [path.name for path in tmp_path.iterdir()] == ["picture.dot"]
 
 
-def test_an_environment_without_torch_is_told() -> None:
-    """Without PyTorch it exits with 3 and says what to install."""
+def test_an_environment_without_torch_is_reported() -> None:
+    """Without PyTorch it exits with 3, and tells what to install."""
     done = run("verify", code="import sys; sys.modules['torch'] = None")
     assert done.returncode == 3
     assert "pip install 'ndgrad[reference]'" in done.stderr
 
 
 def test_help_needs_no_torch() -> None:
-    """Help is there at once: nothing heavy is imported for it."""
+    """Help imports neither PyTorch nor NumPy."""
     done = run("--help", code="import sys; sys.modules['torch'] = sys.modules['numpy'] = None")
     assert done.returncode == 0
     assert "verify" in done.stdout
@@ -257,13 +257,13 @@ def test_help_needs_no_torch() -> None:
 
 @pytest.mark.parametrize("ops", ["", ",", " "])
 def test_no_op_at_all_is_a_mistake(ops: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """An empty variable of a script must not make a green run."""
+    """An empty list of ops, as from an empty variable of a script, exits with 2."""
     assert command_line.main(["verify", "--ops", ops]) == 2
     assert capsys.readouterr().err == f"error: --ops names no op, but is {ops!r}\n"
 
 
-def test_what_raises_at_once_disagrees() -> None:
-    """A rule that raises in the first program compares no number, and is wrong; an op that is named twice is one."""
+def test_an_op_that_raises_disagrees() -> None:
+    """A rule that raises is wrong, although no number is compared; a repeated op counts once."""
     planted = "from ndgrad.rules import RULES; RULES['sqrt'].pullbacks = (lambda g, y, x: undefined,)"
     done = run("verify", "--ops", "sqrt,sqrt", "--profile", "quick", code=planted)
     assert done.returncode == 1
@@ -271,8 +271,8 @@ def test_what_raises_at_once_disagrees() -> None:
     assert re.fullmatch(last, done.stdout.splitlines()[-1])
 
 
-def test_both_refusing_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    """A program that neither side takes is compared in nothing: what each says is printed."""
+def test_a_refusal_by_both_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    """If both sides refuse a program, nothing is compared, and both errors are printed."""
     assert command_line.main(["repro", "x=f8([1.0]); a=sum(x,axis=3,keepdims=False); back(a,f8(1.0))"]) == 5
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "nothing was compared"
@@ -281,7 +281,7 @@ def test_both_refusing_says_why(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_training_run_that_fails_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A training run that does not agree makes the whole disagree, though every op agrees."""
+    """If a training run disagrees, the result is disagreement, although every op agrees."""
     monkeypatch.setattr("reference.campaign.PROFILES", {"quick": command_line_profile()})
     monkeypatch.setattr("reference.checks.training.TASKS", {"article": TASKS["article"]})
     monkeypatch.setattr(
@@ -295,7 +295,7 @@ def test_a_training_run_that_fails_counts(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def command_line_profile() -> Any:
-    """A profile of one program for each op."""
+    """Make a profile of one program for each op."""
     from reference.campaign import Profile  # noqa: PLC0415
 
     return Profile(1, 1)
@@ -316,7 +316,7 @@ print(x.grad.tolist(), x.reciprocal().data.tolist(), np.reciprocal(x).requires_g
 
 
 def test_a_new_op_is_one_row_in_each_table(tmp_path: Path) -> None:
-    """With one row in the rules and one in the op table an op is there: function, method, and all that is verified."""
+    """One row in the rules and one in the op table give a new op its function, its method and all checks."""
     assert "reciprocal" not in RULES
     for package in ("ndgrad", "reference"):
         shutil.copytree(ROOT / package, tmp_path / package)
@@ -340,7 +340,7 @@ def test_a_new_op_is_one_row_in_each_table(tmp_path: Path) -> None:
 
 
 def test_faults_are_planted_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each fault has a row that says what caught it, after how many cases; the last line counts what was caught."""
+    """Each fault has a row that tells what caught it and after how many cases; the last line counts caught faults."""
     assert command_line.main(["faults", "b040-sum", "b101-divide", "--workers", "1", "--seed", "5"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[3:5]] == ["b040-sum", "b101-divide"]
@@ -348,13 +348,13 @@ def test_faults_are_planted_and_counted(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_case_of_another_check_is_run_again(capsys: pytest.CaptureFixture[str]) -> None:
-    """A session, a training run or a check of the library is named by its check, its seed and its number."""
+    """A session, a training run or a check of the library can be replayed by its check, seed and number."""
     assert command_line.main(["repro", "sessions 0 3"]) == 0
     assert re.fullmatch(r"ndgrad 0.1.0 and PyTorch [\d.]+: agrees \([\d,]+ numbers\)\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("line", ["sessions -3 5", "library 0 99999999999999999999"])
 def test_any_seed_and_number_name_a_case(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A campaign may have been given a seed below 0, and its failures print it; a number may be of any size."""
+    """Negative seeds and numbers of any size are valid."""
     assert command_line.main(["repro", line]) == 0
     assert ": agrees (" in capsys.readouterr().out

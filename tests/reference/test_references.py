@@ -1,4 +1,4 @@
-"""Several references: by name, each asked what it knows; where they part, the witness decides, or both are named."""
+"""Several references: each judges the programs that it supports, and if they disagree, the witness decides."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from ndgrad.rules import RULES, Rule
 from reference.engines import Abilities, Outcome
 from reference.engines.ndgrad import NdgradEngine
-from reference.engines.references import REFERENCES, References, made
+from reference.engines.references import REFERENCES, References, make_engine
 from reference.engines.torch import TorchEngine
 from reference.programs import Program, parse
 from reference.verdict import Kind, Result, judge, judge_by_all
@@ -26,7 +26,7 @@ NDGRAD, TORCH, AUTOGRAD = NdgradEngine(), TorchEngine(), AutogradEngine()
 
 
 def wrong(op: str, *pullbacks: Any) -> NdgradEngine:
-    """Ndgrad with other pullbacks for an op."""
+    """Make ndgrad with other pullbacks for an op."""
     return NdgradEngine({**RULES, op: Rule(RULES[op].forward, *pullbacks)})
 
 
@@ -37,7 +37,7 @@ class Weak(TorchEngine):
 
 
 class Off(Weak):
-    """One whose gradients are off, on purpose."""
+    """A reference whose gradients are wrong on purpose."""
 
     name = "Off 1"
 
@@ -50,9 +50,9 @@ class Off(Weak):
 
 
 def test_a_reference_has_a_name() -> None:
-    """By which it is made; what a run needs of it is there."""
-    assert isinstance(made("torch"), TorchEngine)
-    assert isinstance(made("autograd"), AutogradEngine)
+    """A reference can be made by its name."""
+    assert isinstance(make_engine("torch"), TorchEngine)
+    assert isinstance(make_engine("autograd"), AutogradEngine)
     assert list(REFERENCES)[:2] == ["torch", "autograd"]
     assert AUTOGRAD.name.startswith("autograd ")
     assert "scatter" not in AUTOGRAD.ops
@@ -73,7 +73,7 @@ def test_a_reference_has_a_name() -> None:
 def test_a_right_engine_agrees_with_one_that_cannot_be_disturbed(
     line: str, result: Result | None, reference: Any
 ) -> None:
-    """What differs at once the witness decides: a rounding that a usual formula magnifies is none of its faults."""
+    """The witness decides differences, and rounding that a usual formula magnifies is not an error."""
     verdict = judge(parse(line), NDGRAD, reference)
     assert not verdict.result.blames
     assert verdict.result is (result or verdict.result)
@@ -81,8 +81,8 @@ def test_a_right_engine_agrees_with_one_that_cannot_be_disturbed(
 
 
 @pytest.mark.parametrize("numbers", [2, 5, 8, 60])
-def test_a_direction_that_loses_digits_in_the_backward_pass_is_no_fault(numbers: int) -> None:
-    """The second slopes of equal numbers' variance along ones are exactly 0; a mean that was rounded leaves some."""
+def test_directions_that_lose_digits_in_the_backward_pass_are_not_an_error(numbers: int) -> None:
+    """The second slopes of a variance of equal numbers along ones are exactly 0, and a rounded mean leaves some."""
     x, y = "1.0,1.0,1.0", ",".join(["1.0"] * numbers)
     steps = "a=var(x,axis=None,keepdims=False,ddof=0); b=concatenate(y,a,axis=None)"
     line = f"x=f4([{x}]); y=f4([{y}]); {steps}; back(b,f4([{y},5.0]),along=(f4([{x}]),f4([{y}])))"
@@ -93,23 +93,23 @@ def test_a_direction_that_loses_digits_in_the_backward_pass_is_no_fault(numbers:
 @pytest.mark.parametrize(
     "line", ["x=f8([0.5,-1.0]); a=tanh(x); back(a,f8([1.0,3.0]))", "x=f8([2.0,8.0]); a=tanh(x); back(a,f8([1.0,3.0]))"]
 )
-def test_a_wrong_engine_is_told_by_one_that_cannot_be_disturbed(factor: float, line: str) -> None:
-    """Down to a factor of 1 + 1e-9 where the slope is well-conditioned, with the exact number."""
+def test_a_reference_that_cannot_be_disturbed_finds_a_wrong_engine(factor: float, line: str) -> None:
+    """It finds a factor of 1 + 1e-9 if the slope is well-conditioned, with the exact number."""
     engine = wrong("tanh", lambda g, y, x: g * (1 - y * y) * factor)
     finding = judge(parse(line), engine, AUTOGRAD).findings[0]
     assert finding.result is Result.ENGINE_WRONG
     assert finding.exact is not None
 
 
-def test_a_reference_that_is_wrong_is_told() -> None:
-    """Autograd divides the product by each factor, a zero among them."""
+def test_a_wrong_reference_is_found() -> None:
+    """autograd divides the product by each factor, which is wrong for a factor 0."""
     verdict = judge(parse("x=f8([0.0,2.0,3.0]); a=prod(x,axis=0,keepdims=False); back(a,f8(1.0))"), NDGRAD, AUTOGRAD)
     assert verdict.result is Result.REFERENCE_WRONG
     assert verdict.findings[0].exact == 6.0
 
 
-def test_a_shape_that_the_reference_has_wrong_is_not_blamed_on_the_engine() -> None:
-    """Autograd inverts axes that are counted from the end as if they were not."""
+def test_a_wrong_shape_of_the_reference_is_not_blamed_on_the_engine() -> None:
+    """autograd does not invert axes correctly that are counted from the end."""
     line = "x=f8([[1.0,2.0]]); a=transpose(x,axes=(0,-1)); back(a,f8([[0.5,1.0]]))"
     verdict = judge(
         parse(line.replace("[[1.0,2.0]]", "[[1.0],[2.0]]").replace("[[0.5,1.0]]", "[[0.5],[1.0]]")), NDGRAD, AUTOGRAD
@@ -120,14 +120,14 @@ def test_a_shape_that_the_reference_has_wrong_is_not_blamed_on_the_engine() -> N
 
 # Refusals.
 
-REFUSED, TAKEN = (
+REFUSED, ACCEPTED = (
     "x=f8([1.0,2.0]); a=sum(x,axis=3,keepdims=False)",
     "x=f8([1.0,2.0]); a=sum(x,axis=0,keepdims=False); back(a,f8(1.0))",
 )
 
 
 class Refusing(TorchEngine):
-    """One that refuses everything, in a step or in the backward pass."""
+    """An engine that refuses everything, in a step or in the backward pass."""
 
     def __init__(self, error: Exception, *, in_a_step: bool) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class Refusing(TorchEngine):
 
 
 class Accepting(TorchEngine):
-    """One that accepts everything."""
+    """An engine that accepts everything."""
 
     def run(self, program: Program, **options: Any) -> Outcome:
         outcome = super().run(program, **options)
@@ -152,33 +152,33 @@ class Accepting(TorchEngine):
         (REFUSED, NDGRAD, TORCH, Result.AGREES),
         (REFUSED, Accepting(), TORCH, Result.ENGINE_WRONG),
         (REFUSED, NDGRAD, Accepting(), Result.REFERENCE_WRONG),
-        (TAKEN, Refusing(ValueError("no"), in_a_step=True), TORCH, Result.ENGINE_WRONG),
-        (TAKEN, Refusing(ValueError("no"), in_a_step=False), TORCH, Result.ENGINE_WRONG),
-        (TAKEN, NDGRAD, Refusing(ValueError("no"), in_a_step=True), Result.REFERENCE_WRONG),
-        (TAKEN, NDGRAD, Refusing(ValueError("no"), in_a_step=False), Result.REFERENCE_WRONG),
-        (TAKEN, NDGRAD, Refusing(NotImplementedError("no"), in_a_step=False), Result.UNSUPPORTED),
+        (ACCEPTED, Refusing(ValueError("no"), in_a_step=True), TORCH, Result.ENGINE_WRONG),
+        (ACCEPTED, Refusing(ValueError("no"), in_a_step=False), TORCH, Result.ENGINE_WRONG),
+        (ACCEPTED, NDGRAD, Refusing(ValueError("no"), in_a_step=True), Result.REFERENCE_WRONG),
+        (ACCEPTED, NDGRAD, Refusing(ValueError("no"), in_a_step=False), Result.REFERENCE_WRONG),
+        (ACCEPTED, NDGRAD, Refusing(NotImplementedError("no"), in_a_step=False), Result.UNSUPPORTED),
     ],
 )
-def test_numpy_decides_where_one_side_refuses(line: str, engine: Any, reference: Any, result: Result) -> None:
-    """What NumPy takes must be taken, and what it refuses refused, by the reference as well."""
+def test_numpy_decides_if_one_side_refuses(line: str, engine: Any, reference: Any, result: Result) -> None:
+    """Both sides must accept what NumPy accepts, and refuse what NumPy refuses."""
     assert judge(parse(line), engine, reference).result is result
 
 
 # Several.
 
 
-def test_each_is_asked_what_it_knows() -> None:
-    """A program with an op that one does not know is judged by the others."""
+def test_each_reference_judges_what_it_supports() -> None:
+    """A program with an op that one reference lacks is judged by the others."""
     both = References([TORCH, AUTOGRAD])
     scattered = parse("x=f8([1.0]); a=scatter(x,index=(i8([0]),),shape=(2,)); back(a,f8([1.0,2.0]))")
     assert both.ops == TORCH.ops
-    assert both.that_know(scattered) == [TORCH]
-    assert both.that_know(parse(TAKEN)) == [TORCH, AUTOGRAD]
+    assert both.supporting(scattered) == [TORCH]
+    assert both.supporting(parse(ACCEPTED)) == [TORCH, AUTOGRAD]
     assert both.name == f"{TORCH.name} and {AUTOGRAD.name}"
 
 
-def test_where_they_part_the_witness_decides() -> None:
-    """One that is off is told to be wrong, with its name; an engine that is off is wrong by both."""
+def test_the_witness_decides_if_references_disagree() -> None:
+    """A wrong reference is named as wrong, and a wrong engine is wrong by both references."""
     program = parse("x=f8([0.5,-1.0]); a=sin(x); back(a,f8([1.0,3.0]))")
     verdict, reference = judge_by_all(program, NDGRAD, [TORCH, Off()])
     assert (verdict.result, reference.name, verdict.reference) == (Result.REFERENCE_WRONG, "Off 1", "Off 1")
@@ -188,8 +188,8 @@ def test_where_they_part_the_witness_decides() -> None:
     assert (verdict.result, reference.name) == (Result.ENGINE_WRONG, TORCH.name)
 
 
-def test_where_no_number_tells_both_are_named() -> None:
-    """At a kink the slope is a convention: a reference that bears the engine out keeps it from being blamed."""
+def test_both_are_named_if_no_exact_number_decides() -> None:
+    """At a kink the slope is a convention: if one reference agrees with the engine, the engine is not blamed."""
     program = parse("x=f8([0.0,2.0]); a=abs(x); back(a,f8([1.0,3.0]))")
     at_0 = wrong("abs", lambda g, y, x: g * np.where(np.equal(x, 0), 1.0, np.sign(x)))
     assert judge(program, at_0, TORCH).result is Result.CONVENTION
@@ -204,14 +204,14 @@ def test_where_no_number_tells_both_are_named() -> None:
 
     verdict, _ = judge_by_all(program, at_0, [TORCH, Alike()])
     assert verdict.result is Result.INCONCLUSIVE
-    assert verdict.findings[0].says == f"{TORCH.name} and Alike 1 part, and no exact number tells"
+    assert verdict.findings[0].says == f"{TORCH.name} and Alike 1 disagree, and no exact number decides"
 
 
 # From the command line.
 
 
 def test_verify_against_another(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
-    """The last line names it, and counts in how many programs it is wrong."""
+    """The last line names the reference, and counts the programs in which it is wrong."""
     options = [
         "verify",
         "--against",
@@ -230,7 +230,7 @@ def test_verify_against_another(capsys: pytest.CaptureFixture[str], tmp_path: An
 
 
 def test_verify_against_several(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
-    """Both are named, and so is the one that is wrong."""
+    """The last line names both references, and the one that is wrong."""
     options = [
         "verify",
         "--against",
@@ -249,20 +249,20 @@ def test_verify_against_several(capsys: pytest.CaptureFixture[str], tmp_path: An
 
 
 def test_a_case_is_run_again_against_another(capsys: pytest.CaptureFixture[str]) -> None:
-    """`repro --against` says who is wrong."""
+    """`repro --against` tells which side is wrong."""
     line = "x=f8([0.0,2.0]); a=prod(x,axis=0,keepdims=False); back(a,f8(1.0))"
     assert command_line.main(["repro", "--against", "autograd", line]) == 0
     assert "(exact: 2.0). autograd is wrong." in capsys.readouterr().out
 
 
-def test_the_page_shows_pytorch(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
-    """Its numbers would be others than those that were compared."""
+def test_the_page_needs_pytorch(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
+    """The page shows PyTorch's numbers, which would not be the compared ones."""
     assert command_line.main(["verify", "--against", "autograd", "--page", str(tmp_path / "p.html")]) == 2
     assert "goes with --against torch alone" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("names", ["pytorch", "torch,nowhere", ""])
-def test_a_reference_that_is_none(names: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The known ones are named."""
+def test_an_unknown_reference_is_refused(names: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error lists the known references."""
     assert command_line.main(["verify", "--against", names]) == 2
-    assert "is no reference; known are torch, autograd, jax" in capsys.readouterr().err
+    assert "is not a known reference: expected torch, autograd, jax" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Elementwise ops at special points: zeros, kinks, poles, infinities and NaN, and where they saturate."""
+"""Elementwise ops agree with PyTorch at zeros, kinks, poles, infinities and NaN, and where they saturate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reference.ops import OPS
 from reference.programs import Operand, Program, Step
 from reference.verdict import Result, judge
 
-# Zeros of both signs, the kinks and bounds, numbers that saturate, and those that are none.
+# Zeros of both signs, kinks and bounds, numbers that saturate, infinities and NaN.
 POINTS = np.array([
     -np.inf, -1000.0, -40.0, -2.0, -1.0, -0.5, -1e-12, -0.0, 0.0, 1e-300, 1e-12, 0.25, 1.0, 2.0, 3.0, 1000.0, np.inf,
     np.nan,
@@ -26,10 +26,10 @@ BINARY = [op.name for op in ELEMENTWISE if op.inputs.slots == 2]
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", [*UNARY, *BINARY])
 def test_special_points(name: str, dtype: type) -> None:
-    """At zeros, kinks, poles, infinities and NaN, and where they saturate; of two operands, at every pair of these.
+    """Values and slopes are PyTorch's at all special points, and at every pair of them for two operands.
 
-    Values and slopes are PyTorch's. Where PyTorch is known to be poor the witness decides, whose step near 1e-300 is
-    too large.
+    For ops with a known weakness of PyTorch the witness decides, and points near 1e-300, which its step is too large
+    for, are left out.
     """
     points = (POINTS,) if name in UNARY else PAIRS
     if name in TorchEngine.known:

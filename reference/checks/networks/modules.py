@@ -18,7 +18,7 @@ import numpy as np
 from reference.checks.networks.check import NetworkCheck
 from reference.checks.networks.weights import SCHEMES, drawn
 from reference.engines.training import answering
-from reference.ops.source import Noting, Replaying, Source, chance, pick, shuffled
+from reference.ops.source import Recording, Replaying, Source, chance, pick, shuffled
 from reference.verdict import Finding, Kind, Part
 
 _ACTIVATIONS = ("tanh", "relu", "leaky_relu", "sigmoid", "softplus", "linear")
@@ -187,15 +187,15 @@ def _some(source: Source, names: Sequence[Any]) -> list[Any]:
 
 def check_module(source: Source, check: NetworkCheck) -> None:
     """Has a module the parameters that it must have? Are they cleared, saved and loaded?"""
-    noting = Noting(source, "module")
-    module, wanted = _grown(noting, check, _DTYPES)
+    recording = Recording(source, "module")
+    module, wanted = _grown(recording, check, _DTYPES)
     check.findings += _listed(module, wanted)
     got = [Part(parameter.name, Kind.FORWARD, parameter.value.data) for parameter in wanted]
     begun = [Part(parameter.name, Kind.FORWARD, parameter.numbers) for parameter in wanted]
     check.judge(got, begun, [parameter.size for parameter in wanted])
     check.findings += _cleared(module, wanted)
     if chance(source, 30) and not check.findings:
-        twin, loaded = _grown(Replaying(noting.script), check, _DTYPES[::-1])
+        twin, loaded = _grown(Replaying(recording.script), check, _DTYPES[::-1])
         check.lines.append("# The last module is loaded from what the one before it, its twin, has saved.")
         check.findings += _stored(module, wanted, twin, loaded)
 

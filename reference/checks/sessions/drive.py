@@ -15,7 +15,7 @@ from reference.checks.sessions.state import Wrong
 from reference.engines import Engine, Reference
 from reference.engines.speaker import Speaker
 from reference.engines.stateful import offered
-from reference.ops.source import Noting, Replaying, Script, Source, Unsuited, chance, pick
+from reference.ops.source import Recording, Replaying, Script, Source, Unsuited, chance, pick
 from reference.verdict import Finding, Kind
 
 _SIMPLEST = ("leaf", "op", "backward")  # what every engine has
@@ -78,10 +78,10 @@ class Running:
         """Make a call, and look whether everything is as it must be. Say whether the session had what it takes."""
         if self._session.lines.missing(CALLS[name].needs):
             return False
-        noting = Noting(source, name)
+        recording = Recording(source, name)
         with _without_collector():
             try:
-                self._context.run(CALLS[name].make, self._session, noting)
+                self._context.run(CALLS[name].make, self._session, recording)
                 self._context.run(self._session.check)
             except Unsuited:
                 return False
@@ -90,7 +90,7 @@ class Running:
             except Exception as error:  # noqa: BLE001 - a wrong engine may refuse to be looked at
                 says = f"cannot be looked at: {type(error).__name__}: {error}"
                 self.findings = (Finding(Kind.RAISED, f"what {name} left", says),)
-        self._script += noting.script
+        self._script += recording.script
         return True
 
     def end(self) -> SessionRecord:

@@ -49,7 +49,7 @@ def step(session: Session, source: Source) -> None:
 
 
 def _step(session: Session, pair: OptimizerPair) -> None:
-    before = pair.theirs.held()
+    before = pair.theirs.snapshot()
     for p in pair.params:
         if p.gradient is not None:
             session.overwrite(p)

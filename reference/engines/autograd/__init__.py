@@ -1,4 +1,4 @@
-"""HIPS autograd: NumPy's own functions, differentiated. It can be asked for nothing but values and gradients."""
+"""HIPS autograd, which differentiates NumPy's functions. It has no abilities beyond values and gradients."""
 
 from reference.engines.autograd.engine import AutogradEngine
 

@@ -1,4 +1,4 @@
-"""HIPS autograd behind the engine protocol."""
+"""HIPS autograd as an engine."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ class AutogradEngine(FunctionalReference):
         super().__init__(f"autograd {version('autograd')}", all_functions(LINES, [anp], WITHOUT))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To another process it travels by its name: what autograd knows of a function, it knows of that object."""
+        """Pickle by name: autograd's rules belong to function objects, which another process has to import."""
         return AutogradEngine, ()
 
     def vjp(self, function: Function, arrays: Sequence[Any], cotangent: Any) -> Sequence[Any]:
-        """Differentiate towards all arrays in one backward pass.
+        """Differentiate with respect to all arrays in one backward pass.
 
-        Autograd's own `make_vjp` does it for one array, or for a tuple of them, where it fails in second derivatives.
+        Autograd's `make_vjp` does so for one array, or for a tuple of arrays, for which second derivatives fail.
         """
         with trace_stack.new_trace() as trace:
             roots = [VJPNode.new_root() for _ in arrays]
             boxes = [new_box(x, trace, root) for x, root in zip(arrays, roots, strict=True)]
             end = function(*boxes)
-        if not isbox(end) or end._trace != trace:  # noqa: SLF001 - how autograd tells what it has traced
+        if not isbox(end) or end._trace != trace:  # noqa: SLF001 - how autograd itself checks for traced values
             return [None] * len(roots)
-        gathered = {end._node: (cotangent, False)}  # noqa: SLF001 - as above
+        cotangents = {end._node: (cotangent, False)}  # noqa: SLF001 - as above
         for node in toposort(end._node):  # noqa: SLF001 - as above
             if node in roots:
                 continue
-            gradient, _ = gathered.pop(node)
+            gradient, _ = cotangents.pop(node)
             for parent, part in zip(node.parents, node.vjp(gradient), strict=True):
-                gathered[parent] = add_outgrads(gathered.get(parent), part)
-        return [self._like(gathered.get(root), x) for root, x in zip(roots, arrays, strict=True)]
+                cotangents[parent] = add_outgrads(cotangents.get(parent), part)
+        return [self._like(cotangents.get(root), x) for root, x in zip(roots, arrays, strict=True)]
 
-    def _like(self, gathered: Any, x: Any) -> Any:
-        """A gradient in its array's dtype: autograd often gives doubles for singles."""
-        if gathered is None:
+    def _like(self, entry: Any, x: Any) -> Any:
+        """Return a gradient in its array's dtype: autograd often gives doubles for singles."""
+        if entry is None:
             return None
-        gradient, _ = gathered
+        gradient, _ = entry
         return gradient if gradient.dtype == x.dtype else gradient.astype(x.dtype)

@@ -1,4 +1,4 @@
-"""What HIPS autograd calls the ops: a line where the name or the meaning differs; all else is found by its name."""
+"""HIPS autograd's functions for the ops. Only those with another name or meaning have a line here."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 
 def _plain(x: Any) -> np.ndarray:
-    """The numbers alone, without what is traced."""
+    """Return the numbers without tracing."""
     while isbox(x):
-        x = x._value  # noqa: SLF001 - autograd's own `getval` takes off one box of several
+        x = x._value  # noqa: SLF001 - autograd's own `getval` removes only one of several boxes
     return np.asarray(x)
 
 
 def _largest(x: Any, axis: Any) -> np.ndarray:
-    """What exponentials are taken without, so that they do not overflow: any number would do."""
+    """Return the numbers to subtract before exponentials, so that they do not overflow. The result is the same."""
     with np.errstate(all="ignore"):
         largest = np.max(_plain(x), axis=axis, keepdims=True, initial=-np.inf)
     return np.where(np.isfinite(largest), largest, np.zeros((), largest.dtype))
@@ -38,19 +38,19 @@ def _softmax(x: Any, *, axis: int = -1) -> Any:
 
 def _label_cross_entropy(x: Any, *, labels: np.ndarray) -> Any:
     if labels.shape != x.shape[:-1] or not ((labels >= 0) & (labels < x.shape[-1])).all():
-        raise ValueError(f"{labels} are no labels for scores of shape {x.shape}")
+        raise ValueError(f"labels {labels} do not fit scores of shape {x.shape}")
     return _logsumexp(x, axis=-1) - x[(*np.indices(labels.shape, sparse=True), labels)]
 
 
 def _pad(x: Any, *, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Any:
-    """By the places of the numbers: autograd pads with constants alone."""
+    """Pad the places of the numbers and select by these, for autograd's own `pad` has only the mode `constant`."""
     places = np.pad(np.arange(1, x.size + 1).reshape(x.shape), pad_width, mode=mode)  # type: ignore[call-overload]
     numbers = anp.concatenate([np.full(1, constant_values, x.dtype), anp.reshape(x, -1)])
     return numbers[places]
 
 
 def _where(a: Any, b: Any, *, condition: np.ndarray) -> Any:
-    """Autograd's own does not sum over the axes along which an operand was repeated."""
+    """Broadcast first, for autograd's own `where` does not sum gradients over broadcast axes."""
     whole = np.zeros(np.broadcast_shapes(a.shape, b.shape, condition.shape), a.dtype)
     return anp.where(condition, a + whole, b + whole)
 
@@ -66,7 +66,7 @@ def _concatenate(*xs: Any, axis: int | None = 0) -> Any:
 
 # fmt: off
 LINES: Mapping[str, Callable[..., Any]] = {
-    # op           autograd's
+    # op           autograd's function
     "sigmoid":      lambda x: anp.exp(-anp.logaddexp(0.0, -x)),
     "relu":         lambda x: anp.where(x <= 0, 0.0, x),
     "leaky_relu":   lambda x, *, negative_slope=0.01: anp.where(x > 0, x, x * negative_slope),
@@ -90,8 +90,8 @@ LINES: Mapping[str, Callable[..., Any]] = {
     "outer":        lambda a, b: anp.reshape(a, (-1, 1)) * anp.reshape(b, (1, -1)),
 }
 # fmt: on
-WITHOUT = ("scatter",)  # it has nothing that adds at an index
-CONVENTIONS = frozenset({"arctan2", "clip", "std"})  # ops at whose kinks it takes other slopes than their rows say
+WITHOUT = ("scatter",)  # autograd cannot add at an index
+CONVENTIONS = frozenset({"arctan2", "clip", "std"})  # ops at whose kinks it has other conventions than their rows
 # fmt: off
 KNOWN: Mapping[str, str] = {
     # op           where it is wrong

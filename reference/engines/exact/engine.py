@@ -1,7 +1,7 @@
-"""The witness: runs programs forward with 120 digits, and differentiates by central differences.
+"""The exact witness. It runs programs forward with 120 digits, and differentiates by central differences.
 
-There is no gradient rule in it, so it cannot share a bug with those that are compared. It is slow, some milliseconds
-a number, and is asked only where two engines part.
+It contains no gradient rule, so it cannot share a bug with the engines that are compared. It is slow, some milliseconds
+per number, and is asked only if two engines disagree.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from reference.engines.exact.numbers import Exact, computed, exactly, precisely
 from reference.ops import OPS, Op, promoted
 from reference.programs import LEAF, NUMBER, Program
 
-STEP = gmpy2.mpfr(2) ** -84  # of a difference quotient, relative; its square, 1e-51, is the error that it leaves
-NEAR_0 = gmpy2.mpfr(2) ** -100  # below this an operand is stepped by an absolute 2**-184, which 120 digits resolve
-_HALVINGS = 60  # of a number, until a move of it is far below a rounding
-FINER = gmpy2.mpfr(2) ** -20  # part of a step, to see whether slopes that differ over it are a kink's
+STEP = gmpy2.mpfr(2) ** -84  # the relative step of a difference quotient; its error is the square, 1e-51
+NEAR_0 = gmpy2.mpfr(2) ** -100  # smaller operands move by an absolute 2**-184, which 120 digits resolve
+_HALVINGS = 60  # of a move, until it is far below a rounding
+FINER = gmpy2.mpfr(2) ** -20  # the ratio of a second, finer step, which tells a kink from curvature
 
 
 @dataclass(frozen=True)
 class Jitter:
-    """Moves each operand as it is used: by a part of itself, and by adding to it. The same seed moves alike.
+    """Moves each operand as it is used, by a relative and an absolute amount.
 
     Args:
-        seed: of the numbers between -1 and 1 that the two sizes are multiplied by.
-        relative: how much of itself a number moves by.
-        absolute: how far it moves at least, which also moves a 0.
-        rounding: whether an operand moves as far as a rounding of the result may mean, too: where a function is flat, a
-            formula that reads the rounded result, such as 1 - tanh², cannot tell operands apart that lie far apart.
+        seed: the seed of the random factors between -1 and 1 of both amounts.
+        relative: the largest relative move.
+        absolute: the largest absolute move, which also moves a 0.
+        rounding: whether an operand may also move as far as the result stays the same up to rounding. Where a function
+            is flat, distant operands have the same rounded result, and a formula that reads it, such as 1 - tanh²,
+            cannot distinguish them.
     """
 
     seed: int
@@ -42,7 +43,7 @@ class Jitter:
     rounding: bool = False
 
     def moves(self) -> Callable[[Exact], Exact]:
-        """Give a function that moves one array after the other."""
+        """Return a function that moves one array after the other."""
         rng = np.random.default_rng(self.seed)
 
         def moved(x: Exact) -> Exact:
@@ -54,14 +55,14 @@ class Jitter:
 
 @dataclass(frozen=True)
 class Slopes:
-    """What a number's slope is on either side of it. They differ at a kink; None where no number tells."""
+    """The slopes on both sides of a number. They differ at a kink, and are None if they are not finite."""
 
     left: Any
     right: Any
 
     @property
     def middle(self) -> Any:
-        """The mean of both, which is exact to the square of the step where there is one slope; None if unknown."""
+        """The mean of both; without a kink, its error is the square of the step. None if unknown."""
         if self.left is None or self.right is None:
             return None
         with precisely():
@@ -69,35 +70,35 @@ class Slopes:
 
     @property
     def exact(self) -> Any:
-        """The one slope there is; None at a kink and where nothing tells."""
+        """The single slope; None at a kink and if unknown."""
         middle = self.middle
         if middle is None:
             return None
-        # Apart by no more than curvature makes them over a step: some 1e-25.
+        # Curvature over a step makes a difference of some 1e-25 at most.
         return middle if _alike(self.left, self.right, middle) else None
 
     def is_like(self, other: Slopes) -> bool:
-        """Whether the means are the same."""
+        """Whether the means are the same up to the error of a step."""
         return other.middle is not None and _alike(self.middle, other.middle, self.middle)
 
 
 def _alike(a: Any, b: Any, size: Any) -> bool:
-    """Whether two slopes of this size are one, but for what steps make of it."""
+    """Whether two slopes of this size are the same up to the error of a step."""
     return bool(abs(a - b) <= gmpy2.mpfr(1e-15) * abs(size) + gmpy2.mpfr(1e-40))
 
 
 class ExactEngine:
-    """The witness behind programs, by the definitions of the op table. It answers for one number at a time."""
+    """The witness, by the definitions of the op table. It computes one number at a time."""
 
     def values(
         self, program: Program, leaves: Mapping[int, Exact] | None = None, jitter: Jitter | None = None
     ) -> list[Exact]:
-        """Give the value of each step.
+        """Compute the value of each step.
 
         Args:
-            program: what to run.
-            leaves: other numbers for some leaves, by their place among the operands.
-            jitter: what moves each operand as it is used.
+            program: the program.
+            leaves: other numbers for some leaves, by their index among the operands.
+            jitter: moves each operand as it is used.
         """
         moved = jitter.moves() if jitter and not jitter.rounding else lambda x: x
         weak = [o.kind == NUMBER for o in program.operands]
@@ -118,17 +119,17 @@ class ExactEngine:
         return values[len(weak) :]
 
     def value(self, program: Program, place: tuple[int, ...], jitter: Jitter | None = None) -> Any:
-        """Give one number of the result."""
+        """Compute one number of the result."""
         return self.values(program, jitter=jitter)[-1][place]
 
     def slopes(self, program: Program, leaf: int, place: tuple[int, ...], jitter: Jitter | None = None) -> Slopes:
-        """Give one number of a leaf's gradient, on either side.
+        """Compute one number of a leaf's gradient, on both sides.
 
         Args:
-            program: what to differentiate, in the direction of its cotangent.
-            leaf: which leaf, counted among leaves.
-            place: which of its numbers.
-            jitter: what moves each operand as it is used.
+            program: the program, with its cotangent.
+            leaf: the index of the leaf among the leaves.
+            place: the index of the number.
+            jitter: moves each operand as it is used.
         """
         moved = _with_moved_ends(program, jitter)
         return self._slopes(moved, leaf, place, lambda leaves: self._result(program, leaves, jitter))
@@ -136,9 +137,11 @@ class ExactEngine:
     def second_slopes(
         self, program: Program, leaf: int, place: tuple[int, ...], jitter: Jitter | None = None
     ) -> Slopes:
-        """Give one number of a second-order gradient: the slope of the slope along the program's directions."""
+        """Compute one number of a second-order gradient: the slope of the slope along the program's directions."""
         slopes, finer = (self._second_slopes(program, leaf, place, step, jitter) for step in (STEP, STEP * FINER))
-        return slopes if slopes.exact is None or slopes.is_like(finer) else Slopes(None, None)  # it grows: at a kink
+        return (
+            slopes if slopes.exact is None or slopes.is_like(finer) else Slopes(None, None)
+        )  # at a kink it grows with finer steps
 
     def _second_slopes(
         self, program: Program, leaf: int, place: tuple[int, ...], step: Any, jitter: Jitter | None
@@ -181,9 +184,9 @@ class ExactEngine:
 
 
 def _with_moved_ends(program: Program, jitter: Jitter | None) -> Program:
-    """The program with its cotangent and its directions moved by a rounding: they are operands of the backward pass.
+    """Move a program's cotangent and directions by a rounding, too: they are operands of the backward pass.
 
-    Its sums lose digits of them, as those over broadcast axes.
+    Its sums, such as those over broadcast axes, lose digits of them.
     """
     if jitter is None or not jitter.rounding:
         return program
@@ -193,9 +196,9 @@ def _with_moved_ends(program: Program, jitter: Jitter | None) -> Program:
     return replace(program, cotangent=cotangent, directions=tuple(directions))
 
 
-@lru_cache(maxsize=32)  # a case's, which is run many times over with each
+@lru_cache(maxsize=32)  # each jitter of a case runs many times
 def _displacements(program: Program, jitter: Jitter) -> tuple[tuple[Exact, ...], ...]:
-    """How far each operand of each step moves, by a part of itself or as far as the result's rounding may mean."""
+    """Return how far each operand of each step moves: by a relative amount, or while its result rounds the same."""
     values = [*_operands(program), *ExactEngine().values(program)]
     rng = np.random.default_rng(jitter.seed)
     with precisely():
@@ -210,19 +213,19 @@ def _displacement(op: Op, inputs: list[Exact], size: float, rng: np.random.Gener
         return tuple(exactly(np.zeros(x.shape)) for x in inputs)
     moves = [_finite(x) * exactly(part * size) for x, part in zip(inputs, parts, strict=True)]
     if op.inputs.elementwise and len(inputs) == 1:
-        wide = _while_alike(op, inputs[0], parts[0], size)
+        wide = _flat_move(op, inputs[0], parts[0], size)
         moves = [np.where(np.asarray(np.abs(wide) > np.abs(moves[0]), bool), wide, moves[0])]
     return tuple(moves)
 
 
 def _finite(x: Exact, instead: int = 0) -> Exact:
-    """The numbers, but for those that are none."""
+    """Replace numbers that are not finite."""
     numbers = [n if gmpy2.is_finite(n) else gmpy2.mpfr(instead) for n in x.flat]
     return exactly(np.zeros(x.shape)) if not numbers else np.array(numbers, object).reshape(x.shape)
 
 
-def _while_alike(op: Op, x: Exact, part: np.ndarray, size: float) -> Exact:
-    """How far numbers move to one side and leave the function's values as they are, but for their rounding."""
+def _flat_move(op: Op, x: Exact, part: np.ndarray, size: float) -> Exact:
+    """Return how far numbers can move to one side while the function's values stay the same up to rounding."""
     y = computed(op.definition, [x], {})
     move = exactly(np.sign(part)) * np.where(
         np.asarray(np.abs(_finite(x)) < 1, bool), gmpy2.mpfr(1), np.abs(_finite(x))
@@ -237,33 +240,33 @@ def _while_alike(op: Op, x: Exact, part: np.ndarray, size: float) -> Exact:
 
 
 def _exceeds(moved: Exact, y: Exact, size: float) -> np.ndarray:
-    """Where a value has moved by more than its rounding, or is no number."""
+    """Return a mask of values that moved by more than a rounding, or are NaN."""
     return np.asarray(~np.asarray(np.abs(moved) <= np.abs(y) * size, bool), bool)
 
 
 def _sides(at: Callable[[Any], Any], step: Any, program: Program) -> Slopes:
-    """The slopes of a function at 0, on either side: one and the same where they differ by its bend alone."""
+    """Return the slopes of a function at 0 on both sides; a single slope if they differ only by curvature."""
     here = at(0)
 
     def over(step: Any) -> Slopes:
         return Slopes(_difference(here, at(-step), program, step), _difference(at(step), here, program, step))
 
     slopes = over(step)
-    if slopes.middle is None or slopes.exact is not None or not _is_a_bend(slopes, over(step * FINER)):
+    if slopes.middle is None or slopes.exact is not None or not _is_curvature(slopes, over(step * FINER)):
         return slopes
     return Slopes(slopes.middle, slopes.middle)
 
 
-def _is_a_bend(slopes: Slopes, finer: Slopes) -> bool:
-    """Whether slopes on the two sides differ by less over a finer step, as where a function turns; a kink's do not."""
+def _is_curvature(slopes: Slopes, finer: Slopes) -> bool:
+    """Whether the slopes on the two sides differ by less over a finer step. At a kink they do not."""
     if finer.middle is None:
         return False
     return bool(abs(finer.left - finer.right) * 2**10 <= abs(slopes.left - slopes.right))
 
 
-@lru_cache(maxsize=16)  # a case and its copies nearby, each of which is run many times over
+@lru_cache(maxsize=16)  # a case and its nearby copies run many times
 def _operands(program: Program) -> tuple[Exact, ...]:
-    """The operands of a program. Whoever wants other numbers makes a copy."""
+    """Return the operands of a program. They are cached, so callers must not write into them."""
     return tuple(exactly(o.array) for o in program.operands)
 
 
@@ -272,15 +275,15 @@ def _leaf_places(program: Program) -> list[int]:
 
 
 def _rounded(x: Exact, own: np.dtype[Any], dtype: np.dtype[Any]) -> Exact:
-    """An operand as it is cast to the dtype of a step: a double beside singles, as Python's 0.1, is rounded by that."""
+    """Cast an operand to the dtype of a step: a double beside singles, such as Python's 0.1, is rounded."""
     return x if own.kind != "f" or own.itemsize <= dtype.itemsize else exactly(x.astype(float).astype(dtype))
 
 
 def _difference(to: Any, start: Any, program: Program, step: Any) -> Any:
-    """The difference quotient of the result, or of a slope, in the direction of the cotangent; None if not finite.
+    """Return the difference quotient of the result times the cotangent, or of a slope; None if it is not finite.
 
-    What stays the same does not count, though it be infinite or NaN: if a slope went through it, no engine would have
-    a number to compare.
+    Numbers that stay the same are left out, also infinite ones and NaN: if a slope depended on these, no engine would
+    have a number to compare.
     """
     if to is None or start is None:
         return None
@@ -294,5 +297,5 @@ def _moves(a: Any, b: Any) -> bool:
 
 
 def _weights(of: Any, program: Program) -> list[Any]:
-    """The cotangent's numbers; a slope along directions has its cotangent in it already."""
+    """Return the cotangent's numbers; 1 for a slope along directions, which contains the cotangent already."""
     return list(exactly(program.cotangent).reshape(-1)) if isinstance(of, np.ndarray) else [gmpy2.mpfr(1)]

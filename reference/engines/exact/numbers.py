@@ -1,8 +1,8 @@
-"""Exact numbers: arrays of numbers with 120 digits, with which NumPy's functions compute. No op is known here.
+"""Exact numbers: arrays of numbers with 120 digits, on which NumPy's functions compute. No op is known here.
 
-The numbers are MPFR's, by way of gmpy2: they round correctly, know infinities, NaN and the sign of a zero as IEEE's do,
-and overflow only at exp(7e8). NumPy's functions dispatch on an array of them. So what an op computes, written in NumPy,
-is run on them as it stands.
+The numbers are MPFR's, by gmpy2: they round correctly, have infinities, NaN and signed zeros like IEEE's, and overflow
+only at exp(7e8). NumPy's functions dispatch on arrays of them, so that an op's definition in NumPy runs on them
+unchanged.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import Any, TypeAlias
 import gmpy2
 import numpy as np
 
-Exact: TypeAlias = Any  # an array of mpfr, or one mpfr where NumPy makes a number of an array without axes
+Exact: TypeAlias = Any  # an array of mpfr, or one mpfr where NumPy turns a 0-d array into a scalar
 
-PRECISION = 400  # bits: 120 digits, so that a difference quotient of a difference quotient still has 60 of them
-ALONE = 400  # x from which on exp(-x), 1e-173, is lost beside x, also in 120 digits
+PRECISION = 400  # bits: 120 digits, of which a difference quotient of a difference quotient still has 60
+NEGLIGIBLE = 400  # from this x on, exp(-x), 1e-173, vanishes beside x, also in 120 digits
 
 _NUMBER = type(gmpy2.mpfr(0))
 
 
 @contextmanager
 def precisely() -> Iterator[None]:
-    """Compute with `PRECISION` bits while it lasts."""
+    """Return a context in which numbers have `PRECISION` bits."""
     with gmpy2.context(gmpy2.get_context(), precision=PRECISION):
         yield
 
 
 def exactly(x: Any) -> Exact:
-    """Numbers, or an array of any dtype, as an array of exact numbers: floats are exact as they are."""
+    """Convert a number or an array of any dtype to an array of exact numbers. Floats are converted exactly."""
     array = np.asarray(x)
     out = np.empty(array.shape, dtype=object)
     flat = out.reshape(-1)
@@ -40,7 +40,7 @@ def exactly(x: Any) -> Exact:
     return flat.reshape(array.shape)
 
 
-# NumPy's functions on exact numbers, where an object's operators are not enough.
+# NumPy's functions on exact numbers, unless an object's operators suffice.
 
 
 def _each(function: Callable[..., Any], operands: int = 1) -> Callable[..., Any]:
@@ -68,23 +68,23 @@ def _slow(function: Callable[..., Any], operands: int = 1) -> Callable[..., Any]
 
 
 def _logaddexp(a: Any, b: Any) -> Any:
-    """Of an infinity nothing is to be subtracted; and far apart the smaller is lost."""
-    larger, apart = _larger(a, b), abs(a - b)
-    if not gmpy2.is_finite(apart) or (apart > ALONE and larger):
-        return larger + 0  # what is added to it is 0, and so -0 becomes 0
-    return larger + gmpy2.log1p(gmpy2.exp(-apart))
+    """Infinities have no finite difference, and beside a far larger operand the smaller one is negligible."""
+    larger, difference = _larger(a, b), abs(a - b)
+    if not gmpy2.is_finite(difference) or (difference > NEGLIGIBLE and larger):
+        return larger + 0  # adding 0 turns -0 into 0
+    return larger + gmpy2.log1p(gmpy2.exp(-difference))
 
 
 def _logaddexp2(a: Any, b: Any) -> Any:
-    larger, apart = _larger(a, b), abs(a - b)
-    if not gmpy2.is_finite(apart):
+    larger, difference = _larger(a, b), abs(a - b)
+    if not gmpy2.is_finite(difference):
         return larger + 0
-    return larger + gmpy2.log1p(gmpy2.exp2(-apart)) / gmpy2.const_log2()
+    return larger + gmpy2.log1p(gmpy2.exp2(-difference)) / gmpy2.const_log2()
 
 
 def _larger(a: Any, b: Any) -> Any:
-    """NaN if either is."""
-    return a if a > b or a != a else b  # noqa: PLR0124 - that is how NaN is told
+    """Return the larger number, or NaN if either is NaN."""
+    return a if a > b or a != a else b  # noqa: PLR0124 - a test for NaN
 
 
 def _smaller(a: Any, b: Any) -> Any:
@@ -92,7 +92,7 @@ def _smaller(a: Any, b: Any) -> Any:
 
 
 def _divided(a: Any, b: Any) -> Any:
-    """By a Python 0 as well, as NumPy divides: to infinity, or NaN."""
+    """Divide, also by a Python 0, to infinity or NaN like NumPy."""
     return gmpy2.mpfr(a) / gmpy2.mpfr(b)
 
 
@@ -108,14 +108,14 @@ _UFUNCS: Mapping[np.ufunc, Callable[..., Any]] = {
     np.logaddexp: _slow(_logaddexp, 2), np.logaddexp2: _slow(_logaddexp2, 2),
     np.divide: _each(_divided, 2), np.float_power: np.power,
     np.isfinite: _each(gmpy2.is_finite), np.isnan: _each(gmpy2.is_nan),
-    # The identity says that the order of axes does not matter, and that there is no number to start from.
+    # `identity=None` means that the axes may be reduced in any order, and that empty reductions are refused.
     np.maximum: np.frompyfunc(_larger, 2, 1, identity=None),
     np.minimum: np.frompyfunc(_smaller, 2, 1, identity=None),
 }  # fmt: skip
 
 
 def _pad(x: Any, pad_width: Any, mode: str = "constant", **values: Any) -> Any:
-    """NumPy's padding, by the places of the numbers: its own wants dtypes that it knows."""
+    """Pad the places of the numbers and select by these, for NumPy's `pad` does not support this dtype."""
     places = np.pad(np.arange(1, x.size + 1).reshape(x.shape), pad_width, mode=mode)  # type: ignore[call-overload]
     numbers = np.append(exactly([values.get("constant_values", 0)]), np.asarray(x).reshape(-1))
     return numbers[places]
@@ -133,7 +133,7 @@ _FUNCTIONS: Mapping[Any, Callable[..., Any]] = {np.pad: _pad, np.where: _where, 
 
 
 def _plain(x: Any) -> Any:
-    """An operand for a function of objects. A float is exact as it is; met in a result, it would be a leak."""
+    """Convert an operand for a function of objects. A float operand is exact; a float result would be an error."""
     if isinstance(x, _Numbers):
         return np.asarray(x)
     is_floats = isinstance(x, (float, np.floating)) or (isinstance(x, np.ndarray) and x.dtype.kind == "f")
@@ -141,11 +141,11 @@ def _plain(x: Any) -> Any:
 
 
 class _Numbers(np.ndarray):
-    """Exact numbers that NumPy's functions compute with, and not its operators alone."""
+    """An array of exact numbers that supports NumPy's functions, and not only its operators."""
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         plain = list(map(_plain, inputs))
-        if method == "reduce" and not plain[0].ndim:  # of no axes there is nothing to reduce
+        if method == "reduce" and not plain[0].ndim:  # without axes there is nothing to reduce
             return _numbers(plain[0])
         return _numbers(getattr(_UFUNCS.get(ufunc, ufunc), method)(*plain, **options))
 
@@ -155,13 +155,13 @@ class _Numbers(np.ndarray):
         return _numbers(super().__array_function__(function, types, args, kwargs))
 
     def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
-        """The numbers themselves: to round them is an engine's error, not an op's meaning."""
+        """Return the numbers unchanged: rounding is an engine's error, and not part of the op's definition."""
         del dtype
         return self
 
 
 def _numbers(x: Any) -> Any:
-    """Exact numbers, be they one alone, as such; in lists as well, and all else as it is."""
+    """View exact numbers, also single ones and those in lists, as `_Numbers`. Other objects are returned unchanged."""
     if isinstance(x, (list, tuple)):
         return [_numbers(one) for one in x]
     exact = isinstance(x, _NUMBER) or (isinstance(x, np.ndarray) and x.dtype == object)
@@ -169,36 +169,36 @@ def _numbers(x: Any) -> Any:
 
 
 class InexactError(TypeError):
-    """A definition that does not stay exact: it goes through floats, or uses what exact numbers do not know."""
+    """A definition that does not stay exact: it converts to floats, or uses a function that exact numbers lack."""
 
 
 def computed(definition: Callable[..., Any], operands: Sequence[Exact], options: Mapping[str, Any]) -> Exact:
-    """Compute what an op is, on exact numbers, by its definition in NumPy.
+    """Compute an op's definition on exact numbers.
 
     Args:
         definition: `definition(*operands, **options)`.
         operands: arrays of exact numbers.
-        options: what else it takes.
+        options: the options.
 
     Returns:
         An array of exact numbers.
 
     Raises:
-        InexactError: some number of the result is not exact.
+        InexactError: a number of the result is not exact.
     """
     try:
-        given = definition(*map(_numbers, operands), **options)
-        result = np.asarray(given, object if isinstance(given, int) else None)
+        value = definition(*map(_numbers, operands), **options)
+        result = np.asarray(value, object if isinstance(value, int) else None)
     except TypeError as error:
         if "mpfr" not in str(error):
             raise
-        known = ", ".join(sorted(ufunc.__name__ for ufunc in _UFUNCS))
-        raise InexactError(f"the definition fails on exact numbers, which know {known}: {error}") from error
+        supported = ", ".join(sorted(ufunc.__name__ for ufunc in _UFUNCS))
+        raise InexactError(f"the definition fails on exact numbers, which support {supported}: {error}") from error
     flat = result.reshape(-1)
     if result.dtype != object or not all(isinstance(number, (_NUMBER, int)) for number in flat):
-        strange = result.dtype if result.dtype != object else {type(number).__name__ for number in flat}
-        raise InexactError(f"the definition gives {strange} of exact numbers: it goes through floats")
-    whole = [i for i, number in enumerate(flat) if isinstance(number, int)]  # sums of nothing are Python's 0 and 1
+        found = result.dtype if result.dtype != object else {type(number).__name__ for number in flat}
+        raise InexactError(f"the definition gives {found} for exact numbers: it goes through floats")
+    whole = [i for i, number in enumerate(flat) if isinstance(number, int)]  # empty sums and products are Python ints
     if whole:
         flat = flat.copy()
         for i in whole:

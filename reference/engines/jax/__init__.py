@@ -1,4 +1,4 @@
-"""JAX on the CPU, in double precision, not compiled as a whole: op by op, each shape once."""
+"""JAX on the CPU in double precision. Programs are not compiled as a whole, but op by op, for each shape once."""
 
 from reference.engines.jax.engine import JaxEngine
 

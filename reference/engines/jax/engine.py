@@ -1,4 +1,4 @@
-"""JAX behind the engine protocol."""
+"""JAX as an engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ jax.config.update("jax_platforms", "cpu")
 class JaxEngine(FunctionalReference):
     """`jax.vjp` of functions of `jax.numpy` and `jax.nn`.
 
-    Each op is compiled for each shape that it meets, so programs of few shapes suit it.
+    Each op is compiled for each new shape, so programs of few shapes are faster.
     """
 
     abilities = Abilities(second_order=True, few_shapes=True, subnormal=False)
@@ -34,15 +34,15 @@ class JaxEngine(FunctionalReference):
         super().__init__(f"JAX {version('jax')}", all_functions(LINES, [jnp, jax.nn]))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To another process it travels by its name."""
+        """Pickle by name."""
         return JaxEngine, ()
 
     def vjp(self, function: Function, arrays: Sequence[Any], cotangent: Any) -> Sequence[Any]:
-        """Differentiate towards all arrays at once."""
+        """Differentiate with respect to all arrays at once."""
         result, pull = jax.vjp(function, *map(jnp.asarray, arrays))
         gradients: Sequence[Any] = pull(jnp.asarray(cotangent, result.dtype))
         return gradients
 
     def array(self, x: Any) -> np.ndarray:
-        """Give an array of NumPy's own: JAX's are read-only, and its memory."""
+        """Return a NumPy copy: JAX's arrays are read-only, and share its memory."""
         return np.array(x)

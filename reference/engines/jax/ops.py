@@ -1,4 +1,4 @@
-"""What JAX calls the ops: a line where the name or the meaning differs; all else is found by its name."""
+"""JAX's functions for the ops. Only those with another name or meaning have a line here."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 
 def _label_cross_entropy(x: Any, *, labels: np.ndarray) -> Any:
     if labels.shape != x.shape[:-1] or not ((labels >= 0) & (labels < x.shape[-1])).all():
-        raise ValueError(f"{labels} are no labels for scores of shape {x.shape}")
+        raise ValueError(f"labels {labels} do not fit scores of shape {x.shape}")
     return jax.nn.logsumexp(x, axis=-1) - jnp.take_along_axis(x, jnp.asarray(labels)[..., None], -1)[..., 0]
 
 
 def _getitem(x: Any, *, index: Any) -> Any:
-    """JAX clips an index that lies outside; NumPy, asked first, refuses it."""
+    """Index with NumPy first, for it refuses an index that is out of bounds, and JAX clips it."""
     _ = np.broadcast_to(np.float64(0), x.shape)[index]
     return jnp.asarray(x)[index]
 
@@ -29,7 +29,7 @@ def _scatter(x: Any, *, index: Any, shape: tuple[int, ...]) -> Any:
 
 # fmt: off
 LINES: Mapping[str, Callable[..., Any]] = {
-    # op           JAX's
+    # op           JAX's function
     "clip":         lambda x, low, high: jnp.minimum(jnp.maximum(x, low), high),
     "where":        lambda a, b, *, condition: jnp.where(condition, a, b),
     "astype":       lambda x, *, dtype: jnp.asarray(x).astype(dtype),
@@ -40,7 +40,7 @@ LINES: Mapping[str, Callable[..., Any]] = {
     "getitem":      _getitem,
     "scatter":      _scatter,
 }
-CONVENTIONS = frozenset({"arctan2", "clip", "power", "std"})  # at their kinks it takes other slopes than the rows say
+CONVENTIONS = frozenset({"arctan2", "clip", "power", "std"})  # ops at whose kinks it has other conventions
 KNOWN: Mapping[str, str] = {
     # op           where it is wrong
     "split":        "it refuses a place beyond the end, where NumPy gives an empty piece",

@@ -1,4 +1,4 @@
-"""ndgrad: the engine, how sessions speak to it, and its training runs."""
+"""ndgrad: the engine, its interface for sessions, and its training runs."""
 
 from reference.engines.ndgrad.engine import NdgradEngine
 

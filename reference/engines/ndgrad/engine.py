@@ -1,4 +1,4 @@
-"""ndgrad behind the engine protocol. Ops are spelled as users spell them: operators, NumPy's functions, its own."""
+"""ndgrad as an engine. Ops are called as users call them: by operators, NumPy's functions, or ndgrad's own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from reference.programs import Program
 from reference.programs.task import Task
 
 _SPELLED: Mapping[str, Callable[..., Any]] = {
-    # What is not called as op(*operands, **options), or has a NumPy spelling worth meeting.
+    # Ops that are not called as op(*operands, **options), or whose NumPy spelling is worth testing.
     "getitem": lambda x, *, index: x[index],
     "where": lambda a, b, *, condition: np.where(condition, a, b),
     "concatenate": lambda *xs, axis=0: np.concatenate(xs, axis=axis),
@@ -36,7 +36,7 @@ _SPELLED: Mapping[str, Callable[..., Any]] = {
 }
 
 
-# How a rule is called that stands in the place of one of these. NumPy and operators would look up ndgrad's own.
+# How to call a rule that replaces one of these. NumPy's functions and operators would look up ndgrad's own rule.
 _CALLED: Mapping[str, Callable[..., Any]] = {
     "where": lambda rule, a, b, *, condition: rule(condition, a, b),
     "concatenate": lambda rule, *xs, axis=0: rule(xs, axis=axis),
@@ -46,7 +46,7 @@ _CALLED: Mapping[str, Callable[..., Any]] = {
 
 
 def _spelling(name: str, rule: Rule) -> Callable[..., Any]:
-    """The operator where there is one, for NumPy's dispatch and reflection meet there; else ndgrad's function."""
+    """Return the operator if there is one, which tests NumPy's dispatch and reflection; else ndgrad's function."""
     if rule is not RULES.get(name):
         return partial(_CALLED[name], rule) if name in _CALLED else rule
     if name in _SPELLED:
@@ -61,7 +61,7 @@ _AS_WRITTEN = {name: (rule, dict(vars(rule))) for name, rule in RULES.items()}
 
 
 def _packed(name: str, function: Callable[..., Any]) -> Callable[..., Any] | None:
-    """What travels to another process: nothing, if that has the same; a rule that was changed here, as it is now."""
+    """Return what to send to another process: None for a function that it has; a changed rule as it is now."""
     rule, as_written = _AS_WRITTEN.get(name, (None, {}))
     if rule is None or rule is not RULES.get(name) or function is not _spelling(name, rule):
         return function
@@ -71,7 +71,7 @@ def _packed(name: str, function: Callable[..., Any]) -> Callable[..., Any] | Non
 
 
 def _is_ours(function: Callable[..., Any] | None) -> bool:
-    """Whether a function of a rule was defined in ndgrad: one that was put there from outside may have come first."""
+    """Whether a rule's function was defined in ndgrad. The rule may have been changed before it was recorded here."""
     module = getattr(function, "__module__", None) or "numpy"
     return module.partition(".")[0] in ("ndgrad", "numpy", "functools", "builtins", "_operator")
 
@@ -86,7 +86,7 @@ def _imports() -> Sequence[str]:
 
 
 class _Unwatched(TapeEngine):
-    """ndgrad as a user runs it: a pass back, and for a second-order program another one through what that did."""
+    """ndgrad as a user runs it: a backward pass, and a second one through the first for a second-order program."""
 
     abilities = Abilities(second_order=True)
 
@@ -95,19 +95,19 @@ class _Unwatched(TapeEngine):
         return Value(array, name)
 
     def data(self, value: Any) -> np.ndarray:
-        """Give a Value's data; of what is no Value, for it was made of constants alone, itself."""
+        """Return a Value's data. A result of constants is not a Value, and is returned itself."""
         return value.data if isinstance(value, Value) else np.asarray(value)
 
     def back(self, result: Value, cotangent: np.ndarray) -> None:
-        """Pass back."""
+        """Run a backward pass."""
         result.backward(cotangent)
 
     def gradient(self, leaf: Value) -> np.ndarray | None:
-        """Give the gradient, if one has arrived."""
+        """Return the gradient, or None."""
         return leaf.grad if leaf.has_grad else None
 
     def once_more(self, program: Program, result: Value, leaves: Sequence[Value], outcome: Outcome) -> Outcome:
-        """Differentiate what the pass did, for a second-order program."""
+        """Differentiate the backward pass, for a second-order program."""
         if not program.directions:
             return outcome
         return replace(outcome, second=self._second(program, result, leaves, outcome.held[-1]))
@@ -115,10 +115,10 @@ class _Unwatched(TapeEngine):
     def _second(
         self, program: Program, result: Value, leaves: Sequence[Value], cotangent: np.ndarray
     ) -> tuple[Any, ...]:
-        """Differentiate the sum of gradients times directions."""
+        """Differentiate the dot product of gradients and directions."""
         for leaf in leaves:
             leaf.zero_grad()
-        with ndgrad.no_grad():  # a pass that is to record does so in any mode
+        with ndgrad.no_grad():  # create_graph records in any mode
             result.backward(cotangent, create_graph=True)
         along = sum((leaf.grad * d).sum() for leaf, d in zip(leaves, program.directions, strict=True) if leaf.has_grad)
         for leaf in leaves:
@@ -129,10 +129,10 @@ class _Unwatched(TapeEngine):
 
 
 class NdgradEngine(_Unwatched):
-    """The engine of this repository, watched: it notices every write, shows inner gradients, and passes back twice.
+    """ndgrad with more checks: it notices every write, gives inner gradients, and runs a second backward pass.
 
     Args:
-        rules: the rules by name; its own table by default.
+        rules: the rules by name; by default ndgrad's table.
     """
 
     def __init__(self, rules: Mapping[str, Rule] = RULES) -> None:
@@ -141,21 +141,21 @@ class NdgradEngine(_Unwatched):
 
     @property
     def is_installed(self) -> bool:
-        """Whether this is ndgrad as it is installed: its own lines run it, and its library and optimizers do."""
+        """Whether this is ndgrad as installed, so that its users' lines, library and optimizers run this engine."""
         return self._own_rules and type(self) is NdgradEngine
 
     def speaker(self) -> Speaker:
-        """Give what sessions speak to it by: its users' own lines, if these run this very engine."""
+        """Return the interface for sessions: lines as users write them, if these run this very engine."""
         return NdgradSpeaker(self) if self.is_installed else super().speaker()
 
     @property
     def trainer(self) -> Callable[[Task], Trainer] | None:
-        """What makes its side of a training run, if its library runs this very engine."""
+        """The class of its side of a training run, if its library runs this very engine."""
         return NdgradTrainer if self.is_installed else None
 
     @property
     def library(self) -> Callable[[], Sequence[str]] | None:
-        """What gives the lines that import its library, if that runs this very engine."""
+        """A function that returns the lines that import its library, if that runs this very engine."""
         return _imports if self.is_installed else None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -166,22 +166,22 @@ class NdgradEngine(_Unwatched):
         self.functions = {n: _spelling(n, RULES[n]) if f is None else f for n, f in state["functions"].items()}
 
     def again(self, program: Program) -> Outcome:
-        """Run a program unwatched: it must answer the same."""
+        """Run a program without the additional checks: the answer must be the same."""
         return _Unwatched(self.name, self.functions).run(program)
 
     def inner_gradient(self, value: Any) -> np.ndarray | None:
-        """Give the gradient of the latest pass; a step on constants alone has none."""
+        """Return the gradient of the latest pass; None for a step on constants."""
         return value.grad if isinstance(value, Value) and value.has_grad else None
 
     def watch(self) -> AbstractContextManager[Any]:
-        """Also notice every write into data that the graph still needs."""
+        """Return a context that also notices every write into data that the graph needs."""
         stack = ExitStack()
         stack.enter_context(super().watch())
         stack.enter_context(ndgrad.check_writes())
         return stack
 
     def once_more(self, program: Program, result: Value, leaves: Sequence[Value], outcome: Outcome) -> Outcome:
-        """Pass back a second time before all else."""
+        """Run a second backward pass first."""
         result.backward(outcome.held[-1])
         twice = tuple(map(self.gradient, leaves))
         return replace(super().once_more(program, result, leaves, outcome), twice=twice)

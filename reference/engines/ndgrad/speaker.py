@@ -1,4 +1,4 @@
-"""ndgrad in a session: lines as its users write them, and what is read of its Values."""
+"""ndgrad's interface for sessions: lines as its users write them, and how to read its Values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMES = namespace()
 
 
 class NdgradSpeaker(Speaker):
-    """ndgrad as it is installed. It promises all that its lines need, and shows more of itself than others do."""
+    """The interface of ndgrad as installed. It declares support for its lines, and tells more than other engines."""
 
     declares = True
     shows_inner = True
@@ -31,15 +31,15 @@ class NdgradSpeaker(Speaker):
 
     @property
     def ops(self) -> Sequence[str]:
-        """All of the table."""
+        """All ops of the table."""
         return tuple(OPS)
 
     def ways(self, op: Op) -> tuple[str, ...]:
-        """How an op may be written: as a method, an operator, or a function of NumPy or ndgrad."""
+        """Return the ways to write an op: as a method, an operator, or a function of NumPy or ndgrad."""
         return ways(op)
 
     def space(self) -> dict[str, Any]:
-        """The names that every session imports."""
+        """Return the names that every session imports."""
         return dict(_NAMES)
 
     def is_value(self, x: Any) -> bool:
@@ -47,12 +47,12 @@ class NdgradSpeaker(Speaker):
         return isinstance(x, Value)
 
     def data(self, value: Any) -> np.ndarray:
-        """Give its numbers, the very array."""
+        """Return its numbers without copying."""
         numbers: np.ndarray = value.data
         return numbers
 
     def gradient(self, value: Any) -> np.ndarray | None:
-        """Give its gradient, the very array."""
+        """Return its gradient without copying."""
         return value.grad if value.has_grad else None
 
     def wants(self, value: Any) -> bool:
@@ -61,14 +61,14 @@ class NdgradSpeaker(Speaker):
         return wanted
 
     def remembers(self, value: Any) -> bool:
-        """Whether it has operands, as learners and `draw_dot` read them."""
-        return bool(value._prev)  # noqa: SLF001 - what they read
+        """Whether it has operands in `_prev`, which learners and `draw_dot` read."""
+        return bool(value._prev)  # noqa: SLF001 - read by users, too
 
     def is_recording(self) -> bool:
-        """Whether results join the graph: as things are, and under a mode that has no say in it."""
+        """Whether results join the graph, both in the current mode and within `check_writes`, which must not matter."""
         with check_writes():
-            under_another = (_PROBE * 1.0).requires_grad
-        return under_another and (_PROBE * 1.0).requires_grad
+            within = (_PROBE * 1.0).requires_grad
+        return within and (_PROBE * 1.0).requires_grad
 
     def may_write(self, value: Any, *, is_result: bool) -> bool:
         """Whether its numbers are writeable."""
@@ -76,21 +76,21 @@ class NdgradSpeaker(Speaker):
         return bool(value.data.flags.writeable)
 
     def may_assign(self, *, is_result: bool) -> bool:
-        """Whether they can be assigned: always."""
+        """Whether its numbers can be assigned: always."""
         del is_result
         return True
 
     def owns(self, data: np.ndarray, *, is_result: bool) -> bool:
-        """Whether an array is writeable. Views, and gradients inside the graph, may share memory, but are read-only."""
+        """Whether an array is writeable. Views and gradients of inner values may share memory, but are read-only."""
         del is_result
         return data.flags.writeable
 
     def moved(self, optimizer: Any) -> Sequence[Any]:
-        """Give the optimizer's parameters."""
+        """Return the optimizer's parameters."""
         parameters: Sequence[Any] = optimizer.params
         return parameters
 
     def states(self, optimizer: Any) -> Sequence[State]:
-        """Give its state of each parameter."""
+        """Return the optimizer's state of each parameter."""
         states: Sequence[State] = optimizer.state
         return states

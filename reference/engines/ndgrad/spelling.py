@@ -1,4 +1,4 @@
-"""How ndgrad's statements are written in sessions: as its users write them."""
+"""The lines of ndgrad's statements in sessions, as its users write them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DTYPES = ("float64",) * 7 + ("float32",)
 
 # fmt: off
 WRITES: tuple[Write, ...] = (
-    #     a line                           the same of numbers and gradient
+    #     a line                           its effect on numbers and gradient
     Write("{0}.data -= 0.125 * {0}.grad",  lambda x, g: x - 0.125 * g),
     Write("{0}.data += -0.5 * {0}.grad",   lambda x, g: x + -0.5 * g),
     Write("{0}.data += 0.25",              lambda x, g: x + 0.25),                   # noqa: ARG005
@@ -37,14 +37,14 @@ SUBSCRIPT_WRITES: tuple[Write, ...] = (
     Write("{0}.data[...] += 0.25",         lambda x, g: x + 0.25),                   # noqa: ARG005
 )
 GRADIENT_WRITES = (
-    # a line             the same of a gradient
+    # a line             its effect on a gradient
     ("{0}[...] = 0.0",   np.zeros_like),
     ("{0}[...] = 0.5",   lambda g: np.full_like(g, 0.5)),
     ("{0} *= 2.0",       lambda g: g * 2.0),
     ("{0}[...] += 1.0",  lambda g: g + 1.0),
 )
 MODES: tuple[tuple[str, bool], ...] = (
-    # a line in a mode                                                             joins the graph
+    # a line in a mode                                                             whether the result joins the graph
     ("with no_grad():\n    {line}",                                                False),
     ("{name} = no_grad()(lambda: {expression})()",                                 False),
     ("with no_grad(), no_grad():\n    {line}",                                     False),
@@ -60,7 +60,7 @@ MODES: tuple[tuple[str, bool], ...] = (
     ("with no_grad():\n    pass\n{line}",                                          True),
 )
 REFUSED: tuple[Refused, ...] = (
-    #       a line                                   is refused with  because
+    #       a line                                   error            reason
     Refused("{0}.backward(2.0)",                     ValueError,      "the cotangent has another shape"),
     Refused("{0}.backward(np.ones((2, 5, 2)))",      ValueError,      "the cotangent has another shape"),
     Refused("{0}.detach().backward()",               RuntimeError,    "nothing requires a gradient"),
@@ -91,7 +91,7 @@ LINES = Lines(
     assigned="{name}.data = {given}",
     writes=WRITES,
     subscript_writes=SUBSCRIPT_WRITES,
-    # A whole session under a mode: a `with` around all of it would indent all of it.
+    # The mode lasts for a whole session. A `with` statement would indent all its lines.
     careful="checking = ndgrad.check_writes()\nchecking.__enter__()",
     modes=MODES,
     indexed="{name} = {base}[{given}]",
@@ -125,18 +125,18 @@ LINES = Lines(
 
 
 def ways(op: Op) -> tuple[str, ...]:
-    """The ways to write an op: its row's, or a method, NumPy's function if there is one, and ndgrad's."""
+    """Return the ways to write an op: its row's, or a method, NumPy's function if there is one, and ndgrad's."""
     if op.written:
         return op.written
     first, *others = (f"{{{i}}}" for i in range(op.inputs.slots))
     options = ["{options}"] * bool(op.inputs.options)
-    rest, given = ", ".join([*others, *options]), ", ".join([first, *others, *options])
-    numpys = (f"np.{op.name}({given})",) if hasattr(np, op.name) else ()
-    return (f"{first}.{op.name}({rest})", *numpys, f"ndgrad.{op.name}({given})")
+    rest, arguments = ", ".join([*others, *options]), ", ".join([first, *others, *options])
+    numpys = (f"np.{op.name}({arguments})",) if hasattr(np, op.name) else ()
+    return (f"{first}.{op.name}({rest})", *numpys, f"ndgrad.{op.name}({arguments})")
 
 
 def namespace() -> dict[str, Any]:
-    """The names that lines know at first: what every session imports."""
+    """Return the names that every session imports."""
     names: dict[str, Any] = {}
-    exec(HEADER, names)  # noqa: S102 - imports, as every session begins with them
+    exec(HEADER, names)  # noqa: S102 - the imports of every session
     return names

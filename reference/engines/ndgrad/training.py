@@ -1,4 +1,4 @@
-"""ndgrad's side of a training run: a task's network, loss and optimizer. Whether its numbers are right, others say."""
+"""ndgrad's side of a training run: a task's network, loss and optimizer. The numbers are checked elsewhere."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from reference.programs.task import BY_HAND, Batch, Cleared, Given, ListedAs, Nu
 
 
 def sum_of_squares(predicted: Any, wanted: Any) -> Any:
-    """The article's: Python's own sum, over one prediction at a time."""
+    """The article's loss: Python's sum over single predictions."""
     return sum((out - target) ** 2 for target, out in zip(wanted, predicted, strict=True))
 
 
-# Looked up when they are asked for: what the library has by these names then.
+# Looked up at each call, so that faults planted in the library take effect.
 LOSSES: Mapping[str, Callable[[], Callable[..., Any]]] = {
     "sum of squares": lambda: sum_of_squares,
     "mean squared error": lambda: library.mean_squared_error,
@@ -29,7 +29,7 @@ LOSSES: Mapping[str, Callable[[], Callable[..., Any]]] = {
 
 
 class NdgradTrainer:
-    """The engine's side of a run."""
+    """The engine's side of a training run."""
 
     @answering()
     def __init__(self, task: Task) -> None:
@@ -40,16 +40,16 @@ class NdgradTrainer:
 
     @property
     def start(self) -> Mapping[str, np.ndarray]:
-        """The parameters, weight and bias of each layer in turn, by name."""
+        """The initial parameters by name: weight and bias of each layer in turn."""
         return {name: p.data for name, p in self.parameters.items()}
 
     def _build(self, seed: int) -> None:
         self._network = _network(self._task, seed)
-        self.parameters = _parameters(self._network)
+        self.parameters = _parameters_of(self._network)
 
     @answering()
     def begin(self, stage: Stage) -> None:
-        """Go on as a stage says."""
+        """Begin a stage."""
         self._stage = stage
         if stage.saved:
             self._save()
@@ -57,33 +57,33 @@ class NdgradTrainer:
             self._load(new=stage.saved)
         if not stage.goes_on:
             kind = None if stage.optimizer == BY_HAND else getattr(optim, stage.optimizer)
-            self._optimizer = kind and kind(self._listed(), **stage.options)
+            self._optimizer = kind and kind(self._parameters(), **stage.options)
         elif self._optimizer is not None:
             for name, option in stage.options.items():
                 setattr(self._optimizer, name, option)
         for name, p in self.parameters.items():
-            if name in stage.frozen or name in self._frozen:  # of the others it must be so by itself
+            if name in stage.frozen or name in self._frozen:  # the others must require a gradient by themselves
                 p.requires_grad = name not in stage.frozen
         self._frozen = stage.frozen
 
-    def _listed(self) -> Iterable[Value]:
-        """The parameters, as the optimizer is given them."""
+    def _parameters(self) -> Iterable[Value]:
+        """Return the parameters in the form in which the stage passes them to an optimizer."""
         parameters: list[Value] = self._network.parameters()
         if self._stage.listed == ListedAs.GENERATOR:
             return (p for p in parameters)
         return parameters * 2 if self._stage.listed == ListedAs.TWICE else parameters
 
     def _save(self) -> None:
-        """Save network and optimizer. The state is a copy: it may be spoilt."""
+        """Save network and optimizer. A saved state is a copy, which the test overwrites to prove it."""
         with TemporaryDirectory() as folder:
             file = Path(folder, "network.npz")
             self._network.save(file)
             self._saved = file.read_bytes(), self._optimizer and self._optimizer.state_dict()
         if self._optimizer is not None:
-            _spoil(self._optimizer.state_dict())
+            _overwrite(self._optimizer.state_dict())
 
     def _load(self, *, new: bool) -> None:
-        """Go on from what was saved, into network and optimizer or into new ones. It is copied: it may be spoilt."""
+        """Load the latest save, into new objects or into these. The optimizer must copy it, so it is overwritten."""
         network, optimizer = self._saved
         if new:
             self._build(self._task.seed + 1)
@@ -95,14 +95,14 @@ class NdgradTrainer:
             if new:
                 self._optimizer = getattr(optim, self._stage.optimizer)(self._network.parameters(), lr=1.0)
             self._optimizer.load_state_dict(optimizer)
-            _spoil(optimizer)
+            _overwrite(optimizer)
 
     @answering()
     def step(self, batch: Batch) -> Numbers:
-        """One step: loss, pass back, update."""
+        """Do one step: loss, backward pass, update."""
         x, wanted, given = self._given(*batch)
-        alone = self._task.given in (Given.ROWS, Given.ROWS_OF_VALUES)
-        predicted = [self._network(row) for row in x] if alone else self._network(x)
+        one_by_one = self._task.given in (Given.ROWS, Given.ROWS_OF_VALUES)
+        predicted = [self._network(row) for row in x] if one_by_one else self._network(x)
         loss: Value = LOSSES[self._task.loss]()(predicted, wanted, **self._task.reduction)
         self._clear()
         loss.backward(self._task.cotangent)
@@ -111,7 +111,7 @@ class NdgradTrainer:
         return {("loss", ""): loss.data, **inputs, **self.numbers()}
 
     def _given(self, x: np.ndarray, wanted: np.ndarray) -> tuple[Any, Any, dict[str, Any]]:
-        """Inputs and targets as the task gives them; and those of them that get a gradient, by name."""
+        """Return inputs and targets in the task's form, and by name those that get a gradient."""
         given = self._task.given
         if given in (Given.LISTS, Given.ROWS):
             return x.tolist(), wanted.tolist(), {}
@@ -141,9 +141,9 @@ class NdgradTrainer:
             p.data += -self._stage.options["lr"] * p.grad
 
     def numbers(self) -> Numbers:
-        """Give gradients, parameters and the optimizer's state: the very arrays, no copies."""
-        kept = zip(self._optimizer.params, self._optimizer.state, strict=True) if self._optimizer is not None else ()
-        states = {id(p): state for p, state in kept}
+        """Return gradients, parameters and the optimizer's state, without copying the arrays."""
+        pairs = zip(self._optimizer.params, self._optimizer.state, strict=True) if self._optimizer is not None else ()
+        states = {id(p): state for p, state in pairs}
         return {
             **{("grad", name): _gradient(p) for name, p in self.parameters.items()},
             **{("parameter", name): p.data for name, p in self.parameters.items()},
@@ -152,43 +152,43 @@ class NdgradTrainer:
 
     @answering()
     def sync(self, theirs: Numbers) -> None:
-        """Take over the other side's numbers. Arrays are written into, so that those which share memory still do."""
+        """Copy the other side's numbers into the arrays, so that arrays which share memory still do."""
         for name, array in self.numbers().items():
             if array is not None and theirs.get(name) is not None:
                 array[...] = theirs[name]
 
     @answering()
     def scores(self, x: np.ndarray) -> np.ndarray:
-        """The network's outputs."""
+        """Return the network's outputs."""
         with no_grad():
             return self._network(x).data  # type: ignore[no-any-return]
 
 
 def _network(task: Task, seed: int) -> Any:
-    """The task's network. What is so by default is left unsaid, for a default may be wrong."""
+    """Make the task's network. Options with default values are not passed, for a default may be wrong."""
     nin, *nouts = task.widths
     hidden, last = task.activations
     first = hidden if task.network == "MLP" else last
     options = {"activation": first, "output_activation": last, "init": task.init, "dtype": task.dtype}
     default = {"activation": "tanh", "output_activation": first, "init": "uniform", "dtype": "float64"}
-    told: dict[str, Any] = {name: option for name, option in options.items() if option != default[name]}
+    changed: dict[str, Any] = {name: option for name, option in options.items() if option != default[name]}
     sizes = {"Neuron": (nin,), "Layer": (nin, *nouts), "MLP": (nin, nouts)}[task.network]
-    return getattr(library, task.network)(*sizes, rng=seed, **told)
+    return getattr(library, task.network)(*sizes, rng=seed, **changed)
 
 
-def _parameters(network: Any) -> dict[str, Value]:
-    """The parameters that a network must have, by name. It is not asked which it has."""
+def _parameters_of(network: Any) -> dict[str, Value]:
+    """Return the parameters that a network must have, by name, without calling its `parameters` method."""
     layers = {f"layers.{i}.": layer for i, layer in enumerate(getattr(network, "layers", ()))} or {"": network}
     return {f"{at}{name}": getattr(layer, name) for at, layer in layers.items() for name in ("weight", "bias")}
 
 
-def _spoil(state: Mapping[str, np.ndarray]) -> None:
+def _overwrite(state: Mapping[str, np.ndarray]) -> None:
     for array in state.values():
         array.fill(0)
 
 
 def _gradient(x: Value | list[Value]) -> Any:
-    """The gradient of a Value, or those of several in one array; None if it is missing."""
+    """Return the gradient of a Value, or those of several in one array; None if it is missing."""
     if isinstance(x, list):
         return np.stack([value.grad for value in x])
     return x.grad if x.has_grad else None

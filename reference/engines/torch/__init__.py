@@ -1,4 +1,4 @@
-"""PyTorch: the engine, what it calls the ops, and how a computation of it is disturbed."""
+"""PyTorch: the engine, its functions for the ops, and disturbances of its computations."""
 
 from reference.engines.torch.disturbance import Disturbance
 from reference.engines.torch.engine import TorchEngine

@@ -1,4 +1,4 @@
-"""Disturbs tensors, and what PyTorch keeps of them for the backward pass, as `Noise` says."""
+"""Disturb tensors, and those that PyTorch saves for the backward pass, as `Noise` defines it."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ Tensor = torch.Tensor
 
 
 class Disturbance:
-    """One run's disturbance: it draws signs, tensor after tensor.
+    """The disturbance of one run. It draws random signs for one tensor after the other.
 
     Args:
-        noise: its size and seed.
+        noise: the size and the seed.
     """
 
     def __init__(self, noise: Noise) -> None:
         self._size = noise.size
         self._signs = torch.Generator().manual_seed(noise.seed)
-        self._logarithms: dict[int, Tensor] = {}  # that are kept, by the memory that they are in
+        self._logarithms: dict[int, Tensor] = {}  # saved tensors, by the address of their memory
 
     def on(self, x: Tensor, *, logarithms: bool = False) -> Tensor:
-        """Disturb a tensor, and what comes back to it; logarithms by adding to them as well."""
+        """Disturb a tensor, and so also its cotangent. With `logarithms`, also add the disturbance."""
         if not x.is_floating_point():
             return x
         moved = x * self._signed(x, 1.0)
         return moved + self._signed(x, 0.0) if logarithms else moved
 
-    def _signed(self, x: Tensor, around: float) -> Tensor:
-        """A number, more or less the disturbance: either, by chance. With powers of 2 no digit of it is lost."""
-        either = torch.randint(0, 2, x.shape, generator=self._signs, dtype=x.dtype)
-        return either.mul_(2 * self._size).add_(around - self._size)
+    def _signed(self, x: Tensor, center: float) -> Tensor:
+        """Return `center` plus or minus the size at random. Sizes are powers of 2, so that no digit is lost."""
+        signs = torch.randint(0, 2, x.shape, generator=self._signs, dtype=x.dtype)
+        return signs.mul_(2 * self._size).add_(center - self._size)
 
     @contextmanager
-    def kept(self, *, logarithms: bool = False) -> Iterator[None]:
-        """Disturb what is kept for the backward pass by the ops within; logarithms by adding to them as well.
+    def on_saved(self, *, logarithms: bool = False) -> Iterator[None]:
+        """Disturb the tensors that ops within this context save for the backward pass.
 
-        A backward pass that records keeps them again, for one of its own: there they are known by their memory.
+        A backward pass that records saves logarithms again for the second derivative. They are recognized by the
+        address of their memory.
         """
 
         def disturbed(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""PyTorch behind the engine protocol: the reference. Also the same program disturbed, or in another precision."""
+"""PyTorch as an engine and the main reference. It also runs programs disturbed or in another precision."""
 
 from __future__ import annotations
 
@@ -36,41 +36,41 @@ class TorchEngine:
     """PyTorch's eager autograd on the CPU.
 
     Args:
-        mirrors: for each op that it is to know, the same in PyTorch; by default for all of the op table that PyTorch
-            has, also for rows that are put in later.
+        mirrors: PyTorch's function for each supported op; by default for all ops of the table that PyTorch has,
+            including rows that are added later.
     """
 
     abilities = Abilities(second_order=True, disturb=True, precision=True, path=True, inner=True)
     known = KNOWN
-    conventions: frozenset[str] = frozenset()  # the rows follow it
+    conventions: frozenset[str] = frozenset()  # the rows follow PyTorch
 
     def __init__(self, mirrors: Mapping[str, Mirror] | None = None) -> None:
         self._mirrors = mirrors
 
     @property
     def name(self) -> str:
-        """What reports call it, with its version."""
+        """Its name in reports, with its version."""
         return _name()
 
     @property
     def ops(self) -> Sequence[str]:
-        """The ops that it knows."""
-        return tuple(op.name for op in OPS.values() if _is_known(op)) if self._mirrors is None else tuple(self._mirrors)
+        """The names of the supported ops."""
+        return tuple(op.name for op in OPS.values() if _has(op)) if self._mirrors is None else tuple(self._mirrors)
 
     def stateful(self) -> TorchStateful:
-        """Give its half of a session."""
+        """Make its side of a session."""
         return TorchStateful()
 
     def trainer(self, task: Task, start: Mapping[str, np.ndarray]) -> TorchTrainer:
-        """Give its side of a training run that begins with these parameters."""
+        """Make its side of a training run that starts from these parameters."""
         return TorchTrainer(task, start)
 
     def library(self) -> TorchLibrary:
-        """Give its losses and its initial weights."""
+        """Return its losses and initial weights."""
         return TorchLibrary()
 
     def begin(self) -> None:
-        """Compute in one thread: on small arrays more would only wait for each other."""
+        """Set PyTorch to one thread: on small arrays, several threads would only wait for each other."""
         one_thread()
 
     def _mirror(self, op: str) -> Mirror:
@@ -88,11 +88,11 @@ class TorchEngine:
         """Run a program.
 
         Args:
-            program: what to run.
-            noise: what disturbs it.
-            precision: `float32` or `float64`, in which everything is computed; by default as the operands are.
-            path: values of the steps that another engine found: each step goes on from these in place of its own.
-            inner: whether the gradients of the steps are wanted, too.
+            program: the program.
+            noise: a disturbance.
+            precision: `float32` or `float64` for the whole computation; by default that of the operands.
+            path: another engine's values of the steps, from which later steps continue.
+            inner: whether to return the gradients of the steps' values, too.
         """
         dtype = None if precision is None else getattr(torch, precision)
         disturbance = None if noise is None else Disturbance(noise)
@@ -107,33 +107,36 @@ class TorchEngine:
                 if dtype is not None and "dtype" in options:
                     options = {**options, "dtype": precision}
                 value = self._applied(step.op, inputs, options, disturbance)
-                values.append(value if path is None else _instead(value, path[len(steps)]))
+                values.append(value if path is None else _replaced(value, path[len(steps)]))
                 steps.append(value.detach().numpy())
             if program.cotangent is None:
                 return Outcome(tuple(steps))
-            with disturbance.kept() if disturbance else nullcontext():
+            with disturbance.on_saved() if disturbance else nullcontext():
                 outcome = self._back(program, values[-1], leaves, tuple(steps))
                 return replace(outcome, inner=self._inner(program, values)) if inner else outcome
-        except Exception as error:  # noqa: BLE001 - whatever the reference raises is what it answers
+        except Exception as error:  # noqa: BLE001 - any error is the reference's answer
             return Outcome(tuple(steps), error=error)
 
     def again(self, program: Program) -> Outcome:
-        """Run a program once more."""
+        """Run a program again."""
         return self.run(program)
 
     def _applied(
         self, op: str, inputs: list[Tensor], options: Mapping[str, Any], disturbance: Disturbance | None
     ) -> Tensor:
-        """One step. An op that only selects does not round, and disturbed it would select otherwise."""
+        """Apply one op. One that only selects is not disturbed: it does not round, and would select other numbers."""
         function = self._mirror(op)
         if disturbance is None or OPS[op].selects:
             return function(*inputs, **options)
         logarithms = OPS[op].logarithmic
-        with disturbance.kept(logarithms=logarithms):
+        with disturbance.on_saved(logarithms=logarithms):
             return function(*(disturbance.on(x, logarithms=logarithms) for x in inputs), **options)
 
     def _back(self, program: Program, result: Tensor, leaves: list[Tensor], steps: tuple[np.ndarray, ...]) -> Outcome:
-        """The gradients are those of an ordinary pass: one that is to be differentiated may take other formulas."""
+        """Run the backward passes.
+
+        First-order gradients come from an ordinary pass, for one with `create_graph` may use other formulas.
+        """
         cotangent = torch.tensor(np.array(program.cotangent)).to(result.dtype)
 
         def gradients(*, recorded: bool) -> tuple[Tensor | None, ...]:
@@ -153,7 +156,7 @@ class TorchEngine:
         return Outcome(steps, tuple(map(_array, first)), tuple(map(_array, second)))
 
     def _inner(self, program: Program, values: Sequence[Any]) -> tuple[Any, ...]:
-        """The gradients of the steps' values; None where the result does not depend on one."""
+        """Return the gradients of the steps' values; None if the result does not depend on one."""
         cotangent = torch.tensor(np.array(program.cotangent)).to(values[-1].dtype)
         steps = [v for v in values[len(program.operands) :] if v.requires_grad]
         found = iter(torch.autograd.grad(values[-1], steps, cotangent, retain_graph=True, allow_unused=True))
@@ -166,7 +169,7 @@ class TorchEngine:
         return torch.autograd.grad(along, leaves, retain_graph=True, allow_unused=True)
 
 
-def _is_known(op: Op) -> bool:
+def _has(op: Op) -> bool:
     try:
         mirror(op)
     except LookupError:
@@ -174,24 +177,24 @@ def _is_known(op: Op) -> bool:
     return True
 
 
-class _Instead(torch.autograd.Function):
-    """Another value in a tensor's place: what is computed from it is computed from that, and gradients pass through."""
+class _Replace(torch.autograd.Function):
+    """Replace a tensor's value for all later steps. The backward pass is the identity."""
 
     @staticmethod
-    def forward(ctx: Any, tensor: Tensor, value: Tensor) -> Tensor:  # noqa: ARG004 - nothing is kept
-        """Give the other value, in the tensor's precision."""
+    def forward(ctx: Any, tensor: Tensor, value: Tensor) -> Tensor:  # noqa: ARG004 - nothing is saved
+        """Return the other value in the tensor's precision."""
         if value.shape != tensor.shape:
-            raise ValueError(f"the step gives shape {tuple(tensor.shape)}, not {tuple(value.shape)}")
+            raise ValueError(f"the step's value has shape {tuple(tensor.shape)}, but the path has {tuple(value.shape)}")
         return value.to(tensor.dtype)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
-        """Pass the cotangent through."""
+        """Return the cotangent unchanged."""
         return g, None
 
 
-def _instead(tensor: Tensor, value: Any) -> Tensor:
-    replaced: Tensor = _Instead.apply(tensor, torch.tensor(np.array(value)))  # type: ignore[no-untyped-call]
+def _replaced(tensor: Tensor, value: Any) -> Tensor:
+    replaced: Tensor = _Replace.apply(tensor, torch.tensor(np.array(value)))  # type: ignore[no-untyped-call]
     return replaced
 
 
@@ -207,4 +210,4 @@ def _tensor(operand: Any, dtype: torch.dtype | None) -> Any:
 def _array(gradient: Tensor | None) -> np.ndarray | None:
     return (
         None if gradient is None else gradient.detach().clone().numpy()
-    )  # a copy, for PyTorch does not store some zeros
+    )  # a copy, for PyTorch expands some zeros without storing them

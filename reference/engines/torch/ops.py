@@ -1,7 +1,7 @@
-"""What PyTorch calls the ops: a line where the name or the meaning differs; all else is found by its name.
+"""PyTorch's functions for the ops. Only those with another name or meaning have a line here.
 
-A mirror means what NumPy means, and is dull: never the formula that an engine implements. Where PyTorch means something
-else by the same words, it translates, and says so.
+A mirror has NumPy's meaning, and never uses the formula that an engine implements. Docstrings tell where PyTorch's
+meaning differs from NumPy's.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ Mirror: TypeAlias = Callable[..., Tensor]
 
 
 def _dims(x: Tensor, axis: Any) -> tuple[int, ...]:
-    """The dims that NumPy means, from 0 on; it refuses those that are not there, and one that is named twice."""
+    """Return NumPy's axes as dims counted from 0. Axes that are out of bounds or repeated are refused."""
     return tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
 
 
-def _none(x: Tensor, axis: Any) -> bool:
-    """Whether an axis is named of an array that has none. Many of NumPy's functions take 0 and -1 for one there."""
+def _is_axis_of_scalar(x: Tensor, axis: Any) -> bool:
+    """Whether `axis` is 0 or -1 and the array has no axes. Many of NumPy's functions accept that."""
     return not x.ndim and axis in (0, -1)
 
 
-def _over(function: Callable[..., Tensor], *, lenient: bool = False) -> Callable[..., Tensor]:
-    """A reduction over dims. `dim=()` reduces everything in PyTorch and nothing in NumPy: an axis of 1 stands in.
+def _reduction(function: Callable[..., Tensor], *, lenient: bool = False) -> Callable[..., Tensor]:
+    """Make the mirror of a reduction.
 
-    Where NumPy's function is a ufunc's, it is `lenient`: of an array without axes it takes 0 and -1 for one.
+    `dim=()` reduces everything in PyTorch and nothing in NumPy, so a new axis of length 1 is reduced in its place. With
+    `lenient`, an array without axes accepts the axes 0 and -1, as NumPy's reductions of ufuncs do.
     """
 
     def mirror(x: Tensor, *, axis: Any = None, keepdims: bool = False, **options: Any) -> Tensor:
-        dims = () if lenient and _none(x, axis) else _dims(x, axis)
+        dims = () if lenient and _is_axis_of_scalar(x, axis) else _dims(x, axis)
         if dims:
             return function(x, dim=dims, keepdim=keepdims, **options)
         return function(x.unsqueeze(-1), dim=(-1,), keepdim=False, **options)
@@ -49,15 +50,15 @@ def _over(function: Callable[..., Tensor], *, lenient: bool = False) -> Callable
 
 
 def _prod(x: Tensor, *, dim: tuple[int, ...], keepdim: bool) -> Tensor:
-    """PyTorch multiplies along one dim: the others are brought there, in the order in which NumPy multiplies them."""
+    """PyTorch multiplies along one dim, so the dims are flattened into one, in the order of NumPy's products."""
     dims = sorted(d % x.ndim for d in dim)
     rest = [d for d in range(x.ndim) if d not in dims]
     y = x.permute(*rest, *dims).flatten(len(rest)).prod(-1)
     return y.reshape([1 if d in dims else n for d, n in enumerate(x.shape)]) if keepdim else y
 
 
-def _spread(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """PyTorch warns where too few numbers are left, or none at all; that they are met is meant."""
+def _variance(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """PyTorch warns if there are no degrees of freedom, or no numbers. Programs have such cases on purpose."""
 
     def mirror(x: Tensor, *, dim: tuple[int, ...], keepdim: bool, ddof: int = 0) -> Tensor:
         if x.numel() and math.prod(x.shape[d] for d in dim) > ddof:
@@ -69,16 +70,16 @@ def _spread(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _cumsum(x: Tensor, *, axis: int | None = None) -> Tensor:
-    return x.reshape(-1).cumsum(0) if axis is None or _none(x, axis) else x.cumsum(*_dims(x, axis))
+    return x.reshape(-1).cumsum(0) if axis is None or _is_axis_of_scalar(x, axis) else x.cumsum(*_dims(x, axis))
 
 
 def _cumprod(x: Tensor, *, axis: int | None = None) -> Tensor:
-    return x.reshape(-1).cumprod(0) if axis is None or _none(x, axis) else x.cumprod(*_dims(x, axis))
+    return x.reshape(-1).cumprod(0) if axis is None or _is_axis_of_scalar(x, axis) else x.cumprod(*_dims(x, axis))
 
 
 def _along(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def mirror(x: Tensor, *, axis: int = -1) -> Tensor:
-        return function(x.reshape(1), 0).reshape(()) if _none(x, axis) else function(x, *_dims(x, axis))
+        return function(x.reshape(1), 0).reshape(()) if _is_axis_of_scalar(x, axis) else function(x, *_dims(x, axis))
 
     return mirror
 
@@ -88,9 +89,9 @@ def _transpose(x: Tensor, *, axes: tuple[int, ...] | None = None) -> Tensor:
 
 
 def _broadcast_to(x: Tensor, *, shape: tuple[int, ...]) -> Tensor:
-    """For PyTorch -1 means the length that is there."""
+    """In PyTorch, -1 means the present length; NumPy refuses it."""
     if min(shape, default=0) < 0:
-        raise ValueError(f"lengths below 0 in {shape}")
+        raise ValueError(f"shape {shape} has negative lengths")
     return torch.broadcast_to(x, shape)
 
 
@@ -102,8 +103,8 @@ def _expand_dims(x: Tensor, *, axis: Any) -> Tensor:
 
 
 def _squeeze(x: Tensor, *, axis: Any = None) -> Tensor:
-    """PyTorch leaves an axis that is too long; NumPy refuses."""
-    every = axis is None or _none(x, axis)
+    """PyTorch ignores an axis whose length is not 1; NumPy refuses it."""
+    every = axis is None or _is_axis_of_scalar(x, axis)
     axes = tuple(i for i, n in enumerate(x.shape) if n == 1) if every else _dims(x, axis)
     if any(x.shape[a] != 1 for a in axes):
         raise ValueError(f"cannot squeeze {axes} of {tuple(x.shape)}")
@@ -115,21 +116,21 @@ def _flip(x: Tensor, *, axis: Any = None) -> Tensor:
 
 
 def _concatenate(*xs: Tensor, axis: int | None = 0) -> Tensor:
-    """PyTorch passes over arrays of shape (0,); NumPy wants the same number of axes."""
+    """PyTorch ignores arrays of shape (0,); NumPy requires equal ranks."""
     if axis is None:
         return torch.cat([x.reshape(-1) for x in xs])
     if len({x.ndim for x in xs}) > 1:
-        raise ValueError("numbers of axes differ")
+        raise ValueError("the arrays have different numbers of axes")
     return torch.cat(xs, dim=axis)
 
 
 def _places(x: Tensor) -> np.ndarray:
-    """Each number's place in the flattened operand, in the operand's shape."""
+    """Return each number's place in the flattened operand, in the operand's shape."""
     return np.arange(math.prod(x.shape)).reshape(tuple(x.shape))
 
 
 def _taken(x: Tensor, places: np.ndarray) -> Tensor:
-    """The numbers at these places: NumPy's indexing of places stands in for PyTorch's, which has other rules."""
+    """Select the numbers at these places. They come from NumPy's indexing, for PyTorch's has other rules."""
     return x.reshape(-1)[torch.from_numpy(np.array(places))]
 
 
@@ -140,29 +141,29 @@ def _scatter(x: Tensor, *, index: Any, shape: tuple[int, ...]) -> Tensor:
 
 
 def _split(x: Tensor, *, indices_or_sections: Any, axis: int = 0, piece: int) -> Tensor:
-    if isinstance(indices_or_sections, int) and indices_or_sections < 1:  # NumPy divides by it, and says only that
+    if isinstance(indices_or_sections, int) and indices_or_sections < 1:  # NumPy would raise ZeroDivisionError
         raise ValueError(f"{indices_or_sections} sections")
     return _taken(x, np.split(_places(x), indices_or_sections, axis=axis)[piece])
 
 
 def _pad(x: Tensor, *, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Tensor:
-    """PyTorch pads the last axes first; its other modes know fewer shapes than NumPy's."""
+    """PyTorch pads the last axes first, and its other modes support fewer shapes than NumPy's."""
     if mode != "constant":
         return _taken(x, np.pad(_places(x), pad_width, mode=mode))  # type: ignore[call-overload]
     widths = np.broadcast_to(pad_width, (x.ndim, 2))
     if np.asarray(pad_width).dtype.kind not in "iu" or np.min(pad_width, initial=0) < 0:
-        raise ValueError("widths must be whole numbers from 0 on; PyTorch would round, or cut")
+        raise ValueError("widths must be non-negative integers; PyTorch would round them, or crop the array")
     return F.pad(x, [int(w) for w in widths[::-1].ravel()], value=constant_values)
 
 
 def _clip(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """PyTorch refuses an upper bound that makes the result larger than the operand and the lower bound do."""
+    """Broadcast first, for PyTorch refuses an upper bound that does not broadcast to the other operands' shape."""
     whole = np.broadcast_shapes(x.shape, low.shape, high.shape)
     return torch.clamp(x.expand(whole), low.expand(whole), high.expand(whole))
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """PyTorch's tensordot stretches an axis of 1 to any length; NumPy refuses."""
+    """PyTorch's tensordot broadcasts an axis of length 1; NumPy refuses it."""
     if not a.ndim or not b.ndim:
         return a * b
     along = -1 if b.ndim == 1 else -2
@@ -173,7 +174,7 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _logaddexp2(a: Tensor, b: Tensor) -> Tensor:
-    """PyTorch has it with base e. Of numbers far apart, its second derivative underflows too soon, or is NaN."""
+    """Use PyTorch's logaddexp, which has base e. For distant operands, its second derivative underflows or is NaN."""
     far = ((a - b).abs() > 60) & (torch.maximum(a, b) < math.inf)  # noqa: PLR2004
     near = torch.logaddexp(*(torch.where(far, 0, x) * math.log(2) for x in (a, b))) / math.log(2)
     larger, smaller = torch.where(far, torch.maximum(a, b), 0), torch.where(far, torch.minimum(a, b), 0)
@@ -207,9 +208,9 @@ def _outer(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _label_cross_entropy(x: Tensor, *, labels: np.ndarray) -> Tensor:
-    """PyTorch's classes are on the second axis; and it takes a label of -100 for one to leave out."""
+    """PyTorch has the classes on the second axis, and ignores examples with label -100."""
     if not ((labels >= 0) & (labels < x.shape[-1])).all() or labels.shape != x.shape[:-1]:
-        raise ValueError(f"{labels} are no labels for scores of shape {tuple(x.shape)}")
+        raise ValueError(f"labels {labels} do not fit scores of shape {tuple(x.shape)}")
     return F.cross_entropy(x.movedim(-1, min(1, x.ndim - 1)), torch.tensor(labels, dtype=torch.long), reduction="none")
 
 
@@ -221,14 +222,14 @@ MIRRORS: Mapping[str, Mirror] = {
     "where":        _where,
     "astype":       _astype,
 
-    "sum":          _over(torch.sum, lenient=True),
-    "mean":         _over(torch.mean),
-    "prod":         _over(_prod, lenient=True),
-    "var":          _over(_spread(torch.var)),
-    "std":          _over(_spread(torch.std)),
-    "max":          _over(torch.amax, lenient=True),
-    "min":          _over(torch.amin, lenient=True),
-    "logsumexp":    _over(torch.logsumexp, lenient=True),
+    "sum":          _reduction(torch.sum, lenient=True),
+    "mean":         _reduction(torch.mean),
+    "prod":         _reduction(_prod, lenient=True),
+    "var":          _reduction(_variance(torch.var)),
+    "std":          _reduction(_variance(torch.std)),
+    "max":          _reduction(torch.amax, lenient=True),
+    "min":          _reduction(torch.amin, lenient=True),
+    "logsumexp":    _reduction(torch.logsumexp, lenient=True),
     "softmax":      _along(torch.softmax),
     "log_softmax":  _along(torch.log_softmax),
     "label_cross_entropy": _label_cross_entropy,
@@ -259,37 +260,37 @@ KNOWN: Mapping[str, str] = {
     "logsumexp":    "PyTorch's gradient exp(x - y) loses digits where x is large; the probabilities themselves do not",
 }
 # fmt: on
-_FOUND = {"torch": torch, "F": F}  # where functions are found by name, the first that has it
+_MODULES = {"torch": torch, "F": F}  # searched for functions by name, in this order
 
 
-def found(op: Op) -> str:
-    """The source of a mirror that has no line: the function of PyTorch's that has the op's name.
+def source_of(op: Op) -> str:
+    """Return the source of a mirror without a line: PyTorch's function with the op's name.
 
     Raises:
         LookupError: PyTorch has no function of this name.
     """
     for name in (op.name, *op.aliases):
-        for space, module in _FOUND.items():
+        for space, module in _MODULES.items():
             if callable(getattr(module, name, None)):
                 return f"{space}.{name}"
-    raise LookupError(f"PyTorch has no function of the name of {op.name}: it needs a line of its own")
+    raise LookupError(f"PyTorch has no function {op.name}: the op needs a line in MIRRORS")
 
 
 @cache
 def mirror(op: Op) -> Mirror:
-    """The op in PyTorch, `mirror(*tensors, **options)`.
+    """Return PyTorch's function for an op, `mirror(*tensors, **options)`.
 
     Raises:
-        LookupError: PyTorch has none.
+        LookupError: PyTorch has no such function.
     """
     if op.name in MIRRORS:
         return MIRRORS[op.name]
-    space, _, name = found(op).partition(".")
-    function: Mirror = getattr(_FOUND[space], name)
+    space, _, name = source_of(op).partition(".")
+    function: Mirror = getattr(_MODULES[space], name)
     return function
 
 
 def shape_of(op: Op, shapes: Sequence[tuple[int, ...]], options: Mapping[str, Any]) -> tuple[int, ...]:
-    """Work out the shape of an op's result, on tensors that have no numbers, and so take no memory."""
+    """Compute the shape of an op's result on tensors of the device `meta`, which have no numbers and take no memory."""
     tensors = [torch.empty(shape, dtype=torch.float64, device="meta") for shape in shapes]
     return tuple(mirror(op)(*tensors, **options).shape)

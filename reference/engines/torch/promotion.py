@@ -1,4 +1,4 @@
-"""In which dtype operands meet."""
+"""Promotion of operands to one dtype."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Tensor = torch.Tensor
 
 
 def cast(inputs: Sequence[Any], dtype: torch.dtype | None = None) -> list[Tensor]:
-    """NumPy's promotion: the widest floating dtype; integers, booleans and Python numbers take it."""
+    """Cast operands by NumPy's promotion: to the widest floating dtype, also integers, booleans and Python numbers."""
     if dtype is None:
         floats = {x.dtype for x in inputs if isinstance(x, Tensor) and x.is_floating_point()}
         dtype = floats.pop() if len(floats) == 1 else max(floats, key=lambda d: d.itemsize, default=torch.float64)

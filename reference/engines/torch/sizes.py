@@ -1,6 +1,6 @@
-"""How large a program becomes, worked out before anything of it is run.
+"""Limit the size of a program's values, before any of it is run.
 
-A short line may ask for more numbers than there is memory for: `broadcast_to`, `outer`, `pad`, an index ...
+A short line may need more memory than there is: by `broadcast_to`, `outer`, `pad` or an index.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from reference.programs import Program, Step
 
 Shape: TypeAlias = tuple[int, ...]
 
-# The exact witness takes 0.2 to 0.3 ms for a number (softplus at 20.5, 1,000 to 100,000 times): 20 to 30 s for so many.
+# The exact witness takes 0.2 to 0.3 ms per number (measured: softplus at 20.5, 1,000 to 100,000 times): 20 to 30 s.
 LARGEST = 100_000
 
 
-class TooLarge(ValueError):  # noqa: N818 - it says what the program is
-    """A program with a step that has too many numbers: which, its shape, and how many there may be."""
+class TooLarge(ValueError):  # noqa: N818 - the name describes the program
+    """A program with a step that has too many numbers. The message gives the step, its shape and the limit."""
 
 
 def check_sizes(program: Program) -> None:
-    """Refuse a program with a step of more than `LARGEST` numbers. Nothing is computed, and no memory taken.
+    """Refuse a program with a step of more than `LARGEST` numbers, without computing or allocating them.
 
     Raises:
-        TooLarge: there is such a step.
+        TooLarge: a step has too many numbers.
     """
     shapes = [operand.data.shape for operand in program.operands]
     names = program.names[len(shapes) :]
     for name, step in zip(names, program.steps, strict=True):
         try:
             shape = _shape(step, [shapes[i] for i in step.inputs])
-        except Exception:  # noqa: BLE001 - the step is refused, in whatever way: there the program ends, and so does its run
+        except Exception:  # noqa: BLE001 - any error is a refusal, and a run ends there
             return
         if math.prod(shape) > LARGEST:
             raise TooLarge(
@@ -47,14 +47,14 @@ def check_sizes(program: Program) -> None:
 
 
 def _shape(step: Step, shapes: list[Shape]) -> Shape:
-    """The shape of a step's result. One that is too large may have its axes in another order."""
+    """Return the shape of a step's result. If it is too large, its axes may be in another order."""
     if step.op in _SHAPES:
         return _SHAPES[step.op](shapes, step.options)
     return shape_of(OPS[step.op], shapes, dict(step.options))
 
 
-# The ops whose mirrors look up places or labels, and so need numbers: NumPy's indexing of one number stands in, which
-# is repeated without memory.
+# Ops whose mirrors look up places or labels, and so need numbers. Here NumPy indexes one broadcast number, which takes
+# no memory.
 
 
 def _like(shape: Shape) -> np.ndarray:
@@ -75,30 +75,30 @@ def _split(shapes: list[Shape], options: Mapping[str, Any]) -> Shape:
     return tuple(pieces[options["piece"]].shape)
 
 
-def _scattered(shapes: list[Shape], options: Mapping[str, Any]) -> Shape:  # noqa: ARG001 - it is told its shape
+def _scattered(shapes: list[Shape], options: Mapping[str, Any]) -> Shape:  # noqa: ARG001 - the shape is an option
     placed = _indexed(options["shape"], options["index"])
     return placed if math.prod(placed) > LARGEST else tuple(options["shape"])
 
 
 def _indexed(shape: Shape, index: Any) -> Shape:
-    """The shape of `x[index]`. What an index of arrays gives is a copy, so it is measured first."""
+    """Return the shape of `x[index]`. An index of arrays makes a copy, so its size is computed first."""
     measured = _measured(shape, index if isinstance(index, tuple) else (index,))
     return measured if math.prod(measured) > LARGEST else _like(shape)[index].shape
 
 
 def _measured(shape: Shape, entries: tuple[Any, ...]) -> Shape:
-    """The shape that the arrays of an index have together, and that of what they leave: as many numbers, or more.
+    """Return the broadcast shape of an index's arrays, followed by the shape of the other axes: at least as large.
 
-    Each array stands for a single place on its axes here, so that nothing is copied.
+    Each array is replaced by a single place on its axes, so that nothing is copied.
     """
     arrays = [np.asarray(entry) for entry in entries if _is_array(entry)]
-    met = np.broadcast_shapes(*((int(a.sum()),) if a.dtype == bool else a.shape for a in arrays))
+    broadcast = np.broadcast_shapes(*((int(a.sum()),) if a.dtype == bool else a.shape for a in arrays))
     places = tuple(place for entry in entries for place in _places(entry))
-    return (*met, *_like(tuple(max(n, 1) for n in shape) if arrays else shape)[places].shape)
+    return (*broadcast, *_like(tuple(max(n, 1) for n in shape) if arrays else shape)[places].shape)
 
 
 def _places(entry: Any) -> tuple[Any, ...]:
-    """What stands for an entry of an index: for an array the first place on each axis that it is for."""
+    """Replace an entry of an index: an array by the first place on each of its axes."""
     if not _is_array(entry):
         return (entry,)
     array = np.asarray(entry)
@@ -115,5 +115,5 @@ _SHAPES: dict[str, Callable[[list[Shape], Mapping[str, Any]], Shape]] = {
     "split": _split,
     "pad": _padded,
     "where": _where,
-    "label_cross_entropy": lambda shapes, options: shapes[0][:-1],  # noqa: ARG005 - a number for each row
+    "label_cross_entropy": lambda shapes, options: shapes[0][:-1],  # noqa: ARG005 - one number per row
 }

@@ -1,9 +1,9 @@
-"""PyTorch's half of a session: tensors, what the graph of them needs, and optimizers.
+"""PyTorch's side of a session: tensors, the numbers that their graph saves, and optimizers.
 
-Two things go beyond what PyTorch does by itself. What its graph keeps for the backward pass is copied before it is
-overwritten, and known to be: so a pass gives the gradient of the numbers that there were, and says whether it read any
-that there are no more. And an op, a pass or an optimizer's step may be made again with everything disturbed that it
-reads: how far results move is how far rounding may move them.
+Two things go beyond PyTorch. Numbers that its graph saves for the backward pass are copied before they are overwritten.
+So a backward pass gives the gradient for the original numbers, and tells whether it read overwritten ones. And an op, a
+backward pass or an optimizer's step can be repeated with all that it reads disturbed: the move of the results shows how
+far rounding may move them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from reference.engines.torch.promotion import cast
 from reference.ops import OPS
 
 Tensor = torch.Tensor
-Held = list[tuple[Tensor, Tensor | None, dict[str, Any]]]  # of each leaf: its numbers, its gradient, its state
+Snapshot = list[tuple[Tensor, Tensor | None, dict[str, Any]]]  # the numbers, gradient and state of each leaf
 
 
-class _Needed:
-    """Numbers that the graph needs for the backward pass, and whether they were overwritten since."""
+class _Saved:
+    """A tensor that the graph saves for the backward pass, and whether it was overwritten since."""
 
     def __init__(self, tensor: Tensor, *, logarithms: bool) -> None:
         self.tensor = tensor
@@ -40,20 +40,20 @@ class TorchStateful:
     """PyTorch's graph of a session. Its values are tensors.
 
     Attributes:
-        read_overwritten: whether the latest backward pass read numbers that were overwritten since. PyTorch by itself
-            would have refused.
+        read_overwritten: whether the latest backward pass read numbers that were overwritten since the forward pass.
+            PyTorch by itself would raise.
     """
 
     def __init__(self) -> None:
         self.read_overwritten = False
         self._disturbance: Disturbance | None = None
         self._logarithms = False
-        self._latest: list[_Needed] = []  # by the function that is being recorded
-        self._needed: dict[int, list[_Needed]] = {}  # by the memory that the numbers are in
+        self._latest: list[_Saved] = []  # by the function that is being recorded
+        self._saved: dict[int, list[_Saved]] = {}  # by the address of their memory
 
     @property
     def ops(self) -> Sequence[str]:
-        """The ops of the table, but for those that PyTorch is known to be poor in."""
+        """The ops of the table, except those with known weaknesses of PyTorch."""
         return tuple(op for op in OPS if op not in KNOWN)
 
     # Values.
@@ -63,27 +63,27 @@ class TorchStateful:
         return torch.tensor(array).requires_grad_(wanted)
 
     def data(self, value: Tensor) -> np.ndarray:
-        """Give its memory as an array."""
+        """Return its memory as an array."""
         numbers: np.ndarray = value.detach().numpy()
         return numbers
 
     def wants(self, value: Tensor) -> bool:
-        """Whether it wants a gradient."""
+        """Whether it requires a gradient."""
         return value.requires_grad
 
     def gradient(self, leaf: Tensor) -> np.ndarray | None:
-        """Give a leaf's gradient."""
+        """Return a leaf's gradient."""
         return None if leaf.grad is None else leaf.grad.numpy()
 
     def set_gradient(self, leaf: Tensor, array: np.ndarray | None) -> None:
-        """Give a leaf a gradient, in its dtype."""
+        """Assign a leaf's gradient, in its dtype."""
         leaf.grad = None if array is None else torch.tensor(array).to(leaf.dtype)
 
     def overwrite(self, value: Tensor) -> None:
-        """Copy what is needed of a tensor, whose numbers are about to change."""
-        for needed in self._needed.pop(_memory(value), ()):
-            needed.tensor = needed.tensor.clone()
-            needed.overwritten = True
+        """Copy what the graph saves of a tensor, before its numbers change."""
+        for saved in self._saved.pop(_memory(value), ()):
+            saved.tensor = saved.tensor.clone()
+            saved.overwritten = True
 
     # Ops.
 
@@ -108,41 +108,42 @@ class TorchStateful:
         *,
         logarithms: bool = False,
     ) -> Tensor:
-        """Apply a function. The result is no view, for writes would reach what it is a view of; nor an operand.
+        """Apply a function. The result is never an operand or a view, for a write into it would change its base.
 
-        What it keeps may be logarithms, which a disturbance adds to. It may also be copies of operands, as where they
-        are laid out anew for a product: another engine keeps the operand, and may miss it when that is overwritten.
+        Saved tensors may be logarithms, to which a disturbance is added. They may also be copies of operands, as when a
+        product changes their layout. Another engine may save the operand itself, and notice that it is overwritten; so
+        a copy counts as overwritten with its operands.
         """
         self._logarithms, self._latest = logarithms, []
-        with saved_tensors_hooks(self._note, self._give):
+        with saved_tensors_hooks(self._save, self._load):
             y = function(*operands, **options)
             is_view = y._is_view()  # noqa: SLF001 - it has no public name
             known = {_memory(y), *map(_memory, operands)}
-            for needed in self._latest:
-                if needed.tensor.is_floating_point() and _memory(needed.tensor) not in known:
+            for saved in self._latest:
+                if saved.tensor.is_floating_point() and _memory(saved.tensor) not in known:
                     for operand in operands:
-                        self._needed.setdefault(_memory(operand), []).append(needed)
+                        self._saved.setdefault(_memory(operand), []).append(saved)
             return y.clone() if is_view or _memory(y) in map(_memory, operands) else y
 
-    def _note(self, tensor: Tensor) -> _Needed:
-        needed = _Needed(tensor.detach(), logarithms=self._logarithms)
-        self._needed.setdefault(_memory(tensor), []).append(needed)
-        self._latest.append(needed)
-        return needed
+    def _save(self, tensor: Tensor) -> _Saved:
+        saved = _Saved(tensor.detach(), logarithms=self._logarithms)
+        self._saved.setdefault(_memory(tensor), []).append(saved)
+        self._latest.append(saved)
+        return saved
 
-    def _give(self, needed: _Needed) -> Tensor:
-        self.read_overwritten |= needed.overwritten
-        return self._disturbance.on(needed.tensor, logarithms=needed.logarithms) if self._disturbance else needed.tensor
+    def _load(self, saved: _Saved) -> Tensor:
+        self.read_overwritten |= saved.overwritten
+        return self._disturbance.on(saved.tensor, logarithms=saved.logarithms) if self._disturbance else saved.tensor
 
     def applied(self, op: str, operands: Sequence[Any], options: Mapping[str, Any], noise: Noise) -> np.ndarray:
-        """Give what an op gives of disturbed operands."""
+        """Return an op's result on disturbed operands."""
         disturbance, logarithms = Disturbance(noise), OPS[op].logarithmic
         with torch.no_grad():
             disturbed = [disturbance.on(x, logarithms=logarithms) for x in cast(operands)]
             return self.data(mirror(OPS[op])(*disturbed, **options))
 
     def computed(self, function: Callable[..., Tensor], operands: Sequence[Tensor], noise: Noise) -> np.ndarray:
-        """Give what a function gives of disturbed operands."""
+        """Return a function's result on disturbed operands."""
         disturbance = Disturbance(noise)
         with torch.no_grad():
             return self.data(function(*(disturbance.on(x.detach()) for x in operands)))
@@ -152,9 +153,9 @@ class TorchStateful:
     def gradients(
         self, roots: Sequence[tuple[Tensor, np.ndarray]], towards: Sequence[Tensor], noise: Noise | None = None
     ) -> list[np.ndarray | None]:
-        """Give the gradients towards tensors, from roots with their cotangents. The graph stays.
+        """Return the gradients of `towards`, from roots with their cotangents. The graph is retained.
 
-        Disturbed are the cotangents, those of all nodes on the way, and every number that the graph needs.
+        With noise, the cotangents of roots and of `towards` and all saved tensors are disturbed.
         """
         disturbance = None if noise is None else Disturbance(noise)
         self.read_overwritten, self._disturbance = False, disturbance
@@ -172,7 +173,7 @@ class TorchStateful:
         return [None if g is None else g.clone().numpy() for g in found]
 
     def optimizer(self, kind: str, leaves: Sequence[Tensor], options: Mapping[str, Any]) -> TorchOptimizer:
-        """Make an optimizer of PyTorch's."""
+        """Make one of PyTorch's optimizers."""
         return TorchOptimizer(kind, leaves, options)
 
 
@@ -181,11 +182,11 @@ def _memory(tensor: Tensor) -> int:
 
 
 class TorchOptimizer:
-    """An optimizer of PyTorch's.
+    """One of PyTorch's optimizers.
 
     Args:
-        kind: its name there.
-        leaves: what it moves, each once.
+        kind: the name of its class.
+        leaves: the parameters, each once.
         options: its options.
     """
 
@@ -194,11 +195,11 @@ class TorchOptimizer:
         self._optimizer: torch.optim.Optimizer = getattr(torch.optim, kind)(self._leaves, foreach=False, **options)
 
     def step(self) -> None:
-        """Move each leaf that has a gradient."""
+        """Update each leaf that has a gradient."""
         self._optimizer.step()
 
     def zero(self) -> None:
-        """Make all gradients missing."""
+        """Clear all gradients."""
         self._optimizer.zero_grad()
 
     def set(self, option: str, number: float) -> None:
@@ -206,43 +207,43 @@ class TorchOptimizer:
         self._optimizer.param_groups[0][option] = number
 
     def save(self) -> Any:
-        """Give a copy of state and options."""
+        """Return a copy of the state and options."""
         return copy.deepcopy(self._optimizer.state_dict())
 
     def load(self, saved: Any) -> None:
-        """Go on from them."""
+        """Load a copy of saved state and options."""
         self._optimizer.load_state_dict(copy.deepcopy(saved))
 
     def states(self) -> list[State]:
-        """What is kept of each leaf, without what is None there."""
+        """Return the state of each leaf, without entries that are None."""
         return [{name: x.detach().numpy() for name, x in state.items()} for _, state in self._each()]
 
     def _each(self) -> Iterator[tuple[Tensor, dict[str, Any]]]:
         for p in self._leaves:
             yield p, {name: x for name, x in self._optimizer.state.get(p, {}).items() if x is not None}
 
-    def held(self) -> Held:
-        """A copy of all that a step reads and writes."""
+    def snapshot(self) -> Snapshot:
+        """Return a copy of all that a step reads and writes."""
         return [
             (p.detach().clone(), p.grad, {name: x.clone() for name, x in state.items()}) for p, state in self._each()
         ]
 
-    def _put(self, held: Held, on: Callable[[Tensor], Tensor]) -> None:
-        for p, (numbers, gradient, state) in zip(self._leaves, held, strict=True):
-            p.data.copy_(on(numbers))
-            p.grad = None if gradient is None else on(gradient)
+    def _restore(self, snapshot: Snapshot, change: Callable[[Tensor], Tensor]) -> None:
+        for p, (numbers, gradient, state) in zip(self._leaves, snapshot, strict=True):
+            p.data.copy_(change(numbers))
+            p.grad = None if gradient is None else change(gradient)
             if state:
-                self._optimizer.state[p] = {n: on(x) if n != "step" else x.clone() for n, x in state.items()}
+                self._optimizer.state[p] = {n: change(x) if n != "step" else x.clone() for n, x in state.items()}
             else:
                 self._optimizer.state.pop(p, None)
 
-    def stepped_from(self, held: Held, noise: Noise) -> list[tuple[np.ndarray, State]]:
-        """Each leaf's numbers and state after a step from disturbed numbers. Nothing is changed by it."""
+    def stepped_from(self, snapshot: Snapshot, noise: Noise) -> list[tuple[np.ndarray, State]]:
+        """Return each leaf's numbers and state after a step from a disturbed snapshot. Nothing is changed."""
         after = [(p.detach().clone(), p.grad, state) for p, state in self._each()]
-        self._put(held, Disturbance(noise).on)
+        self._restore(snapshot, Disturbance(noise).on)
         self._optimizer.step()
         moved = [(_copied(p), {name: _copied(x) for name, x in state.items()}) for p, state in self._each()]
-        self._put(after, lambda tensor: tensor)
+        self._restore(after, lambda tensor: tensor)
         return moved
 
 

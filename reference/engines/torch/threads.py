@@ -1,4 +1,4 @@
-"""How many threads PyTorch computes in: on small arrays, more than one would only wait for each other."""
+"""PyTorch's number of threads. On small arrays, several threads would only wait for each other."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 
 
 def one_thread() -> None:
-    """Let PyTorch compute in one thread."""
+    """Set PyTorch to one thread."""
     torch.set_num_threads(1)
 
 
 @contextmanager
 def in_one_thread() -> Iterator[None]:
-    """The same for a while; whoever called may want their threads again."""
+    """Return a context in which PyTorch has one thread."""
     before = torch.get_num_threads()
     one_thread()
     try:

@@ -1,4 +1,4 @@
-"""PyTorch's side of a run: the reference. It can go back to where it was, disturbed or in another precision."""
+"""PyTorch's side of a training run. It can repeat a step, disturbed or in another precision."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _hinge(predicted: Tensor, wanted: Tensor, *, reduction: str = "mean") -> Ten
 
 
 def _cross_entropy(predicted: Tensor, wanted: Tensor, *, reduction: str = "mean") -> Tensor:
-    """Classes stand on the last axis in ndgrad; in PyTorch on the second, or on the only one."""
+    """Move the classes from the last axis, as in ndgrad, to the second axis or the only one, as in PyTorch."""
     place = min(1, predicted.ndim - 1)
     wanted = wanted.movedim(-1, place) if wanted.is_floating_point() else wanted
     return F.cross_entropy(predicted.movedim(-1, place), wanted, reduction=reduction)
@@ -45,18 +45,18 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "leaky_relu": F.leaky_relu,
     "sigmoid": torch.sigmoid,
-    "softplus": partial(F.softplus, threshold=40.0),  # from 20 on, where it is off by 1e-9, it would say x itself
+    "softplus": partial(F.softplus, threshold=40.0),  # by default it returns x from 20 on, with an error of 1e-9
     "linear": lambda x: x,
 }
-_LOGARITHMIC = ("sigmoid", "softplus")  # they take exponentials, which round as if something had been added to x
+_LOGARITHMIC = ("sigmoid", "softplus")  # their exponentials round as if something had been added to x
 
 
 class TorchTrainer:
-    """The reference's side of a run.
+    """The reference's side of a training run.
 
     Args:
-        task: what is learned.
-        start: the parameters, weight and bias of each layer in turn, by name.
+        task: the task.
+        start: the initial parameters by name: weight and bias of each layer in turn.
     """
 
     def __init__(self, task: Task, start: Mapping[str, np.ndarray]) -> None:
@@ -68,7 +68,7 @@ class TorchTrainer:
         self._options: dict[str, Any] = {}
 
     def begin(self, stage: Stage) -> None:
-        """Go on as a stage says. To be saved and loaded at once makes no difference here, but to gradients."""
+        """Begin a stage. Saving and loading at once only clears gradients here."""
         if stage.saved:
             self._saved = self.numbers(), self._options
         if stage.reloaded:
@@ -77,21 +77,21 @@ class TorchTrainer:
         self._options = {**self._options, **options} if stage.goes_on else options
         self._stage = stage
         if not stage.goes_on:
-            self._optimizer = self._made()
+            self._optimizer = self._make_optimizer()
         elif self._optimizer is not None:
             self._optimizer.param_groups[0].update(options)
         for name, p in self.parameters.items():
             p.requires_grad_(name not in stage.frozen)
 
-    def _made(self) -> torch.optim.Optimizer | None:
-        """An optimizer as the stage wants it; none does it by hand."""
+    def _make_optimizer(self) -> torch.optim.Optimizer | None:
+        """Make the stage's optimizer; None for updates by hand."""
         if self._stage.optimizer == BY_HAND:
             return None
         kind = getattr(torch.optim, self._stage.optimizer)
         return kind(list(self.parameters.values()), foreach=False, **self._options)  # type: ignore[no-any-return]
 
     def _load(self, *, new: bool) -> None:
-        """Go back to the parameters, the state and the options that were saved. A new network has no gradients yet."""
+        """Load the saved parameters, state and options. A new network has no gradients."""
         numbers, self._options = self._saved
         gradients = {key: None if new else x for key, x in self.numbers().items() if key[0] == "grad"}
         self._take({**numbers, **gradients})
@@ -99,7 +99,7 @@ class TorchTrainer:
             self._optimizer.param_groups[0].update(self._options)
 
     def _take(self, numbers: Numbers) -> None:
-        """Go on from these numbers, in the precision of the parameters."""
+        """Take over these numbers, in the precision of the parameters."""
         state: dict[Tensor, dict[str, Tensor]] = {p: {} for p in self.parameters.values()}
         for (what, name), array in numbers.items():
             p = self.parameters[name]
@@ -112,24 +112,24 @@ class TorchTrainer:
                 state[p][what] = tensor
         if self._optimizer is not None:
             self._optimizer.state.clear()
-            self._optimizer.state.update({p: kept for p, kept in state.items() if kept})
+            self._optimizer.state.update({p: entries for p, entries in state.items() if entries})
 
     def again(self, numbers: Numbers, dtype: str) -> TorchTrainer:
-        """Give another side in the state in which this one gave these numbers, in any precision."""
+        """Return a copy of this side in the state in which it gave these numbers, in any precision."""
         other = TorchTrainer(self._task, {name: numbers["parameter", name].astype(dtype) for name in self.parameters})
         other._stage, other._options = self._stage, self._options
-        other._optimizer = other._made()
+        other._optimizer = other._make_optimizer()
         other._take(numbers)
         for name, p in other.parameters.items():
             p.requires_grad_(name not in self._stage.frozen)
         return other
 
     def step(self, batch: Batch, noise: Noise | None = None) -> Numbers:
-        """One step: loss, pass back, update; disturbed, if noise is given."""
+        """Do one step: loss, backward pass, update; disturbed if `noise` is given."""
         x, wanted = self._given(*batch)
         disturbance = None if noise is None else Disturbance(noise)
         predicted = self._network(x, disturbance)
-        with _kept(disturbance, logarithms=self._task.loss == "cross-entropy"):
+        with _on_saved(disturbance, logarithms=self._task.loss == "cross-entropy"):
             loss = LOSSES[self._task.loss](_used(predicted, disturbance), wanted, **self._task.reduction)
         self._clear()
         cotangent = self._task.cotangent
@@ -144,7 +144,7 @@ class TorchTrainer:
         return {("loss", ""): loss.detach().numpy(), **gradients, **self.numbers()}
 
     def _given(self, x: np.ndarray, wanted: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Inputs and targets. Those that ndgrad is given as Values want a gradient, which the hinge loss has not."""
+        """Return inputs and targets. Those that ndgrad gets as Values require a gradient, except targets of `hinge`."""
         dtype = next(iter(self.parameters.values())).dtype
         given = self._task.given
         inputs = torch.tensor(x, dtype=dtype, requires_grad=given in (Given.VALUES, Given.ROWS_OF_VALUES))
@@ -156,9 +156,9 @@ class TorchTrainer:
     def _network(self, x: Tensor, disturbance: Disturbance | None) -> Tensor:
         weights, biases = list(self.parameters.values())[::2], list(self.parameters.values())[1::2]
         for weight, bias, activation in zip(weights, biases, self._activations, strict=True):
-            with _kept(disturbance):
+            with _on_saved(disturbance):
                 x = _used(_used(x, disturbance) @ _used(weight, disturbance), disturbance) + _used(bias, disturbance)
-            with _kept(disturbance, logarithms=activation in _LOGARITHMIC):
+            with _on_saved(disturbance, logarithms=activation in _LOGARITHMIC):
                 x = ACTIVATIONS[activation](_used(x, disturbance, logarithms=activation in _LOGARITHMIC))
         return x.squeeze(-1) if self._task.network != "Neuron" and self._task.widths[-1] == 1 else x
 
@@ -171,7 +171,7 @@ class TorchTrainer:
                 p.grad = torch.zeros_like(p)
 
     def _disturb(self, disturbance: Disturbance | None) -> None:
-        """Disturb all that the update reads, but counts of steps."""
+        """Disturb all that the update reads, except step counts."""
         if disturbance is None:
             return
         for p in self.parameters.values():
@@ -190,7 +190,7 @@ class TorchTrainer:
             p.sub_(0.0 if p.grad is None else self._options["lr"] * p.grad)
 
     def numbers(self) -> Numbers:
-        """Give copies of gradients, parameters and the optimizer's state, under PyTorch's names."""
+        """Return copies of gradients, parameters and the optimizer's state, under PyTorch's names."""
         state = self._optimizer.state if self._optimizer is not None else {}
         return {
             **{("grad", name): _array(p.grad) for name, p in self.parameters.items()},
@@ -204,7 +204,7 @@ class TorchTrainer:
         }
 
     def scores(self, x: np.ndarray) -> np.ndarray:
-        """The network's outputs."""
+        """Return the network's outputs."""
         with torch.no_grad():
             scores: np.ndarray = self._network(torch.tensor(x), None).numpy()
         return scores
@@ -214,8 +214,8 @@ def _used(x: Tensor, disturbance: Disturbance | None, *, logarithms: bool = Fals
     return x if disturbance is None else disturbance.on(x, logarithms=logarithms)
 
 
-def _kept(disturbance: Disturbance | None, *, logarithms: bool = False) -> AbstractContextManager[None]:
-    return nullcontext() if disturbance is None else disturbance.kept(logarithms=logarithms)
+def _on_saved(disturbance: Disturbance | None, *, logarithms: bool = False) -> AbstractContextManager[None]:
+    return nullcontext() if disturbance is None else disturbance.on_saved(logarithms=logarithms)
 
 
 def _array(x: Tensor | None) -> np.ndarray | None:

@@ -150,4 +150,4 @@ def _distances(program: Program, mine: Any, theirs: Any) -> Iterator[tuple[float
 def known(op: str) -> str:
     """Which slope an op has at its kinks, and where PyTorch is known to be poor."""
     kink = OPS[op].kink if op in OPS else None
-    return " ".join(filter(None, (kink.says if kink else "", TorchEngine.known.get(op))))
+    return " ".join(filter(None, (kink.convention if kink else "", TorchEngine.known.get(op))))

@@ -1,1 +1,1 @@
-"""The judges: a file for each thing that they are asked of. In which order they are asked, `table` says."""
+"""The judges, one file for each kind of question. The table gives their order."""

@@ -1,7 +1,7 @@
-"""Judges of one number at a kink, where the slopes on the two sides differ, and no number is the right one.
+"""Judges of one number at a kink, where the slopes on the two sides differ and there is no single right number.
 
-An engine's gradient is held against those at points a hair away. If it lies among them it is a subgradient, and a
-matter of convention; if it does not, it is wrong, whatever the convention.
+An engine's gradient is compared with the gradients at points a hair away. If it lies among them, it is a subgradient,
+and a matter of convention. If it does not, it is wrong under any convention.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 def of_nan(evidence: Evidence, number: Number) -> Opinion | None:
-    """It is the gradient towards a number that is none."""
+    """The number is a gradient with respect to NaN."""
     of_a_leaf = number.pair.kind is Kind.GRADIENT and not number.pair.is_second_order
     if number.exact is not None or not of_a_leaf:
         return None
-    leaf = evidence.program.leaves[evidence.witnessed.leaf(number.pair.name)]
+    leaf = evidence.program.leaves[evidence.testimony.leaf(number.pair.name)]
     if not np.isnan(leaf.data[number.place]):
         return None
-    return Opinion(Result.CONVENTION, kind=Kind.CONVENTION, says="of what is NaN there is no slope")
+    return Opinion(Result.CONVENTION, kind=Kind.CONVENTION, says="NaN has no slope")
 
 
 def between_the_slopes(evidence: Evidence, number: Number) -> Opinion | None:
-    """No authority says what the convention is: any slope between the two will do."""
+    """Without an authority there is no convention: any slope between the two sides' slopes is accepted."""
     if evidence.authority or not number.has_slopes:
         return None
     low, high = sorted((float(number.slopes.left), float(number.slopes.right)))
@@ -40,28 +40,28 @@ def between_the_slopes(evidence: Evidence, number: Number) -> Opinion | None:
 
 
 def of_no_subgradient(evidence: Evidence, number: Number) -> Opinion | None:
-    """It does not lie among the slopes around the kink, alone or with another number that stands at it."""
+    """The number does not lie among the slopes around the kink, alone or paired with another number at the kink."""
     if not number.has_slopes:
         return None
     with precisely():
-        if evidence.witnessed.is_subgradient(number.pair.name, number.place, evidence.got):
+        if evidence.testimony.is_subgradient(number.pair.name, number.place, evidence.got):
             return None
     left, right = float(number.slopes.left), float(number.slopes.right)
     return Opinion(Result.ENGINE_WRONG, says=f"its slopes are {left:.6g} and {right:.6g} on the two sides")
 
 
 def without_a_convention(evidence: Evidence, number: Number) -> Opinion | None:
-    """There is no convention to hold it against: the releases of the reference differ, or it says that it differs."""
+    """There is no convention: the reference's releases differ, or the reference declares that it has another one."""
     return Opinion(Result.CONDITIONED) if number.has_slopes and not evidence.conventions_are_told else None
 
 
 def met_with_other_numbers(evidence: Evidence, number: Number) -> Opinion | None:
-    """Both sides came to the kink with numbers that differ by rounding, which chose a slope for them."""
+    """Both sides reached the kink with numbers that differ by rounding, and so rounding chose their slopes."""
     return Opinion(Result.CONDITIONED) if number.has_slopes and not evidence.kinks_are_met_alike else None
 
 
 def alike_on_its_own_way(evidence: Evidence, number: Number) -> Opinion | None:
-    """The reference takes the engine's slope as well, once it has the engine's numbers to compare."""
+    """The reference takes the engine's slope, too, if it runs from the engine's values."""
     if not number.has_slopes:
         return None
     array = evidence.gradients_on_its_own_way[number.pair.name]
@@ -70,6 +70,6 @@ def alike_on_its_own_way(evidence: Evidence, number: Number) -> Opinion | None:
 
 
 def of_another_convention(evidence: Evidence, number: Number) -> Opinion | None:
-    """It is a subgradient, and not the reference's."""
+    """The number is a subgradient, but not the one that the reference takes."""
     del evidence
     return Opinion(Result.CONVENTION, kind=Kind.CONVENTION) if number.has_slopes else None

@@ -1,6 +1,6 @@
-"""Judges of what holds of any engine, whatever it computes: operands untouched, gradients its own, equal runs equal.
+"""Judges of laws for every engine: operands stay unchanged, gradients share no memory, and equal runs are equal.
 
-All of them are asked, and each tells of every breach.
+All of them are asked, and each reports every breach.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 
 def written_into(evidence: Evidence) -> Iterator[Finding]:
-    """Operands and the cotangent are as they were."""
+    """Report operands and cotangents that the engine has changed."""
     program = evidence.program
-    given = [(o.name, o.data) for o in program.operands if o.kind != NUMBER]
-    for (name, data), array in zip([*given, ("the cotangent", program.cotangent)], evidence.got.held, strict=True):
+    operands = [(o.name, o.data) for o in program.operands if o.kind != NUMBER]
+    for (name, data), array in zip([*operands, ("the cotangent", program.cotangent)], evidence.got.held, strict=True):
         if np.asarray(data).tobytes() != array.tobytes():
             yield Finding(Kind.INPUT_MUTATED, name, says="was written into by the engine")
 
 
 def shared(evidence: Evidence) -> Iterator[Finding]:
-    """No gradient shares its memory with another, with an operand or with the cotangent."""
+    """Report gradients that share memory with another gradient, an operand or the cotangent."""
     program, got = evidence.program, evidence.got
     gradients = [(f"grad[{o.name}]", g) for o, g in zip(program.leaves, got.gradients, strict=False) if _is_array(g)]
     arrays = [*gradients, *(("an operand or the cotangent", a) for a in got.held)]
-    for i, j in _side_by_side([array for _, array in arrays]):
+    for i, j in _overlaps([array for _, array in arrays]):
         (first, a), (second, b) = arrays[i], arrays[j]
         if i < len(gradients) and np.shares_memory(a, b):
             name, other = (first, second) if j >= len(gradients) else (second, first)
@@ -41,7 +41,7 @@ def shared(evidence: Evidence) -> Iterator[Finding]:
 
 
 def not_doubled(evidence: Evidence) -> Iterator[Finding]:
-    """A second pass over the same graph adds the same gradients once more."""
+    """Report gradients that are not doubled by a second backward pass over the same graph."""
     for leaf, once, twice in zip(evidence.program.leaves, evidence.got.gradients, evidence.got.twice, strict=False):
         if not _is_array(once):
             continue
@@ -53,7 +53,7 @@ def not_doubled(evidence: Evidence) -> Iterator[Finding]:
 
 
 def not_repeated(evidence: Evidence) -> Iterator[Finding]:
-    """Two runs of one program are equal to the bit."""
+    """Report parts in which two runs of the program are not equal to the bit."""
     program, again = evidence.program, evidence.again
     if again is None:
         return
@@ -66,7 +66,7 @@ def not_repeated(evidence: Evidence) -> Iterator[Finding]:
 
 
 def misshapen(evidence: Evidence) -> Iterator[Finding]:
-    """The reference's gradients have the shape and dtype of their leaves, where the engine's have."""
+    """Report gradients of the reference that lack their leaf's shape or dtype, while the engine's have them."""
     for misfit in evidence.misfits:
         says = f"is right, but the reference's has {_like(misfit.theirs)} and must have {_like(misfit.leaf.data)}"
         yield Finding(Kind.SHAPE, misfit.part, says, result=Result.REFERENCE_WRONG)
@@ -76,19 +76,19 @@ def _like(array: Any) -> str:
     return f"shape {array.shape} and dtype {array.dtype}" if _is_array(array) else f"type {type(array).__name__}"
 
 
-def _side_by_side(arrays: Sequence[np.ndarray]) -> list[tuple[int, int]]:
-    """The pairs whose stretches of memory overlap, by their places: in one pass, for most arrays overlap none."""
+def _overlaps(arrays: Sequence[np.ndarray]) -> list[tuple[int, int]]:
+    """Return the indices of pairs whose ranges of memory overlap. One pass suffices, for overlaps are rare."""
     pairs: list[tuple[int, int]] = []
-    reached: list[tuple[int, int]] = []  # the ends of stretches, and whose they are
-    for start, end, i in sorted((*_stretch(a), i) for i, a in enumerate(arrays) if a.size):
-        reached = [(until, j) for until, j in reached if until > start]
-        pairs += [(min(i, j), max(i, j)) for _, j in reached]
-        reached.append((end, i))
+    active: list[tuple[int, int]] = []  # ends of ranges, with the indices of their arrays
+    for start, end, i in sorted((*_memory_range(a), i) for i, a in enumerate(arrays) if a.size):
+        active = [(until, j) for until, j in active if until > start]
+        pairs += [(min(i, j), max(i, j)) for _, j in active]
+        active.append((end, i))
     return sorted(pairs)
 
 
-def _stretch(array: np.ndarray) -> tuple[int, int]:
-    """Where in memory an array begins and ends."""
+def _memory_range(array: np.ndarray) -> tuple[int, int]:
+    """Return the addresses at which an array's memory begins and ends."""
     if not array.flags.c_contiguous:
         return byte_bounds(array)
     start: int = array.__array_interface__["data"][0]
@@ -96,11 +96,11 @@ def _stretch(array: np.ndarray) -> tuple[int, int]:
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays hold the same numbers. Their bits mostly tell, in a tenth of the time."""
+    """Whether two arrays hold the same numbers. Comparing bytes mostly suffices, and takes a tenth of the time."""
     alike = (a.shape, a.dtype) == (b.shape, b.dtype) and a.tobytes() == b.tobytes()
     return alike or np.array_equal(a, b, equal_nan=True)
 
 
 def _is_array(x: Any) -> bool:
-    """What is no array is found wrong by itself."""
+    """Whether an object is an array. Other objects are reported by the judges of parts."""
     return isinstance(x, np.ndarray)

@@ -1,4 +1,4 @@
-"""Judges of a part before its numbers are looked at: is there an array, of the right shape and dtype?"""
+"""Judges of a part as a whole: whether there is an array, and whether it has the right shape and dtype."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 
 def of_zeros(pair: Pair) -> Opinion | None:
-    """No gradient arrived, and none had to: the reference has none either, or zeros for a second one.
+    """There is no gradient, and none is required: the reference has none either, or zeros for a second-order one.
 
-    A first gradient of zeros is one: by it an optimizer's momentum goes on. Of a second one, only numbers are asked.
+    A first-order gradient of zeros is required, for with it an optimizer's momentum goes on. Of a second-order
+    gradient, only the numbers count.
     """
     if pair.got is not None or (np.any(pair.theirs) if pair.is_second_order else pair.theirs is not None):
         return None
@@ -24,14 +25,14 @@ def of_zeros(pair: Pair) -> Opinion | None:
 
 
 def missing(pair: Pair) -> Opinion | None:
-    """No gradient arrived where there is one."""
+    """A gradient is missing."""
     if pair.got is not None:
         return None
     return Opinion(Result.ENGINE_WRONG, pair.misfit(Kind.MISSING, "is missing: no gradient arrived"))
 
 
 def of_no_array(pair: Pair) -> Opinion | None:
-    """What arrived is no array."""
+    """The gradient is not an array."""
     if pair.got is None or isinstance(pair.got, np.ndarray):
         return None
     says = f"is a {type(pair.got).__name__}, but must be an array of shape {pair.wanted.shape}"
@@ -39,7 +40,7 @@ def of_no_array(pair: Pair) -> Opinion | None:
 
 
 def of_another_shape(pair: Pair) -> Opinion | None:
-    """The array has not the shape of what it is the gradient of."""
+    """The array has another shape than the value or the leaf."""
     if not isinstance(pair.got, np.ndarray) or pair.got.shape == pair.wanted.shape:
         return None
     says = f"has shape {pair.got.shape}, but must have shape {pair.wanted.shape}"
@@ -47,7 +48,7 @@ def of_another_shape(pair: Pair) -> Opinion | None:
 
 
 def of_another_dtype(pair: Pair) -> Opinion | None:
-    """Nor its dtype."""
+    """The array has another dtype than the value or the leaf."""
     if not isinstance(pair.got, np.ndarray) or pair.got.dtype == pair.wanted.dtype:
         return None
     says = f"has dtype {pair.got.dtype}, but must have {pair.wanted.dtype}"

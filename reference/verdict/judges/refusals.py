@@ -1,7 +1,7 @@
 """Judges of a whole run: both sides must refuse what NumPy refuses, and nothing else.
 
-What both do against the plan decides nothing. If one side alone refuses, the definitions of the op table are a third
-opinion: they refuse what NumPy does.
+If both sides refuse or accept a program against the generator's intention, nothing is decided. If one side alone
+refuses, the definitions of the op table are a third opinion: they refuse what NumPy refuses.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def as_meant(evidence: Evidence) -> Opinion | None:
 
 
 def by_both(evidence: Evidence) -> Opinion | None:
-    """Both sides refuse a program that was to run: nothing was compared."""
+    """Both sides refuse a program that should run: nothing is compared."""
     if evidence.wanted.error is None or evidence.got.error is None:
         return None
     says = f"is refused by both sides: {evidence.wanted.error}"
@@ -33,7 +33,7 @@ def by_both(evidence: Evidence) -> Opinion | None:
 
 
 def by_neither(evidence: Evidence) -> Opinion | None:
-    """Both sides accept what was meant to be refused: nothing was compared."""
+    """Both sides accept a program that should be refused: nothing is compared."""
     if not evidence.is_meant_to_be_refused or evidence.wanted.error or evidence.got.error:
         return None
     says = "was meant to be refused, but both sides accept it"
@@ -41,7 +41,7 @@ def by_neither(evidence: Evidence) -> Opinion | None:
 
 
 def rightly_by_the_engine(evidence: Evidence) -> Opinion | None:
-    """The engine refuses what NumPy refuses, too, and the reference accepts it."""
+    """The engine and NumPy refuse the program, and the reference accepts it."""
     error = evidence.got.error
     if error is None or not _refused_in_a_step(evidence.program, evidence.got):
         return None
@@ -50,7 +50,7 @@ def rightly_by_the_engine(evidence: Evidence) -> Opinion | None:
 
 
 def by_the_engine(evidence: Evidence) -> Opinion | None:
-    """The engine alone refuses."""
+    """The engine alone refuses the program."""
     error = evidence.got.error
     if error is None:
         return None
@@ -59,7 +59,7 @@ def by_the_engine(evidence: Evidence) -> Opinion | None:
 
 
 def not_supported(evidence: Evidence) -> Opinion | None:
-    """The reference says that it has no such thing."""
+    """The reference raises NotImplementedError."""
     error = evidence.wanted.error
     if not isinstance(error, NotImplementedError):
         return None
@@ -68,7 +68,7 @@ def not_supported(evidence: Evidence) -> Opinion | None:
 
 
 def accepted_by_the_engine(evidence: Evidence) -> Opinion | None:
-    """The reference refuses what NumPy refuses, too, and the engine accepts it."""
+    """The reference and NumPy refuse the program, and the engine accepts it."""
     error = evidence.wanted.error
     if error is None or not _refused_in_a_step(evidence.program, evidence.wanted):
         return None
@@ -77,7 +77,7 @@ def accepted_by_the_engine(evidence: Evidence) -> Opinion | None:
 
 
 def by_the_reference(evidence: Evidence) -> Opinion | None:
-    """The reference alone refuses."""
+    """The reference alone refuses the program."""
     error = evidence.wanted.error
     if error is None:
         return None
@@ -95,4 +95,4 @@ def _raised(result: Result, program: Program, outcome: Outcome, says: str) -> Op
 
 def _step(program: Program, outcome: Outcome) -> str:
     done = len(outcome.values)
-    return f"step {done + 1} ({program.steps[done].op})" if done < len(program.steps) else "the pass back"
+    return f"step {done + 1} ({program.steps[done].op})" if done < len(program.steps) else "the backward pass"

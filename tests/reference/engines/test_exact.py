@@ -1,6 +1,6 @@
-"""The witness: its slopes are PyTorch's where PyTorch is right, and those of known functions right to forty digits.
+"""The witness's slopes agree with PyTorch's, and those of known functions are right to forty digits.
 
-And it says where it cannot tell: at a kink, where the slopes on the two sides differ, and where there is no number.
+It also tells where there is no single slope: at a kink, where those on the two sides differ, and at a pole or NaN.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from reference.verdict.rounding import MARGIN, is_single
 from tests.reference.drawing import EXPRESSIONS, first, sample
 
 WITNESS, TORCH = ExactEngine(), TorchEngine()
-SIZE = 2.0**-30  # of the disturbances that show what rounding does to PyTorch
+SIZE = 2.0**-30  # of the disturbances that show PyTorch's rounding errors
 RUNS = 6
-OWN = 1e-48  # the witness's error, from the square of its step, where a slope is of ordinary size
+OWN = 1e-48  # the witness's error for a slope of ordinary size: the square of its step
 
 Place = tuple[int, ...]
 
 
 def exact_slope(line: str, place: Place = (), leaf: int = 0) -> Any:
-    """The one slope of a leaf's number, if there is one."""
+    """Return the single slope of a leaf's number, or None."""
     return WITNESS.slopes(parse(line), leaf, place).exact
 
 
@@ -44,7 +44,7 @@ def exact_slope(line: str, place: Place = (), leaf: int = 0) -> Any:
 
 
 def smooth(op: str, number: int) -> list[Program]:
-    """Programs with an op, drawn, and then moved a little, so that no number ties with another: most kinks are left."""
+    """Draw programs with an op, and move their numbers a little, so that no numbers tie and most kinks are avoided."""
 
     def holds(program: Program) -> bool:
         awkward = (
@@ -56,7 +56,7 @@ def smooth(op: str, number: int) -> list[Program]:
 
 
 def irregular(program: Program) -> Program:
-    """The program with the numbers of its operands moved by up to a thousandth, a 0 as well."""
+    """Move a program's operands by up to a thousandth, also zeros."""
     rng = np.random.default_rng(0)
 
     def moved(operand: Operand) -> Operand:
@@ -69,32 +69,32 @@ def irregular(program: Program) -> Program:
 
 
 def twice(program: Program) -> Program:
-    """The program to be differentiated twice, in some direction."""
+    """Add random directions to a program."""
     rng = np.random.default_rng(1)
     leaves = [o.data for o in program.leaves]
     return replace(program, directions=tuple(rng.integers(-8, 8, x.shape).astype(x.dtype) / 8 for x in leaves))
 
 
 def finite(program: Program) -> bool:
-    """Whether PyTorch starts from numbers, and has one everywhere."""
+    """Whether all operands, and all of PyTorch's values and gradients, are finite."""
     outcome = TORCH.run(program)
     arrays = [*(o.data for o in program.operands), *outcome.values, *outcome.gradients, *outcome.second]
     return outcome.error is None and all(np.isfinite(x).all() for x in arrays if x is not None)
 
 
 def bounded_twice(program: Program) -> bool:
-    """Whether clip has one operand for both bounds, of which PyTorch gives it nothing, though the result is that."""
+    """Whether clip has one operand as both bounds: PyTorch gives it no gradient, although it is the result."""
     return any(step.op == "clip" and step.inputs[1] == step.inputs[2] for step in program.steps)
 
 
 def spread_of_one_number(program: Program) -> bool:
-    """Whether some spread is of one number repeated: its slopes are 0, and PyTorch's are what rounding left."""
+    """Whether a variance is of equal numbers: its slopes are 0, and PyTorch's are rounding errors."""
     values = TORCH.run(program).values
     return any(step.op in ("var", "std") and not y.all() for step, y in zip(program.steps, values, strict=False))
 
 
 class Rounding:
-    """What rounding may do to PyTorch's numbers of one program, in the precision of its operands.
+    """Bounds of PyTorch's rounding errors for one program, in the precision of its operands.
 
     Args:
         program: the case.
@@ -107,21 +107,21 @@ class Rounding:
         self._unit = 2.0 ** (-24 if is_single(arrays) else -53)
 
     def allowed(self, part: str, leaf: int, place: Place) -> float:
-        """How far one number of the gradients, or of the second-order ones, may be off."""
+        """Return the bound for one number of the gradients or second-order gradients."""
         here = number_at(self._plain, part, leaf, place)
         moved = [abs(number_at(o, part, leaf, place) - here) / SIZE for o in self._disturbed]
-        # A number below 0 has no power when the exponent is disturbed: what is not finite says nothing.
+        # A negative number has no power if the exponent is disturbed: nonfinite moves are ignored.
         return MARGIN * self._unit * (max(filter(np.isfinite, moved), default=0.0) + abs(here)) + OWN
 
 
 def number_at(outcome: Outcome, part: str, leaf: int, place: Place) -> float:
-    """A number of a gradient; 0 where none arrived."""
+    """Return a number of a gradient; 0 if there is none."""
     gradient = getattr(outcome, part)[leaf]
     return 0.0 if gradient is None else float(gradient[place])
 
 
 def beside_pytorch(program: Program, part: str, ask: Callable[..., Slopes]) -> Iterator[tuple[bool, str]]:
-    """For the first and last number of each leaf: whether both agree, and what each says."""
+    """Compare the first and last number of each leaf: give whether both agree, and a description."""
     outcome, rounding = TORCH.run(program), Rounding(program)
     for leaf, operand in enumerate(program.leaves):
         places = list(np.ndindex(operand.data.shape))
@@ -133,7 +133,7 @@ def beside_pytorch(program: Program, part: str, ask: Callable[..., Slopes]) -> I
 
 @pytest.mark.parametrize("op", [*OPS, EXPRESSIONS])
 def test_slopes_are_pytorchs_gradients(op: str) -> None:
-    """Of smooth programs in both precisions, in mid-program: they differ by what rounding does to PyTorch's."""
+    """In smooth programs of both precisions, they differ only by PyTorch's rounding errors."""
     found = [pair for program in smooth(op, 2) for pair in beside_pytorch(program, "gradients", WITNESS.slopes)]
     assert not [says for near, says in found if not near]
     assert len(found) >= 2
@@ -141,7 +141,7 @@ def test_slopes_are_pytorchs_gradients(op: str) -> None:
 
 @pytest.mark.parametrize("op", [*OPS, EXPRESSIONS])
 def test_second_slopes_are_pytorchs_second_gradients(op: str) -> None:
-    """A Hessian times some directions."""
+    """Hessian-vector products agree with PyTorch's."""
     programs = [program for program in map(twice, smooth(op, 8)) if finite(program)][:1]
     found = [pair for program in programs for pair in beside_pytorch(program, "second", WITNESS.second_slopes)]
     assert not [says for near, says in found if not near]
@@ -149,8 +149,8 @@ def test_second_slopes_are_pytorchs_second_gradients(op: str) -> None:
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_values_are_numbers_whatever_a_program_does(op: str) -> None:
-    """At edges, and of infinities and NaN: each step has PyTorch's shape, and holds exact numbers alone."""
+def test_values_are_exact_numbers_in_any_program(op: str) -> None:
+    """Also at edges, infinities and NaN, each step has PyTorch's shape and holds only exact numbers."""
     for program in [p for p in sample(op, 8) if p.cotangent is not None]:
         values = WITNESS.values(program)
         assert [y.shape for y in values] == [y.shape for y in TORCH.run(program).values]
@@ -161,13 +161,13 @@ def test_values_are_numbers_whatever_a_program_does(op: str) -> None:
 
 
 def precise(function: Callable[[], Any]) -> Any:
-    """A number worked out with as many digits as the witness has."""
+    """Compute a number with as many digits as the witness has."""
     with precisely():
         return function()
 
 
-TENTH: Any = gmpy2.mpfr(0.1)  # a double, which is no tenth ...
-TINY: Any = gmpy2.mpfr(1e-12)  # ... and another
+TENTH: Any = gmpy2.mpfr(0.1)  # the double nearest to a tenth
+TINY: Any = gmpy2.mpfr(1e-12)
 
 # fmt: off
 KNOWN: list[tuple[str, Callable[[], Any]]] = [
@@ -183,7 +183,7 @@ KNOWN: list[tuple[str, Callable[[], Any]]] = [
     ("x=f8([2.0,5.0]); a=prod(x,axis=0,keepdims=False); back(a,f8(0.1))",       lambda: TENTH * 5),
     ("x=f8([2.0,5.0]); a=logsumexp(x,axis=0,keepdims=False); back(a,f8(1.0))",  lambda: 1 / (1 + gmpy2.exp(3))),
 ]
-AGAIN: list[tuple[str, Callable[[], Any]]] = [
+SECOND: list[tuple[str, Callable[[], Any]]] = [
     # a function at a point                                                     its second slope there
     ("x=f8(1.0); a=exp(x); back(a,f8(1.0),along=(f8(2.0),))",                   lambda: 2 * gmpy2.exp(1)),
     ("x=f8(20.0); a=sin(x); back(a,f8(1.0),along=(f8(1.0),))",                  lambda: -gmpy2.sin(20)),
@@ -194,16 +194,16 @@ AGAIN: list[tuple[str, Callable[[], Any]]] = [
 
 @pytest.mark.parametrize(("line", "wanted"), KNOWN)
 def test_a_known_slope_is_right_to_forty_digits(line: str, wanted: Callable[[], Any]) -> None:
-    """Of the first number, beside its formula: far beyond what rounding leaves of it in doubles."""
+    """The slope of the first number agrees with its formula far beyond the precision of doubles."""
     program = parse(line)
     slope = WITNESS.slopes(program, 0, (0,) * program.operands[0].data.ndim).exact
     with precisely():
         assert abs(slope - wanted()) <= abs(wanted()) * gmpy2.mpfr("1e-40")
 
 
-@pytest.mark.parametrize(("line", "wanted"), AGAIN)
+@pytest.mark.parametrize(("line", "wanted"), SECOND)
 def test_a_known_second_slope_is_right_to_forty_digits(line: str, wanted: Callable[[], Any]) -> None:
-    """A quotient of quotients still has them."""
+    """A difference quotient of difference quotients still has forty digits."""
     slope = WITNESS.second_slopes(parse(line), 0, ()).exact
     with precisely():
         assert abs(slope - wanted()) <= abs(wanted()) * gmpy2.mpfr("1e-40")
@@ -218,18 +218,18 @@ def test_a_known_second_slope_is_right_to_forty_digits(line: str, wanted: Callab
         "x=f8(3.0); a=negative(x); b=add(a,x); c=exp(b); back(c,f8(1.0))",
     ],
 )
-def test_where_a_function_turns_its_slope_is_0(line: str) -> None:
-    """Its slopes over a step differ there, by its bend, though neither is large: that makes no kink."""
+def test_the_slope_at_an_extremum_is_0(line: str) -> None:
+    """The slopes over a step differ there by curvature, which is not taken for a kink."""
     assert abs(exact_slope(line)) < OWN
 
 
-def test_second_slopes_are_0_where_the_slope_turns() -> None:
-    """As they are of the sine at 0."""
+def test_second_slopes_are_0_at_an_extremum_of_the_slope() -> None:
+    """The second slope of the sine at 0 is 0."""
     line = "x=f8(0.0); a=sin(x); back(a,f8(1.0),along=(f8(1.0),))"
     assert abs(WITNESS.second_slopes(parse(line), 0, ()).exact) < OWN
 
 
-# What has no slope.
+# Points without a single slope.
 
 # fmt: off
 KINKS: list[tuple[str, Place, float, float]] = [
@@ -257,8 +257,8 @@ POLES: list[str] = [
 
 
 @pytest.mark.parametrize(("line", "place", "left", "right"), KINKS)
-def test_a_kink_has_unlike_slopes(line: str, place: Place, left: float, right: float) -> None:
-    """Each side's is known, and there is no one slope."""
+def test_a_kink_has_two_slopes(line: str, place: Place, left: float, right: float) -> None:
+    """Each side's slope is known, and there is no single slope."""
     slopes = WITNESS.slopes(parse(line), 0, place)
     assert abs(slopes.left - left) < 1e-20
     assert abs(slopes.right - right) < 1e-20
@@ -268,15 +268,15 @@ def test_a_kink_has_unlike_slopes(line: str, place: Place, left: float, right: f
 
 @pytest.mark.parametrize("line", POLES)
 def test_a_pole_and_nan_have_no_slope(line: str) -> None:
-    """Where a side has no number, there is neither a mean of both nor one slope."""
+    """If a side's slope is not finite, there is neither a mean nor a single slope."""
     slopes = WITNESS.slopes(parse(line), 0, (0,) * parse(line).operands[0].data.ndim)
     assert None in (slopes.left, slopes.right)
     assert slopes.middle is None
     assert slopes.exact is None
 
 
-def test_what_stays_the_same_does_not_count() -> None:
-    """An infinity or NaN beside a number leaves that one its slope."""
+def test_unchanged_numbers_do_not_count() -> None:
+    """A number has a slope although infinities and NaN stand beside it."""
     line = "x=f8([0.0,nan,-inf,2.0]); a=log(x); back(a,f8([1.0,2.0,3.0,4.0]))"
     assert abs(exact_slope(line, (3,)) - 2) < OWN
 
@@ -288,7 +288,7 @@ TIED = (
 
 
 def test_a_kink_has_no_second_slope() -> None:
-    """Where the directions cross it, slopes of slopes grow as the step shrinks; its neighbours have theirs."""
+    """If directions cross a kink, slopes of slopes grow as the step shrinks; a number beside it has its own."""
     at_the_tie, beside = (WITNESS.second_slopes(parse(TIED), 1, (place,)) for place in (0, 1))
     assert at_the_tie.exact is None
     assert abs(beside.exact - 4) < OWN
@@ -297,14 +297,14 @@ def test_a_kink_has_no_second_slope() -> None:
 # Values.
 
 
-def test_one_number_of_the_result_is_given() -> None:
-    """The last step's, at a place; with all its digits."""
+def test_one_number_of_the_result_can_be_computed() -> None:
+    """`value` returns one number of the last step with all its digits."""
     program = parse("x=f8([0.1,2.0]); y=f8(3.0); a=multiply(x,y); b=exp(a); back(b,f8([1.0,1.0]))")
     assert WITNESS.value(program, (0,)) == precise(lambda: gmpy2.exp(gmpy2.mpfr(0.1) * 3))
 
 
-def test_other_numbers_may_stand_for_leaves() -> None:
-    """By their place among the operands; the program itself is as it was."""
+def test_leaves_can_have_other_numbers() -> None:
+    """`values` takes other numbers by the index of the operand, and does not change the program."""
     program = parse("x=const(f8(2.0)); y=f8(3.0); a=multiply(x,y); back(a,f8(1.0))")
     assert WITNESS.values(program, {1: exactly(5.0)})[0] == 10
     assert WITNESS.values(program)[0] == 6
@@ -313,7 +313,7 @@ def test_other_numbers_may_stand_for_leaves() -> None:
 # fmt: off
 SINGLE = float(np.float32(0.1))
 ROUNDED: list[tuple[str, float]] = [
-    # a tenth beside other precisions                                                           what it is there
+    # a tenth beside other precisions                                                           its value there
     ("x=f4([3.0]); y=0.1; a=multiply(x,y); back(a,f4([1.0]))",                                  SINGLE),
     ("x=f8([3.0]); y=0.1; a=multiply(x,y); back(a,f8([1.0]))",                                  0.1),
     ("x=f4([3.0]); y=const(f8(0.1)); a=multiply(x,y); back(a,f8([1.0]))",                       0.1),
@@ -326,35 +326,35 @@ ROUNDED: list[tuple[str, float]] = [
 
 @pytest.mark.parametrize(("line", "slope"), ROUNDED)
 def test_a_python_number_has_the_precision_of_the_floats_beside_it(line: str, slope: float) -> None:
-    """0.1 beside single precision is the single-precision number, for every engine; an array of doubles is not cut."""
+    """A Python 0.1 beside singles is rounded to single precision; an array of doubles is not rounded."""
     assert exact_slope(line, (0,)) == slope
 
 
-def test_to_cast_is_not_to_round() -> None:
-    """What single precision loses of a value on the way is an engine's error, not the program's meaning."""
+def test_a_cast_does_not_round() -> None:
+    """The rounding of a value to single precision is an engine's error, and not part of the program."""
     program = parse("x=f8(0.1); a=astype(x,dtype='float32'); back(a,f4(1.0))")
     assert WITNESS.value(program, ()) == 0.1
 
 
-# Moved by a hair.
+# Jitter.
 
 SUM = parse("x=f8([0.0,3.0]); y=f8([-2.0,0.0]); a=add(x,y); back(a,f8([1.0,1.0]))")
 
 
 def moved(jitter: Jitter | None) -> list[float]:
-    """What becomes of the sums."""
+    """Return the sums with jitter."""
     return [float(number) for number in WITNESS.values(SUM, jitter=jitter)[0]]
 
 
-def test_the_same_seed_moves_alike() -> None:
-    """Whatever was moved before; another seed moves otherwise."""
+def test_jitter_depends_on_the_seed_alone() -> None:
+    """The same seed gives the same numbers, whatever was computed before; another seed gives others."""
     first = moved(Jitter(3, 1e-3, 1e-3))
     assert moved(Jitter(4, 1e-3, 1e-3)) != first
     assert moved(Jitter(3, 1e-3, 1e-3)) == first
 
 
 def test_a_number_moves_by_a_part_of_itself_and_by_an_amount() -> None:
-    """By no more than the two sizes, and no size moves nothing; a part of 0 is 0, so that only an amount moves it."""
+    """Moves are at most the relative and absolute size; only an absolute size moves a 0, and sizes of 0 nothing."""
     still = moved(None)
     assert moved(Jitter(3, 0.0)) == still
     for seed in range(20):
@@ -363,7 +363,7 @@ def test_a_number_moves_by_a_part_of_itself_and_by_an_amount() -> None:
 
 
 def test_slopes_around_a_kink_are_those_of_its_sides() -> None:
-    """A hair away, relu's slope at 0 is 0 or what it is above: both are met, and nothing else."""
+    """A hair away from 0, relu's slope is one of those on the two sides, and both occur."""
     program = parse("x=f8(0.0); a=relu(x); back(a,f8(2.0))")
     assert {float(WITNESS.slopes(program, 0, (), Jitter(seed, 0.0, 2.0**-60)).middle) for seed in range(20)} == {
         0.0,
@@ -371,11 +371,11 @@ def test_slopes_around_a_kink_are_those_of_its_sides() -> None:
     }
 
 
-# A rule of its own it has none.
+# Independence.
 
 
-def test_no_gradient_rule_is_in_reach() -> None:
-    """It imports exact numbers, programs and the op table, which imports no framework and has definitions alone."""
+def test_it_imports_no_gradient_rule() -> None:
+    """It imports only exact numbers, programs and the op table, which has definitions and no rules."""
     nodes = list(ast.walk(ast.parse(inspect.getsource(engine))))
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
@@ -383,8 +383,8 @@ def test_no_gradient_rule_is_in_reach() -> None:
     assert modules == {"__future__", "collections.abc", "dataclasses", "functools", "typing"} | numbers | ours
 
 
-def test_it_knows_a_wrong_engine_where_numbers_are_extreme() -> None:
-    """A gradient of softplus off by 1e-4 is found at 1e9, where exp(x) is beyond any number that the witness has."""
+def test_it_finds_a_wrong_engine_at_extreme_numbers() -> None:
+    """A relative error of 1e-4 in a gradient of softplus is found at 1e9, where exp(x) exceeds the witness's range."""
     line = "x=f8([1e9]); a=softplus(x); back(a,f8([3.0]))"
     with planting.scaled("softplus", 0, 1.0001)():
         assert judge(parse(line), NdgradEngine(), TORCH).result is Result.ENGINE_WRONG

@@ -1,4 +1,4 @@
-"""Exact numbers: as they are, to 120 digits, and NumPy's functions on arrays of them."""
+"""Exact numbers have 120 digits, and NumPy's functions work on arrays of them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from reference.engines.exact.numbers import PRECISION, exactly, precisely
     ],
     ids=repr,
 )
-def test_numbers_are_exact_as_they_are(given: Any) -> None:
-    """Of any dtype: a single-precision tenth is that number, and no tenth; the shape stays, and the sign of a zero."""
+def test_conversions_are_exact(given: Any) -> None:
+    """Numbers of any dtype are converted exactly; the shape and the sign of a zero stay."""
     with precisely():
         numbers = exactly(given)
     array = np.asarray(given)
@@ -41,8 +41,8 @@ def test_numbers_are_exact_as_they_are(given: Any) -> None:
     assert [gmpy2.is_signed(x) for x in numbers.flat] == np.signbit(array.astype(float)).reshape(-1).tolist()
 
 
-def test_precision_lasts_as_long_as_it_is_asked_for() -> None:
-    """It ends with its block, and one block may stand within another."""
+def test_precision_lasts_for_its_block() -> None:
+    """It ends with its block, and blocks can be nested."""
     before = gmpy2.get_context().precision
     with precisely():
         with precisely():
@@ -52,15 +52,15 @@ def test_precision_lasts_as_long_as_it_is_asked_for() -> None:
 
 
 def test_precision_ends_with_an_error() -> None:
-    """What follows computes as before."""
+    """After an error the previous precision is restored."""
     before = gmpy2.get_context().precision
     with pytest.raises(KeyError), precisely():
         raise KeyError
     assert gmpy2.get_context().precision == before
 
 
-def test_what_is_remembered_is_what_would_be_computed() -> None:
-    """The sign of a zero, the precision and the order of operands all make another result."""
+def test_remembered_results_are_those_that_would_be_computed() -> None:
+    """The sign of a zero, the precision and the order of the operands are told apart."""
 
     def angle(y: float, x: float) -> Any:
         return exact.computed(np.arctan2, [exact.exactly(y), exact.exactly(x)], {})
@@ -75,15 +75,15 @@ def test_what_is_remembered_is_what_would_be_computed() -> None:
     assert angle(1.0, 3.0)[()].precision == gmpy2.get_context().precision < fine[()].precision
 
 
-def test_no_gradient_rule_is_in_reach() -> None:
-    """The module imports numbers and arrays, and nothing that differentiates."""
+def test_it_imports_no_gradient_rule() -> None:
+    """The module imports only numbers and arrays."""
     nodes = list(ast.walk(ast.parse(inspect.getsource(exact))))
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     assert modules == {"__future__", "collections.abc", "contextlib", "functools", "typing", "gmpy2", "numpy"}
 
 
-# What users write.
+# Users' definitions.
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_no_gradient_rule_is_in_reach() -> None:
     ids=["silu", "elu", "gelu", "mish", "sums", "extremes"],
 )  # fmt: skip
 def test_definitions_are_written_with_numpys_functions(definition: Any, double: Any) -> None:
-    """As for floats, on arrays with and without axes; all digits are exact."""
+    """NumPy's functions give the values for floats, on arrays with and without axes."""
     for x in (np.array([[-3.0, 0.5], [20.0, -0.25]]), np.array(1.5)):
         if x.ndim or "axis" not in str(definition.__code__.co_consts) + str(definition.__code__.co_names):
             with exact.precisely():
@@ -108,8 +108,8 @@ def test_definitions_are_written_with_numpys_functions(definition: Any, double: 
             np.testing.assert_allclose(got.astype(float), double(x), rtol=1e-13)
 
 
-def test_logaddexp_knows_infinities() -> None:
-    """The larger of the two, where one is infinite."""
+def test_logaddexp_supports_infinities() -> None:
+    """If an operand is infinite, the result is the larger one."""
     inf = float("inf")
     with exact.precisely():
         pairs = [exact.exactly([inf, -inf, -inf, inf]), exact.exactly([inf, -inf, 1.0, 1.0])]
@@ -117,7 +117,7 @@ def test_logaddexp_knows_infinities() -> None:
     assert got.astype(float).tolist() == [inf, -inf, 1.0, inf]
 
 
-def test_a_function_that_exact_numbers_have_not() -> None:
-    """The error names those that they have."""
-    with pytest.raises(TypeError, match=r"which know arccos, .*, exp, .*tanh: "):
+def test_an_unsupported_function_is_refused() -> None:
+    """The error lists the supported functions."""
+    with pytest.raises(TypeError, match=r"which support arccos, .*, exp, .*tanh: "):
         exact.computed(np.deg2rad, [exact.exactly([1.0])], {})

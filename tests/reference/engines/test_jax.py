@@ -1,4 +1,4 @@
-"""JAX as a reference: double precision, small numbers flushed to 0, few shapes; it bears ndgrad out, op by op."""
+"""JAX as a reference agrees with ndgrad for each op, in double precision, without subnormal numbers, on few shapes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytest.importorskip("jax", reason="jax is not installed: pip install 'ndgrad[com
 from reference import __main__ as command_line
 from reference.engines.jax import JaxEngine
 from reference.engines.ndgrad import NdgradEngine
-from reference.engines.references import References, made
+from reference.engines.references import References, make_engine
 from reference.ops import OPS
 from reference.ops.source import Seeded, Unsuited
 from reference.programs import parse
@@ -20,24 +20,24 @@ from reference.programs.generator import draw_program
 from reference.verdict import Result, judge
 
 JAX, NDGRAD = JaxEngine(), NdgradEngine()
-DECIDED = 2  # programs for each op: each shape that JAX has not met yet costs a compilation
-DRAWN = 8  # at most, for beside infinities much is left open
+DECIDED = 2  # programs for each op: each new shape costs a compilation
+MOST = 8  # draws for these, for many verdicts beside infinities are inconclusive
 
 
-def test_it_knows_all_ops() -> None:
-    """By their names, or by a line of its table."""
-    assert isinstance(made("jax"), JaxEngine)
+def test_it_has_all_ops() -> None:
+    """Each op is found by its name, or has a line in the table."""
+    assert isinstance(make_engine("jax"), JaxEngine)
     assert JAX.name.startswith("JAX ")
     assert set(JAX.ops) == set(OPS)
-    assert References([made("torch"), JAX]).few_shapes
+    assert References([make_engine("torch"), JAX]).few_shapes
 
 
 @pytest.mark.parametrize("op", OPS)
 def test_an_op_agrees_with_jax(op: str) -> None:
-    """It is never wrong, and of some programs that is certain. They are of few steps and shapes."""
+    """ndgrad is never blamed, and some programs are decided. They have few steps and shapes."""
     decided = number = 0
     while decided < DECIDED:
-        assert number < DRAWN
+        assert number < MOST
         try:
             program = draw_program(Seeded("jax", op, number), op, few_shapes=True)
         except Unsuited:
@@ -50,7 +50,7 @@ def test_an_op_agrees_with_jax(op: str) -> None:
 
 
 def test_double_precision_to_second_order() -> None:
-    """JAX computes in singles by default. The gradient and its own gradient are good to the last digits of doubles."""
+    """JAX's default is single precision, but gradients of both orders here have double precision."""
     outcome = JAX.run(parse("x=f8(0.5); a=exp(x); back(a,f8(1.0),along=(f8(2.0),))"))
     assert outcome.error is None
     assert outcome.gradients[0].dtype == np.float64
@@ -58,8 +58,8 @@ def test_double_precision_to_second_order() -> None:
     assert outcome.second[0] == pytest.approx(2 * math.exp(0.5), rel=1e-15)
 
 
-def test_what_is_tiny_it_takes_for_0() -> None:
-    """Below the smallest normal number it knows none, and says so; ndgrad's gradient there is right."""
+def test_subnormal_numbers_are_0() -> None:
+    """JAX replaces subnormal numbers by 0 and declares it, so ndgrad is not blamed."""
     assert not JAX.abilities.subnormal
     program = parse("x=f8(2e-308); y=f8(0.1); a=multiply(x,y); back(a,f8(1.0))")
     assert JAX.run(program).values[-1] == 0
@@ -75,13 +75,13 @@ def test_what_is_tiny_it_takes_for_0() -> None:
         "x=f8([[1.0,2.0]]); a=label_cross_entropy(x,labels=i8([2]))",
     ],
 )
-def test_what_lies_outside_is_refused(line: str) -> None:
-    """JAX itself clips an index; as a reference it refuses what NumPy does."""
+def test_an_index_out_of_bounds_is_refused(line: str) -> None:
+    """JAX itself clips an index; as a reference it refuses what NumPy refuses."""
     assert JAX.run(parse(line)).error is not None
 
 
-def test_a_wrong_gradient_is_seen_by_jax_alone() -> None:
-    """A pullback that is off is blamed, with the exact number."""
+def test_jax_alone_finds_a_wrong_gradient() -> None:
+    """A wrong pullback is found, with the exact number."""
     from ndgrad.rules import RULES, Rule  # noqa: PLC0415 - the table is changed in a copy
 
     halved = NdgradEngine({**RULES, "tanh": Rule(RULES["tanh"].forward, lambda g, y, x: g * (1 - y * y) / 2)})
@@ -91,6 +91,6 @@ def test_a_wrong_gradient_is_seen_by_jax_alone() -> None:
 
 
 def test_a_case_is_run_again_against_jax(capsys: pytest.CaptureFixture[str]) -> None:
-    """`repro --against jax` makes it."""
+    """`repro --against jax` makes JAX the reference."""
     assert command_line.main(["repro", "--against", "jax", "x=f8([0.5,1.0]); a=tanh(x); back(a,f8([1.0,2.0]))"]) == 0
     assert "JAX" in capsys.readouterr().out

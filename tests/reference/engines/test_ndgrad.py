@@ -1,4 +1,4 @@
-"""ndgrad behind the protocol: every op, spelled as users spell it, twice over, to second order, and nothing touched."""
+"""ndgrad as an engine: every op as users call it, a second backward pass, second order, and unchanged operands."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ ENGINE = NdgradEngine()
 
 
 def finished(number: int = 200) -> list[Program]:
-    """Programs of any ops that have a way back."""
+    """Draw programs of any ops that have a cotangent."""
     return [program for program in sample(EXPRESSIONS, number) if program.cotangent is not None]
 
 
-def test_the_engine_knows_every_op_of_the_table() -> None:
-    """It says its name with its version, and can be asked for second order."""
+def test_the_engine_has_every_op_of_the_table() -> None:
+    """It has all ops, a name with its version, and the ability of second order."""
     assert sorted(ENGINE.ops) == sorted(OPS)
     assert ENGINE.name == f"ndgrad {ndgrad.__version__}"
     assert ENGINE.abilities.second_order
 
 
 def test_a_table_of_rules_can_be_given() -> None:
-    """An engine of other rules runs those. This is wrong, on purpose: a slope of tanh that is twice what it is."""
+    """An engine with other rules runs these. The slope of tanh is doubled here: it is wrong on purpose."""
     wrong = Rule(np.tanh, lambda g, y, x: 2 * g * (1 - y * y))
     wrong.__name__ = "tanh"
     program = parse("x=f8(1.0); a=tanh(x); back(a,f8(1.0))")
@@ -41,8 +41,8 @@ def test_a_table_of_rules_can_be_given() -> None:
 
 
 @pytest.mark.parametrize("op", [name for name, rule in RULES.items() if rule.operator])
-def test_operators_are_met_as_operators(op: str) -> None:
-    """Not by way of the function: so what `Value` does with `+` and with its reflection is judged, too."""
+def test_operators_are_called_as_operators(op: str) -> None:
+    """Ops with an operator are called by it, so that Value's operators and their reflections are judged, too."""
     seen: list[str] = []
 
     class Operand:
@@ -70,13 +70,13 @@ def test_operators_are_met_as_operators(op: str) -> None:
         "x=f8([1.0,2.0]); y=2; a=subtract(y,x); back(a,f8([1.0,5.0]))",
     ],
 )
-def test_constants_on_the_left_meet_the_reflected_operator(line: str) -> None:
-    """An array and a Python number there give a Value, and the gradient goes to the operand on the right."""
+def test_constants_on_the_left_use_the_reflected_operator(line: str) -> None:
+    """An array or a Python number on the left gives a Value, and the right operand gets its gradient."""
     assert ENGINE.run(parse(line)).gradients[0].tolist() == [-1.0, -5.0]
 
 
-def test_values_that_constants_alone_made_are_arrays() -> None:
-    """They want no gradient, and stand in the outcome like all others."""
+def test_results_of_constants_are_arrays() -> None:
+    """They require no gradient, and are in the outcome like all other values."""
     outcome = ENGINE.run(parse("x=f8(1.0); y=const(f8([2.0])); z=3; a=multiply(y,z); b=add(a,x); back(b,f8([1.0]))"))
     assert outcome.error is None
     assert [v.tolist() for v in outcome.values] == [[6.0], [7.0]]
@@ -87,7 +87,7 @@ def test_values_that_constants_alone_made_are_arrays() -> None:
 
 
 def test_a_second_pass_doubles_the_gradients() -> None:
-    """In all programs, exactly, and without touching those that were handed out before."""
+    """They are exactly doubled in all programs, and gradients that were returned before do not change."""
     compared = 0
     for program in finished():
         outcome = ENGINE.run(program)
@@ -100,7 +100,7 @@ def test_a_second_pass_doubles_the_gradients() -> None:
 
 
 def test_a_leaf_without_gradient_has_none_twice() -> None:
-    """A gradient that is missing is None, and no array of zeros."""
+    """A missing gradient is None, and not an array of zeros."""
     outcome = ENGINE.run(parse("x=f8(1.0); y=f8(2.0); a=exp(x); b=exp(y); back(b,f8(1.0))"))
     assert (outcome.gradients[0], outcome.twice[0]) == (None, None)
     assert outcome.gradients[1] == np.exp(2)
@@ -110,35 +110,35 @@ def test_a_leaf_without_gradient_has_none_twice() -> None:
 
 
 def second(line: str) -> list[Any]:
-    """The second-order gradients of a program, as lists."""
+    """Return the second-order gradients of a program as lists."""
     outcome = ENGINE.run(parse(line))
     assert outcome.error is None
     return [None if g is None else g.tolist() for g in outcome.second]
 
 
 def test_second_order_is_a_hessian_times_the_directions() -> None:
-    """By hand: of c·x³ the Hessian is 6cx, of c·x·y it is c off the diagonal."""
+    """The Hessian of c·x³ is 6cx, and that of c·x·y is c off the diagonal."""
     cube = "x=f8([2.0,-1.0]); n=3.0; a=power(x,n); back(a,f8([1.0,10.0]),along=(f8([1.0,0.5]),))"
     product = "x=f8(2.0); y=f8(5.0); a=multiply(x,y); back(a,f8(3.0),along=(f8(1.0),f8(7.0)))"
     assert second(cube) == [[12.0, -30.0]]
     assert second(product) == [21.0, 3.0]
 
 
-def test_what_is_linear_has_no_second_order() -> None:
-    """Nothing arrives, or zeros do; and without directions nothing is asked."""
+def test_linear_programs_have_no_second_order_gradients() -> None:
+    """They are None or zeros; without directions they are not computed."""
     linear = "x=f8([1.0,2.0]); a=negative(x); back(a,f8([1.0,3.0]),along=(f8([1.0,1.0]),))"
     assert second(linear) in ([None], [[0, 0]])
     assert second("x=f8([1.0,2.0]); a=exp(x); back(a,f8([1.0,3.0]))") == []
 
 
-def test_a_leaf_that_nothing_reaches_has_no_part_in_second_order() -> None:
-    """Its direction is passed over; the others' derivatives are as they were."""
+def test_an_unused_leaf_has_no_second_order_gradient() -> None:
+    """Its direction is ignored, and the other leaves' derivatives are not changed."""
     line = "x=f8(9.0); y=f8(2.0); a=exp(x); b=square(y); back(b,f8(3.0),along=(f8(1.0),f8(5.0)))"
     assert second(line) == [None, 30.0]
 
 
-def test_the_second_order_leaves_the_first_as_it_is() -> None:
-    """Gradients with directions are the gradients without, to the bit; both passes of them."""
+def test_second_order_does_not_change_the_first() -> None:
+    """Gradients of both passes are equal to the bit with and without directions."""
     for program in finished():
         if program.directions:
             plain = Program(program.operands, program.steps, program.cotangent)
@@ -149,23 +149,23 @@ def test_the_second_order_leaves_the_first_as_it_is() -> None:
                     np.testing.assert_array_equal(a, b)
 
 
-# Nothing touched.
+# Unchanged operands.
 
 
-def test_operands_stay_as_they_are() -> None:
-    """A program is the same to the bit after it ran, and so are the arrays that were handed in."""
+def test_operands_are_not_changed() -> None:
+    """A run changes neither the program nor the arrays that are passed to the engine."""
     for program in finished():
         before = str(program)
         outcome = ENGINE.run(program)
-        given = [o.data for o in program.operands if o.kind != NUMBER]
+        operands = [o.data for o in program.operands if o.kind != NUMBER]
         assert str(program) == before
-        for array, data in zip(outcome.held, [*given, program.cotangent], strict=True):
+        for array, data in zip(outcome.held, [*operands, program.cotangent], strict=True):
             np.testing.assert_array_equal(array, np.asarray(data))
             assert not array.flags.writeable
 
 
 def test_gradients_share_no_memory() -> None:
-    """Neither with one another, nor with operands, values or the cotangent: who writes into one changes no other."""
+    """They share memory neither with each other, nor with operands, values or the cotangent."""
     for program in finished():
         outcome = ENGINE.run(program)
         own = [g for g in (*outcome.gradients, *outcome.twice) if g is not None]
@@ -175,7 +175,7 @@ def test_gradients_share_no_memory() -> None:
 
 
 def spoiling(x: Value) -> Value:
-    """An op that spoils its result's data. This is wrong, on purpose."""
+    """Overwrite a result's data. It is wrong on purpose."""
     y: Value = ndgrad.exp(x)
     y.data[...] = 0
     return y
@@ -187,14 +187,14 @@ SPOILT = parse("x=f8([1.0]); a=exp(x); back(a,f8([1.0]))")
 
 
 def test_writes_into_what_the_graph_needs_are_noticed() -> None:
-    """While a program runs, contents are compared."""
+    """A write into data that the graph needs raises RuntimeError."""
     outcome = SPOILING.run(SPOILT)
     assert isinstance(outcome.error, RuntimeError)
     assert "changed after it was used" in str(outcome.error)
 
 
-def test_run_again_it_answers_the_same_and_is_not_watched() -> None:
-    """Run as a user runs it, every program gives what it gave, to the bit; a write into data goes unnoticed."""
+def test_the_second_run_is_equal_and_has_no_additional_checks() -> None:
+    """Without the additional checks every program gives equal results to the bit, and writes are not noticed."""
     for program in finished():
         once, again = ENGINE.run(program), ENGINE.again(program)
         for a, b in zip(parts(program, once), parts(program, again), strict=True):
@@ -205,7 +205,7 @@ def test_run_again_it_answers_the_same_and_is_not_watched() -> None:
 
 
 def test_gradients_have_the_leafs_shape_and_dtype() -> None:
-    """In programs of both precisions, too."""
+    """This also holds in programs of both precisions."""
     for program in finished():
         outcome = ENGINE.run(program)
         for leaf, *gradients in zip(program.leaves, outcome.gradients, outcome.twice, strict=True):

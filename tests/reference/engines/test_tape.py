@@ -1,4 +1,4 @@
-"""An engine of a few lines, plugged in: its programs run, and whatever it raises is its answer."""
+"""An engine of a few lines on TapeEngine runs programs, and the outcome holds any error that it raises."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from reference.engines import Outcome, TapeEngine
 from reference.engines.torch import TorchEngine
 from reference.programs import Program, parse
 from reference.verdict import Result, judge
-from tests.reference.drawing import drawn
+from tests.reference.drawing import draw
 
 Pull = Callable[[np.ndarray], list[tuple[Any, np.ndarray]]]
 
 
 class Node:
-    """A value of a toy engine: its data, its gradient, and what carries a cotangent to what it was made of."""
+    """A value of a toy engine: its data, its gradient, and its pullback to its operands."""
 
     def __init__(self, data: np.ndarray, pull: Pull = lambda g: []) -> None:
         self.data = data
@@ -28,17 +28,17 @@ class Node:
 
 
 def number(x: Any) -> Any:
-    """The data of a node; constants are their own."""
+    """Return the data of a node; a constant is returned unchanged."""
     return x.data if isinstance(x, Node) else x
 
 
 def add(a: Any, b: Any) -> Node:
-    """Two operands of one shape, added."""
+    """Add two operands of one shape."""
     return Node(np.asarray(number(a) + number(b)), lambda g: [(a, g), (b, g)])
 
 
 def multiply(a: Any, b: Any) -> Node:
-    """Two operands of one shape, multiplied."""
+    """Multiply two operands of one shape."""
     return Node(np.asarray(number(a) * number(b)), lambda g: [(a, g * number(b)), (b, g * number(a))])
 
 
@@ -48,7 +48,7 @@ def log(x: Node) -> Node:
 
 
 class Toy(TapeEngine):
-    """The engine: it passes back along every path, one at a time."""
+    """The toy engine. Its backward pass follows each path of the graph by itself."""
 
     def __init__(self, **functions: Callable[..., Any]) -> None:
         super().__init__("toy 1.0", {"add": add, "multiply": multiply, "log": log, **functions})
@@ -59,23 +59,23 @@ class Toy(TapeEngine):
         return Node(array)
 
     def data(self, value: Any) -> np.ndarray:
-        """Give a node's data."""
+        """Return a node's data."""
         return value.data  # type: ignore[no-any-return]
 
     def back(self, result: Node, cotangent: np.ndarray) -> None:
-        """Pass back."""
+        """Run a backward pass."""
         result.grad = cotangent if result.grad is None else result.grad + cotangent
         for operand, g in result.pull(cotangent):
             if isinstance(operand, Node):
                 self.back(operand, g)
 
     def gradient(self, leaf: Node) -> np.ndarray | None:
-        """Give a node's gradient."""
+        """Return a node's gradient."""
         return leaf.grad
 
 
 def failing(*args: Any, **options: Any) -> Any:
-    """This is wrong, on purpose."""
+    """Raise an error on purpose."""
     raise ZeroDivisionError("on purpose")
 
 
@@ -85,7 +85,7 @@ ADDED = parse(
 
 
 def test_a_program_is_run() -> None:
-    """Each step's value, in order, and each leaf's gradient; a leaf used twice gets both."""
+    """The outcome has each step's value and each leaf's gradient; a leaf used twice gets the sum."""
     outcome = Toy().run(ADDED)
     assert outcome.error is None
     assert [v.tolist() for v in outcome.values] == [[8.0, 15.0], [10.0, 18.0], [20.0, 36.0]]
@@ -93,35 +93,35 @@ def test_a_program_is_run() -> None:
 
 
 def test_an_engine_of_twenty_lines_can_be_judged() -> None:
-    """On all that it knows it agrees with PyTorch."""
+    """The toy engine agrees with PyTorch."""
     assert judge(ADDED, Toy(), TorchEngine()).result is Result.AGREES
 
 
 def test_a_wrong_engine_of_twenty_lines_is_found() -> None:
-    """This is wrong, on purpose: a product that forgets its second operand's gradient."""
+    """A product without a gradient for its second operand is found. It is wrong on purpose."""
     half = Toy(multiply=lambda a, b: Node(number(a) * number(b), lambda g: [(a, g * number(b))]))
     verdict = judge(ADDED, half, TorchEngine())
     assert verdict.result is Result.ENGINE_WRONG
     assert [finding.part for finding in verdict.findings] == ["grad[y]"]
 
 
-def test_an_engine_says_what_it_knows() -> None:
-    """Its name, and the ops that it was given functions for. It is not asked for second order."""
+def test_an_engine_has_a_name_and_ops() -> None:
+    """Its ops are those of its functions, and by default it lacks the ability of second order."""
     assert Toy().name == "toy 1.0"
     assert Toy().ops == ("add", "multiply", "log")
     assert not Toy().abilities.second_order
 
 
-def test_a_leaf_that_nothing_reaches_has_no_gradient() -> None:
-    """None stands for it, in its place."""
+def test_an_unused_leaf_has_no_gradient() -> None:
+    """Its gradient in the outcome is None."""
     line = "x=f8(1.0); y=f8(2.0); a=tanh(x); b=log(y); back(b,f8(1.0))"
     outcome = Toy(tanh=lambda x: Node(np.tanh(x.data))).run(parse(line))
     assert outcome.gradients[0] is None
     assert outcome.gradients[1] == 0.5
 
 
-def test_what_must_be_refused_is_not_passed_back() -> None:
-    """Without a cotangent nothing but the steps is run."""
+def test_a_program_without_cotangent_has_no_backward_pass() -> None:
+    """Only its steps are run."""
 
     class Forward(Toy):
         back = failing
@@ -134,31 +134,31 @@ def test_what_must_be_refused_is_not_passed_back() -> None:
 
 
 class FailingBack(Toy):
-    """Cannot pass back."""
+    """Its backward pass raises."""
 
     back = failing
 
 
 class FailingGradient(Toy):
-    """Cannot give a gradient."""
+    """Its `gradient` raises."""
 
     gradient = failing
 
 
 class FailingData(Toy):
-    """Cannot give a value."""
+    """Its `data` raises."""
 
     data = failing
 
 
 class FailingLeaf(Toy):
-    """Cannot make a leaf, as an engine that knows no single precision cannot."""
+    """Its `leaf` raises, as in an engine without single precision."""
 
     leaf = failing
 
 
 class FailingOnceMore(Toy):
-    """Cannot pass back a second time."""
+    """Its second backward pass raises."""
 
     once_more = failing
 
@@ -173,26 +173,26 @@ class FailingOnceMore(Toy):
         (FailingData(), 0),
         (FailingLeaf(), 0),
     ],
-    ids=["a step", "the pass back", "a gradient", "the second pass", "a value", "a leaf"],
+    ids=["a step", "the backward pass", "a gradient", "the second pass", "a value", "a leaf"],
 )
-def test_what_an_engine_raises_is_its_answer(engine: TapeEngine, done: int) -> None:
-    """Wherever it raises: the error is in the outcome, beside the steps that came to an end."""
+def test_errors_of_the_engine_are_in_the_outcome(engine: TapeEngine, done: int) -> None:
+    """Wherever the engine raises, the outcome has the error and the values of finished steps."""
     outcome = engine.run(ADDED)
     assert isinstance(outcome.error, ZeroDivisionError)
     assert len(outcome.values) == done
     assert outcome.gradients == ()
 
 
-def test_an_op_that_is_not_known_is_an_error() -> None:
-    """It names the op."""
+def test_an_unknown_op_is_an_error() -> None:
+    """The error names the op."""
     outcome = Toy().run(parse("x=f8(1.0); a=log(x); b=sinh(a); back(b,f8(1.0))"))
     assert isinstance(outcome.error, KeyError)
     assert "sinh" in str(outcome.error)
     assert len(outcome.values) == 1
 
 
-def test_an_interrupt_is_no_answer() -> None:
-    """Who stops a run stops it, whatever the engine is doing."""
+def test_an_interrupt_is_not_caught() -> None:
+    """A KeyboardInterrupt ends the run, and is not an error of the engine."""
 
     def interrupted(*operands: Any) -> Any:
         raise KeyboardInterrupt
@@ -201,11 +201,11 @@ def test_an_interrupt_is_no_answer() -> None:
         Toy(add=interrupted).run(ADDED)
 
 
-# What an engine is handed.
+# The arrays passed to an engine.
 
 
 def test_operands_and_cotangent_are_read_only() -> None:
-    """Who writes into one fails where it happens. This is wrong, on purpose."""
+    """A write into one of them raises at once. These engines are wrong on purpose."""
 
     def overwriting(a: Any, b: Any) -> Node:
         number(a)[...] = 0
@@ -224,26 +224,26 @@ def test_operands_and_cotangent_are_read_only() -> None:
     assert plain.cotangent == 1
 
 
-def test_arrays_come_in_their_layout_and_numbers_as_numbers() -> None:
-    """A leaf by way of `leaf`, under its name; a constant as an array; a Python number as it is."""
+def test_operands_have_their_layouts_and_types() -> None:
+    """A leaf comes through `leaf` with its name and layout; a constant is an array, and a number a Python number."""
     seen: list[Any] = []
 
-    class Looking(Toy):
+    class Recording(Toy):
         def leaf(self, array: np.ndarray, name: str) -> Node:
             seen.append((name, array.strides))
             return super().leaf(array, name)
 
-    def looking(a: Any, b: Any) -> Node:
+    def recording(a: Any, b: Any) -> Node:
         seen.append(type(b))
         return add(a, b)
 
     line = 'x=f8([[1.0,2.0]],layout="reversed"); y=const(f8(1.0)); z=2; a=add(x,y); b=add(a,z); back(b,f8([[1.0,2.0]]))'
-    assert Looking(add=looking).run(parse(line)).error is None
+    assert Recording(add=recording).run(parse(line)).error is None
     assert seen == [("x", (-16, -8)), np.ndarray, int]
 
 
-def test_what_was_handed_in_is_kept_for_the_verdict() -> None:
-    """The arrays of the operands, in order, and the cotangent: the very ones that the engine was given."""
+def test_the_outcome_holds_the_passed_arrays() -> None:
+    """`held` has the arrays of the operands in order and the cotangent, exactly those that the engine got."""
     outcome = Toy().run(ADDED)
     assert [array.tolist() for array in outcome.held] == [[2.0, 3.0], [4.0, 5.0], [1.0, 10.0]]
     first, _, cotangent = outcome.held
@@ -253,23 +253,23 @@ def test_what_was_handed_in_is_kept_for_the_verdict() -> None:
     assert len(leaf.held) == 2
 
 
-def test_poles_are_met_without_warnings() -> None:
-    """NumPy's warnings are off while a program runs, and as they were afterwards."""
+def test_poles_give_no_warnings() -> None:
+    """NumPy's warnings are off while a program runs, and restored afterwards."""
     assert Toy().run(parse("x=f8([0.0,-1.0]); a=log(x); back(a,f8([1.0,1.0]))")).error is None
     with pytest.warns(RuntimeWarning, match="divide by zero"):
         np.log(np.zeros(1))
 
 
-def test_each_run_is_a_run_of_its_own() -> None:
-    """Gradients of one run do not reach the next, and a program is not changed by it."""
+def test_runs_are_independent() -> None:
+    """Gradients of one run do not affect the next, and a run does not change the program."""
     before = str(ADDED)
     once, again = Toy().run(ADDED), Toy().run(ADDED)
     assert [g.tolist() for g in once.gradients] == [g.tolist() for g in again.gradients]
     assert str(ADDED) == before
 
 
-def test_what_else_an_engine_can_do_is_asked_last() -> None:
-    """`once_more` is given the program, the result, the leaves and the outcome; what it returns is the outcome."""
+def test_once_more_is_called_last() -> None:
+    """`once_more` gets the program, the result, the leaves and the outcome, and returns the final outcome."""
 
     class Twice(Toy):
         def once_more(self, program: Program, result: Any, leaves: Sequence[Any], outcome: Outcome) -> Outcome:
@@ -282,8 +282,8 @@ def test_what_else_an_engine_can_do_is_asked_last() -> None:
     assert [(b / a).tolist() for a, b in zip(outcome.gradients, outcome.twice, strict=True)] == [[2.0, 2.0]] * 2
 
 
-def test_a_program_for_another_engine_is_an_error_and_no_crash() -> None:
-    """Programs of ops that the engine does not know, by the dozen: each is answered."""
-    outcomes = [Toy().run(program) for i in range(30) if (program := drawn("sample", "softmax", i))]
+def test_programs_with_unknown_ops_give_errors() -> None:
+    """Each of many programs with ops that the engine lacks has an outcome with an error."""
+    outcomes = [Toy().run(program) for i in range(30) if (program := draw("sample", "softmax", i))]
     assert len(outcomes) > 20
     assert all(outcome.error is not None for outcome in outcomes)

@@ -1,4 +1,4 @@
-"""PyTorch behind the protocol: in each precision, disturbed, and asked what rounding may have decided."""
+"""PyTorch as an engine: in each precision, disturbed, and from another engine's values."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PRODUCT = parse("x=f8([1.5,-2.0,3.0]); y=f8([3.0,0.5,7.0]); a=multiply(x,y); bac
 
 
 def run(line: str, **options: Any) -> Outcome:
-    """Run a line without error."""
+    """Run a line, which must not raise."""
     outcome = TORCH.run(parse(line), **options)
     assert outcome.error is None
     return outcome
 
 
 def moved(program: Program, size: float = SIZE, seeds: int = 5) -> tuple[float, float]:
-    """How far a disturbance of this size moves the value and the first gradient, in parts of the size, at most."""
+    """Return the largest relative moves of the value and the first gradient, divided by the disturbance's size."""
     plain = TORCH.run(program)
     outcomes = [TORCH.run(program, noise=Noise(size, seed)) for seed in range(seeds)]
 
@@ -45,21 +45,21 @@ def moved(program: Program, size: float = SIZE, seeds: int = 5) -> tuple[float, 
 
 
 def test_a_program_is_run() -> None:
-    """Each step's value, and each leaf's gradient."""
+    """The outcome has each step's value and each leaf's gradient."""
     outcome = TORCH.run(PRODUCT)
     assert outcome.values[0].tolist() == [4.5, -1.0, 21.0]
     assert [g.tolist() for g in outcome.gradients] == [[6.0, -0.5, 3.5], [3.0, 2.0, 1.5]]
 
 
-def test_it_knows_every_row_and_says_its_version() -> None:
-    """Without what the build adds to it."""
+def test_it_has_every_op_and_a_name_with_its_version() -> None:
+    """The version is without the suffix of the build."""
     assert TORCH.ops == tuple(OPS)
     assert TORCH.name == "PyTorch " + torch.__version__.split("+")[0]
     assert TORCH.abilities.second_order
 
 
 def test_mirrors_can_be_given() -> None:
-    """An engine of a few mirrors knows those ops, and no others."""
+    """An engine of a few mirrors supports only those ops."""
     few = TorchEngine({"exp": torch.exp})
     assert few.ops == ("exp",)
     assert few.run(parse("x=f8(0.0); a=exp(x); back(a,f8(1.0))")).values[0] == 1
@@ -67,7 +67,7 @@ def test_mirrors_can_be_given() -> None:
 
 
 def test_second_order_is_a_hessian_times_the_directions() -> None:
-    """By hand: of c·x³ the Hessian is 6cx, of c·x·y it is c off the diagonal; what is linear has none."""
+    """The Hessian of c·x³ is 6cx, and that of c·x·y is c off the diagonal; a linear program has none."""
     cube = "x=f8([2.0,-1.0]); n=3.0; a=power(x,n); back(a,f8([1.0,10.0]),along=(f8([1.0,0.5]),))"
     product = "x=f8(2.0); y=f8(5.0); a=multiply(x,y); back(a,f8(3.0),along=(f8(1.0),f8(7.0)))"
     linear = "x=f8(2.0); a=negative(x); back(a,f8(3.0),along=(f8(1.0),))"
@@ -77,15 +77,15 @@ def test_second_order_is_a_hessian_times_the_directions() -> None:
 
 
 def test_gradients_are_those_of_an_ordinary_pass() -> None:
-    """A pass that is differentiated may take other formulas: `cumprod` leaves out what comes after a 0 in one alone."""
+    """They are not those of a pass with create_graph, in which `cumprod`, for one, has another formula after a 0."""
     line = "x=f8([0.0,inf]); a=cumprod(x,axis=0); back(a,f8([1.0,1.0])"
     alone, along = (TorchEngine().run(parse(line + end)) for end in (")", ",along=(f8([1.0,1.0]),))"))
     np.testing.assert_array_equal(alone.gradients[0], along.gradients[0])
     assert along.gradients[0][1] == 0
 
 
-def test_a_leaf_that_nothing_reaches_has_no_gradient() -> None:
-    """None stands for it, to first and to second order."""
+def test_an_unused_leaf_has_no_gradient() -> None:
+    """Its gradients of first and second order are None."""
     outcome = run("x=f8(9.0); y=f8(2.0); a=exp(x); b=square(y); back(b,f8(3.0),along=(f8(1.0),f8(5.0)))")
     assert (outcome.gradients[0], outcome.second[0]) == (None, None)
     assert (outcome.gradients[1], outcome.second[1]) == (12, 30)
@@ -101,8 +101,8 @@ def test_a_leaf_that_nothing_reaches_has_no_gradient() -> None:
         "x=f8([1.0,2.0]); a=exp(x,axis=0); back(a,f8([1.0,2.0]))",
     ],
 )
-def test_what_pytorch_raises_is_its_answer(line: str) -> None:
-    """In a step, in the pass back, and where the program cannot be: the outcome holds the error."""
+def test_errors_of_pytorch_are_in_the_outcome(line: str) -> None:
+    """The outcome has an error of a step, of the backward pass, or about an unknown op or option."""
     outcome = TORCH.run(parse(line))
     assert outcome.error is not None
     assert outcome.gradients == ()
@@ -116,7 +116,7 @@ def test_what_pytorch_raises_is_its_answer(line: str) -> None:
     ],
 )
 def test_a_step_may_have_no_floats(line: str) -> None:
-    """Python numbers, or integers, alone: a person who types a program may multiply two of them first."""
+    """A step may have only Python numbers or integers, for a user may write such a program."""
     assert run(line).gradients[0] == 4
 
 
@@ -130,24 +130,24 @@ def test_a_step_may_have_no_floats(line: str) -> None:
         ("x=f8([3.0]); a=squeeze(x); back(a,f8(2.0))", 3.0),
     ],
 )
-def test_options_may_be_left_out_where_numpy_has_a_default(line: str, value: float) -> None:
-    """A person who types a program leaves them out; an engine that takes it must not be called wrong for that."""
+def test_options_with_a_default_may_be_left_out(line: str, value: float) -> None:
+    """A user may leave them out, and an engine that accepts the program must not be blamed."""
     assert run(line).values[0] == value
 
 
 def test_operands_are_copied() -> None:
-    """Nothing that PyTorch computes shares memory with a program's arrays."""
+    """PyTorch's results share no memory with a program's arrays."""
     for program in sample(EXPRESSIONS, 60):
         outcome = TORCH.run(program)
-        made = [*outcome.values, *(g for g in (*outcome.gradients, *outcome.second) if g is not None)]
-        assert not any(np.shares_memory(array, o.data) for array in made for o in program.operands)
+        results = [*outcome.values, *(g for g in (*outcome.gradients, *outcome.second) if g is not None)]
+        assert not any(np.shares_memory(array, o.data) for array in results for o in program.operands)
 
 
 # Precision.
 
 
 def test_precision_is_that_of_the_operands() -> None:
-    """Single stays single, a Python number is weak, and both together are double, with gradients as the leaves are."""
+    """Python numbers are weak, mixed operands give doubles, and gradients have the dtype of their leaves."""
     single = run("x=f4([1.0,2.0]); y=0.1; a=multiply(x,y); back(a,f4([1.0,2.0]))")
     mixed = run("x=f4([1.0,2.0]); y=f8(0.1); a=multiply(x,y); back(a,f8([1.0,2.0]))")
     assert single.values[0].dtype == single.gradients[0].dtype == np.float32
@@ -157,7 +157,7 @@ def test_precision_is_that_of_the_operands() -> None:
 
 @pytest.mark.parametrize("operand", ["f4(0.5)", "f8(0.5)"])
 def test_wide_computes_in_double_and_narrow_in_single(operand: str) -> None:
-    """Whatever the operands are: exp(0.5) has 53 bits there and 24 here, forward and backward."""
+    """For any operands, exp(0.5) has 53 bits in `float64` and 24 in `float32`, forward and backward."""
     line = f"x={operand}; a=exp(x); back(a,f8(1.0))"
     wide, narrow = run(line, precision="float64"), run(line, precision="float32")
     assert (wide.values[0], wide.gradients[0]) == (np.exp(0.5), np.exp(0.5))
@@ -166,8 +166,8 @@ def test_wide_computes_in_double_and_narrow_in_single(operand: str) -> None:
     assert narrow.values[0].dtype == narrow.gradients[0].dtype == np.float32
 
 
-def test_no_step_leaves_the_precision_that_was_asked_for() -> None:
-    """Not even a cast to another: what `astype` rounds must not be rounded in double precision."""
+def test_every_step_has_the_given_precision() -> None:
+    """This also holds for `astype`: in double precision it must not round."""
     line = 'x=f8(0.1); a=astype(x,dtype="float32"); b=astype(a,dtype="float64"); back(b,f8(1.0))'
     assert run(line).values[-1] == np.float32(0.1)
     assert [v.dtype for v in run(line, precision="float64").values] == [np.float64] * 2
@@ -175,8 +175,8 @@ def test_no_step_leaves_the_precision_that_was_asked_for() -> None:
     assert [v.dtype for v in run(line, precision="float32").values] == [np.float32] * 2
 
 
-def test_integers_and_booleans_take_the_precision_that_was_asked_for() -> None:
-    """Constants of them become floats where they meet floats."""
+def test_integers_and_booleans_take_the_given_precision() -> None:
+    """Constants of integers and booleans become floats of this precision."""
     line = (
         "x=f8([0.1,0.2]); y=const(i8([3,4])); z=const(b1([True,False])); a=add(x,y); b=add(a,z); back(b,f8([1.0,2.0]))"
     )
@@ -184,53 +184,53 @@ def test_integers_and_booleans_take_the_precision_that_was_asked_for() -> None:
         assert run(line, precision=precision).values[-1].dtype == precision
 
 
-# Disturbed.
+# Disturbances.
 
 
-def test_a_disturbance_moves_what_is_well_conditioned_by_its_size() -> None:
-    """A product's two factors are disturbed once each; on the way back, what was kept and its disturbance are, too."""
+def test_a_disturbance_moves_well_conditioned_results_by_its_size() -> None:
+    """A product's factors are disturbed once each; in the backward pass, saved tensors are disturbed, too."""
     value, gradient = moved(PRODUCT)
     assert 1 < value < 2.1
     assert 1 < gradient < 4.1
 
 
 def test_twice_the_disturbance_moves_twice_as_far() -> None:
-    """So what results move is a property of the program, and of no size."""
+    """The move is proportional to the size, so that its ratio is a property of the program."""
     for one, two in zip(moved(PRODUCT, SIZE), moved(PRODUCT, 2 * SIZE), strict=True):
         assert one == pytest.approx(two, rel=1e-3)
 
 
 def test_cancellation_moves_the_value() -> None:
-    """Of numbers that agree in four digits the difference moves ten thousand times as far, the gradient hardly."""
+    """The difference of numbers that agree in four digits moves ten thousand times as far; the gradient does not."""
     value, gradient = moved(parse("x=f8(1.0001); y=f8(1.0); a=subtract(x,y); back(a,f8(1.0))"))
     assert 10_000 < value < 20_100
     assert gradient < 3
 
 
 def test_saturation_moves_the_gradient() -> None:
-    """1 - tanh² reads the rounded result: at 5 its condition is about 11,000, though the value's is tiny."""
+    """1 - tanh² reads the rounded result: at 5 its condition is about 11,000, while the value's is tiny."""
     value, gradient = moved(parse("x=f8(5.0); a=tanh(x); back(a,f8(1.0))"))
     assert value < 0.01
     assert 10_000 < gradient < 50_000
 
 
-def test_a_disturbance_goes_along_all_steps() -> None:
-    """Of ten products in a row each is disturbed: results move further than one's, and no further than all together."""
+def test_all_steps_are_disturbed() -> None:
+    """The result of ten products moves further than that of one, and at most as far as the sum of all moves."""
     chain = "; ".join(f"a{i}=multiply({f'a{i - 1}' if i else 'x'},y)" for i in range(10))
     value, _ = moved(parse(f"x=f8(1.5); y=f8(0.5); {chain}; back(a9,f8(1.0))"))
     assert 2.1 < value < 20.1
 
 
-def test_each_use_is_disturbed_by_itself() -> None:
-    """x - x is 0 for one number; for two that are disturbed apart it is not."""
+def test_each_use_is_disturbed_independently() -> None:
+    """x - x is 0 for one number, but not for two uses that are disturbed independently."""
     outcomes = [
         TORCH.run(parse("x=f8(3.0); a=subtract(x,x); back(a,f8(1.0))"), noise=Noise(SIZE, seed)) for seed in range(10)
     ]
     assert {round(float(o.values[0]) / SIZE, 3) for o in outcomes} == {-6.0, 0.0, 6.0}
 
 
-def test_each_number_is_disturbed_by_itself() -> None:
-    """Of a hundred equal numbers about half go up and half go down; none stays."""
+def test_each_number_is_disturbed_independently() -> None:
+    """Of a hundred equal numbers, about half become larger and half smaller, and none stays."""
     disturbance = Disturbance(Noise(SIZE, 0))
     disturbed = disturbance.on(torch.full((100,), 2.0, dtype=torch.float64)).numpy() / 2 - 1
     assert set(disturbed) == {-SIZE, SIZE}
@@ -238,13 +238,13 @@ def test_each_number_is_disturbed_by_itself() -> None:
 
 
 def test_integers_are_not_disturbed() -> None:
-    """Places stay the places that they are."""
+    """Integers are returned unchanged."""
     places = torch.arange(10)
     assert Disturbance(Noise(0.5, 0)).on(places) is places
 
 
-def test_a_seed_disturbs_always_in_the_same_way() -> None:
-    """The same seed moves to the same numbers, another to others."""
+def test_a_disturbance_depends_on_the_seed() -> None:
+    """The same seed gives the same numbers, and another seed gives others."""
     one, same, other = (TORCH.run(PRODUCT, noise=Noise(SIZE, seed)) for seed in (1, 1, 2))
     for name in ("values", "gradients"):
         np.testing.assert_array_equal(getattr(one, name), getattr(same, name))
@@ -252,8 +252,8 @@ def test_a_seed_disturbs_always_in_the_same_way() -> None:
 
 
 @pytest.mark.parametrize("op", [op for op, row in OPS.items() if row.selects])
-def test_what_only_selects_is_not_disturbed(op: str) -> None:
-    """Disturbed, it would select otherwise: its result stays the same to the bit."""
+def test_ops_that_select_are_not_disturbed(op: str) -> None:
+    """Their results stay equal to the bit, for disturbed operands would be selected differently."""
     for program in sample(op, 20):
         alone = Program(program.operands, program.steps[:1], None)
         if alone.steps[0].op == op:
@@ -262,15 +262,15 @@ def test_what_only_selects_is_not_disturbed(op: str) -> None:
 
 
 def test_precision_and_disturbance_go_together() -> None:
-    """A program in single precision, disturbed in double: how single precision's rounding is judged."""
+    """A program of singles can be disturbed in double precision, as the verdict does."""
     line = "x=f4(1.5); y=f4(3.0); a=multiply(x,y); back(a,f4(2.0))"
     outcomes = [run(line, noise=Noise(SIZE, seed), precision="float64") for seed in range(10)]
     assert all(o.values[0].dtype == o.gradients[0].dtype == np.float64 for o in outcomes)
     assert SIZE < max(abs(o.values[0] / 4.5 - 1) for o in outcomes) < 2.1 * SIZE
 
 
-def test_another_engines_way_is_gone_whatever_its_arrays_are_like() -> None:
-    """Values that lie the other way round in memory, as those of a flip do, are gone on from as others are."""
+def test_a_path_may_have_any_memory_layout() -> None:
+    """Steps continue from values with negative strides, like those of a flip, as from others."""
     program = parse("x=f8([1.0,2.0]); a=flip(x,axis=0); b=square(a); back(b,f8([1.0,1.0]))")
     way = (np.flip(np.array([3.0, 5.0])), np.array([1.0, 1.0]))
     outcome = TORCH.run(program, path=way)

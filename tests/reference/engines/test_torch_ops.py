@@ -1,4 +1,4 @@
-"""PyTorch's mirrors mean what NumPy means: the same numbers, and the same is refused."""
+"""PyTorch's mirrors compute NumPy's values, and refuse what NumPy refuses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import MIRRORS, TorchEngine, mirror
-from reference.engines.torch.ops import KNOWN, found, shape_of
+from reference.engines.torch.ops import KNOWN, shape_of, source_of
 from reference.ops import OPS, Op, forward
 from reference.ops.options import Options
 from reference.ops.shapes import Shape
@@ -21,7 +21,7 @@ from tests.reference.drawing import ordinary
 
 NDGRAD, TORCH = NdgradEngine(), TorchEngine()
 
-# That numbers run out is meant.
+# Some cases have no degrees of freedom on purpose.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Degrees of freedom"),
     pytest.mark.filterwarnings("ignore:Mean of empty slice"),
@@ -30,29 +30,29 @@ pytestmark = [
 
 
 def mirrored(op: str, operands: list[np.ndarray], options: Options) -> np.ndarray:
-    """What PyTorch gives."""
+    """Compute an op in PyTorch."""
     y: np.ndarray = mirror(OPS[op])(*(torch.tensor(x) for x in operands), **options).numpy()
     return y
 
 
 def test_pytorch_has_every_op() -> None:
-    """By a line where the name or the meaning differs, by its name otherwise; no line is of another op."""
+    """Each op has a mirror, and each line belongs to an op of the table."""
     assert sorted(TORCH.ops) == sorted(OPS)
     assert set(MIRRORS) < set(OPS)
     assert set(KNOWN) < set(OPS)
 
 
 def test_an_op_is_found_by_its_name_and_aliases() -> None:
-    """The first name that PyTorch has, in its own functions or in those of networks."""
-    assert [found(OPS[op]) for op in ("exp", "power", "softplus")] == ["torch.exp", "torch.pow", "F.softplus"]
-    with pytest.raises(LookupError, match="PyTorch has no function of the name of nowhere: it needs a line of its own"):
+    """The first name that PyTorch has is used, in `torch` or in `torch.nn.functional`."""
+    assert [source_of(OPS[op]) for op in ("exp", "power", "softplus")] == ["torch.exp", "torch.pow", "F.softplus"]
+    with pytest.raises(LookupError, match="PyTorch has no function nowhere: the op needs a line in MIRRORS"):
         mirror(Op("nowhere", np.exp))
 
 
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize(("dtype", "rtol", "atol"), [("float64", 1e-13, 1e-14), ("float32", 1e-5, 1e-6)])
 def test_a_mirror_computes_what_the_definition_does(op: str, dtype: str, rtol: float, atol: float) -> None:
-    """Of ordinary numbers, with all options: the same shape, dtype and numbers, but for rounding."""
+    """On ordinary numbers with all options, shape and dtype are equal, and numbers agree up to rounding."""
     cases = list(ordinary(op, dtype, 40))
     for operands, options in cases:
         got, wanted = mirrored(op, operands, options), forward(OPS[op], operands, options)
@@ -63,7 +63,7 @@ def test_a_mirror_computes_what_the_definition_does(op: str, dtype: str, rtol: f
 
 # fmt: off
 TRANSLATED: list[tuple[str, list[Any], Options, Any]] = [
-    # op            operands                  options                           what NumPy means by it
+    # op            operands                  options                           NumPy's result
     ("sum",         [[1.0, 2.0]],             {"axis": (), "keepdims": False},  [1.0, 2.0]),
     ("prod",        [[1.0, 2.0]],             {"axis": (), "keepdims": True},   [1.0, 2.0]),
     ("max",         [[1.0, 2.0]],             {"axis": (), "keepdims": False},  [1.0, 2.0]),
@@ -95,14 +95,14 @@ TRANSLATED: list[tuple[str, list[Any], Options, Any]] = [
 
 @pytest.mark.parametrize(("op", "operands", "options", "wanted"), TRANSLATED, ids=[op for op, *_ in TRANSLATED])
 def test_a_mirror_translates(op: str, operands: list[Any], options: Options, wanted: Any) -> None:
-    """Where PyTorch means something else by the same words, or has no such words, the mirror means what NumPy means."""
+    """If PyTorch's meaning differs from NumPy's, the mirror has NumPy's meaning."""
     got = mirrored(op, [np.array(x, float) for x in operands], options)
     np.testing.assert_array_equal(got, np.array(wanted), strict=True)
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_shapes_are_worked_out_without_numbers(op: str) -> None:
-    """Of tensors that take no memory; where a mirror looks up places or labels, PyTorch says so."""
+def test_shapes_are_computed_without_numbers(op: str) -> None:
+    """Tensors take no memory. Mirrors that look up places or labels need numbers, and raise."""
     for operands, options in ordinary(op, "float64", 20):
         shapes = [x.shape for x in operands]
         try:
@@ -113,7 +113,7 @@ def test_shapes_are_worked_out_without_numbers(op: str) -> None:
         assert shape == forward(OPS[op], operands, options).shape
 
 
-# What is refused.
+# Refusals.
 
 SMALL: list[Shape] = [(0,), (1,), (3,), (1, 3), (2, 3), (2, 0), (2, 1, 3)]
 # The ops of one operand with options that do not depend on its numbers.
@@ -125,13 +125,13 @@ OPTIONS = [
 
 
 def every(op: str) -> list[Options]:
-    """Every combination of a value of each kind, allowed or not, for an op's options."""
+    """Return all combinations of the listed values of an op's options, allowed or not."""
     kinds = {name: option.every for name, option in OPS[op].inputs.options.items()}
     return [dict(zip(kinds, chosen, strict=True)) for chosen in itertools.product(*kinds.values())]
 
 
 def answer(op: str, shape: Shape, options: Options) -> tuple[Any, Any, Any]:
-    """What NumPy, PyTorch's mirror and ndgrad make of an operand: an array, or the error."""
+    """Return the results of NumPy, PyTorch's mirror and ndgrad: each an array or an error."""
     x = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
     program = Program((Operand("x", x),), (Step(op, (0,), options),), None)
     outcomes = [engine.run(program) for engine in (TORCH, NDGRAD)]
@@ -146,7 +146,7 @@ def answer(op: str, shape: Shape, options: Options) -> tuple[Any, Any, Any]:
 
 
 def differences(op: str, shape: Shape) -> Iterator[str]:
-    """Where a side refuses what NumPy takes, or the other way about, or gives another shape, or has no clear error."""
+    """Give the cases in which a side and NumPy differ in refusal or shape, or a side's error is unclear."""
     for options in every(op):
         plain, *sides = answer(op, shape, options)
         for name, side in zip(("the mirror", "ndgrad"), sides, strict=True):
@@ -157,22 +157,22 @@ def differences(op: str, shape: Shape) -> Iterator[str]:
             elif isinstance(side, Exception) and not isinstance(
                 side, (ValueError, IndexError, TypeError, RuntimeError)
             ):
-                yield f"{name} of {op} {shape} {options} is refused by {side!r}, which says not what is wrong"
+                yield f"{name} of {op} {shape} {options} is refused by {side!r}, which does not tell what is wrong"
 
 
 @pytest.mark.parametrize("op", OPTIONS)
 def test_both_sides_refuse_what_numpy_refuses_and_nothing_else(op: str) -> None:
-    """A bad axis, an axis named twice, a shape that does not fit: of each option every kind, on small shapes."""
+    """All values of the options are tried on small shapes: bad axes, repeated axes, wrong shapes and others."""
     assert not [line for shape in SMALL for line in differences(op, shape)]
 
 
 @pytest.mark.parametrize("op", OPTIONS)
 def test_both_sides_refuse_the_same_of_a_single_number(op: str) -> None:
-    """An operand of no axes has none to be named; where NumPy takes 0 and -1 all the same, both sides do."""
+    """An operand without axes accepts no axis, except 0 and -1 where NumPy accepts them."""
     assert not list(differences(op, ()))
 
 
-def test_the_options_of_most_ops_are_gone_through() -> None:
-    """In all some 700 of them, on each of eight shapes."""
+def test_the_options_of_most_ops_are_tried() -> None:
+    """Some 700 combinations of options are tried, on each of eight shapes."""
     assert len(OPTIONS) > 20
     assert sum(len(every(op)) for op in OPTIONS) > 600

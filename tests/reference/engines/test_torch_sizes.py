@@ -1,4 +1,4 @@
-"""How large a program becomes is known before it is run, and too large a program is refused at once."""
+"""The size of a program's values is computed before it is run, and too large a program is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reference.engines.torch.sizes import LARGEST, TooLarge, _shape, check_sizes
 from reference.programs import Program, parse
 from reference.programs.strategies import programs
 
-N = 400  # a column of so many numbers meets a row of as many: 160,000
+N = 400  # a column and a row of N numbers broadcast to 160,000
 COLUMN = f"x=f8([[{'],['.join(['1.0'] * N)}]]); y=f8([[{','.join(['1.0'] * N)}]]); "
 PLACES = f"i8([[{'],['.join(['0'] * N)}]]),i8([[{','.join(['0'] * N)}]])"
 
@@ -40,10 +40,10 @@ LARGE = [
 
 
 @pytest.mark.parametrize(("line", "words"), LARGE, ids=[words for _, words in LARGE])
-def test_too_large_a_step_is_told(line: str, words: str) -> None:
-    """The step is named, with its shape and the limit; at once, and without the memory that it would take."""
+def test_too_large_a_step_is_refused(line: str, words: str) -> None:
+    """The error gives the step, its shape and the limit, quickly and without allocating the memory."""
     program = parse(line)
-    check_sizes(parse("x=f8(1.0); a=exp(x)"))  # what is imported is imported before
+    check_sizes(parse("x=f8(1.0); a=exp(x)"))  # so that imports are done
     tracemalloc.start()
     start = time.monotonic()
     try:
@@ -58,21 +58,21 @@ def test_too_large_a_step_is_told(line: str, words: str) -> None:
 
 
 def test_the_limit_itself_is_allowed() -> None:
-    """So many numbers may be, and not one more."""
+    """The largest allowed number of entries is accepted, and one more is refused."""
     check_sizes(parse(f"x=f8(1.0); a=broadcast_to(x,shape=({LARGEST},))"))
     with pytest.raises(TooLarge):
         check_sizes(parse(f"x=f8(1.0); a=broadcast_to(x,shape=({LARGEST + 1},))"))
 
 
 def test_a_step_that_is_refused_ends_the_program() -> None:
-    """What no engine can run is left to the engines to refuse."""
+    """Steps after one that engines refuse are not checked."""
     check_sizes(parse("x=f8([1.0]); a=sum(x,axis=3); b=broadcast_to(a,shape=(1000000,))"))
 
 
 @given(program=programs())
 @settings(max_examples=200)
-def test_shapes_are_those_that_come_out(program: Program) -> None:
-    """The shape that is worked out for a step is that of its value."""
+def test_computed_shapes_are_right(program: Program) -> None:
+    """The computed shape of each step is that of its value."""
     values = [operand.data for operand in program.operands]
     for step, value in zip(program.steps, TorchEngine().run(program).values, strict=False):
         assert _shape(step, [values[i].shape for i in step.inputs]) == value.shape

@@ -1,4 +1,4 @@
-"""PyTorch's half of a session: gradients of the numbers that there were; what is disturbed changes nothing."""
+"""PyTorch's side of a session gives gradients for the original numbers, and disturbances change no state."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ NOISE = Noise(2.0**-20, 0)
 
 
 def leaf(torch: TorchStateful, *numbers: float, wanted: bool = True) -> Any:
-    """A leaf in double precision."""
+    """Make a leaf in double precision."""
     return torch.leaf(np.array(numbers), wanted=wanted)
 
 
 def from_ones(torch: TorchStateful, y: Any, *towards: Any, noise: Noise | None = None) -> list[Any]:
-    """What a pass from ones gives, in lists."""
+    """Run a backward pass from ones, and return the gradients as lists."""
     gradients = torch.gradients([(y, np.ones_like(torch.data(y)))], towards, noise)
     return [None if g is None else g.tolist() for g in gradients]
 
 
-def test_what_is_overwritten_is_copied_first() -> None:
-    """A pass gives the gradient of the numbers that there were, and says that it has read them."""
+def test_overwritten_numbers_are_copied_first() -> None:
+    """A backward pass gives the gradient for the original numbers, and tells that it read overwritten ones."""
     torch = TorchStateful()
     a, b = leaf(torch, 1.0, 2.0), leaf(torch, 3.0, 4.0)
     y = torch.apply("multiply", [a, b], {})
@@ -36,8 +36,8 @@ def test_what_is_overwritten_is_copied_first() -> None:
     assert torch.read_overwritten
 
 
-def test_what_is_not_read_may_be_overwritten() -> None:
-    """Of a sum, and where the one that needs it wants no gradient."""
+def test_numbers_that_are_not_read_may_be_overwritten() -> None:
+    """A sum reads no operands, and a product does not read an operand whose partner requires no gradient."""
     torch = TorchStateful()
     a, b = leaf(torch, 1.0), leaf(torch, 2.0, wanted=False)
     for op in ("add", "multiply"):
@@ -47,8 +47,8 @@ def test_what_is_not_read_may_be_overwritten() -> None:
         assert not torch.read_overwritten
 
 
-def test_a_result_that_is_needed_is_known_by_its_memory() -> None:
-    """An exponential keeps what it gave, which may be overwritten as an operand may."""
+def test_a_saved_result_is_recognized_by_its_memory() -> None:
+    """An exponential saves its result, which may be overwritten like an operand."""
     torch = TorchStateful()
     a = leaf(torch, 0.0)
     y = torch.apply("exp", [a], {})
@@ -69,7 +69,7 @@ def test_a_result_that_is_needed_is_known_by_its_memory() -> None:
     ],
 )
 def test_results_have_memory_of_their_own(op: str, options: dict[str, Any]) -> None:
-    """Also where PyTorch gives a view, or the operand itself; and the gradient goes through."""
+    """This also holds if PyTorch gives a view or the operand itself, and gradients are right."""
     torch = TorchStateful()
     a = leaf(torch, 1.0, 2.0)
     y = torch.apply(op, [a], options)
@@ -77,8 +77,8 @@ def test_results_have_memory_of_their_own(op: str, options: dict[str, Any]) -> N
     assert from_ones(torch, y, a) == [[1.0, 1.0]]
 
 
-def test_a_copy_of_an_operand_stands_for_it() -> None:
-    """Where PyTorch lays operands out anew and keeps that, another engine keeps the operand, and may miss it."""
+def test_a_saved_copy_counts_as_the_operand() -> None:
+    """If PyTorch saves a copy in another layout, another engine may save the operand, and notice a write into it."""
     torch = TorchStateful()
     a, b = leaf(torch, 1.0, 2.0), leaf(torch, 3.0, 5.0)
     c = torch.record(lambda x, y: x * (y + 0.0), [a, b])
@@ -90,7 +90,7 @@ def test_a_copy_of_an_operand_stands_for_it() -> None:
 
 
 def test_a_result_that_is_written_into_still_has_its_gradient() -> None:
-    """Also where PyTorch made it as a view, as it does of some products; it forgets whose gradient a view's is."""
+    """This also holds if PyTorch makes it as a view, as for some products, and would lose its gradient."""
     torch = TorchStateful()
     a, b = torch.leaf(np.ones((2, 3))), torch.leaf(np.ones((2, 3, 1)), wanted=False)
     y = torch.apply("matmul", [a, b], {})
@@ -100,8 +100,8 @@ def test_a_result_that_is_written_into_still_has_its_gradient() -> None:
     assert from_ones(torch, z, y) == [(-np.ones_like(torch.data(y))).tolist()]
 
 
-def test_operands_meet_in_one_dtype() -> None:
-    """Python numbers and whole numbers take that of the floats, of which the widest wins."""
+def test_operands_are_promoted() -> None:
+    """Python numbers and integers take the dtype of the floats, and the widest float wins."""
     torch = TorchStateful()
     single, double = torch.leaf(np.ones(1, np.float32)), leaf(torch, 1.0)
     whole = torch.leaf(np.ones(1, np.int64), wanted=False)
@@ -111,7 +111,7 @@ def test_operands_meet_in_one_dtype() -> None:
 
 
 def test_operands_that_do_not_fit_are_refused() -> None:
-    """Whatever PyTorch raises is a ValueError here."""
+    """PyTorch's errors are raised as ValueError."""
     torch = TorchStateful()
     with pytest.raises(ValueError, match="size"):
         torch.apply("add", [leaf(torch, 1.0, 2.0), leaf(torch, 1.0, 2.0, 3.0)], {})
@@ -119,14 +119,14 @@ def test_operands_that_do_not_fit_are_refused() -> None:
         torch.apply("getitem", [leaf(torch, 1.0, 2.0)], {"index": (5,)})
 
 
-def test_ops_that_pytorch_is_poor_in_are_left_out() -> None:
-    """No witness is asked in a session, so whoever is believed must be right."""
+def test_ops_with_known_weaknesses_are_left_out() -> None:
+    """Sessions have no witness, so the reference must be right."""
     assert "add" in TorchStateful().ops
     assert "logsumexp" not in TorchStateful().ops
 
 
 def test_gradients_are_set_in_the_dtype_of_the_leaf() -> None:
-    """And taken away again; what is given is memory of the leaf's own."""
+    """A gradient is copied into the leaf's dtype, and can be cleared."""
     torch = TorchStateful()
     a = torch.leaf(np.ones(2, np.float32))
     torch.set_gradient(a, np.array([0.5, 2.0]))
@@ -139,7 +139,7 @@ def test_gradients_are_set_in_the_dtype_of_the_leaf() -> None:
 
 
 def test_a_disturbed_pass_moves_by_its_condition() -> None:
-    """By about the disturbance, in each number; and the next pass is undisturbed."""
+    """Each number moves by about the disturbance, and the next pass is not disturbed."""
     torch = TorchStateful()
     a, b = leaf(torch, 0.5, -0.25), leaf(torch, 1.0, 2.0)
     y = torch.apply("tanh", [torch.apply("multiply", [a, b], {})], {})
@@ -150,8 +150,8 @@ def test_a_disturbed_pass_moves_by_its_condition() -> None:
     assert (exact == again).all()
 
 
-def test_what_is_computed_again_is_disturbed() -> None:
-    """An op, or a function of operators: by about the disturbance, and by itself exactly as before."""
+def test_ops_and_functions_can_be_repeated_with_a_disturbance() -> None:
+    """Each number of the result moves by about the disturbance."""
     torch = TorchStateful()
     a, b = leaf(torch, 0.5, -0.25), leaf(torch, 1.0, 2.0)
     exact = torch.data(torch.apply("multiply", [a, b], {}))
@@ -166,7 +166,7 @@ def test_what_is_computed_again_is_disturbed() -> None:
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "RMSprop"])
 def test_a_disturbed_step_changes_nothing(kind: str) -> None:
-    """It says how far numbers and states move, and all is as it was before; also of a parameter without a gradient."""
+    """It returns moved numbers and states, and restores everything, also a parameter without a gradient."""
     torch = TorchStateful()
     leaves = leaf(torch, 1.0, 2.0), leaf(torch, 3.0)
     momentum = {"momentum": 0.9} if kind in ("SGD", "RMSprop") else {}
@@ -178,10 +178,10 @@ def test_a_disturbed_step_changes_nothing(kind: str) -> None:
 
     for _ in range(2):
         torch.set_gradient(leaves[0], np.array([0.5, -0.25]))
-        held = optimizer.held()
+        snapshot = optimizer.snapshot()
         optimizer.step()
         after = everything()
-        (numbers, state), (unmoved, empty) = optimizer.stepped_from(held, NOISE)
+        (numbers, state), (unmoved, empty) = optimizer.stepped_from(snapshot, NOISE)
         assert everything() == after
         assert (unmoved.size, empty) == (1, {})
         exact = {name: x for name, x in optimizer.states()[0].items() if name != "step"}
@@ -191,8 +191,8 @@ def test_a_disturbed_step_changes_nothing(kind: str) -> None:
             assert (moved < 2.0**-16).all()
 
 
-def test_an_optimizer_goes_on_from_what_was_saved() -> None:
-    """State and options: a step from there is the step that it would have been."""
+def test_an_optimizer_continues_from_a_save() -> None:
+    """After state and options are loaded, a step gives the same numbers as without saving."""
     torch = TorchStateful()
     a = leaf(torch, 1.0, 2.0)
     optimizer = torch.optimizer("SGD", [a], {"lr": 0.5, "momentum": 0.9})

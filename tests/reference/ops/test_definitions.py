@@ -1,6 +1,6 @@
-"""Each op's definition, run on floats and on exact numbers, and two independent opinions of it: PyTorch's and mpmath's.
+"""Each op's definition agrees with itself on floats and on exact numbers, with PyTorch and with mpmath.
 
-The witness is no better than the definitions, and the generator and the refusals stand on them as well.
+The witness, the generator and the checks of refusals all rely on the definitions.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ Case = tuple[list[np.ndarray], Options]
 
 MANNERS = ("ordinary", "irregular", "edges", "nonfinite")
 CASES = 60  # for each op and manner
-BARE = [(), (0,), (2, 0, 3)]  # every fifth operand has one of these shapes, which are rarely drawn
-OVERFLOWS = 700  # beyond, a double has no exponential
+RARE_SHAPES = [(), (0,), (2, 0, 3)]  # every fifth case has one of these shapes, which any_shape gives rarely
+OVERFLOWS = 700  # the exponential of larger numbers overflows
 ROUNDING = 8 * 2.0**-53
-NUDGE = 2.0**-40  # how far operands are moved to see how far results move
+NUDGE = 2.0**-40  # the relative move of operands that shows the conditioning
 
-pytestmark = pytest.mark.filterwarnings(r"ignore:(var|std)\(\). degrees of freedom")  # that numbers run out is meant
+# Some cases have no degrees of freedom on purpose.
+pytestmark = pytest.mark.filterwarnings(r"ignore:(var|std)\(\). degrees of freedom")
 
 
 def pool(op: str, position: int, manner: str) -> Sequence[float]:
-    """Ordinary numbers of an operand, such with all digits in use, its edges, and these with what is not finite."""
+    """An operand's ordinary numbers, numbers with all digits in use, its edges, or its edges with nonfinite numbers."""
     domain = OPS[op].domain(position)
     edges = [x for x in domain.edges if abs(x) < OVERFLOWS]
     return {
@@ -46,12 +47,12 @@ def pool(op: str, position: int, manner: str) -> Sequence[float]:
     }[manner]
 
 
-def drawn(op: str, manner: str) -> Iterator[Case]:
-    """Draw operands and options, as the row has them: of all numbers of a manner, or of two, so that there are ties."""
+def draw_cases(op: str, manner: str) -> Iterator[Case]:
+    """Draw operands and options as the row describes them. One operand in four has only two numbers, to have ties."""
     inputs = OPS[op].inputs
     for i in range(CASES):
         source = Seeded("definitions", op, manner, i)
-        shape = BARE[i // 5 % len(BARE)] if i % 5 == 0 else any_shape(source)
+        shape = RARE_SHAPES[i // 5 % len(RARE_SHAPES)] if i % 5 == 0 else any_shape(source)
         try:
             shapes, options = inputs.draw(source, shape, source.integer(0, inputs.slots - 1))
         except Unsuited:
@@ -62,18 +63,18 @@ def drawn(op: str, manner: str) -> Iterator[Case]:
 
 
 def exact(definition: Callable[..., Any], operands: Sequence[Any], options: Options) -> Any:
-    """What a definition gives of exact numbers."""
+    """A definition's value on exact numbers."""
     with precisely():
         return computed(definition, list(map(exactly, operands)), options)
 
 
 def rounded(array: Any) -> np.ndarray:
-    """Exact numbers as the nearest doubles."""
+    """The nearest doubles to exact numbers."""
     return np.array([float(x) for x in array.reshape(-1)]).reshape(array.shape)
 
 
 def allowed(op: Op, result: np.ndarray, operands: Sequence[np.ndarray], options: Options) -> np.ndarray:
-    """How far rounding may take a float from each number: some units of it, and of what it moves with its operands."""
+    """The rounding error allowed for each number: some units of the number, and of its move when operands move."""
     moved = np.zeros(result.shape)
     if not op.selects:
         rng = np.random.default_rng(0)
@@ -87,9 +88,9 @@ def allowed(op: Op, result: np.ndarray, operands: Sequence[np.ndarray], options:
 
 
 def departures(op: str, manner: str, definition: Callable[..., Any], other: Callable[..., Any]) -> Iterator[str]:
-    """Where what another computes is not the exact number rounded, but for rounding of its own."""
+    """The cases in which another function's result differs from the exact one by more than rounding."""
     row = OPS[op]
-    for operands, options in drawn(op, manner):
+    for operands, options in draw_cases(op, manner):
         wanted = rounded(exact(definition, operands, options))
         with np.errstate(all="ignore"):
             got = np.asarray(other(*operands, **options))
@@ -106,14 +107,14 @@ def departures(op: str, manner: str, definition: Callable[..., Any], other: Call
 
 
 def in_pytorch(op: str) -> Callable[..., Any]:
-    """PyTorch's function of the op, on arrays."""
+    """PyTorch's function for the op, on arrays."""
     return lambda *operands, **options: mirror(OPS[op])(*map(torch.tensor, operands), **options).numpy()
 
 
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize("manner", MANNERS)
 def test_floats_and_exact_numbers_agree(op: str, manner: str) -> None:
-    """Dispatch changes no meaning: NaN, infinities and signs of zeros come out in the same places."""
+    """Dispatch on exact numbers gives the same values, with NaN, infinities and signs of zeros in the same places."""
     if manner == "nonfinite" and OPS[op].finite:
         return  # BLAS may leave out a product by 0
     assert not list(departures(op, manner, OPS[op].definition, OPS[op].definition))
@@ -121,14 +122,14 @@ def test_floats_and_exact_numbers_agree(op: str, manner: str) -> None:
 
 @pytest.mark.parametrize("op", OPS)
 @pytest.mark.parametrize("manner", MANNERS[:3])
-def test_pytorch_is_of_the_same_opinion(op: str, manner: str) -> None:
-    """At some 150 arrays of each op, ties and edges among them."""
+def test_pytorch_agrees(op: str, manner: str) -> None:
+    """PyTorch agrees on some 150 cases per op, ties and edges among them."""
     assert not list(departures(op, manner, OPS[op].definition, in_pytorch(op)))
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_a_definition_that_is_off_would_be_seen(op: str) -> None:
-    """These are wrong, on purpose: off by a relative 1e-13, or of the other sign, none of them passes."""
+def test_a_wrong_definition_would_be_found(op: str) -> None:
+    """A relative error of 1e-13 and a wrong sign are both found. These are wrong, on purpose."""
     right = in_pytorch(op)
 
     def times(factor: float) -> Callable[..., Any]:
@@ -138,11 +139,11 @@ def test_a_definition_that_is_off_would_be_seen(op: str) -> None:
         assert list(departures(op, "irregular", OPS[op].definition, times(factor)))
 
 
-def test_empty_operands_and_single_numbers_are_among_the_drawn() -> None:
-    """Every op meets an operand of no numbers, and one of no axes but for those whose row has none such."""
-    shapes = {op: {x.shape for manner in MANNERS for xs, _ in drawn(op, manner) for x in xs} for op in OPS}
-    assert not [op for op, met in shapes.items() if not any(0 in shape for shape in met)]
-    assert {op for op, met in shapes.items() if () not in met} == {
+def test_cases_include_empty_operands_and_scalars() -> None:
+    """Every op has a case with an empty operand, and a case with a scalar unless its row has none."""
+    shapes_of = {op: {x.shape for manner in MANNERS for xs, _ in draw_cases(op, manner) for x in xs} for op in OPS}
+    assert not [op for op, shapes in shapes_of.items() if not any(0 in shape for shape in shapes)]
+    assert {op for op, shapes in shapes_of.items() if () not in shapes} == {
         "softmax", "log_softmax", "label_cross_entropy", "swapaxes", "split", "matmul",
     }  # fmt: skip
 
@@ -151,37 +152,37 @@ def test_empty_operands_and_single_numbers_are_among_the_drawn() -> None:
 
 
 def in_mpmath(op: Op) -> Callable[..., Any] | None:
-    """Its function of the op's name or of an alias, for ops that work number by number without options."""
+    """mpmath's function with the op's name or alias, for elementwise ops without options."""
     names = [name for name in (op.name, *op.aliases) if hasattr(mpmath, name)]
     elementwise = isinstance(getattr(np, op.name, None), np.ufunc)
     return getattr(mpmath, names[0]) if names and elementwise else None
 
 
-KNOWN_TO_MPMATH = {op.name: function for op in OPS.values() if (function := in_mpmath(op))}
+IN_MPMATH = {op.name: function for op in OPS.values() if (function := in_mpmath(op))}
 POINTS = [0.1, -0.1, 1.0, -3.875, 20.5, 1e-12, -1e-12, 700.0, -1000.0, 1000.0]
 
 
-def test_mpmath_knows_many() -> None:
-    """The elementary functions, found by their names."""
-    assert KNOWN_TO_MPMATH.keys() >= {"exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "power"}
+def test_mpmath_has_the_elementary_functions() -> None:
+    """The lookup by name finds mpmath's elementary functions."""
+    assert IN_MPMATH.keys() >= {"exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tan", "tanh", "power"}
 
 
-@pytest.mark.parametrize("op", KNOWN_TO_MPMATH)
-def test_mpmath_is_of_the_same_opinion(op: str) -> None:
-    """To a hundred digits: also of 0.1 as a double, which is not a tenth, and where a double overflows."""
+@pytest.mark.parametrize("op", IN_MPMATH)
+def test_mpmath_agrees(op: str) -> None:
+    """mpmath agrees to a hundred digits, also on the double nearest to 0.1 and where doubles overflow."""
     places = [np.array(grid) for grid in np.meshgrid(*[POINTS] * OPS[op].inputs.slots)]
     inside = np.all([[OPS[op].domain(i).holds(np.array(x)) for x in g.flat] for i, g in enumerate(places)], axis=0)
     operands = [g.reshape(-1)[inside] for g in places]
     got = exact(OPS[op].definition, operands, {})
     with mpmath.workprec(PRECISION + 60):
         for number, *given in zip(got, *operands, strict=True):
-            wanted = KNOWN_TO_MPMATH[op](*(mpmath.mpf(float(x)) for x in given))
-            off = abs(mpmath.mpf(f"{number:.130e}") - wanted)
-            assert off <= abs(wanted) * mpmath.mpf("1e-100"), given
+            wanted = IN_MPMATH[op](*(mpmath.mpf(float(x)) for x in given))
+            difference = abs(mpmath.mpf(f"{number:.130e}") - wanted)
+            assert difference <= abs(wanted) * mpmath.mpf("1e-100"), given
 
 
 def test_nothing_overflows() -> None:
-    """Beyond a double's range a number is one still: exp(1000) is the inverse of exp(-1000)."""
+    """Exact numbers exceed the range of doubles: exp(1000) is finite, and the inverse of exp(-1000)."""
     (large,), (small,) = (exact(OPS["exp"].definition, [[x]], {}) for x in (1e3, -1e3))
     with precisely():
         assert gmpy2.is_finite(large)
@@ -189,7 +190,7 @@ def test_nothing_overflows() -> None:
 
 
 # fmt: off
-FAR_OUT: list[tuple[str, list[float], list[float]]] = [
+LARGE: list[tuple[str, list[float], list[float]]] = [
     ("softplus",    [1e9, 1e300, -1e300],        [1e9, 1e300, 0.0]),
     ("logsumexp",   [1e300, -1e300],             [1e300]),
     ("logsumexp",   [-1e300, -np.inf],           [-1e300]),
@@ -199,23 +200,23 @@ FAR_OUT: list[tuple[str, list[float], list[float]]] = [
 # fmt: on
 
 
-@pytest.mark.parametrize(("op", "given", "wanted"), FAR_OUT)
-def test_what_comes_back_from_an_exponential_comes_back(op: str, given: list[float], wanted: list[float]) -> None:
-    """Also where that is beyond what any of these numbers holds."""
+@pytest.mark.parametrize(("op", "given", "wanted"), LARGE)
+def test_logarithms_of_exponentials_do_not_overflow(op: str, given: list[float], wanted: list[float]) -> None:
+    """The results are right even if the exponentials exceed the range of exact numbers."""
     options = {} if op == "softplus" else {"axis": 0}
     assert rounded(exact(OPS[op].definition, [given], options)).reshape(-1).tolist() == wanted
 
 
 # Exactness.
 
-MOVE = gmpy2.mpfr(2) ** -200  # what no double beside 1 holds
+MOVE = gmpy2.mpfr(2) ** -200  # no double holds 1 + MOVE
 
 
 @pytest.mark.parametrize("op", OPS)
 def test_no_digit_is_lost(op: str) -> None:
-    """Operands that no double holds, moved by 2**-200: the difference comes out, so nothing goes through floats."""
+    """A move of the operands by 2**-200 changes the results, so no number is converted to a float."""
     seen = 0
-    for operands, options in drawn(op, "irregular"):
+    for operands, options in draw_cases(op, "irregular"):
         with precisely():
             given = list(map(exactly, operands))
             moved = [x * (1 + (i + 1) * MOVE) for i, x in enumerate(given)]
@@ -225,16 +226,16 @@ def test_no_digit_is_lost(op: str) -> None:
 
 
 @pytest.mark.parametrize("definition", [np.gradient, lambda x: np.asarray(x, float), lambda x: [float(x[0]), *x[1:]]])
-def test_what_goes_through_floats_is_refused(definition: Callable[..., Any]) -> None:
-    """In silence, NumPy would give doubles."""
+def test_a_conversion_to_floats_is_refused(definition: Callable[..., Any]) -> None:
+    """A definition that converts exact numbers to floats raises InexactError, where NumPy would return doubles."""
     with precisely(), pytest.raises(InexactError, match=r"goes through floats|fails on exact numbers"):
         computed(definition, [exactly([1.0, 2.0, 4.0])], {})
 
 
 def test_operands_are_left_as_they_are() -> None:
-    """No definition writes into what it is given."""
+    """No definition writes into its operands."""
     for op in OPS:
-        for operands, options in drawn(op, "ordinary"):
+        for operands, options in draw_cases(op, "ordinary"):
             with precisely():
                 given = [exactly(x) for x in operands]
                 computed(OPS[op].definition, given, options)

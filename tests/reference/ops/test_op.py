@@ -1,4 +1,4 @@
-"""What a row is made of: where operands may lie, and what it says of each place."""
+"""Domains of operands: their numbers, edges and limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DOMAINS = [REAL, NONZERO, POSITIVE, ABOVE_M1, POWERS]
 
 @pytest.mark.parametrize("domain", DOMAINS, ids=lambda domain: domain.name)
 def test_ordinary_numbers_lie_in_their_domain(domain: Domain) -> None:
-    """All of them, no two alike, each short enough to be redone by hand; and exact in both dtypes."""
+    """A domain's numbers are distinct, short enough to recompute by hand, and exact in both dtypes."""
     numbers = np.array(domain.numbers)
     assert domain.holds(numbers)
     assert domain.holds(numbers.reshape(1, -1).astype(np.float32))
@@ -22,7 +22,7 @@ def test_ordinary_numbers_lie_in_their_domain(domain: Domain) -> None:
 
 
 def test_numbers_of_both_signs_are_ordinary() -> None:
-    """Wherever both are allowed: a default domain that never goes below 0 hides half of the bugs."""
+    """A domain that allows both signs has numbers of both: positive numbers alone would hide half of the bugs."""
     for domain in (REAL, NONZERO, POWERS, ABOVE_M1):
         assert min(domain.numbers) < 0 < max(domain.numbers)
 
@@ -37,8 +37,10 @@ def test_numbers_of_both_signs_are_ordinary() -> None:
     ],
     ids=lambda case: case.name if isinstance(case, Domain) else "",
 )
-def test_what_a_domain_holds(domain: Domain, inside: list[float], outside: list[float]) -> None:
-    """All numbers of an array must lie inside; one outside is enough. Of no numbers all do."""
+def test_a_domain_holds_an_array_whose_numbers_all_lie_inside(
+    domain: Domain, inside: list[float], outside: list[float]
+) -> None:
+    """One number outside is enough to be rejected; an empty array is always inside."""
     assert domain.holds(np.array(inside))
     assert domain.holds(np.zeros((0, 2)))
     for number in outside:
@@ -47,7 +49,7 @@ def test_what_a_domain_holds(domain: Domain, inside: list[float], outside: list[
 
 @pytest.mark.parametrize("domain", DOMAINS, ids=lambda domain: domain.name)
 def test_edges_are_those_of_the_domain(domain: Domain) -> None:
-    """Zeros of both signs or 0 and 1, what is tiny and what is large; and where a domain ends, its end."""
+    """Edges include zeros of both signs, tiny and large numbers, and the domain's end; exponents have 0 and 1."""
     edges = np.array(domain.edges)
     assert {0.0, 1.0, 2.0, -1.0} <= set(domain.edges)
     assert np.signbit(edges[edges == 0]).tolist() == ([False] if domain is POWERS else [False, True])
@@ -56,7 +58,7 @@ def test_edges_are_those_of_the_domain(domain: Domain) -> None:
 
 
 def test_each_operand_has_a_domain() -> None:
-    """The last one named holds for all further operands."""
+    """A row's last domain holds for all further operands."""
     divide, clip = OPS["divide"], OPS["clip"]
     assert [divide.domain(i) for i in range(2)] == [REAL, NONZERO]
     assert [clip.domain(i) for i in range(3)] == [REAL] * 3

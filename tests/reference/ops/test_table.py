@@ -1,4 +1,4 @@
-"""The op table: complete, of one row a name, and of no framework; what a row says of its kinks holds."""
+"""The op table is complete, has one row per name and needs no framework; the kinks' conventions hold."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ NDGRAD, TORCH = NdgradEngine(), TorchEngine()
 
 
 def test_every_rule_has_a_row_and_every_row_a_rule() -> None:
-    """What ndgrad computes and what it must agree with are tables of the same ops."""
+    """The tables of ndgrad's rules and of the ops have the same names."""
     assert sorted(OPS) == sorted(RULES)
 
 
-def test_a_row_stands_under_its_name() -> None:
-    """No two rows have one name: the table has as many rows as were written. No alias is another's name."""
+def test_each_row_has_a_name_of_its_own() -> None:
+    """No two rows share a name: the table has as many rows as the files. No alias is another op's name or alias."""
     files = Path(ops.__file__).parent.glob("*.py")
     written = [
         name for file in files for name in re.findall(r'^    Op\("(\w+)"', file.read_text("utf-8"), re.MULTILINE)
@@ -44,22 +44,22 @@ def test_a_row_stands_under_its_name() -> None:
     ["ops", "programs.generator", "programs.strategies", "engines", "engines.exact", "checks", "verdict"],
 )
 def test_no_framework_is_needed(module: str) -> None:
-    """Importing the table, the generator, the witness, the shrinker or the verdict imports no engine."""
+    """The table, the generator, the witness, the shrinker and the verdict import no framework."""
     code = (
         f"import sys, reference.{module}; print({{'torch', 'jax', 'autograd', 'ndgrad.engine'}} & sys.modules.keys())"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "set()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
 
 
 # Kinks.
 
-KINKED = [(op.name, line, wanted) for op in OPS.values() if op.kink for line, wanted in op.kink.shown]
+EXAMPLES = [(op.name, line, wanted) for op in OPS.values() if op.kink for line, wanted in op.kink.examples]
 
 
-@pytest.mark.parametrize(("op", "line", "wanted"), KINKED, ids=[op for op, *_ in KINKED])
-def test_what_a_row_says_of_its_kinks_holds(op: str, line: str, wanted: list[Any]) -> None:
-    """In PyTorch, and in ndgrad; and the point that shows it lies at the kink."""
+@pytest.mark.parametrize(("op", "line", "wanted"), EXAMPLES, ids=[op for op, *_ in EXAMPLES])
+def test_the_convention_of_each_kink_holds(op: str, line: str, wanted: list[Any]) -> None:
+    """PyTorch and ndgrad give the example's gradients, and the example lies at the kink."""
     program, kink = parse(line), OPS[op].kink
     for engine in (TORCH, NDGRAD):
         outcome = engine.run(program)
@@ -70,19 +70,19 @@ def test_what_a_row_says_of_its_kinks_holds(op: str, line: str, wanted: list[Any
     assert np.any(kink.at(*(np.asarray(program.operands[i].array) for i in step.inputs), **step.options))
 
 
-def test_each_kink_is_shown() -> None:
-    """No row says what no program shows."""
-    assert {op for op, *_ in KINKED} == {op.name for op in OPS.values() if op.kink}
+def test_each_kink_has_an_example() -> None:
+    """Each row with a kink has a program that shows its convention."""
+    assert {op for op, *_ in EXAMPLES} == {op.name for op in OPS.values() if op.kink}
 
 
 @pytest.mark.parametrize("op", [op.name for op in OPS.values() if op.selects])
-def test_what_selects_makes_no_number(op: str) -> None:
-    """Each number of the result is one of the operands', but for its sign, or 0: so nothing was rounded."""
+def test_ops_that_select_never_round(op: str) -> None:
+    """Each number of the result is an operand's number, up to its sign, or 0."""
     for operands, options in ordinary(op, "float32", 40):
         irregular = [np.asarray(x + x / 3) for x in operands]  # with all digits in use
         result = forward(OPS[op], irregular, options)
-        given = {0.0, *(abs(float(number)) for x in irregular for number in x.flat)}
-        assert {abs(float(number)) for number in result.flat} <= given, options
+        sizes = {0.0, *(abs(float(number)) for x in irregular for number in x.flat)}
+        assert {abs(float(number)) for number in result.flat} <= sizes, options
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,6 @@ def test_what_selects_makes_no_number(op: str) -> None:
     ],
 )
 def test_operands_take_the_dtype_of_the_floats(operands: list[Any], dtype: str) -> None:
-    """Of those that are arrays: Python numbers are weak, integers and booleans are cast."""
+    """Python numbers are weak, and arrays of integers and booleans are cast to the dtype of the float arrays."""
     assert promoted(operands) == dtype
     assert forward(OPS["add"], operands, {}).dtype == dtype

@@ -1,4 +1,4 @@
-"""Signals: they raise where the program is, are held back where they must be, and leave handlers as they were."""
+"""Signals raise in the main program, can be deferred, and leave the previous handlers in place."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from reference.processes.signals import ENDING, Stopped, Stopping, held
+from reference.processes.signals import ENDING, Stopped, Stopping, deferred
 
 
 @pytest.fixture(autouse=True)
 def _heeded() -> Iterator[None]:
-    """Signals are heeded, though whoever runs the tests may ignore them, as `nohup` does."""
+    """Signals are not ignored, even if the tests run under `nohup`."""
     before = {number: signal.getsignal(number) for number in ENDING}
     for number in ENDING:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -26,7 +26,7 @@ def _heeded() -> Iterator[None]:
 
 @pytest.mark.parametrize("number", ENDING)
 def test_a_signal_raises(number: int) -> None:
-    """With the status that shells give; and after the block the handler is the one that was there."""
+    """A signal raises Stopped with the status of shells, and the previous handler is restored afterwards."""
     before = signal.getsignal(number)
     with Stopping() as stopping, pytest.raises(Stopped) as caught:
         signal.raise_signal(number)
@@ -36,7 +36,7 @@ def test_a_signal_raises(number: int) -> None:
 
 
 def test_further_signals_do_not_disturb() -> None:
-    """Once the first is heard, what was found is told in peace."""
+    """After the first signal was caught, further signals do not raise."""
     with Stopping() as stopping:
         with pytest.raises(Stopped):
             signal.raise_signal(signal.SIGINT)
@@ -45,32 +45,32 @@ def test_further_signals_do_not_disturb() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def test_what_is_swallowed_comes_again() -> None:
-    """An exception that some code passes over is raised once more after a while."""
+def test_a_swallowed_exception_is_raised_again() -> None:
+    """If nobody confirms the exception, it is raised again after a while."""
     with Stopping() as stopping:
-        with pytest.raises(Stopped):  # nobody says that it was heard
+        with pytest.raises(Stopped):  # caught without a call of `heard`
             signal.raise_signal(signal.SIGINT)
         with pytest.raises(Stopped):
             time.sleep(10)
         stopping.heard()
 
 
-def test_signals_are_held_back() -> None:
-    """They arrive at the end of the block."""
+def test_signals_can_be_deferred() -> None:
+    """A deferred signal is handled at the end of the block."""
     done = []
 
     def work() -> None:
-        with held():
+        with deferred():
             signal.raise_signal(signal.SIGINT)
-            done.append("held")
+            done.append("deferred")
 
     with pytest.raises(KeyboardInterrupt):
         work()
     assert done
 
 
-def test_what_is_ignored_stays_ignored() -> None:
-    """A command that `nohup` started does not end with its terminal."""
+def test_ignored_signals_stay_ignored() -> None:
+    """A command under `nohup` does not end with its terminal."""
     code = "import signal\nfrom reference.processes import signals\nwith signals.Stopping(): signal.raise_signal(1)"
     ignoring = f"import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n{code}"
     assert subprocess.run([sys.executable, "-c", ignoring], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""A program prints itself as one line and is read back from it; what is no program is refused, and nothing is run."""
+"""A program is written as one line and parsed from it; other text is refused, and nothing in a line is run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from reference.programs.program import (
     Operand,
     Program,
     Step,
-    laid_out,
     parse,
     text,
+    with_layout,
 )
 from reference.programs.strategies import programs
 from tests.reference.drawing import sample
@@ -33,60 +33,60 @@ DTYPES = ("float16", "float32", "float64", "int64", "bool")
 SHORT = "x=f8([1.0,2.0]); y=f8([3.0,4.0]); a=multiply(x,y); back(a,f8([1.0,-2.0]))"
 
 
-def bits(x: Any) -> Any:
-    """What two values must have in common to be the same one: type, dtype, shape and every bit; all NaN are one."""
+def exactly(x: Any) -> Any:
+    """A key that is equal for identical values: type, dtype, shape and every bit; all NaNs count as equal."""
     if isinstance(x, np.ndarray):
         x = np.where(np.isnan(x), np.array(np.nan, x.dtype), x) if x.dtype.kind == "f" else x
         return ("array", x.dtype, x.shape, x.tobytes())
     if isinstance(x, tuple):
-        return ("tuple", *map(bits, x))
+        return ("tuple", *map(exactly, x))
     if isinstance(x, slice):
-        return ("slice", *map(bits, (x.start, x.stop, x.step)))
-    return (type(x), bits(np.array(x)) if isinstance(x, float) else x)
+        return ("slice", *map(exactly, (x.start, x.stop, x.step)))
+    return (type(x), exactly(np.array(x)) if isinstance(x, float) else x)
 
 
-def whole(program: Program) -> Any:
-    """All that a program says."""
+def contents(program: Program) -> Any:
+    """All contents of a program, as a key."""
     return (
-        [(o.name, o.kind, o.layout, bits(o.data)) for o in program.operands],
-        [(s.op, s.inputs, {name: bits(option) for name, option in s.options.items()}) for s in program.steps],
-        bits(program.cotangent),
-        bits(program.directions),
+        [(o.name, o.kind, o.layout, exactly(o.data)) for o in program.operands],
+        [(s.op, s.inputs, {name: exactly(option) for name, option in s.options.items()}) for s in program.steps],
+        exactly(program.cotangent),
+        exactly(program.directions),
     )
 
 
 def of_one_step(*operands: Operand, op: str = "tanh", **options: Any) -> Program:
-    """A program that hands these operands and options to one step."""
+    """A program with one step on these operands, with these options."""
     return Program(operands, (Step(op, tuple(range(len(operands))), options),), np.array(1.5))
 
 
-# There and back.
+# Round trips.
 
 
 @given(programs())
-def test_a_drawn_program_is_read_back_to_the_bit(program: Program) -> None:
-    """Whatever the generator draws, refused and second-order programs too, its line gives the same program again."""
+def test_a_program_is_parsed_back_exactly(program: Program) -> None:
+    """The line of any generated program, refused and second-order ones included, is parsed to the same program."""
     event(f"refused: {program.cotangent is None}, second-order: {bool(program.directions)}")
-    assert whole(parse(str(program))) == whole(program)
+    assert contents(parse(str(program))) == contents(program)
 
 
 @given(st.data())
-def test_any_array_is_read_back_to_the_bit(data: st.DataObject) -> None:
-    """Any numbers of any dtype and shape as a constant; floats as leaf, cotangent and direction, too."""
+def test_any_array_is_parsed_back_exactly(data: st.DataObject) -> None:
+    """A constant may be of any dtype and shape; leaves, cotangents and directions are floats."""
     dtype = np.dtype(data.draw(st.sampled_from(DTYPES)))
     shapes = st.one_of(st.just(()), array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=3))
     array = data.draw(arrays(dtype, shapes, elements=from_dtype(dtype)))
     floats = array if dtype.kind == "f" else array.astype(float)
     program = Program((Operand("x", floats), Operand("y", array, ARRAY)), (Step("f", (0, 1)),), floats, (floats,))
-    assert whole(parse(str(program))) == whole(program)
+    assert contents(parse(str(program))) == contents(program)
 
 
 @given(st.floats() | st.integers(-(2**63), 2**63 - 1) | st.booleans())
-def test_any_number_is_read_back_with_its_type(number: float) -> None:
-    """A Python number stays the float, the int or the bool that it was."""
+def test_any_number_is_parsed_back_with_its_type(number: float) -> None:
+    """A Python number stays a float, an int or a bool."""
     program = of_one_step(Operand("x", np.array(1.0)), Operand("y", np.asarray(number, type(number)), NUMBER))
-    read = parse(str(program))
-    assert bits(read.operands[1].array) == bits(number)
+    parsed = parse(str(program))
+    assert exactly(parsed.operands[1].array) == exactly(number)
 
 
 _plain_options = (
@@ -104,17 +104,17 @@ _plain_options = (
 
 
 @given(st.recursive(_plain_options, lambda entries: st.lists(entries, max_size=3).map(tuple), max_leaves=6))
-def test_any_option_is_read_back_with_its_type(option: Any) -> None:
-    """None, bools, ints, floats, strings, slices, `...`, arrays, and tuples of all of these in any depth."""
+def test_any_option_is_parsed_back_with_its_type(option: Any) -> None:
+    """An option is None, a bool, an int, a float, a string, a slice, `...`, an array, or a nested tuple of these."""
     program = of_one_step(Operand("x", np.zeros(2)), axis=option)
-    assert whole(parse(str(program))) == whole(program)
+    assert contents(parse(str(program))) == contents(program)
 
 
 @pytest.mark.parametrize("option", ['"', "'", "\\", "a;b", "line\nline", "é", ""])
-def test_any_string_is_read_back(option: str) -> None:
-    """Quotes, backslashes, line ends and the line's own signs may stand in a string."""
+def test_any_string_is_parsed_back(option: str) -> None:
+    """A string may contain quotes, backslashes, line ends and semicolons."""
     program = of_one_step(Operand("x", np.zeros(2)), mode=option)
-    assert whole(parse(str(program))) == whole(program)
+    assert contents(parse(str(program))) == contents(program)
 
 
 @pytest.mark.parametrize(
@@ -146,12 +146,12 @@ def test_any_string_is_read_back(option: str) -> None:
     ],
 )
 def test_how_values_are_written(value: Any, written: str) -> None:
-    """As short as can be read back: float32 by its own shortest digits, a shape only where no number tells it."""
+    """Values are written as short as possible: float32 with its own shortest digits, a shape only for empty arrays."""
     assert text(value) == written
 
 
 def test_how_a_program_is_written() -> None:
-    """Operands, steps and `back`, in this order, each kind of operand and each option by its own sign."""
+    """The line holds operands, steps and `back`, in this order."""
     program = Program(
         (
             Operand("x", np.array([[1.0, 2.0]]), LEAF, "F"),
@@ -167,20 +167,20 @@ def test_how_a_program_is_written() -> None:
         "a=multiply(x,y); b=power(a,z); c=sum(b,axis=(0,-1),keepdims=False); "
         "back(c,f8(0.5),along=(f8([[1.0,0.0]]),))"
     )
-    assert whole(parse(str(program))) == whole(program)
+    assert contents(parse(str(program))) == contents(program)
 
 
-def test_a_program_that_must_be_refused_has_no_way_back() -> None:
-    """Without a cotangent the line ends with the last step, and is read back without one."""
+def test_a_program_that_must_be_refused_has_no_cotangent() -> None:
+    """Its line ends with the last step, and is parsed to a program without a cotangent."""
     program = Program((Operand("x", np.zeros(2)),), (Step("sum", (0,), {"axis": 3}),), None)
     assert str(program) == "x=f8([0.0,0.0]); a=sum(x,axis=3)"
     assert parse(str(program)).cotangent is None
 
 
-def test_spaces_and_line_ends_mean_nothing() -> None:
-    """A line may be broken and spaced, as it will be where people edit it."""
+def test_spaces_and_line_ends_are_ignored() -> None:
+    """A program may be written with spaces and over several lines."""
     spaced = "  x = f8([1.0,\n 2.0])\ny = f8([3.0, 4.0]); a = multiply(x, y)\nback(a, f8([1.0, -2.0]))\n"
-    assert whole(parse(spaced)) == whole(parse(SHORT))
+    assert contents(parse(spaced)) == contents(parse(SHORT))
 
 
 # Names.
@@ -191,7 +191,7 @@ def test_spaces_and_line_ends_mean_nothing() -> None:
     st.integers(min_value=1, max_value=40),
 )
 def test_each_value_has_a_name_of_its_own(operands: list[str], steps: int) -> None:
-    """However many steps there are, and though operands take letters that steps would have."""
+    """Names are unique for any number of steps, even if operands have names that steps would get."""
     program = Program(
         tuple(Operand(name, np.zeros(())) for name in operands), tuple(Step("tanh", (0,)) for _ in range(steps)), None
     )
@@ -200,8 +200,8 @@ def test_each_value_has_a_name_of_its_own(operands: list[str], steps: int) -> No
     assert program.result == len(program.names) - 1
 
 
-def test_leaves_are_the_operands_that_want_a_gradient() -> None:
-    """Constants and Python numbers are none; the order stays."""
+def test_leaves_are_the_operands_that_require_a_gradient() -> None:
+    """Constants and Python numbers are not leaves, and the order of the operands stays."""
     kinds = [ARRAY, LEAF, NUMBER, LEAF]
     program = of_one_step(*(Operand(name, np.zeros(()), kind) for name, kind in zip("xyzw", kinds, strict=True)))
     assert [o.name for o in program.leaves] == ["y", "w"]
@@ -214,46 +214,46 @@ ANY_SHAPE = st.one_of(st.just(()), array_shapes(min_dims=1, max_dims=4, min_side
 
 
 @given(ANY_SHAPE, st.sampled_from(LAYOUTS), st.sampled_from(DTYPES))
-def test_a_layout_changes_no_number(shape: tuple[int, ...], layout: str, dtype: str) -> None:
-    """The array that an engine is given has the operand's dtype, shape and numbers, and lets nobody write into it."""
+def test_a_layout_does_not_change_numbers(shape: tuple[int, ...], layout: str, dtype: str) -> None:
+    """The array for engines has the operand's dtype, shape and numbers, is a copy, and is read-only."""
     data = np.arange(np.prod(shape)).astype(dtype).reshape(shape)
     if layout == "repeated" and data.ndim:
         data = np.repeat(data[:1], len(data), axis=0)
-    before = bits(data)
+    before = exactly(data)
     array = Operand("x", data, LEAF, layout).array
-    assert bits(array) == bits(data)
+    assert exactly(array) == exactly(data)
     assert not np.shares_memory(array, data)
     with pytest.raises(ValueError, match="read-only"):
         array[...] = 0
-    assert bits(data) == before
+    assert exactly(data) == before
 
 
-def test_what_each_layout_promises() -> None:
-    """C and Fortran order, strides below 0 along every axis, and stride 0 along the first."""
+def test_each_layout_has_its_strides() -> None:
+    """C and Fortran order, negative strides along every axis, and a stride of 0 along the first axis."""
     data = np.tile(np.arange(3.0), (2, 1))
-    assert laid_out(data, "C").strides == (24, 8)
-    assert laid_out(data, "F").strides == (8, 16)
-    assert laid_out(data, "reversed").strides == (-24, -8)
-    assert laid_out(data, "repeated").strides == (0, 8)
-    assert laid_out(data.T.copy().T, "C").strides == (24, 8)
+    assert with_layout(data, "C").strides == (24, 8)
+    assert with_layout(data, "F").strides == (8, 16)
+    assert with_layout(data, "reversed").strides == (-24, -8)
+    assert with_layout(data, "repeated").strides == (0, 8)
+    assert with_layout(data.T.copy().T, "C").strides == (24, 8)
 
 
-def test_a_number_is_handed_over_as_a_python_number() -> None:
-    """Not as an array of no axes, which NumPy would promote otherwise."""
+def test_a_number_is_passed_as_a_python_number() -> None:
+    """It is not passed as a 0-d array, which NumPy would promote differently."""
     assert type(Operand("x", np.asarray(2), NUMBER).array) is int
     assert type(Operand("x", np.asarray(2.0), NUMBER).array) is float
 
 
-def test_unlike_rows_cannot_be_repeated() -> None:
-    """`repeated` with rows that differ would compute with other numbers than the line shows: it is refused."""
-    with pytest.raises(NotAProgram, match="x has unlike rows"):
+def test_different_rows_cannot_be_repeated() -> None:
+    """The layout `repeated` is refused if rows differ, for its array would hold other numbers than the line."""
+    with pytest.raises(NotAProgram, match="the rows of x differ"):
         parse('x=f8([1.0,2.0],layout="repeated"); a=tanh(x); back(a,f8([1.0,1.0]))')
     assert parse('x=f8([2.0,2.0],layout="repeated"); a=tanh(x); back(a,f8([1.0,1.0]))').operands[0].layout == "repeated"
 
 
-# What is no program.
+# Refused lines.
 
-RUNS = [
+CODE = [
     "__import__('os').system('touch ran')",
     "__import__('os').system",
     "open('ran', 'w')",
@@ -272,7 +272,7 @@ RUNS = [
 ]
 
 
-@pytest.mark.parametrize("expression", RUNS)
+@pytest.mark.parametrize("expression", CODE)
 @pytest.mark.parametrize(
     "line",
     [
@@ -293,8 +293,8 @@ RUNS = [
         "x=f8(1.0); a=tanh(x); back(a,f8(1.0),along={})",
     ],
 )
-def test_nothing_of_a_line_is_run(line: str, expression: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls, attributes, subscripts, lambdas, comprehensions, f-strings: refused wherever they stand, and not run."""
+def test_nothing_in_a_line_is_run(line: str, expression: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls, attributes, subscripts, lambdas, comprehensions and f-strings are refused in every place, and not run."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NotAProgram):
         parse(line.format(expression))
@@ -302,23 +302,23 @@ def test_nothing_of_a_line_is_run(line: str, expression: str, tmp_path: Any, mon
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "message"),
     [
         ("", "no step"),
         ("   \n", "no step"),
         ("x=f8(1.0)", "no step"),
         ("this is no program", "not a program: .* at character"),
         ("x=f8([1.0", "not a program: .* at character"),
-        ("x=f8(1.0); a=tanh(y)", "y is no value made before"),
-        ("x=f8(1.0); a=tanh(a)", "a is no value made before"),
-        ("x=f8(1.0); a=tanh(f8(1.0))", r"f8\(1.0\) is no value made before"),
-        ("x=f8(1.0); a=add(*x)", r"\*x is no value made before"),
-        ("x=f8(1.0); a=tanh(x); y=f8(1.0); b=add(a,y)", "operand y stands after a step"),
+        ("x=f8(1.0); a=tanh(y)", "y is not the name of an earlier value"),
+        ("x=f8(1.0); a=tanh(a)", "a is not the name of an earlier value"),
+        ("x=f8(1.0); a=tanh(f8(1.0))", r"f8\(1.0\) is not the name of an earlier value"),
+        ("x=f8(1.0); a=add(*x)", r"\*x is not the name of an earlier value"),
+        ("x=f8(1.0); a=tanh(x); y=f8(1.0); b=add(a,y)", "operand y follows a step"),
         ("x=f8(1.0); a=tanh(x); back(x,f8(1.0))", "must take the last value"),
         ("x=f8(1.0); a=tanh(x); b=tanh(a); back(a,f8(1.0))", "must take the last value"),
         ("x=f8(1.0); a=tanh(x); back(a)", r"expected back\(value, cotangent\)"),
         ("x=f8(1.0); a=tanh(x); back(a,f8(1.0),f8(1.0))", r"expected back\(value, cotangent\)"),
-        ("x=f9(1.0); a=tanh(x)", "1.0 is no value made before"),
+        ("x=f9(1.0); a=tanh(x)", "1.0 is not the name of an earlier value"),
         ("x=const(f9(1.0)); a=tanh(x)", "f9"),
         ('x=f8(1.0,layout="D"); a=tanh(x)', "layout of x is 'D', but must be one of C, F, reversed, repeated"),
         ("x=f8(1.0); a=sum(x,axis=y)", "cannot read y"),
@@ -332,16 +332,16 @@ def test_nothing_of_a_line_is_run(line: str, expression: str, tmp_path: Any, mon
         ("x, y = 1, 2; a=add(x,y)", "expected name=op"),
     ],
 )
-def test_what_is_wrong_is_said(line: str, says: str) -> None:
-    """The message names what stands there, and what was expected."""
-    with pytest.raises(NotAProgram, match=says):
+def test_the_error_tells_what_is_wrong(line: str, message: str) -> None:
+    """The message quotes the faulty part and tells what was expected."""
+    with pytest.raises(NotAProgram, match=message):
         parse(line)
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        # Not numbers, or not those of an array.
+        # Not numbers, or not a valid array.
         "x=f8('a'); a=tanh(x)",
         "x=f8([1.0,[2.0]]); a=tanh(x)",
         "x=f8([1.0,None]); a=tanh(x)",
@@ -378,7 +378,7 @@ def test_what_is_wrong_is_said(line: str, says: str) -> None:
         "x=f8(1.0); a=sum(x,axis=b'a')",
         "x=f8(1.0); a=sum(x,axis=1j)",
         "x=f8(1.0); a=sum(x,axis=slice(None))",
-        # Not a way back.
+        # Not a valid back(...).
         "x=f8(1.0); back(x,f8(1.0))",
         "x=f8(1.0); a=tanh(x); back(a,1.0)",
         "x=f8(1.0); a=tanh(x); back(a,'a')",
@@ -391,7 +391,7 @@ def test_what_is_wrong_is_said(line: str, says: str) -> None:
         "x=f8(1.0); a=tanh(x); back(a,f8(1.0),along=(f8([1.0]),))",
         "x=f8(1.0); a=tanh(x); back(a,f8(1.0)); back(a,f8(2.0))",
         "x=f8(1.0); a=tanh(x); back(a,f8(1.0)); b=tanh(a)",
-        # What Python's own parser stumbles over.
+        # Python's own parser fails.
         "x=f8(\0)",
         "x=f8('\udcff')",
         "x=f8(1.0); a=tanh(x) \\",
@@ -407,31 +407,31 @@ def test_what_is_wrong_is_said(line: str, says: str) -> None:
     ],
     ids=lambda line: line if len(line) < 70 else f"{line[:20]}... ({len(line)} characters)",
 )
-def test_what_is_no_program_is_refused(line: str) -> None:
-    """Each by a NotAProgram with words of its own, and by no other error; nothing is passed over in silence."""
+def test_a_line_that_is_not_a_program_is_refused(line: str) -> None:
+    """It raises NotAProgram with a message, and no other error."""
     with pytest.raises(NotAProgram) as refusal:
         parse(line)
     assert str(refusal.value)
 
 
-def _read_or_refused(line: str) -> None:
-    """What is read is a program: its own line gives it again. All else is a NotAProgram, with words."""
-    read: Program | NotAProgram
+def _assert_parsed_or_refused(line: str) -> None:
+    """Assert that a line gives either a program that survives the round trip, or NotAProgram with a message."""
+    answer: Program | NotAProgram
     try:
-        read = parse(line)
+        answer = parse(line)
     except NotAProgram as refusal:
-        read = refusal
-    event(type(read).__name__)
-    assert str(read)
-    if isinstance(read, Program):
-        assert whole(parse(str(read))) == whole(read)
+        answer = refusal
+    event(type(answer).__name__)
+    assert str(answer)
+    if isinstance(answer, Program):
+        assert contents(parse(str(answer))) == contents(answer)
 
 
 @given(st.text(st.characters(exclude_categories=())))
 @example("x=f8('\udcff')")
-def test_any_text_is_read_or_refused(line: str) -> None:
-    """No text at all, surrogates and control characters among it, leads to an error of another kind."""
-    _read_or_refused(line)
+def test_any_text_is_parsed_or_refused(line: str) -> None:
+    """No text, even with surrogates and control characters, raises an error other than NotAProgram."""
+    _assert_parsed_or_refused(line)
 
 
 _TOKENS = [
@@ -442,9 +442,9 @@ _TOKENS = [
 
 
 @given(st.lists(st.sampled_from(_TOKENS), max_size=12).map("".join))
-def test_any_row_of_a_lines_own_signs_is_read_or_refused(line: str) -> None:
-    """The same of text that is made of what programs are made of."""
-    _read_or_refused(line)
+def test_any_sequence_of_tokens_is_parsed_or_refused(line: str) -> None:
+    """No text made of a program's tokens raises an error other than NotAProgram."""
+    _assert_parsed_or_refused(line)
 
 
 @cache
@@ -454,11 +454,11 @@ def lines() -> list[str]:
 
 
 @given(st.data())
-def test_a_spoilt_line_is_read_or_refused(data: st.DataObject) -> None:
-    """The same of a valid line in which stretches are cut out, doubled, or replaced by some of a line's own signs."""
+def test_a_corrupted_line_is_parsed_or_refused(data: st.DataObject) -> None:
+    """No valid line in which parts are removed, doubled or replaced raises an error other than NotAProgram."""
     line = data.draw(st.sampled_from(lines()))
     for _ in range(data.draw(st.integers(1, 3))):
         start = data.draw(st.integers(0, len(line)))
         stop = start + data.draw(st.integers(0, 9))
         line = line[:start] + data.draw(st.sampled_from(["", line[start:stop] * 2, *_TOKENS])) + line[stop:]
-    _read_or_refused(line)
+    _assert_parsed_or_refused(line)

@@ -1,4 +1,4 @@
-"""Hypothesis draws what the generator draws, keeps to what it is asked for, and shrinks it to what can be read."""
+"""The Hypothesis strategy draws the generator's programs, respects its arguments, and shrinks to readable programs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from reference.programs import Program, strategies
 from reference.programs.generator import draw_program
 from reference.programs.strategies import programs
 
-# Nothing is explained: to do so, Hypothesis varies what it has shrunk, and keeps what it happens to meet that takes
-# fewer choices, as it stands.
+# Without the explain phase, which varies the shrunk example, and keeps a variation of fewer choices without shrinking.
 SAME = settings(
     max_examples=2_000, database=None, deadline=None, suppress_health_check=list(HealthCheck),
     phases=[Phase.generate, Phase.shrink],
@@ -26,10 +25,10 @@ SAME = settings(
 
 
 def smallest(op: str, holds: Callable[[Program], bool]) -> Program:
-    """What Hypothesis makes of the programs for an op for which something holds.
+    """Shrink a program for an op for which `holds` is true.
 
-    Where shrinking ends depends on where it begins: half of the beginnings lead to a step more, or to another shape. So
-    it is the shortest line of up to five, until one is a single step on a single number.
+    The end of shrinking depends on its start: half of the starts lead to one step more, or to another shape. So this is
+    the shortest line of up to five runs, and runs end with a program of one step on single numbers.
     """
 
     def fails(program: Program) -> bool:
@@ -37,7 +36,7 @@ def smallest(op: str, holds: Callable[[Program], bool]) -> Program:
 
     found: list[Program] = []
     for start in range(5):
-        random = Random(start)  # noqa: S311 - to be repeated, not to be secret
+        random = Random(start)  # noqa: S311 - repeatable, not secret
         found.append(find(programs(op), fails, settings=SAME, random=random))
         if len(found[-1].steps) == 1 and all(o.data.size <= 1 for o in found[-1].operands):
             break
@@ -48,8 +47,8 @@ def smallest(op: str, holds: Callable[[Program], bool]) -> Program:
 
 
 @pytest.mark.parametrize("op", ["tanh", "multiply", "power", "sum", "clip", "getitem", "concatenate", "reshape"])
-def test_what_fails_for_an_op_shrinks_to_the_op(op: str) -> None:
-    """To one step, with no more operands than the op needs, and at most one number in each."""
+def test_a_failure_of_an_op_shrinks_to_the_op(op: str) -> None:
+    """It shrinks to one step, with no more operands than the op needs, and at most one number in each."""
     program = smallest(op, lambda program: any(step.op == op for step in program.steps))
     assert [step.op for step in program.steps] == [op]
     assert len(program.operands) <= (1 if op == "concatenate" else OPS[op].inputs.slots)
@@ -68,14 +67,14 @@ def test_what_fails_for_an_op_shrinks_to_the_op(op: str) -> None:
     ],
     ids=["layout", "dtype", "second order"],
 )
-def test_only_what_matters_is_left(holds: Callable[[Program], bool], line: str) -> None:
-    """A number, a layout, a dtype or directions that a failure needs stay; all else becomes what is simplest."""
+def test_shrinking_simplifies_all_that_the_failure_does_not_need(holds: Callable[[Program], bool], line: str) -> None:
+    """A layout, a dtype or directions that a failure needs stay, and the rest becomes as simple as possible."""
     assert str(smallest("tanh", holds)) == line
 
 
 @pytest.mark.parametrize("number", [-1.0, 2.0, -2.0, 0.5])
-def test_a_number_that_matters_is_left(number: float) -> None:
-    """It stays, in a program of two or three steps at most, wherever it stands."""
+def test_a_number_that_a_failure_needs_stays(number: float) -> None:
+    """The other numbers shrink to 1, and the program to at most three steps."""
     program = smallest("tanh", lambda p: any((o.data == number).any() for o in p.operands))
     assert len(program.steps) <= 3
     assert {x for o in program.operands for x in o.data.ravel()} <= {1.0, number}
@@ -85,11 +84,11 @@ def test_a_number_that_matters_is_left(number: float) -> None:
     ("low", "high", "simplest"), [(-3, 2, [0, 0, 0, 2]), (1, 300, [1, 1, 1, 2]), (0, 3, [0, 0, 0, 2])]
 )
 def test_many_numbers_shrink_one_by_one(low: int, high: int, simplest: list[int]) -> None:
-    """Each to 0, or to the least of its range; where one must be 2, the others do not follow."""
+    """Each number shrinks to 0, or to the least of its range, although one must be 2."""
 
     @st.composite
     def four(draw: Callable[[st.SearchStrategy[Random]], Random]) -> list[int]:
-        return strategies._Drawn(draw(st.randoms(use_true_random=False))).integers(low, high, 4)
+        return strategies._HypothesisSource(draw(st.randoms(use_true_random=False))).integers(low, high, 4)
 
     found = find(four(), lambda numbers: 2 in numbers, settings=SAME, random=Random(0))  # noqa: S311
     assert sorted(found) == simplest
@@ -98,8 +97,8 @@ def test_many_numbers_shrink_one_by_one(low: int, high: int, simplest: list[int]
 # A replay.
 
 
-class Noted(Seeded):
-    """A seed's choices, noted as Hypothesis would have made them."""
+class Recorded(Seeded):
+    """A seed's choices, recorded as Hypothesis would have made them."""
 
     def __init__(self, *seed: object) -> None:
         super().__init__(*seed)
@@ -125,38 +124,38 @@ class Noted(Seeded):
 @pytest.mark.parametrize("op", ["tanh", "where", "getitem", "pad", None])
 @pytest.mark.parametrize("number", range(4))
 def test_recorded_choices_give_the_same_program(op: str | None, number: int) -> None:
-    """What a bulk run drew, Hypothesis draws of the same choices: it can start from there."""
-    source = Noted("replay", op, number)
+    """From the choices of a campaign's program, Hypothesis draws the same program, and so can shrink it."""
+    source = Recorded("replay", op, number)
     line = str(draw_program(source, op))
     database, seen = InMemoryExampleDatabase(), list[str]()
 
-    def note(program: Program) -> bool:
+    def record(program: Program) -> bool:
         seen.append(str(program))
         return True
 
     database.save(b"key", choices_to_bytes(source.choices))
     again = settings(SAME, database=database, phases=[Phase.reuse])
-    assert str(find(programs(op), note, settings=again, database_key=b"key")) == line
+    assert str(find(programs(op), record, settings=again, database_key=b"key")) == line
     assert seen[0] == line
 
 
-# What is drawn.
+# Programs.
 
 
 @given(programs("tanh"))
-def test_a_focus_stands_in_each_program(program: Program) -> None:
-    """The op that was asked for is among the steps."""
+def test_each_program_contains_the_focus(program: Program) -> None:
+    """The focus is among the ops of the steps."""
     assert any(step.op == "tanh" for step in program.steps)
 
 
 @given(programs(ops=["add", "subtract", "multiply", "tanh"]))
-def test_only_ops_that_are_given_are_used(program: Program) -> None:
-    """An engine that knows a few ops is asked for no others."""
+def test_only_the_given_ops_are_used(program: Program) -> None:
+    """Steps use only the ops in `ops`, so that an engine with a few ops can be tested."""
     assert {step.op for step in program.steps} <= {"add", "subtract", "multiply", "tanh"}
 
 
-def test_what_is_unsuited_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Choices of which nothing comes are rejected, and do not fail a test."""
+def test_unsuited_choices_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Choices that give no program are rejected, and do not fail a test."""
     program = draw_program(Seeded(0), "tanh")
 
     def unsuited(source: Source, focus: str | None, ops: None) -> Program:
@@ -165,29 +164,29 @@ def test_what_is_unsuited_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> Non
         return program
 
     monkeypatch.setattr(strategies, "draw_program", unsuited)
-    drawn: list[Program] = []
+    received: list[Program] = []
 
     @settings(SAME, max_examples=20)
     @given(st.tuples(programs(), st.integers()))
     def collect(pair: tuple[Program, int]) -> None:
-        drawn.append(pair[0])
+        received.append(pair[0])
 
     collect()
-    assert len(drawn) > 5
-    assert all(one is program for one in drawn)
+    assert len(received) > 5
+    assert all(one is program for one in received)
 
 
-@pytest.fixture(name="drawn", scope="module")
-def _drawn() -> list[Program]:
-    programs_of_any_ops: list[Program] = []
+@pytest.fixture(name="sampled", scope="module")
+def _sampled() -> list[Program]:
+    sampled: list[Program] = []
 
     @settings(SAME, max_examples=400, phases=[Phase.generate])
     @given(programs())
     def collect(program: Program) -> None:
-        programs_of_any_ops.append(program)
+        sampled.append(program)
 
     collect()
-    return programs_of_any_ops
+    return sampled
 
 
 # fmt: off
@@ -206,23 +205,23 @@ REACHED: list[tuple[str, Callable[[Program], bool], int]] = [
 
 
 @pytest.mark.parametrize(("kind", "is_such", "at_least"), REACHED, ids=[kind for kind, *_ in REACHED])
-def test_hypothesis_reaches_what_the_generator_does(
-    kind: str, is_such: Callable[[Program], bool], at_least: int, drawn: list[Program]
+def test_hypothesis_reaches_each_kind_of_program(
+    kind: str, is_such: Callable[[Program], bool], at_least: int, sampled: list[Program]
 ) -> None:
-    """Hypothesis has its own way of choosing, and repeats itself; of 400 programs some are of each kind all the same.
+    """Hypothesis repeats itself, but some of 400 programs are of each kind.
 
-    At least half as many as in the poorest of twelve runs of 400. Only what must be refused is met 0 to 20 times.
+    The threshold is half of the lowest count in twelve runs of 400. Programs that must be refused came 0 to 20 times.
     """
-    assert sum(map(is_such, drawn)) >= at_least, kind
+    assert sum(map(is_such, sampled)) >= at_least, kind
 
 
-def test_cotangents_that_hypothesis_draws_are_seldom_ones(drawn: list[Program]) -> None:
-    """Of cotangents of several numbers at most 3 in 100 (0 to 2) are ones all over: there shrinking ends."""
-    several = [p.cotangent for p in drawn if p.cotangent is not None and p.cotangent.size > 1]
+def test_cotangents_that_hypothesis_draws_are_seldom_ones(sampled: list[Program]) -> None:
+    """Of cotangents with several numbers, at most 3 % (measured: 0 to 2) are all ones, where shrinking ends."""
+    several = [p.cotangent for p in sampled if p.cotangent is not None and p.cotangent.size > 1]
     assert len(several) > 130
     assert sum(bool((cotangent == 1).all()) for cotangent in several) <= 0.03 * len(several)
 
 
-def test_hypothesis_seldom_draws_a_program_twice(drawn: list[Program]) -> None:
-    """Of 400 programs 180 at least are different (225 to 255): most ways to choose lead to where others lead."""
-    assert len({str(program) for program in drawn}) >= 180
+def test_hypothesis_seldom_draws_a_program_twice(sampled: list[Program]) -> None:
+    """Of 400 programs, at least 180 are different (measured: 225 to 255)."""
+    assert len({str(program) for program in sampled}) >= 180

@@ -36,7 +36,7 @@ def test_a_function_comes_with_all_that_it_uses() -> None:
     imports, names = cut("_getitem", mirrors)
     assert {"import math", "import numpy as np", "import torch"} <= set(imports)
     assert {"_getitem", "_taken", "_places", "Tensor"} <= names.keys()
-    assert not {"_over", "Op", "MIRRORS", "warnings"} & names.keys()
+    assert not {"_reduction", "Op", "MIRRORS", "warnings"} & names.keys()
 
 
 def test_names_inside_a_function_are_its_own() -> None:
@@ -110,7 +110,7 @@ def test_entries_are_read_as_they_are_written() -> None:
     """Each entry of a table by its key; what is no table is refused."""
     table = entries(mirrors, "MIRRORS")
     assert list(table) == list(mirrors.MIRRORS)
-    assert table["sum"] == "_over(torch.sum, lenient=True)"
+    assert table["sum"] == "_reduction(torch.sum, lenient=True)"
     with pytest.raises(LookupError, match=r"_sum is no table of reference\.engines\.torch\.ops"):
         entries(mirrors, "_sum")
 

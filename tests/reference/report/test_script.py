@@ -276,7 +276,7 @@ def test_a_mirror_may_be_a_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_any_name_will_do() -> None:
     """Operands may be called as what a script uses, or as nothing that Python has; they are told by their own names."""
-    names = ["np", "torch", "ndgrad", "Value", "print", "cotangent", "_over", "μ", "x_", "x"]
+    names = ["np", "torch", "ndgrad", "Value", "print", "cotangent", "_reduction", "μ", "x_", "x"]
     joined = parse(
         "; ".join(f"{name}=f8([{i}.0])" for i, name in enumerate(names))
         + f"; end=concatenate({','.join(names)},axis=0); in_pytorch=sum(end,axis=0,keepdims=False)"

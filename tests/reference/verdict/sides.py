@@ -1,4 +1,4 @@
-"""Engines and references that the judges were learned from: right ones, and some that are wrong, on purpose."""
+"""Engines and references of the cases that bought the judges: some are right, and some are wrong on purpose."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Spoil = Callable[[Outcome], Outcome]
 
 
 class Spoilt:
-    """ndgrad, with its outcomes changed: a wrong engine, on purpose."""
+    """ndgrad with changed outcomes: an engine that is wrong on purpose."""
 
     name = "spoilt 0"
     abilities = Abilities(second_order=True)
@@ -40,7 +40,7 @@ class Spoilt:
 
 
 class SpoiltTorch(TorchEngine):
-    """PyTorch, with its outcomes changed, or without its abilities: a poor reference, on purpose."""
+    """PyTorch with changed outcomes or fewer abilities: a reference that is weak on purpose."""
 
     def __init__(self, spoil: Spoil = lambda o: o, abilities: Abilities = TorchEngine.abilities) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class SpoiltTorch(TorchEngine):
 
 
 def gradients(change: Callable[[Any], Any]) -> Spoil:
-    """Spoil the first gradient, in all passes alike."""
+    """Change the first gradient, in all passes alike."""
 
     def spoil(outcome: Outcome) -> Outcome:
         if not outcome.gradients or outcome.gradients[0] is None:
@@ -75,7 +75,7 @@ def accepting(outcome: Outcome) -> Outcome:
 
 
 def half_more(outcome: Outcome) -> Outcome:
-    """Let the first value be a hair off, and the last gradient 1/2 more, in both passes."""
+    """Change the first value by one ULP, and add 1/2 to the last gradient in both passes."""
     *others, last = outcome.gradients
     half = (*others, last + 0.5)
     values = (np.nextafter(outcome.values[0], np.inf), *outcome.values[1:])
@@ -83,12 +83,12 @@ def half_more(outcome: Outcome) -> Outcome:
 
 
 def result(change: Callable[[Any], Any]) -> Spoil:
-    """Spoil the result."""
+    """Change the result."""
     return lambda o: replace(o, values=(*o.values[:-1], change(o.values[-1])))
 
 
 def second(change: Callable[[Any], Any]) -> Spoil:
-    """Put what comes of each gradient in the place of the second-order ones."""
+    """Replace the second-order gradients by a function of the first-order ones."""
     return lambda o: replace(o, second=tuple(map(change, o.gradients)))
 
 
@@ -111,7 +111,7 @@ SPOILT: Mapping[str, Spoil] = {
     "tripled":                   lambda o: replace(o, twice=tuple(3 * g for g in o.gradients)),
     "not summed":                lambda o: replace(o, twice=o.gradients),
     "shared":                    lambda o: replace(o, gradients=(o.gradients[1], o.gradients[1])),
-    "handed back":               lambda o: replace(o, gradients=(o.held[-1], *o.gradients[1:])),
+    "the cotangent returned":    lambda o: replace(o, gradients=(o.held[-1], *o.gradients[1:])),
     "written into":              lambda o: replace(o, held=(o.held[0] + 1, *o.held[1:])),
 }
 WEAK = Abilities(second_order=True)
@@ -130,12 +130,12 @@ REFERENCES: Mapping[str, Callable[[], Reference]] = {
 
 
 def engine(name: str) -> Engine:
-    """An engine by its name: ndgrad, one of the corpus that is wrong, or one that is spoilt."""
+    """Return an engine by its name: ndgrad, a wrong engine of the corpus, or one that is spoilt here."""
     if name == "another each time":
         return Spoilt(lambda o: o, gradients(lambda g: np.nextafter(g, np.inf)))
     return Spoilt(SPOILT[name]) if name in SPOILT else corpus._engine(name)
 
 
 def references(names: str) -> list[Reference]:
-    """References by their names, of which a semicolon stands between two."""
+    """Return references by their names, separated by semicolons."""
     return [REFERENCES[name]() for name in names.split("; ")]

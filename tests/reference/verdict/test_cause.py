@@ -1,4 +1,4 @@
-"""Likely causes: what the numbers of a mismatch give away, and nothing where they give nothing away."""
+"""Likely causes are guessed from the numbers of a mismatch, and only if the numbers suggest one."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ SEEN = [
 
 
 @pytest.mark.parametrize(("got", "words"), SEEN)
-def test_a_signature_is_put_into_words(got: Any, words: str) -> None:
-    """Each signature has its words; numbers that show none are left without a guess."""
+def test_each_pattern_has_its_guess(got: Any, words: str) -> None:
+    """Each pattern gives its sentence, and numbers without a pattern give none."""
     assert likely_cause(got, RIGHT) == words
 
 
-def test_a_ratio_is_not_told_where_it_is_not_the_whole_story() -> None:
-    """Where the reference says 0 and the engine does not, a ratio elsewhere explains nothing."""
+def test_a_ratio_must_explain_all_numbers() -> None:
+    """If the reference has 0 and the engine does not, a ratio elsewhere is no guess."""
     got = RIGHT * 2
     got[1, 1] = 5.0
     assert likely_cause(got, RIGHT) == ""
 
 
-def test_nan_is_no_ratio() -> None:
-    """NaN and infinities are passed over, and do not warn."""
+def test_nan_has_no_ratio() -> None:
+    """NaN and infinities are ignored without a warning."""
     assert likely_cause(np.array([np.nan, 2.0]), np.array([np.nan, 1.0])) == ""
     assert likely_cause(np.array([np.inf]), np.array([1.0])) == ""
 
 
-def test_a_gradient_in_a_reversed_shape_is_told() -> None:
-    """Where the axes stand in the other order, the shape alone says so."""
+def test_a_reversed_shape_is_recognized() -> None:
+    """A shape in reversed order gives a guess by itself."""
     assert likely_cause(np.ones((3, 2)), np.ones((2, 3))).startswith("the axes are reversed")
 
 
-def test_a_factor_that_is_at_hand_is_named() -> None:
-    """Where the numbers are right but for an operand, that one was lost, or was one too many."""
+def test_a_lost_factor_is_named() -> None:
+    """If the numbers are right up to an operand as factor, the guess names this operand."""
     y = np.linspace(1.5, 3.0, RIGHT.size).reshape(RIGHT.shape)
     assert likely_cause(RIGHT / y, RIGHT, {"y": y}) == "times y it would be right: a factor lost?"
     assert likely_cause(RIGHT * y, RIGHT, {"y": y}) == "divided by y it would be right: a factor too many?"

@@ -1,4 +1,4 @@
-"""Evidence is made when a judge first asks for it, and only once."""
+"""Evidence is computed when a judge first needs it, and only once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reference.verdict import judge
 
 
 class Counting(TorchEngine):
-    """PyTorch that counts what it is asked for."""
+    """PyTorch that counts its runs by their options."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,8 +28,8 @@ class Counting(TorchEngine):
 
 
 @pytest.fixture
-def witnessed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the witness was asked for."""
+def questions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The calls of the witness's methods."""
     asked: list[str] = []
     for name in ("value", "slopes", "second_slopes"):
         right = getattr(ExactEngine, name)
@@ -42,25 +42,25 @@ def witnessed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_what_agrees_at_once_costs_one_run(witnessed: list[str]) -> None:
-    """Neither a disturbed run, nor one on the engine's own way, nor the witness."""
+def test_agreement_at_once_costs_one_run(questions: list[str]) -> None:
+    """It needs no disturbed run, no run from the engine's values, and no witness."""
     reference = Counting()
     judge(parse("x=f8([1.5,-2.0]); a=square(x); back(a,f8([1.0,3.0]))"), NdgradEngine(), reference)
     assert reference.asked == {"as it is": 1}
-    assert not witnessed
+    assert not questions
 
 
-def test_what_rounding_explains_costs_no_witness(witnessed: list[str]) -> None:
-    """Where another precision explains it, that is one further run."""
+def test_agreement_within_rounding_costs_no_witness(questions: list[str]) -> None:
+    """If another precision explains a difference, it costs one more run."""
     reference = Counting()
     judge(parse("x=f8([9.0]); a=tanh(x); back(a,f8([1.0]))"), NdgradEngine(), reference)
     assert reference.asked == {"as it is": 1, "precision": 1}
-    assert not witnessed
+    assert not questions
 
 
-def test_what_nobody_explains_is_shown_once(witnessed: list[str]) -> None:
-    """The engine's own way is gone but once, and the witness gives each number once, and once for each copy nearby."""
+def test_an_unexplained_number_is_computed_once(questions: list[str]) -> None:
+    """The run from the engine's values happens once, and the witness computes each number once for each program."""
     reference = Counting()
     judge(parse("x=f8([20.5]); a=softplus(x); back(a,f8([1.0]))"), NdgradEngine(), reference)
     assert reference.asked["path"] == 1
-    assert Counter(witnessed) == {"value": 1 + 5, "slopes": 1 + 5}
+    assert Counter(questions) == {"value": 1 + 5, "slopes": 1 + 5}

@@ -1,4 +1,4 @@
-"""The third tier: which side is wrong, shown on faults of both sides, and at kinks."""
+"""The third tier decides which side is wrong, for errors of both sides and at kinks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reference.verdict import Finding, Kind, Result, Verdict, judge
 
 
 def verdict(line: str, plant: planting.Plant | None = None) -> Verdict:
-    """The verdict on ndgrad, with a fault if one is given."""
+    """Judge ndgrad, with a fault if one is given."""
     if plant is None:
         return judge(parse(line), NdgradEngine(), TorchEngine())
     with plant():
@@ -24,15 +24,15 @@ def verdict(line: str, plant: planting.Plant | None = None) -> Verdict:
 
 
 def first(line: str, plant: planting.Plant) -> Finding:
-    """The gravest finding."""
+    """Return the gravest finding."""
     return verdict(line, plant).findings[0]
 
 
 # fmt: off
 POOR = [
-    # where PyTorch leaves out log1p(exp(-x))
+    # PyTorch leaves out log1p(exp(-x))
     ("x=f8([20.5]); a=softplus(x); back(a,f8([1.0]))", {"value", "grad[x]"}),
-    # a second derivative that is a number, and that it calls NaN
+    # a finite second derivative for which PyTorch gives NaN
     ("x=f8([2.0]); y=f8(3.0); a=std(x,axis=0); b=add(a,y); c=exp(b); back(c,f8(1.0),along=(f8([1.0]),f8(1.0)))",
      {"second-order grad[y]"}),
 ]
@@ -41,7 +41,7 @@ POOR = [
 
 @pytest.mark.parametrize(("line", "poor"), POOR)
 def test_the_reference_may_be_wrong(line: str, poor: set[str]) -> None:
-    """Where PyTorch is off and ndgrad is not, the witness says so, and no blame falls on the engine."""
+    """If PyTorch is wrong and ndgrad is right, the witness says so, and the engine is not blamed."""
     seen = verdict(line)
     assert seen.result is Result.REFERENCE_WRONG
     assert not seen.result.blames
@@ -49,8 +49,8 @@ def test_the_reference_may_be_wrong(line: str, poor: set[str]) -> None:
     assert all(f.got == f.exact for f in seen.findings)
 
 
-def test_an_engine_as_poor_as_the_reference_is_not_excused() -> None:
-    """Where PyTorch is off by 1e-9, an engine that is off by far more is still wrong."""
+def test_an_error_of_the_reference_does_not_excuse_the_engine() -> None:
+    """If PyTorch has an error of 1e-9, an engine with a far larger error is still wrong."""
     finding = first(POOR[0][0], planting.scaled("softplus", 0, 1.001))
     assert (finding.result, finding.part) == (Result.ENGINE_WRONG, "grad[x]")
 
@@ -63,20 +63,20 @@ CLIP = "x=f8([1.0]); y=1.0; z=3.0; a=clip(x,y,z); back(a,f8([2.0]))"
 
 
 def at_0(slope: float) -> Callable[..., Any]:
-    """A pullback of relu with this slope at 0."""
+    """Make a pullback of relu with this slope at 0."""
     return lambda g, y, x: np.where(y < 0, 0.0, np.where(np.equal(y, 0), slope * g, g))
 
 
 AT_KINKS: list[tuple[str, str, Callable[..., Any], Result]] = [
-    # the other side's slope, and what lies between, are subgradients; half as much again, or the other way, is none
+    # slopes from 0 to 1 are subgradients; 1.5 and -1 are not
     ("relu",    RELU, at_0(1.0),                                                 Result.CONVENTION),
     ("relu",    RELU, at_0(0.5),                                                 Result.CONVENTION),
     ("relu",    RELU, at_0(1.5),                                                 Result.ENGINE_WRONG),
     ("relu",    RELU, at_0(-1.0),                                                Result.ENGINE_WRONG),
     ("abs",     AT_0, lambda g, y, x: g * np.where(x < 0, -1.0, 1.0),            Result.CONVENTION),
-    # each of two that tie may get half; both may not get all, though each alone could
+    # one of two tied operands may get the whole gradient, but not both
     ("maximum", TIE,  lambda g, y, a, b: np.where(a < b, 0.0, g),                Result.ENGINE_WRONG),
-    # PyTorch's releases differ at clip's bounds: any subgradient will do, and no other
+    # PyTorch's releases differ at clip's bounds: any subgradient is accepted, and nothing else
     ("clip",    CLIP, lambda g, y, x, low, high: np.where(x > low, g, 0.0),      Result.CONDITIONED),
     ("clip",    CLIP, lambda g, y, x, low, high: np.where(x > low, g, 2.0 * g),  Result.ENGINE_WRONG),
 ]
@@ -87,7 +87,7 @@ AT_KINKS: list[tuple[str, str, Callable[..., Any], Result]] = [
 def test_a_kink_is_a_matter_of_convention_within_bounds(
     op: str, line: str, pullback: Callable[..., Any], result: Result
 ) -> None:
-    """A gradient that lies among the slopes around a kink is another convention; one that does not is wrong."""
+    """A gradient among the slopes around a kink is another convention; any other gradient is wrong."""
     seen = verdict(line, planting.pullback(op, 0, pullback))
     assert seen.result is result
     if seen.findings:
@@ -95,22 +95,22 @@ def test_a_kink_is_a_matter_of_convention_within_bounds(
 
 
 def test_a_wrong_number_beside_a_kink_is_found() -> None:
-    """A convention excuses the number at the kink, and not its neighbour."""
+    """A convention excuses only the number at the kink."""
     finding = first(
         RELU, planting.pullback("relu", 0, lambda g, y, x: np.where(y < 0, 0.0, np.where(np.equal(y, 0), g, 1.001 * g)))
     )
     assert (finding.result, finding.place) == (Result.ENGINE_WRONG, (1,))
 
 
-def test_small_errors_are_found_where_rounding_is_magnified() -> None:
-    """Far out, 1 - tanh² has five digits left: an error of 1e-3 in the factor is the engine's, told by the witness."""
+def test_errors_are_found_in_ill_conditioned_programs() -> None:
+    """At 14, 1 - tanh² has five digits left; the witness still finds that a factor of 1.01 is the engine's error."""
     finding = first("x=f8([14.0]); a=tanh(x); back(a,f8([1.0]))", planting.scaled("tanh", 0, 1.01))
     assert finding.result is Result.ENGINE_WRONG
     assert finding.exact is not None
 
 
-def test_second_order_alone_may_be_wrong() -> None:
-    """A pullback that detaches is right once and wrong twice: the second derivative is found, with its exact value."""
+def test_the_second_derivative_alone_may_be_wrong() -> None:
+    """A pullback that detaches an operand is found by the second derivative, with its exact value."""
 
     def detached(g: Any, y: Any, x: Any) -> Any:
         return g * (x.data + x) if hasattr(x, "requires_grad") else g * 2 * x
@@ -120,14 +120,14 @@ def test_second_order_alone_may_be_wrong() -> None:
     assert (finding.part, finding.got, finding.exact) == ("second-order grad[x]", 1.0, 2.0)
 
 
-def test_a_slope_where_there_is_no_value_is_the_references() -> None:
-    """The logarithm of -1 is no number, its slope -1 by convention: another is wrong, though nothing exact says so."""
+def test_the_slope_of_nan_is_the_references() -> None:
+    """The logarithm of -1 is NaN and its slope -1 by convention: another slope is wrong without an exact number."""
     finding = first("x=f8([-1.0]); a=log(x); back(a,f8([1.0]))", planting.scaled("log", 0, 2.0))
     assert (finding.result, finding.got, finding.wanted) == (Result.ENGINE_WRONG, -2.0, -1.0)
 
 
-def test_a_tie_that_rounding_breaks_is_no_matter_of_convention() -> None:
-    """PyTorch's softplus of one number is two, by its place in the array, and so its least one is alone."""
+def test_a_tie_that_rounding_breaks_is_not_a_convention() -> None:
+    """PyTorch's softplus of one number depends on its place in the array by rounding, which breaks a tie for `min`."""
     line = (
         "x=f8([[[1.0,1.0,1.0],[1.0,1.0,1.0],[1.0,-0.9733509026636445,1.0]],"
         "[[1.0,1.0,1.0],[28.22428378123494,1.0,1.0],[1.0,-0.9733509026636445,1.0]]]); "
@@ -136,8 +136,8 @@ def test_a_tie_that_rounding_breaks_is_no_matter_of_convention() -> None:
     assert verdict(line).result is Result.CONDITIONED
 
 
-def test_who_is_right_by_luck_shows_nothing() -> None:
-    """The terms of a second derivative cancel exactly in PyTorch with these directions, not with their neighbours."""
+def test_being_right_by_luck_proves_nothing() -> None:
+    """In PyTorch the terms of a second derivative cancel exactly with these directions, but not with nearby ones."""
     constant = (
         "x=f4([[1.0,1.0,1.0]]); a=broadcast_to(x,shape=(3,1,3,3)); b=var(a,axis=(0,2),keepdims=False,ddof=2); "
         "back(b,f4([[1.0,1.0,1.0]]),along=(f4([[-3.875,-1.375,1.625]]),))"
@@ -154,21 +154,21 @@ def test_who_is_right_by_luck_shows_nothing() -> None:
     assert first(line, off).result is Result.ENGINE_WRONG
 
 
-def test_what_is_no_number_elsewhere_hides_nothing() -> None:
-    """NaN has no share in the gradients of the other numbers: the witness judges them as it does without."""
+def test_nan_elsewhere_hides_nothing() -> None:
+    """A NaN in the result does not contribute to other gradients, and the witness judges these as usual."""
     line = (
         "x=f8([[[-1e-12,-1e-12],[0.0,-1e-12],[-1e-12,0.0]],[[-1e-12,0.0],[-1e-12,-1e-12],[0.0,0.0]]]); y=f8([nan]); "
         "a=label_cross_entropy(x,labels=i8([[0,1,0],[1,1,0]])); b=std(a,axis=None,keepdims=True,ddof=2); "
         "c=concatenate(y,b,axis=None); back(c,f8([1.0,11.5]))"
     )
-    assert verdict(line).result is Result.CONDITIONED  # one digit in ten thousand is left, by PyTorch fewer
+    assert verdict(line).result is Result.CONDITIONED  # four digits are left, and fewer in PyTorch
     finding = first(line, planting.scaled("std", 0, 1.5))
     assert finding.result is Result.ENGINE_WRONG
     assert finding.exact is not None
 
 
-def test_beyond_the_range_of_single_precision_inf_and_nan_are_one() -> None:
-    """1 / 1e-45 overflows: PyTorch's inf is multiplied by a product that has vanished, the engine's by what is left."""
+def test_beyond_the_range_of_single_precision_inf_and_nan_are_equivalent() -> None:
+    """1 / 1e-45 overflows to inf; PyTorch multiplies it by an underflowed product, and the engine by a nonzero one."""
     line = (
         "x=f4([[1000.0,1.0,-1e-12,1e-12,1e-12,1e-12],[1.0,-0.0,1.0,1.0,1.0,1.0]]); "
         "a=prod(x,axis=1,keepdims=False); b=log(a); back(b,f4([1.0,1.0]))"

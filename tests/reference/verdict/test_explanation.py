@@ -1,4 +1,4 @@
-"""What explains a failure is data: where it goes wrong, what the numbers suggest, the reason and what is known."""
+"""An explanation holds a failure's origin, distance, likely cause, reason and known weaknesses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ORIGIN = Origin(0, "what it passes back to x and y")
 
 
 def finding(got: Any, wanted: Any, **more: Any) -> Finding:
-    """A finding of a gradient, whose first numbers are the worst."""
+    """Make a finding about a gradient whose first numbers are the worst."""
     arrays = (np.array(got), np.array(wanted))
     return Finding(
         Kind.GRADIENT, "grad[x]", "", (0,), got[0], wanted[0], more.pop("ulp", 99.0), 8.0, arrays=arrays, **more
@@ -26,7 +26,7 @@ def finding(got: Any, wanted: Any, **more: Any) -> Finding:
 
 
 def test_a_failing_program_is_explained() -> None:
-    """By its gravest finding, with the operands as factors that may have been lost; and by what is known of its ops."""
+    """The gravest finding gives distance and cause, with operands as possible lost factors; ops give what is known."""
     verdict = Verdict(Result.ENGINE_WRONG, (finding([1.0, 2.0], [3.0, 10.0]), finding([0.0, 0.0], [1.0, 1.0])))
     explanation = explain(PROGRAM, verdict, ORIGIN, KNOWN)
     assert explanation.origin is ORIGIN
@@ -37,14 +37,14 @@ def test_a_failing_program_is_explained() -> None:
 
 
 @pytest.mark.parametrize(("exact", "reason"), [(None, "nobody can tell"), (np.float64(3.0), "")])
-def test_the_reason_stands_where_no_exact_number_shows_it(exact: Any, reason: str) -> None:
-    """Where there is one, it is the reason."""
+def test_the_reason_is_given_if_there_is_no_exact_number(exact: Any, reason: str) -> None:
+    """An exact number makes the judge's reason unnecessary."""
     seen = finding([1.0, 2.0], [3.0, 9.0], exact=exact, judge="a judge", reason="nobody can tell")
     assert explain_finding(seen).reason == reason
 
 
 def test_a_convention_is_that_of_the_op_at_fault() -> None:
-    """What the row says of its kink, where conventions differ, and nowhere else."""
+    """The explanation gives the convention of the op's row if conventions differ, and otherwise none."""
     program = parse("x=f8([0.0]); a=abs(x); back(a,f8([1.0]))")
     for result, words in ((Result.CONVENTION, "slope 0 at 0"), (Result.ENGINE_WRONG, "")):
         verdict = Verdict(result, (finding([1.0], [0.0], result=result),))
@@ -59,13 +59,13 @@ def test_a_convention_is_that_of_the_op_at_fault() -> None:
         (np.inf, -np.inf, "infinitely many ULP, allowed 8"),
     ],
 )
-def test_an_infinite_distance_is_put_into_words(got: float, wanted: float, distance: str) -> None:
-    """It is no number of ULP."""
+def test_an_infinite_distance_is_described(got: float, wanted: float, distance: str) -> None:
+    """NaN, infinity and opposite infinities are described in words in place of a number of ULP."""
     assert explain_finding(finding([got], [wanted], ulp=np.inf)).distance == distance
 
 
-def test_what_is_no_number_has_no_distance() -> None:
-    """A shape has a likely cause, and other kinds have nothing."""
+def test_only_numbers_have_a_distance() -> None:
+    """A wrong shape has only a likely cause, and a wrong dtype has neither."""
     arrays = (np.ones((3, 2)), np.ones((2, 3)))
     shape = explain_finding(Finding(Kind.SHAPE, "grad[x]", "has another shape", arrays=arrays))
     assert (shape.distance, shape.cause.partition(":")[0]) == ("", "the axes are reversed")
@@ -74,7 +74,7 @@ def test_what_is_no_number_has_no_distance() -> None:
 
 
 def test_the_op_at_fault() -> None:
-    """The step that goes wrong; the last, where none does by itself, or where nothing was found."""
+    """It is the op of the origin's step; the last op, if no step is wrong by itself."""
     assert at_fault(PROGRAM, ORIGIN) == "multiply"
     assert at_fault(PROGRAM, Origin(None, "each step alone is right")) == "softplus"
     assert explain(PROGRAM, Verdict(Result.ENGINE_WRONG)).distance == ""

@@ -1,4 +1,4 @@
-"""What holds of any engine is seen to hold of its arrays, however these lie in memory."""
+"""Shared memory is found for arrays of any memory layout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK = np.arange(12.0).reshape(3, 4)
 
 
 def aliased(gradients: Sequence[np.ndarray]) -> list[tuple[str, str]]:
-    """Which gradients are found to share memory, and with what."""
+    """Return the gradients that are found to share memory, each with the other array's name."""
     operands = tuple(Operand(f"x{i}", np.ones(g.shape)) for i, g in enumerate(gradients))
     program = Program(operands, (Step("stack", tuple(range(len(operands)))),), np.ones(1))
     held = (*(o.array for o in operands), np.ones(1))
@@ -32,7 +32,7 @@ def aliased(gradients: Sequence[np.ndarray]) -> list[tuple[str, str]]:
     ("gradients", "wanted"),
     [
         ([BLOCK[0], BLOCK[1]], []),
-        ([BLOCK[:, 0], BLOCK[:, 1]], []),  # their stretches overlap, and they share no number
+        ([BLOCK[:, 0], BLOCK[:, 1]], []),  # their ranges of memory overlap, but they share no number
         ([BLOCK[::-1], BLOCK[1]], [("grad[x1]", "grad[x0]")]),
         (
             [BLOCK, BLOCK[:, 1], BLOCK[2]],
@@ -42,13 +42,13 @@ def aliased(gradients: Sequence[np.ndarray]) -> list[tuple[str, str]]:
     ],
     ids=["rows", "columns", "reversed", "three", "empty"],
 )
-def test_shared_memory_is_found_however_arrays_lie(gradients: list[np.ndarray], wanted: list[tuple[str, str]]) -> None:
-    """Rows and columns of one block are apart; a row and what holds it are not, and the later one is told of."""
+def test_shared_memory_is_found_in_any_layout(gradients: list[np.ndarray], wanted: list[tuple[str, str]]) -> None:
+    """Rows or columns of one block share nothing; a row shares memory with its block, and the later one is reported."""
     assert sorted(aliased(gradients)) == wanted
 
 
 def test_one_gradient_among_very_many_is_found() -> None:
-    """Of five hundred gradients one is another one's."""
+    """Two of five hundred gradients are one array."""
     many = [np.zeros(2) for _ in range(500)]
     many[321] = many[17]
     assert aliased(many) == [("grad[x321]", "grad[x17]")]

@@ -1,4 +1,4 @@
-"""Where things first go wrong: the step is named, whether by its value, by its gradient, or by none of them."""
+"""The origin of a failure is found: a step with a wrong value or a wrong pullback, or none by itself."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ PLANTED = [
 
 
 @pytest.mark.parametrize(("plant", "step", "says"), PLANTED)
-def test_the_step_at_fault_is_named(plant: planting.Plant, step: int | None, says: str) -> None:
-    """A value, a pullback, or the meeting of contributions: each is told apart, in mid-program."""
+def test_the_step_at_fault_is_found(plant: planting.Plant, step: int | None, says: str) -> None:
+    """A wrong value, a wrong pullback and a wrong sum of contributions are distinguished."""
     with plant():
         origin = localise(parse(LINE), NdgradEngine(), TorchEngine())
     assert (origin.step, origin.says) == (step, says)
 
 
-def test_a_step_that_raises_is_named() -> None:
-    """Where the engine goes no further, that step is it."""
+def test_a_step_that_raises_is_found() -> None:
+    """If a step raises, it is the origin."""
 
     def refuses(x: np.ndarray) -> np.ndarray:
         raise RuntimeError
@@ -45,14 +45,14 @@ def test_a_step_that_raises_is_named() -> None:
 
 
 class Unseen(NdgradEngine):
-    """An engine that shows no gradients of inner values, as most that are plugged in."""
+    """An engine that does not give gradients of steps, like most engines."""
 
     def inner_gradient(self, value: object) -> None:
-        """Show nothing."""
+        """Give nothing."""
 
 
-def test_contributions_are_named_without_inner_gradients() -> None:
-    """What is not shown is not taken for wrong: the leaf is named, where contributions meet."""
+def test_contributions_are_localised_without_gradients_of_steps() -> None:
+    """Unknown gradients are not taken for wrong, and the leaf where contributions meet is found."""
     with BY_NAME["b035-engine"].plant():
         origin = localise(parse(LINE), Unseen(), TorchEngine())
     assert origin.says == "each step alone is right; contributions to x do not meet as they should"

@@ -1,4 +1,4 @@
-"""Rounding is estimated as long as it does not explain a difference, and no longer."""
+"""Rounding is estimated until it explains a difference, and no longer."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from reference.verdict.rounding import DISTURBANCE, RUNS
 from reference.verdict.table import JUDGES
 
 WANTED = 1.0
-OFF = 1e-13  # some 450 ULP: not at once
+OFF = 1e-13  # some 450 ULP, which does not agree at once
 
 
 def part(value: float) -> list[Part]:
-    """An outcome of one number."""
+    """Make the parts of an outcome with one number."""
     return [Part("value", Kind.FORWARD, np.array(value))]
 
 
 def reruns(asked: list[Noise | None], *, alone: float, disturbed: Callable[[int], float]) -> Callable[..., list[Part]]:
-    """A reference that is off by `alone` in the other precision, and moved by `disturbed` in its runs one by one."""
+    """Make a reference with the error `alone` in the other precision, and the moves `disturbed` in disturbed runs."""
 
     def rerun(noise: Noise | None, wide: bool | None) -> list[Part]:  # noqa: FBT001 - as the verdict asks
         asked.append(noise)
@@ -37,19 +37,19 @@ def reruns(asked: list[Noise | None], *, alone: float, disturbed: Callable[[int]
     ("alone", "explains_in", "runs"),
     [(1e-3, None, 0), (0.0, 0, 1), (0.0, 3, 4), (0.0, RUNS - 1, RUNS), (0.0, RUNS, RUNS), (0.0, None, RUNS)],
 )
-def test_nobody_looks_further_than_to_what_explains(alone: float, explains_in: int | None, runs: int) -> None:
-    """The reference is disturbed until a run explains the difference; if none does, as often as it may be."""
+def test_the_reference_is_disturbed_until_a_run_explains(alone: float, explains_in: int | None, runs: int) -> None:
+    """If no run explains the difference, all allowed runs are made."""
     asked: list[Noise | None] = []
-    moved = OFF * DISTURBANCE * 2.0**53  # as far as what rounding alone moves by so much
+    moved = OFF * DISTURBANCE * 2.0**53  # the move for which rounding explains OFF
     rerun = reruns(asked, alone=alone, disturbed=lambda run: moved if run == explains_in else 0.0)
-    found = bench(JUDGES).examined(Comparison(part(WANTED + OFF), part(WANTED), rerun))
+    found = bench(JUDGES).examine(Comparison(part(WANTED + OFF), part(WANTED), rerun))
     assert not found.findings
     assert bool(found.open) != (runs < RUNS or explains_in == RUNS - 1)
     assert len(asked) == 1 + runs
 
 
-def test_what_agrees_at_once_asks_for_no_run() -> None:
-    """Where all numbers agree at once the reference runs no second time."""
+def test_agreement_at_once_needs_no_run() -> None:
+    """If all numbers agree at once, the reference is not run again."""
     asked: list[Noise | None] = []
     verdict = compare(part(WANTED), part(WANTED), reruns(asked, alone=0.0, disturbed=lambda _: 0.0))
     assert verdict.result is Result.AGREES

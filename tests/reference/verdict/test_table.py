@@ -1,4 +1,4 @@
-"""Each judge is needed: the case that it was bought by answers otherwise without it."""
+"""Each judge is needed: without it, the case that bought it has another result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.reference.verdict.sides import engine, references
 
 
 def verdict(row: Judge, judges: Sequence[Judge]) -> Verdict:
-    """What the case of a judge comes to before these judges."""
+    """Judge the case that bought a row."""
     bought = row.bought
     program, judged, against = parse(bought.program), engine(bought.engine), references(bought.reference)
     if not bought.patient:
@@ -24,14 +24,14 @@ def verdict(row: Judge, judges: Sequence[Judge]) -> Verdict:
 
 @pytest.mark.parametrize("row", JUDGES, ids=lambda row: row.name)
 def test_a_judge_that_is_deleted_is_missed(row: Judge) -> None:
-    """Its case answers as it should with all judges, and otherwise without it."""
+    """Its case has the right result with all judges, and another answer without it."""
     right = verdict(row, JUDGES)
     without = verdict(row, [other for other in JUDGES if other is not row])
     assert right.result is row.bought.answer
     assert answer(without) != answer(right)
 
 
-def test_each_judge_says_why() -> None:
-    """No two have one name, and each has its reason and what it is at the least."""
+def test_each_judge_has_a_name_and_a_reason() -> None:
+    """Names are unique, and each judge has a reason and a docstring."""
     assert len({row.name for row in JUDGES}) == len(JUDGES)
     assert all(row.reason and row.function.__doc__ for row in JUDGES)

@@ -261,7 +261,7 @@ def test_what_cancels_in_single_precision_before_it_is_magnified_is_rounding() -
     optimizer = session.optimizers["opt1"] = OptimizerPair("opt1", "RMSprop", (a,), theirs)
     session.back(a, "[-0.0625]", np.array([-0.0625], np.float32))
     session.check()
-    before = theirs.held()
+    before = theirs.snapshot()
     session.overwrite(a)
     session.do("opt1.step()")
     theirs.step()
