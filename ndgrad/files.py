@@ -38,7 +38,7 @@ def whole(path: PathName) -> Iterator[BinaryIO]:
     Raises:
         OSError: the path cannot be written, or is a directory, a socket or a block device.
     """
-    with _named(path):
+    with _path_in_errors(path):
         mode = _mode(path)
         with _replaced(Path(path), mode) if _is_file(mode) else _streamed(Path(path)) as file:
             yield file
@@ -51,7 +51,7 @@ def write(path: PathName, content: bytes) -> None:
         OSError: as for `whole`.
     """
     check_writable(path)
-    with _named(path):
+    with _path_in_errors(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as file:
         file.write(content)
@@ -66,7 +66,7 @@ def check_writable(path: PathName) -> None:
     Raises:
         OSError: as for `whole`.
     """
-    with _named(path):
+    with _path_in_errors(path):
         mode = _mode(path)
         if _is_file(mode):
             _check_replaceable(Path(os.path.realpath(path)), mode)
@@ -75,7 +75,7 @@ def check_writable(path: PathName) -> None:
 
 
 @contextmanager
-def _named(path: PathName) -> Iterator[None]:
+def _path_in_errors(path: PathName) -> Iterator[None]:
     """Let errors name the path that was given, instead of a temporary file or nothing."""
     try:
         yield

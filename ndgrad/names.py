@@ -60,22 +60,22 @@ def by_signature(
         given = signature.bind(*args, **options).arguments
     except TypeError as error:
         raise TypeError(f"{full_name(function)}: {error}") from None
-    placed: list[Any] = []
-    named: dict[str, Any] = {}
+    positional: list[Any] = []
+    keywords: dict[str, Any] = {}
     in_place = True  # until one is left out: those after it go by name
     for name, parameter in signature.parameters.items():
         argument = given.get(name, parameter.empty)
         if parameter.kind is parameter.VAR_KEYWORD:
-            named.update({} if argument is parameter.empty else argument)
+            keywords.update({} if argument is parameter.empty else argument)
         elif parameter.kind is parameter.VAR_POSITIONAL:
-            placed += () if argument is parameter.empty else argument
+            positional += () if argument is parameter.empty else argument
         elif argument is parameter.empty or _same(argument, parameter.default):
             in_place = False
         elif in_place and name not in _NEUTRAL and parameter.kind is not parameter.KEYWORD_ONLY:
-            placed.append(argument)
+            positional.append(argument)
         else:
-            named[name] = argument
-    return tuple(placed), named
+            keywords[name] = argument
+    return tuple(positional), keywords
 
 
 @lru_cache(maxsize=256)

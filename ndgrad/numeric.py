@@ -284,10 +284,10 @@ def _header(rows: Sequence[ErrorRow], decades: range) -> str:
 
 def _line(row: ErrorRow, decades: range) -> str:
     cells = "".join(f"  {row.slopes[method]:>15.9g}  {row.errors[method]:>7.1e}" for method in row.slopes)
-    return f"{row.h:<7.1e}{cells}   {_drawn(row.errors, decades)}".rstrip()
+    return f"{row.h:<7.1e}{cells}   {_plot(row.errors, decades)}".rstrip()
 
 
-def _drawn(errors: Mapping[Method, float], decades: range) -> str:
+def _plot(errors: Mapping[Method, float], decades: range) -> str:
     line = [" "] * len(decades)
     for method, error in errors.items():
         if not math.isnan(error):

@@ -1861,7 +1861,7 @@ def test_a_cotangent_that_records() -> None:
     assert u.grad.tolist() == [4.0, 6.0]
 
 
-KEPT = [name for name, rule in RULES.items() if rule.keep]
+KEPT = [name for name, rule in RULES.items() if rule.residual]
 
 
 @pytest.mark.parametrize("name", KEPT)

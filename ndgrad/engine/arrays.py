@@ -10,7 +10,7 @@ import numpy as np
 from ndgrad.rules.plain import check_plain
 
 
-def real(data: Any, what: str) -> np.ndarray:
+def real_array(data: Any, what: str) -> np.ndarray:
     """The array of what somebody calls `what`: real numbers, and nothing that an array would lose."""
     check_plain(data, what)
     array = np.asarray(data)
@@ -19,16 +19,16 @@ def real(data: Any, what: str) -> np.ndarray:
     return array
 
 
-def copied(data: Any) -> np.ndarray:
+def new_array(data: Any) -> np.ndarray:
     """Give the array of a new Value: its own, in C order; floats keep their dtype, and the rest becomes float64."""
-    array = real(data, "data")
+    array = real_array(data, "data")
     dtype = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.float64
     return np.array(array, dtype=dtype, order="C", subok=False)
 
 
-def shown(constant: Any) -> np.ndarray:
+def constant_array(constant: Any) -> np.ndarray:
     """A constant operand as an array. A Python integer may be too large for any integer dtype, and is a float here."""
-    return copied(float(constant) if constant.__class__ is int else constant)
+    return new_array(float(constant) if constant.__class__ is int else constant)
 
 
 def _kind(array: np.ndarray) -> str:
@@ -37,9 +37,9 @@ def _kind(array: np.ndarray) -> str:
         return f"dtype {array.dtype}"
     if any(hasattr(x, "__apply_rule__") for x in array.flat):
         return "Values in an array of objects: ndgrad.stack joins them"
-    return next((told(x) for x in array.flat if not isinstance(x, (int, float, np.number))), "dtype object")
+    return next((describe(x) for x in array.flat if not isinstance(x, (int, float, np.number))), "dtype object")
 
 
-def told(x: Any) -> str:
+def describe(x: Any) -> str:
     """Say what something is that is no real number."""
     return "None" if x is None else f"{reprlib.repr(x)} of type {type(x).__name__}"

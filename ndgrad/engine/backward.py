@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad.engine.arrays import real
+from ndgrad.engine.arrays import real_array
 from ndgrad.engine.clock import lock, writes
 from ndgrad.engine.staleness import unreadable_where_changed
 from ndgrad.engine.value import Gradients, Value, constant, plain
@@ -51,25 +51,25 @@ def backward(values: Iterable[Any], gradients: Iterable[Any] | None = None, *, c
         TypeError: one of the values is no Value and no array.
         ValueError: there are more or fewer cotangents than values, or one has another shape than its value.
     """
-    starts = [x if x.__class__ is Value else constant(real(x, "a value")) for x in _several(values, "Values")]
-    given = [None] * len(starts) if gradients is None else _several(gradients, "cotangents")
+    starts = [x if x.__class__ is Value else constant(real_array(x, "a value")) for x in _to_list(values, "Values")]
+    given = [None] * len(starts) if gradients is None else _to_list(gradients, "cotangents")
     if len(starts) != len(given):
-        raise ValueError(f"backward() got {_counted(given, 'cotangent')} for {_counted(starts, 'value')}")
+        raise ValueError(f"backward() got {_count_of(given, 'cotangent')} for {_count_of(starts, 'value')}")
     roots = [(x, x._cotangent(g if create_graph else plain(g))) for x, g in zip(starts, given, strict=True)]
     roots = [(x, cotangent) for x, cotangent in roots if x.requires_grad]
     if not roots:
-        made = ", ".join(x._named() for x in starts) or "an empty sequence"
+        made = ", ".join(x._description() for x in starts) or "an empty sequence"
         raise RuntimeError(f"backward() on constants: nothing that these were made of requires a gradient: {made}")
     accumulate(roots, create_graph=create_graph)
 
 
-def _several(things: Any, what: str) -> list[Any]:
+def _to_list(things: Any, what: str) -> list[Any]:
     if isinstance(things, Value) or not isinstance(things, Iterable):
         raise TypeError(f"backward() takes a sequence of {what}, but got a {type(things).__name__}")
     return list(things)
 
 
-def _counted(things: list[Any], what: str) -> str:
+def _count_of(things: list[Any], what: str) -> str:
     return f"{len(things)} {what}{'s' * (len(things) != 1)}"
 
 
@@ -158,7 +158,7 @@ def pass_back(
                 if a.requires_grad and to_a is not None:
                     contributions.append((a, to_a(g, node._array, a._array, **options)))
             else:
-                y, values, options = _given(node, create_graph=create_graph)
+                y, values, options = _pullback_arguments(node, create_graph=create_graph)
                 for operand, pullback in zip(operands, rule.each_pullback(len(operands)), strict=True):
                     if operand.__class__ is Value and operand.requires_grad and pullback is not None:
                         contributions.append((operand, pullback(g, y, *values, **options)))
@@ -196,7 +196,7 @@ def _in_dtype(h: Any, dtype: np.dtype[Any]) -> Any:
     return h.astype(dtype)
 
 
-def _given(node: Value, *, create_graph: bool) -> tuple[Any, list[Any], Options]:
+def _pullback_arguments(node: Value, *, create_graph: bool) -> tuple[Any, list[Any], Options]:
     """What the pullbacks of a node are given: its result, its operands, and its options.
 
     With `create_graph` these are Values, and so is what the forward kept: it is computed again, and records itself.
@@ -206,9 +206,9 @@ def _given(node: Value, *, create_graph: bool) -> tuple[Any, list[Any], Options]
     options = node._options
     if node._id <= writes.latest:
         y, *values = unreadable_where_changed(node, [y, *values])
-    if create_graph and node._rule is not None and node._rule.keep is not None:
-        options = {name: option for name, option in options.items() if name != "kept"}
-        options["kept"] = node._rule.keep(y, *values, **options)
+    if create_graph and node._rule is not None and node._rule.residual is not None:
+        options = {name: option for name, option in options.items() if name != "residual"}
+        options["residual"] = node._rule.residual(y, *values, **options)
     return y, values, options
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad.engine.arrays import real, told
+from ndgrad.engine.arrays import describe, real_array
 from ndgrad.engine.clock import next_id
 from ndgrad.engine.staleness import Unreadable, remember
 from ndgrad.engine.value import NO_OPTIONS, Value, cast, constant, new
@@ -34,9 +34,9 @@ def record(rule: Rule, operands: Operands, options: Options) -> Value:
     else:
         operands = _promoted(operands, rule)
         y = rule.forward(*[o._array if o.__class__ is Value else o for o in operands], **options)
-    if rule.keep is not None:
-        y, kept = y
-        options = {**options, "kept": kept}
+    if rule.residual is not None:
+        y, residual = y
+        options = {**options, "residual": residual}
     return _result(rule, operands, options, y)
 
 
@@ -77,16 +77,16 @@ def binary(rule: Rule) -> Callable[[Value, Any], Value]:
             if a._array.dtype is not b._array.dtype:
                 return record(rule, (a, b), NO_OPTIONS)
             y = forward(a._array, b._array)
-            wanted = a.requires_grad or b.requires_grad
+            needs_grad = a.requires_grad or b.requires_grad
         elif kind is float or kind is int or (kind is _ndarray and a._array.dtype is b.dtype):
             if kind is not _ndarray and quick_with_arrays and a._array.dtype is _DOUBLE:
-                known = _met.get(b)
-                b = _meet(b) if known is None else known
+                cached = _constants.get(b)
+                b = _constant_for(b) if cached is None else cached
             y = forward(a._array, b)
-            wanted = a.requires_grad
+            needs_grad = a.requires_grad
         else:
             return record(rule, (a, b), NO_OPTIONS) if is_operand(b) else NotImplemented
-        if not wanted or ENTERED or y.__class__ is not _ndarray:
+        if not needs_grad or ENTERED or y.__class__ is not _ndarray:
             return _result(rule, (a, b), NO_OPTIONS, y)
         value: Value = new(Value)
         value._array = y
@@ -103,14 +103,14 @@ def binary(rule: Rule) -> Callable[[Value, Any], Value]:
 
 
 _DOUBLE = np.dtype(np.float64)
-_met: dict[float, np.ndarray] = {}  # Python numbers that were met beside double precision, as arrays without axes
+_constants: dict[float, np.ndarray] = {}  # Python numbers that were met beside double precision, as arrays without axes
 
 
-def _meet(number: float) -> Any:
+def _constant_for(number: float) -> Any:
     """Remember a number as an array; 0, whose two signs a dict takes for one, NaN, and what comes late stay numbers."""
-    if number == 0 or number != number or len(_met) >= 1_000 or abs(number) > 2**53:  # noqa: PLR0124, PLR2004
+    if number == 0 or number != number or len(_constants) >= 1_000 or abs(number) > 2**53:  # noqa: PLR0124, PLR2004
         return number
-    _met[number] = array = np.array(number, _DOUBLE)
+    _constants[number] = array = np.array(number, _DOUBLE)
     array.flags.writeable = False
     return array
 
@@ -124,8 +124,8 @@ def reflected(rule: Rule) -> Callable[[Value, Any], Value]:
         kind = a.__class__
         if kind is float or kind is int:
             if quick_with_arrays and b._array.dtype is _DOUBLE:
-                known = _met.get(a)
-                a = _meet(a) if known is None else known
+                cached = _constants.get(a)
+                a = _constant_for(a) if cached is None else cached
             return _result(rule, (a, b), NO_OPTIONS, forward(a, b._array))
         return record(rule, (a, b), NO_OPTIONS) if is_operand(a) else NotImplemented
 
@@ -140,9 +140,9 @@ def _result(rule: Rule, operands: Operands, options: Mapping[str, Any], y: Any) 
         if operand.__class__ is Value and operand.requires_grad:
             break
     else:
-        return constant(_own(rule, y))
+        return constant(_unshared(rule, y))
     if ENTERED and not current().recording:
-        return constant(_own(rule, y))
+        return constant(_unshared(rule, y))
     if rule.views:
         y = y.view()
         y.flags.writeable = False  # to write into it would write into the operand as well
@@ -168,8 +168,8 @@ def _make_lean(value: Value) -> None:
     A trace has the numbers only if a pullback reads them: its own rule's, or that of an op it is an operand of.
     """
     rule, operands = value._rule, value._operands
-    wanted = [i for i, o in enumerate(operands) if o.__class__ is Value and o.requires_grad]
-    read = rule.reads(wanted) if rule else frozenset()
+    needs_grad = [i for i, o in enumerate(operands) if o.__class__ is Value and o.requires_grad]
+    read = rule.reads(needs_grad) if rule else frozenset()
     traces = [getattr(o, "_trace", o) if o.__class__ is Value else o for o in operands]
     for position, (operand, trace) in enumerate(zip(operands, traces, strict=True), 1):
         if position in read and trace is not operand:
@@ -180,16 +180,16 @@ def _make_lean(value: Value) -> None:
         setattr(trace, slot, getattr(value, slot))
     if hasattr(value, "_remembered"):
         trace._remembered = value._remembered
-    trace._array = value._array if 0 in read else _not_kept(value)
+    trace._array = value._array if 0 in read else _unreadable(value)
 
 
-def _not_kept(value: Value) -> Any:
+def _unreadable(value: Value) -> Any:
     return Unreadable(
-        value, f"{value._named()} was made under lean(), which keeps only the numbers that pullbacks read"
+        value, f"{value._description()} was made under lean(), which keeps only the numbers that pullbacks read"
     )
 
 
-def _own(rule: Rule, y: np.ndarray) -> np.ndarray:
+def _unshared(rule: Rule, y: np.ndarray) -> np.ndarray:
     """A constant remembers no operand, so it may not share memory with one: a write there would go unnoticed."""
     return y.copy() if rule.views else y
 
@@ -232,5 +232,5 @@ def _operand(operand: Any, op: str) -> Any:
     if operand.__class__ is bool:
         return float(operand)
     if not is_operand(operand):
-        raise TypeError(f"an operand of {op} must be a number, an array or a Value, but got {told(operand)}")
-    return real(operand, f"an operand of {op}")
+        raise TypeError(f"an operand of {op} must be a number, an array or a Value, but got {describe(operand)}")
+    return real_array(operand, f"an operand of {op}")

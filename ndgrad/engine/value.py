@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ndgrad.engine.arrays import copied, real, shown
+from ndgrad.engine.arrays import constant_array, new_array, real_array
 from ndgrad.engine.clock import lock, next_id, writes
 from ndgrad.modes import enable_grad
 from ndgrad.rules import RULES, Rule
@@ -68,7 +68,7 @@ class Value:
         self.label = label
         if not isinstance(requires_grad, (bool, np.bool_)):
             raise TypeError(f"requires_grad must be True or False, but is {requires_grad!r}")
-        self._array = copied(data)
+        self._array = new_array(data)
         self._grad = None
         self._id = next_id()
         self._rule = None
@@ -102,7 +102,7 @@ class Value:
             if data is self._array:  # `x.data += d` has written in place already, into all views of it as well
                 self._in_place = now
             else:
-                new = real(data, "data")
+                new = real_array(data, "data")
                 if new.shape != self._array.shape:
                     raise ValueError(f"data has shape {self._array.shape}, but was assigned shape {new.shape}")
                 self._replace(new.astype(self._array.dtype))
@@ -139,7 +139,7 @@ class Value:
     @grad.setter
     def grad(self, grad: Any) -> None:
         if grad is not None and not isinstance(grad, Value):
-            new = real(grad, "grad")
+            new = real_array(grad, "grad")
             if new.shape not in ((), self.shape):
                 raise ValueError(f"grad must be a number or have shape {self.shape}, but got shape {new.shape}")
             grad = np.full(self.shape, new, self.dtype)
@@ -194,7 +194,7 @@ class Value:
         try:
             return self._shown
         except AttributeError:  # nobody has asked before
-            self._shown = tuple(o if isinstance(o, Value) else constant(shown(o)) for o in self._operands)
+            self._shown = tuple(o if isinstance(o, Value) else constant(constant_array(o)) for o in self._operands)
             return self._shown
 
     @property
@@ -229,7 +229,7 @@ class Value:
         cotangent = self._cotangent(gradient if create_graph else plain(gradient))
         if not self.requires_grad:
             raise RuntimeError(
-                f"backward() on a constant: nothing that {self._named()} was made of requires a gradient"
+                f"backward() on a constant: nothing that {self._description()} was made of requires a gradient"
             )
         self._accumulate([(self, cotangent)], create_graph=create_graph)
 
@@ -237,7 +237,7 @@ class Value:
         if gradient is None:
             return np.ones(self.shape, self.dtype)
         if not isinstance(gradient, Value):
-            gradient = real(gradient, "cotangent")
+            gradient = real_array(gradient, "cotangent")
         if gradient.shape != self.shape:
             raise ValueError(f"cotangent has shape {gradient.shape}, but the value has shape {self.shape}")
         if isinstance(gradient, Value):
@@ -257,7 +257,7 @@ class Value:
             return RULES["positive"](grad)
         return grad if alone and grad.__class__ is np.ndarray and grad.base is None else np.array(grad)
 
-    def _named(self) -> str:
+    def _description(self) -> str:
         made = f"made by {self._rule.__name__}" if self._rule else "a leaf"
         return f"{self._label or 'a Value'} ({made}, shape {self.shape})"
 
@@ -287,7 +287,7 @@ class Value:
         """Give the number. A warning says so where it is taken out of a graph."""
         if self.requires_grad:
             warnings.warn(
-                f"float() takes {self._named()} out of the graph: no gradient flows through the number; "
+                f"float() takes {self._description()} out of the graph: no gradient flows through the number; "
                 "where that is meant, write .item() or .detach()",
                 stacklevel=2,
             )
@@ -305,7 +305,7 @@ class Value:
         """Copy and pickle leaves. A result's copy would be a leaf, and its graph would end in silence: refused."""
         if self._rule is not None:
             raise TypeError(
-                f"{self._named()} is part of a graph, which a copy or a pickle would leave: "
+                f"{self._description()} is part of a graph, which a copy or a pickle would leave: "
                 "copy .detach(), or write +x for a Value that stays in the graph"
             )
         return (Value, (self._array, self._label, self.requires_grad))

@@ -119,12 +119,12 @@ def _boxes(nodes: Sequence[Value], names: _Names, notes: Mapping[Value, str], ra
 
 def _arrows(edges: Sequence[Edge], names: _Names) -> Iterator[str]:
     """An arrow for each use of an operand; to a fold and inside of it, one at most."""
-    drawn = set()
+    written = set()
     for operand, result in edges:
         arrow = names.box[id(operand)], names.op[id(result)]
-        if arrow[1] not in names.folds or (names.op[id(operand)] != arrow[1] and arrow not in drawn):
+        if arrow[1] not in names.folds or (names.op[id(operand)] != arrow[1] and arrow not in written):
             yield "\t{} -> {}\n".format(*arrow)
-        drawn.add(arrow)
+        written.add(arrow)
 
 
 # A Value in a notebook.

@@ -124,8 +124,8 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
             raise RuntimeError(HINT)
         if _PYGRAPHVIZ is None or _for_dot(options):
             return super().pipe(format, engine=engine, encoding=encoding, **options)
-        drawn = _drawn(self.source, format or self.format, engine or self.engine)
-        return drawn.decode(encoding) if encoding else drawn
+        image = _draw(self.source, format or self.format, engine or self.engine)
+        return image.decode(encoding) if encoding else image
 
     def render(
         self,
@@ -197,8 +197,8 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
         return {kind: self._image(kind) for kind in _NOTEBOOK if kind in wanted}
 
     def _image(self, kind: str) -> Any:
-        drawn = self.pipe(_NOTEBOOK[kind])
-        return drawn.decode() if "xml" in kind else drawn
+        image = self.pipe(_NOTEBOOK[kind])
+        return image.decode() if "xml" in kind else image
 
     def apology(self) -> str:
         """Say why a notebook shows no picture; nothing, where it shows one."""
@@ -238,7 +238,7 @@ sys.stdout.buffer.write(graph.draw(format=format, prog=engine))
 _PATIENCE = 600  # seconds
 
 
-def _drawn(source: str, format: str, engine: str) -> bytes:  # noqa: A002 - as in graphviz
+def _draw(source: str, format: str, engine: str) -> bytes:  # noqa: A002 - as in graphviz
     """Draw by the Graphviz that pygraphviz carries. What it prints is heard only if it fails."""
     wanted = checked("format", format, FORMATS), checked("engine", engine, ENGINES)
     command = [sys.executable, "-I", "-S", "-c", _DRAW, *wanted, str(Path(_PYGRAPHVIZ.origin).parents[1])]

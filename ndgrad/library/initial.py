@@ -50,7 +50,7 @@ INITIALIZERS: dict[str, Initializer] = {
 # fmt: on
 
 
-def chosen(what: str, choice: str | Choice, table: Mapping[str, Choice]) -> Choice:
+def lookup(what: str, choice: str | Choice, table: Mapping[str, Choice]) -> Choice:
     """The function that a choice means: itself, or the one of that name."""
     if callable(choice):
         return choice
@@ -59,11 +59,13 @@ def chosen(what: str, choice: str | Choice, table: Mapping[str, Choice]) -> Choi
     return table[choice]
 
 
-def drawn(nin: int, nout: int, init: str | Initializer, rng: Seed, dtype: np.typing.DTypeLike) -> tuple[Array, Array]:
+def sample_parameters(
+    nin: int, nout: int, init: str | Initializer, rng: Seed, dtype: np.typing.DTypeLike
+) -> tuple[Array, Array]:
     """The weights, (nin, nout), and then the biases, (nout,), of a layer, drawn as float64, then cast."""
     nin, nout, dtype = _count("nin", nin), _count("nout", nout), _float_dtype(dtype)
     rng = np.random.default_rng(rng)
-    given = chosen("init", init, INITIALIZERS)(rng, nin, nout)
+    given = lookup("init", init, INITIALIZERS)(rng, nin, nout)
     check_plain(given, "the result of init")
     weight = np.asarray(given)
     if weight.shape != (nin, nout):

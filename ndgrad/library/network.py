@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad.engine import Value
-from ndgrad.library.initial import ACTIVATIONS, Activation, Initializer, Seed, chosen, drawn
+from ndgrad.library.initial import ACTIVATIONS, Activation, Initializer, Seed, lookup, sample_parameters
 from ndgrad.library.inputs import array_of
 from ndgrad.library.modules import Module
 from ndgrad.rules import RULES
@@ -40,8 +40,8 @@ class Neuron(Module):
         rng: Seed = None,
         dtype: np.typing.DTypeLike = np.float64,
     ) -> None:
-        chosen("activation", activation, ACTIVATIONS)
-        weight, bias = drawn(nin, 1, init, rng, dtype)
+        lookup("activation", activation, ACTIVATIONS)
+        weight, bias = sample_parameters(nin, 1, init, rng, dtype)
         self.weight = Value(weight[:, 0], label="weight")
         self.bias = Value(bias[0], label="bias")
         self.activation = activation
@@ -80,8 +80,8 @@ class Layer(Module):
         rng: Seed = None,
         dtype: np.typing.DTypeLike = np.float64,
     ) -> None:
-        chosen("activation", activation, ACTIVATIONS)
-        weight, bias = drawn(nin, nout, init, rng, dtype)
+        lookup("activation", activation, ACTIVATIONS)
+        weight, bias = sample_parameters(nin, nout, init, rng, dtype)
         self.weight = Value(weight, label="weight")
         self.bias = Value(bias, label="bias")
         self.activation = activation
@@ -132,8 +132,8 @@ class MLP(Module):
         if output_activation is not None:
             activations[-1] = output_activation
         self.layers = [
-            Layer(*sizes, chosen, init=init, rng=rng, dtype=dtype)
-            for sizes, chosen in zip(pairwise([nin, *nouts]), activations, strict=True)
+            Layer(*sizes, each, init=init, rng=rng, dtype=dtype)
+            for sizes, each in zip(pairwise([nin, *nouts]), activations, strict=True)
         ]
 
     def __call__(self, x: Any) -> Value:
@@ -159,7 +159,7 @@ def _activated(layer: Neuron | Layer, x: Any) -> Value:
     if x.shape[-1:] != (nin,):
         takes = f"{type(layer).__name__} takes {nin} {'number' if nin == 1 else 'numbers'}"
         raise ValueError(f"{takes} on the last axis, but got shape {x.shape}")
-    activation = chosen("activation", layer.activation, ACTIVATIONS)
+    activation = lookup("activation", layer.activation, ACTIVATIONS)
     return activation(RULES["matmul"](x, weight) + layer.bias)  # type: ignore[no-any-return]
 
 

@@ -77,9 +77,9 @@ def _label_cross_entropy(x: Any, *, labels: Any) -> tuple[Any, Any]:
     return np.log(total)[..., 0] - right, (e, total)
 
 
-def _towards_scores(g: Any, _y: Any, _x: Any, *, labels: Any, kept: Any) -> Any:
+def _towards_scores(g: Any, _y: Any, _x: Any, *, labels: Any, residual: Any) -> Any:
     """The probabilities, less 1 for the label's own class: each times the cotangent of its example."""
-    e, total = kept
+    e, total = residual
     h = e * (g[..., None] / total)
     if isinstance(h, np.ndarray):
         h[_at(labels)] -= g  # each place is named once
@@ -92,10 +92,10 @@ def _towards_scores(g: Any, _y: Any, _x: Any, *, labels: Any, kept: Any) -> Any:
 softmax     = Rule(_softmax,    lambda g, y, _x, *, axis: y * (g - np.add.reduce(g * y, axis=axis, keepdims=True)),
                    bind=_along)
 log_softmax = Rule(_log_softmax,
-                   lambda g, _y, _x, *, axis, kept: g - kept * np.add.reduce(g, axis=axis, keepdims=True),
-                   keep=lambda y, _x, *, axis: np.exp(y), bind=_along)
+                   lambda g, _y, _x, *, axis, residual: g - residual * np.add.reduce(g, axis=axis, keepdims=True),
+                   residual=lambda y, _x, *, axis: np.exp(y), bind=_along)
 label_cross_entropy = Rule(_label_cross_entropy, _towards_scores,
-                   keep=lambda _y, x, *, labels: (softmax.apply((x,), {"axis": -1}), 1.0),
+                   residual=lambda _y, x, *, labels: (softmax.apply((x,), {"axis": -1}), 1.0),
                    bind=_labelled,
                    doc="What each right label costs: minus the logarithm of its probability, `softmax(x)` along the last axis.")
 # fmt: on

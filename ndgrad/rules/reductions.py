@@ -36,14 +36,14 @@ def _running(x: Any, axis: Any = None) -> Call:
     return (x,), {"axis": _axis(axis)}
 
 
-def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+def keepdims_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """The shape that a reduction of `shape` has with `keepdims=True`."""
     return tuple(1 if reduced else n for n, reduced in zip(shape, _reduced(shape, axis), strict=True))
 
 
 def restore(g: Any, shape: tuple[int, ...], axis: Axis) -> Any:
     """Give a reduced array its reduced axes back, with length 1, so that it broadcasts against the operand."""
-    return g.reshape(kept_shape(shape, axis))
+    return g.reshape(keepdims_shape(shape, axis))
 
 
 def count(shape: tuple[int, ...], axis: Axis) -> int:
@@ -53,7 +53,7 @@ def count(shape: tuple[int, ...], axis: Axis) -> int:
     """
     if not shape and axis not in (None, ()):
         raise np.exceptions.AxisError(axis if isinstance(axis, int) else axis[0], 0)
-    return math.prod(n for n, kept in zip(shape, _reduced(shape, axis), strict=True) if kept)
+    return math.prod(n for n, reduced in zip(shape, _reduced(shape, axis), strict=True) if reduced)
 
 
 def _reduced(shape: tuple[int, ...], axis: Axis) -> list[bool]:
@@ -124,10 +124,10 @@ def _var(x: Any, **options: Any) -> tuple[Any, Any]:
     return _narrowed(_spread_of(_wide(x), **options), x.dtype)
 
 
-def _var_pullback(g: Any, _y: Any, _x: Any, *, axis: Axis, ddof: float, keepdims: bool, kept: Any) -> Any:
+def _var_pullback(g: Any, _y: Any, _x: Any, *, axis: Axis, ddof: float, keepdims: bool, residual: Any) -> Any:
     del keepdims
     freedom = count(_x.shape, axis) - ddof
-    return restore(g, _x.shape, axis) * (2.0 / freedom if freedom else math.inf) * kept
+    return restore(g, _x.shape, axis) * (2.0 / freedom if freedom else math.inf) * residual
 
 
 def _std(x: Any, **options: Any) -> tuple[Any, Any]:
@@ -278,13 +278,13 @@ max       = Rule(lambda x, *, axis, keepdims: np.maximum.reduce(x, axis=axis, ke
                  _extreme_pullback, bind=over_axes, numpy=(np.max, np.maximum.reduce))
 min       = Rule(lambda x, *, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
                  _extreme_pullback, bind=over_axes, numpy=(np.min, np.minimum.reduce))
-var       = Rule(_var, _var_pullback, keep=lambda _y, x, *, axis, **_: _deviation(x, axis),
+var       = Rule(_var, _var_pullback, residual=lambda _y, x, *, axis, **_: _deviation(x, axis),
                  bind=_spread,      numpy=(np.var,))
-std       = Rule(_std, _std_pullback, keep=lambda _y, x, *, axis, **_: _deviation(x, axis),
+std       = Rule(_std, _std_pullback, residual=lambda _y, x, *, axis, **_: _deviation(x, axis),
                  bind=_spread,      numpy=(np.std,))
 logsumexp = Rule(_logsumexp,
-                 lambda g, _y, _x, *, axis, keepdims, kept: restore(g, _x.shape, axis) * kept,
-                 keep=lambda y, x, *, axis, keepdims: np.exp(x - restore(y, x.shape, axis)),
+                 lambda g, _y, _x, *, axis, keepdims, residual: restore(g, _x.shape, axis) * residual,
+                 residual=lambda y, x, *, axis, keepdims: np.exp(x - restore(y, x.shape, axis)),
                  bind=over_axes)
 cumsum    = Rule(lambda x, *, axis: np.cumsum(x, axis=axis),
                  _cumsum_pullback,  bind=_running,  numpy=(np.cumsum, np.add.accumulate))

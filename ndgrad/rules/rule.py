@@ -50,7 +50,7 @@ class Rule:
         self,
         forward: Callable[..., Any],
         *pullbacks: Callable[..., Any] | None,
-        keep: Callable[..., Any] | None = None,
+        residual: Callable[..., Any] | None = None,
         bind: Callable[..., Call | list[Call]] | None = None,
         numpy: tuple[Callable[..., Any], ...] | None = None,
         operator: str = "",
@@ -62,10 +62,12 @@ class Rule:
     ) -> None:
         self.forward = forward
         self.pullbacks = pullbacks
-        self.keep = keep
+        self.residual = residual
         self.bind = bind or self._no_options
         self.operands_alone = bind is None  # nothing is to be told apart
-        self.alone = self.operands_alone and len(pullbacks) == 1 and not keep  # one operand, and nothing else to say
+        self.alone = (
+            self.operands_alone and len(pullbacks) == 1 and not residual
+        )  # one operand, and nothing else to say
         self.numpy = (forward,) if numpy is None and _is_numpys(forward) else numpy or ()
         self.operator = operator
         self.symbol = symbol
@@ -107,7 +109,7 @@ class Rule:
             y = self.forward(*arrays, **options)
         except TypeError as error:
             raise TypeError(f"{self.__name__}: {error}") from error
-        return y[0] if self.keep else y
+        return y[0] if self.residual else y
 
     def _array(self, operand: Any) -> Any:
         """Python numbers stay as they are, for NumPy treats them as weak; lists become arrays."""
@@ -126,7 +128,7 @@ class Rule:
         """
         pullbacks = [self.pullbacks[0 if self.variadic else i] for i in positions]
         read = [_read(pullback, 1) for pullback in pullbacks if pullback is not None]
-        return frozenset().union(*read, _read(self.keep, 0) if self.keep else ())
+        return frozenset().union(*read, _read(self.residual, 0) if self.residual else ())
 
     def each_pullback(self, operands: int) -> Sequence[Callable[..., Any] | None]:
         """The pullbacks to so many operands. A variadic op's one is told which it is for."""
@@ -166,7 +168,7 @@ def _read(function: Callable[..., Any], start: int) -> frozenset[int]:
     return frozenset(i for i, p in enumerate(placed[start:]) if not p.name.startswith("_"))
 
 
-def named(table: ModuleType) -> Iterator[tuple[str, Rule]]:
+def rules_of(table: ModuleType) -> Iterator[tuple[str, Rule]]:
     """Walk the rules of a table, each told its name: that of the variable it was assigned to."""
     for name, rule in vars(table).items():
         if isinstance(rule, Rule) and rule.__name__ in ("", name):

@@ -129,7 +129,7 @@ def test_a_rule_of_ones_own_is_what_is_judged(op: str) -> None:
     """Where a rule stands in the place of ndgrad's it is called, though an operator or NumPy would call ndgrad's."""
     right = RULES[op]
     options = {
-        k: getattr(right, k) for k in ("keep", "numpy", "operator", "variadic", "views", "doc") if hasattr(right, k)
+        k: getattr(right, k) for k in ("residual", "numpy", "operator", "variadic", "views", "doc") if hasattr(right, k)
     }
     bind = None if right.operands_alone else right.bind
 

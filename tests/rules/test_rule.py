@@ -12,7 +12,7 @@ import pytest
 import ndgrad
 from ndgrad.engine import Value
 from ndgrad.rules import RULES, Rule
-from ndgrad.rules.rule import named
+from ndgrad.rules.rule import rules_of
 from reference.ops import OPS
 from reference.ops.source import Seeded, Unsuited
 from tests.rules.calls import CALLS
@@ -191,8 +191,8 @@ def test_pullbacks_keep_the_cotangents_dtype(name: str) -> None:
     rule = RULES[name]
     operands, bound = call_of(name, np.float32)
     y = rule.forward(*operands, **bound)
-    if rule.keep:
-        y, bound["kept"] = y
+    if rule.residual:
+        y, bound["residual"] = y
     for position, operand in enumerate(operands):
         where = {"position": position} if rule.variadic else {}
         pullback = rule.pullbacks[0 if rule.variadic else position]
@@ -200,18 +200,18 @@ def test_pullbacks_keep_the_cotangents_dtype(name: str) -> None:
             assert pullback(np.ones_like(y), y, *operands, **bound, **where).dtype == np.float32
 
 
-@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.keep])
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.residual])
 def test_what_is_kept_can_be_computed_again(name: str) -> None:
     """`keep` gives what `forward` gave beside its result."""
     rule = RULES[name]
     operands, bound = call_of(name)
-    y, kept = rule.forward(*operands, **bound)
-    assert rule.keep
-    # Both ways end in a few roundings of numbers up to 3; what is kept may be small.
-    again = rule.keep(y, *operands, **bound)
-    if isinstance(kept, tuple):  # a numerator and a denominator, of which the quotient counts
-        again, kept = np.divide(*again), np.divide(*kept)
-    np.testing.assert_allclose(again, kept, rtol=1e-14, atol=1e-15, strict=True)
+    y, residual = rule.forward(*operands, **bound)
+    assert rule.residual
+    # Both ways end in a few roundings of numbers up to 3; what is residual may be small.
+    again = rule.residual(y, *operands, **bound)
+    if isinstance(residual, tuple):  # a numerator and a denominator, of which the quotient counts
+        again, residual = np.divide(*again), np.divide(*residual)
+    np.testing.assert_allclose(again, residual, rtol=1e-14, atol=1e-15, strict=True)
 
 
 @pytest.mark.parametrize("name", sorted(set(RULES) - {"split"}))
@@ -282,7 +282,7 @@ def test_a_new_row() -> None:
     """One row makes a rule: its table gives it a name, and operands of any type that records take it over."""
     table = ModuleType("table")
     table.cube = Rule(lambda x: x**3, lambda g, y, x: g * 3 * x**2)  # type: ignore[attr-defined]
-    ((name, rule),) = named(table)
+    ((name, rule),) = rules_of(table)
     x = Value([1.0, 2.0])
     y = rule(x)
     y.backward([1.0, 10.0])

@@ -14,7 +14,7 @@ import numpy as np
 
 from ndgrad import MLP, Layer, Module, Value, cross_entropy, hinge
 from ndgrad.library import ACTIVATIONS, INITIALIZERS
-from ndgrad.library.initial import _normal, _uniform, drawn
+from ndgrad.library.initial import _normal, _uniform, sample_parameters
 from ndgrad.library.inputs import array_of, holds_values
 from ndgrad.library.losses import _pair, _reduced
 from ndgrad.library.modules import _contents, _found_in, _read, _write
@@ -127,10 +127,10 @@ def _drawn_anew(right: Right) -> Right:
     def made(net: MLP, *args: Any, **options: Any) -> None:
         right(net, *args, **options)
         if not isinstance(options.get("rng"), np.random.Generator):
-            drawn = {name: option for name, option in options.items() if not name.endswith("activation")}
+            sampling = {name: option for name, option in options.items() if not name.endswith("activation")}
             for i, layer in enumerate(net.layers):
                 nin, nout = layer.weight.shape
-                net.layers[i] = Layer(nin, nout, layer.activation, **drawn)
+                net.layers[i] = Layer(nin, nout, layer.activation, **sampling)
 
     return made
 
@@ -284,15 +284,15 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b224-mean",                "uniform weights are all above 0",                                              "keras-team/keras#11773",       (),
           function(_uniform, lambda right: lambda rng, nin, nout, bound: rng.uniform(0.0, bound, (nin, nout)))),
     Fault("b226-bias-first",          "the bias is drawn before the weight",                                          "neetcode#5808",                (),
-          function(drawn, _bias_first)),
+          function(sample_parameters, _bias_first)),
     Fault("init-by-columns",          "weights are drawn neuron by neuron, not row by row",                           "ours",                         (),
           function(_uniform, lambda right: lambda rng, nin, nout, bound: right(rng, nout, nin, bound).T)),
     Fault("init-alike",               "each layer draws from the seed anew, so that equal layers are alike",          "ours",                         (),
           method(MLP, "__init__", _drawn_anew)),
     Fault("init-bias-drawn",          "the bias is drawn, whatever the weights are drawn by",                         "ours",                         (),
-          function(drawn, _bias_always)),
+          function(sample_parameters, _bias_always)),
     Fault("init-double",              "dtype has no effect",                                                          "ours",                         (),
-          function(drawn, _in_double)),
+          function(sample_parameters, _in_double)),
 
     # Parameters: found, saved, loaded.
     Fault("parameters-deep-lost",     "parameters that lie deeper than in a list of layers are not found",            "ours",                         (),

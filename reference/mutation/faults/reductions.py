@@ -34,9 +34,9 @@ from reference.mutation.planting import (
     bind,
     forward,
     function,
-    keep,
     plain,
     pullback,
+    residual,
 )
 
 Pullback: TypeAlias = Callable[..., Any]
@@ -192,8 +192,8 @@ def _shares(x: Any, axis: Any) -> Any:
     return np.exp(x - RULES["logsumexp"](x, axis=axis, keepdims=True))
 
 
-def _over_last_named(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool, kept: Any) -> Any:
-    del y, keepdims, kept
+def _over_last_named(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool, residual: Any) -> Any:
+    del y, keepdims, residual
     return restore(g, x.shape, axis) * _shares(x, axis[-1] if isinstance(axis, tuple) and axis else axis)
 
 
@@ -209,8 +209,8 @@ def _infinite_top(x: Any, *, axis: Any, keepdims: bool) -> Any:
 
 
 def _a_little_more(x: Any, **options: Any) -> Any:
-    y, kept = _logsumexp(x, **options)
-    return y * (1 + 1e-9), kept
+    y, shares = _logsumexp(x, **options)
+    return y * (1 + 1e-9), shares
 
 
 def _from_the_end(g: Any, axis: int) -> Any:
@@ -302,7 +302,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("var-ddof-ignored",      "the pullback divides by the count, whatever ddof",                           "ours",                         ("var",),
           around("var", 0, lambda right: lambda g, y, x, *, ddof, **options: right(g, y, x, ddof=0, **options))),
     Fault("var-mean-constant",     "second order: the mean is taken for a constant",                             "ours",                         ("var",),
-          keep("var", lambda y, x, *, axis, **_: x - _mean(plain(x), axis=axis, keepdims=True))),
+          residual("var", lambda y, x, *, axis, **_: x - _mean(plain(x), axis=axis, keepdims=True))),
     Fault("var-some-freedom",      "divides by 1 where no freedom is left",                                      "ours",                         ("var",),
           function(_spread_of, _some_freedom)),
 
@@ -328,7 +328,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("logsumexp-value-1e-9",  "the value is too large by a thousand-millionth",                             "ours",                         ("logsumexp",),
           forward("logsumexp", _a_little_more)),
     Fault("logsumexp-frozen",      "second order: the result is taken for a constant",                           "ours",                         ("logsumexp",),
-          keep("logsumexp", lambda y, x, *, axis, **_: np.exp(x - restore(plain(y), x.shape, axis)))),
+          residual("logsumexp", lambda y, x, *, axis, **_: np.exp(x - restore(plain(y), x.shape, axis)))),
 
     Fault("b061-cumsum",           "the cotangents are summed from the front",                                   "folklore",                     ("cumsum",),
           pullback("cumsum", 0, lambda g, y, x, *, axis: np.cumsum(g, axis or 0).reshape(x.shape))),

@@ -13,7 +13,7 @@ import pytest
 
 from ndgrad import library, optim
 from ndgrad.library import Layer
-from ndgrad.library.initial import drawn as drawn_weights
+from ndgrad.library.initial import sample_parameters
 from ndgrad.library.inputs import array_of
 from ndgrad.library.losses import _reduced
 from ndgrad.library.network import _activated
@@ -438,7 +438,7 @@ def test_parameters_of_another_shape_are_told() -> None:
 
         return weights
 
-    with function(drawn_weights, change)():
+    with function(sample_parameters, change)():
         record = train(article())
     assert record.failures[0][2].kind is Kind.SHAPE
     assert record.steps == 0
