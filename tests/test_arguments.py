@@ -59,7 +59,7 @@ def test_an_array_that_is_more_than_its_numbers_is_refused(take: Callable[[Any],
     with pytest.raises(TypeError) as caught:
         take(given)
     words = str(caught.value)
-    assert says in words or (given is MASKED and "a Value does not turn into an array by itself" in words)
+    assert says in words or (given is MASKED and "a Value is not converted to an array implicitly" in words)
 
 
 def test_a_masked_array_on_the_left_is_refused() -> None:

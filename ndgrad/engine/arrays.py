@@ -1,4 +1,4 @@
-"""What may become the numbers of a Value: real numbers, and nothing that an array would lose."""
+"""Conversion to the arrays that Values hold: real numbers only, and no subclass whose meaning would be lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ndgrad.rules.plain import check_plain
 
 
 def real_array(data: Any, what: str) -> np.ndarray:
-    """The array of what somebody calls `what`: real numbers, and nothing that an array would lose."""
+    """Convert to an array of real numbers. Errors call the argument `what`."""
     check_plain(data, what)
     array = np.asarray(data)
     if array.dtype.kind not in "fiub":
@@ -20,19 +20,19 @@ def real_array(data: Any, what: str) -> np.ndarray:
 
 
 def new_array(data: Any) -> np.ndarray:
-    """Give the array of a new Value: its own, in C order; floats keep their dtype, and the rest becomes float64."""
+    """Copy data to a C-ordered array for a new Value. Floats keep their dtype; other numbers become float64."""
     array = real_array(data, "data")
     dtype = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.float64
     return np.array(array, dtype=dtype, order="C", subok=False)
 
 
 def constant_array(constant: Any) -> np.ndarray:
-    """A constant operand as an array. A Python integer may be too large for any integer dtype, and is a float here."""
+    """Convert a constant operand to an array. A Python int may exceed every integer dtype, so it becomes a float."""
     return new_array(float(constant) if constant.__class__ is int else constant)
 
 
 def _kind(array: np.ndarray) -> str:
-    """What an array has in place of real numbers."""
+    """Describe an array that does not hold real numbers."""
     if array.dtype != object:
         return f"dtype {array.dtype}"
     if any(hasattr(x, "__apply_rule__") for x in array.flat):
@@ -41,5 +41,5 @@ def _kind(array: np.ndarray) -> str:
 
 
 def describe(x: Any) -> str:
-    """Say what something is that is no real number."""
+    """Describe an object that is not a real number."""
     return "None" if x is None else f"{reprlib.repr(x)} of type {type(x).__name__}"
