@@ -169,8 +169,7 @@ def _result(rule: Rule, operands: Operands, options: Mapping[str, Any], y: Any) 
 def _make_lean(value: Value) -> None:
     """Replace a result and its operands in the graph by their traces.
 
-    A trace holds the numbers only if a pullback reads them: one of its own rule, or one of an op that it is an operand
-    of.
+    A trace holds the numbers only if a pullback reads them: one of its own rule, or one of an op that uses it.
     """
     rule, operands = value._rule, value._operands
     needs_grad = [i for i, o in enumerate(operands) if o.__class__ is Value and o.requires_grad]

@@ -1,4 +1,4 @@
-"""The mathematics: one table per family, one row per op. A new op is one row in one of these tables."""
+"""The differentiation rules: one table per family of ops, one row per op. A new op is a new row."""
 
 from ndgrad.rules import elementwise, indexing, linear_algebra, neural, reductions, shaping
 from ndgrad.rules.rule import Rule, rules_of

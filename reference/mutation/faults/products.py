@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ndgrad import Value
-from ndgrad.rules.neural import _at, _labelled
+from ndgrad.rules.neural import _bind_labels, _label_index
 from reference.mutation.planting import (
     Fault,
     around,
@@ -134,7 +134,7 @@ def _cross_entropy_overflowing(x: Any, *, labels: Any) -> tuple[Any, Any]:
 
 def _labels_shared(x: Any, labels: Any) -> Any:
     """The labels are checked, and not copied."""
-    _labelled(x, labels)
+    _bind_labels(x, labels)
     return (x,), {"labels": np.asarray(labels)}
 
 
@@ -142,7 +142,7 @@ def _last_class(x: Any, labels: Any) -> Any:
     """Labels below 0 are counted from the last class."""
     given, classes = np.asarray(labels), np.shape(x)[-1]
     below = given.dtype.kind == "i" and bool((given < 0).any()) and given.min() >= -classes
-    return _labelled(x, given % classes if below else labels)
+    return _bind_labels(x, given % classes if below else labels)
 
 
 def _all_pairs(g: Any, y: Any, x: Any, *, labels: Any, residual: Any) -> Any:
@@ -223,7 +223,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("cross-entropy-all-pairs",   "the way back charges each example for the labels of all",                    "folklore",                    ("label_cross_entropy",),
           pullback("label_cross_entropy", 0, _all_pairs)),
     Fault("cross-entropy-label-off",   "labels count from 1",                                                        "ours",                        ("label_cross_entropy",),
-          function(_at, lambda right: lambda labels: (*right(labels)[:-1], labels - 1))),
+          function(_label_index, lambda right: lambda labels: (*right(labels)[:-1], labels - 1))),
     Fault("cross-entropy-own-lost",    "the label's own slope lacks its -1",                                         "folklore",                    ("label_cross_entropy",),
           pullback("label_cross_entropy", 0, lambda g, y, x, *, labels, residual: residual[0] * (g[..., None] / residual[1]))),
     Fault("cross-entropy-averaged",    "the slope is that of the mean over the examples",                            "folklore",                    ("label_cross_entropy",),

@@ -14,17 +14,17 @@ import numpy as np
 from ndgrad import Value
 from ndgrad.rules import RULES
 from ndgrad.rules.reductions import (
+    _bind_axes,
+    _bind_variance,
     _logsumexp,
     _mean,
-    _others,
+    _product_of_others,
     _reduced,
-    _spread,
-    _spread_of,
     _std,
     _sum,
     _var_pullback,
+    _variance,
     count,
-    over_axes,
     restore,
 )
 from ndgrad.rules.rule import floats
@@ -94,7 +94,7 @@ def _first_length(x: Any, y: Any, axis: Any) -> int:
 
 def _detached(x: Any, *args: Any, **options: Any) -> Any:
     """What makes its result of the bare numbers gives a constant."""
-    return over_axes(x.detach() if isinstance(x, Value) else x, *args, **options)
+    return _bind_axes(x.detach() if isinstance(x, Value) else x, *args, **options)
 
 
 def _in_half_precision(x: Any, **options: Any) -> Any:
@@ -117,7 +117,7 @@ def _zeros_anywhere(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool) -> Any
     """One zero, and each number that is none has slope 0, in whatever row."""
     del keepdims
     zeros = np.equal(x, 0)
-    slopes = np.where(zeros, _others(x, axis), 0.0) if zeros.any() else restore(y, x.shape, axis) / x
+    slopes = np.where(zeros, _product_of_others(x, axis), 0.0) if zeros.any() else restore(y, x.shape, axis) / x
     return restore(g, x.shape, axis) * slopes
 
 
@@ -279,7 +279,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("prod-sign",             "by way of logarithms: the product loses its sign on the way back",           "ours",                         ("prod",),
           around("prod", 0, lambda right: lambda g, y, x, **options: right(g, np.abs(y), x, **options))),
     Fault("prod-not-brought-back", "beside a zero, axes that were brought last are brought there once more",     "ours",                         ("prod",),
-          function(_others, _brought_last_again)),
+          function(_product_of_others, _brought_last_again)),
     Fault("prod-frozen",           "second order: the product is taken for a constant",                          "ours",                         ("prod",),
           around("prod", 0, lambda right: lambda g, y, x, **options: right(g, plain(y), x, **options))),
 
@@ -304,7 +304,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("var-mean-constant",     "second order: the mean is taken for a constant",                             "ours",                         ("var",),
           residual("var", lambda y, x, *, axis, **_: x - _mean(plain(x), axis=axis, keepdims=True))),
     Fault("var-some-freedom",      "divides by 1 where no freedom is left",                                      "ours",                         ("var",),
-          function(_spread_of, _some_freedom)),
+          function(_variance, _some_freedom)),
 
     Fault("b072-std",              "above 32 numbers the root is taken twice",                                   "pytorch/pytorch#15602",        ("std",),
           forward("std", _rooted_twice)),
@@ -313,7 +313,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("std-epsilon",           "1e-8 is added to what is divided by, for stability",                         "folklore",                     ("std",),
           around("std", 0, lambda right: lambda g, y, x, **options: right(g, np.where(np.equal(y, 0), y, y + 1e-8), x, **options))),
     Fault("std-ddof-flag",         "ddof is a yes or no: 2 is taken for 1",                                      "ours",                         ("std",),
-          bind("std", lambda x, *args, ddof=0, **options: _spread(x, *args, ddof=bool(ddof), **options))),
+          bind("std", lambda x, *args, ddof=0, **options: _bind_variance(x, *args, ddof=bool(ddof), **options))),
     Fault("std-frozen",            "second order: the spread is taken for a constant",                           "ours",                         ("std",),
           around("std", 0, lambda right: lambda g, y, x, **options: right(g, plain(y), x, **options))),
 
