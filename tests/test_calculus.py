@@ -569,7 +569,7 @@ def test_trees_of_results() -> None:
     assert (moved["square"].tolist(), moved["sums"][0], moved["sums"][1]) == ([2.0, 0.0], 1.0, 0.0)
     with pytest.raises(ValueError, match="the cotangent and the result must have the same structure"):
         pullback({"square": [1.0, 10.0]})
-    with pytest.raises(TypeError, match=r"one number, but it gave a dict; see jacobian"):
+    with pytest.raises(TypeError, match=r"one number, but got a dict; see jacobian"):
         grad(f)(x)
 
 
