@@ -91,7 +91,7 @@ def _is_faulting(nbytes: int) -> bool:
 
 
 def _place(size: int, above: int, most: int) -> bool:
-    """Place a spare array on the heap above an address, allocating `most` bytes at most. Return whether it succeeded."""
+    """Place a spare array on the heap above an address, allocating `most` bytes at most. Return whether that worked."""
     tried: list[np.ndarray] = []
     while len(tried) * size < most:
         tried += [np.empty(size, np.uint8) for _ in range(_ROOM)]  # several, because a gap may hold one

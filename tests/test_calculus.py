@@ -364,7 +364,7 @@ def test_a_vector_that_is_no_real_number_is_refused(vector: Any) -> None:
 @pytest.mark.parametrize("result", [None, "abc", object(), {1.0}])
 def test_a_function_that_gives_no_number_is_refused(result: Any) -> None:
     """A `return` that was forgotten is no function without slopes."""
-    says = f"must give a Value, a number or an array, but gave {type(result).__name__}"
+    says = f"must return a Value, a number or an array, but returned {type(result).__name__}"
     for derive in (grad, value_and_grad, jacobian, hessian):
         with pytest.raises(TypeError, match=says):
             derive(lambda x: result)(1.0)
@@ -617,7 +617,7 @@ def test_positions_that_are_none(argnums: Any, error: type[Exception], says: str
 def test_a_result_that_is_no_float_has_no_gradient(f: Function) -> None:
     """A place, a truth or a count is no smooth function, and zeros would hide a mistake."""
     for derive in (grad, value_and_grad, jacobian, lambda f: lambda x: vjp(f, x)):
-        with pytest.raises(TypeError, match=r"must give floats, but gave (int|bool)"):
+        with pytest.raises(TypeError, match=r"must return floats, but returned (int|bool)"):
             derive(f)(X)
 
 

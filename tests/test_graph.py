@@ -408,7 +408,7 @@ class TestNotes:
 
     def test_note_on_a_stranger(self) -> None:
         """A note on a Value that is not in the picture is refused."""
-        with pytest.raises(ValueError, match="1 of the notes are on Values that the root was not made of"):
+        with pytest.raises(ValueError, match="1 of the notes are on Values that are not in the graph of the root"):
             draw_dot(Value(1.0), notes={Value(1.0): "where?"})
 
 

@@ -135,7 +135,7 @@ def test_an_asynchronous_generator_is_closed_and_thrown_into() -> None:
 
 def test_a_class_is_not_decorated() -> None:
     """Its name would come to mean a function: the error says so."""
-    with pytest.raises(TypeError, match="no_grad decorates functions, but got the class Model: take its methods"):
+    with pytest.raises(TypeError, match="no_grad decorates functions, but got the class Model: decorate its methods"):
 
         @no_grad()
         class Model:

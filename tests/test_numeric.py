@@ -258,8 +258,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("f", "words"),
         [
-            (lambda x: Value(x) * 2, "the result of f must be a number .* but is a Value; of a Value, give the .data"),
-            (lambda x: [Value(x), Value(x)], "the result of f .* but is a list; of a Value, give the .data"),
+            (lambda x: Value(x) * 2, "the result of f must be a number .* but is a Value; for a Value, pass its .data"),
+            (lambda x: [Value(x), Value(x)], "the result of f .* but is a list; for a Value, pass its .data"),
             (lambda _: None, "the result of f .* but is a NoneType"),
             (lambda _: "12", "the result of f .* but is a str"),
             (lambda x: [[x], [x, x]], "the result of f .* but is a list"),
@@ -274,7 +274,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("point", "words"),
         [
-            (Value(1.0), "argument 1 must be a number .* but is a Value; of a Value, give the .data"),
+            (Value(1.0), "argument 1 must be a number .* but is a Value; for a Value, pass its .data"),
             ([Value(1.0)], "argument 1 .* but is a list"),
             ("1", "argument 1 .* but is a str"),
             (1j, "argument 1 must be real, but is complex128"),
@@ -293,7 +293,7 @@ class TestRefusals:
     @pytest.mark.parametrize("towards", [1, -1])
     def test_towards(self, towards: int) -> None:
         """So is a position without an argument."""
-        with pytest.raises(ValueError, match=f"towards is {towards}, but f is given 1 arguments"):
+        with pytest.raises(ValueError, match=f"towards is {towards}, but f has 1 arguments"):
             slope(article, 1.0, towards=towards)
 
     @pytest.mark.parametrize("method", METHODS)

@@ -1,4 +1,4 @@
-"""What a layer is made from: activations and initial weights, by name or as functions."""
+"""Activations and initial weights of layers, by name or as functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from ndgrad.rules.plain import check_plain
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Activation: TypeAlias = Callable[[Any], Any]
-Initializer: TypeAlias = "Callable[[np.random.Generator, int, int], Any]"  # numpy.random is loaded when it is used
+Initializer: TypeAlias = (
+    "Callable[[np.random.Generator, int, int], Any]"  # a string, so that numpy.random is imported only when it is used
+)
 Seed: TypeAlias = "int | np.random.Generator | None"
 Choice = TypeVar("Choice", bound=Callable[..., Any])
 
@@ -51,7 +53,7 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def lookup(what: str, choice: str | Choice, table: Mapping[str, Choice]) -> Choice:
-    """The function that a choice means: itself, or the one of that name."""
+    """Return a choice that is a function, or look it up by name."""
     if callable(choice):
         return choice
     if not isinstance(choice, str) or choice not in table:
@@ -62,7 +64,7 @@ def lookup(what: str, choice: str | Choice, table: Mapping[str, Choice]) -> Choi
 def sample_parameters(
     nin: int, nout: int, init: str | Initializer, rng: Seed, dtype: np.typing.DTypeLike
 ) -> tuple[Array, Array]:
-    """The weights, (nin, nout), and then the biases, (nout,), of a layer, drawn as float64, then cast."""
+    """Draw the weights, (nin, nout), and then the biases, (nout,), of a layer, in float64, and cast them."""
     nin, nout, dtype = _count("nin", nin), _count("nout", nout), _float_dtype(dtype)
     rng = np.random.default_rng(rng)
     given = lookup("init", init, INITIALIZERS)(rng, nin, nout)

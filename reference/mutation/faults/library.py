@@ -17,8 +17,8 @@ from ndgrad.library import ACTIVATIONS, INITIALIZERS
 from ndgrad.library.initial import _normal, _uniform, sample_parameters
 from ndgrad.library.inputs import array_of, holds_values
 from ndgrad.library.losses import _pair, _reduced
-from ndgrad.library.modules import _contents, _found_in, _read, _write
-from ndgrad.library.network import _activated, _alone
+from ndgrad.library.modules import _children, _parameters_in, _read, _write
+from ndgrad.library.network import _apply_layer, _without_single_axis
 from ndgrad.rules import RULES, Rule
 from reference.mutation.faults.steps import unnoticed
 from reference.mutation.planting import Change, Fault, around, entry, function, method, plain
@@ -260,15 +260,15 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b227-off-by-one",          "the last layer but one has the activation of the last",                        "karpathy/micrograd",           (),
           method(MLP, "__init__", _last_but_one)),
     Fault("layer-bias-left-out",      "there is no bias",                                                             "folklore",                     (),
-          function(_activated, _with_bias(lambda bias, x: np.zeros(bias.shape, bias.dtype)))),
+          function(_apply_layer, _with_bias(lambda bias, x: np.zeros(bias.shape, bias.dtype)))),
     Fault("layer-bias-constant",      "no gradient reaches the bias",                                                 "ours",                         (),
-          function(_activated, _with_bias(lambda bias, x: bias.data))),
+          function(_apply_layer, _with_bias(lambda bias, x: bias.data))),
     Fault("layer-bias-along-rows",    "where there are as many examples as neurons, each example gets a bias",        "ours",                         (),
-          function(_activated, _with_bias(_along_rows))),
+          function(_apply_layer, _with_bias(_along_rows))),
     Fault("layer-input-constant",     "no gradient reaches an input that no op made",                                 "ours",                         (),
-          function(_activated, _constant_input)),
+          function(_apply_layer, _constant_input)),
     Fault("layer-output-squeezed",    "a batch of one loses its axis",                                                "ours",                         (),
-          function(_alone, lambda right: lambda y: y.squeeze())),
+          function(_without_single_axis, lambda right: lambda y: y.squeeze())),
     Fault("layer-leaky-relu",         '"leaky_relu" is relu',                                                         "ours",                         (),
           entry(ACTIVATIONS, "leaky_relu", RULES["relu"])),
 
@@ -296,15 +296,15 @@ FAULTS: tuple[Fault, ...] = (
 
     # Parameters: found, saved, loaded.
     Fault("parameters-deep-lost",     "parameters that lie deeper than in a list of layers are not found",            "ours",                         (),
-          function(_found_in, _not_found(lambda parameter, path: len(path) >= 4))),
+          function(_parameters_in, _not_found(lambda parameter, path: len(path) >= 4))),
     Fault("parameters-tuples-lost",   "tuples are not searched for parameters",                                       "ours",                         (),
-          function(_contents, _not_searched(tuple))),
+          function(_children, _not_searched(tuple))),
     Fault("parameters-dicts-lost",    "dicts are not searched for parameters",                                        "ours",                         (),
-          function(_contents, _not_searched(dict))),
+          function(_children, _not_searched(dict))),
     Fault("parameters-tied-twice",    "a parameter that two layers share is listed twice",                            "ours",                         (),
-          function(_found_in, _found_again)),
+          function(_parameters_in, _found_again)),
     Fault("parameters-frozen-lost",   "parameters that want no gradient are not listed, nor saved",                   "ours",                         (),
-          function(_found_in, _not_found(lambda parameter, path: not parameter.requires_grad))),
+          function(_parameters_in, _not_found(lambda parameter, path: not parameter.requires_grad))),
     Fault("saved-single",             "parameters are saved in single precision",                                     "ours",                         (),
           function(_write, lambda right: lambda file, arrays: right(file, {name: np.float32(x) for name, x in arrays.items()}))),
     Fault("loaded-as-saved",          "parameters take the dtype of the file",                                        "ours",                         (),

@@ -16,7 +16,7 @@ from ndgrad.library import Layer
 from ndgrad.library.initial import sample_parameters
 from ndgrad.library.inputs import array_of
 from ndgrad.library.losses import _reduced
-from ndgrad.library.network import _activated
+from ndgrad.library.network import _apply_layer
 from ndgrad.optim import SGD, Adam, AdamW, RMSprop
 from ndgrad.rules import RULES
 from reference.checks.training import TASKS, Stage, Task, TrainingRecord, article, digits, draw_task, moons
@@ -352,7 +352,7 @@ FAULTS: dict[str, Plant] = {
     "the bias is not trained":
         method(Layer, "__init__", frozen_bias),
     "inputs get no gradient":
-        function(_activated, lambda right: lambda layer, x: right(layer, plain(array_of(x, layer.weight.dtype)))),
+        function(_apply_layer, lambda right: lambda layer, x: right(layer, plain(array_of(x, layer.weight.dtype)))),
     "the last layer has the hidden ones' activation":
         BY_NAME["b227-activated"].plant,
     "a batch of one loses its axis":
