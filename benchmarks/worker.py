@@ -90,7 +90,10 @@ class Worker:
 
 
 def timed(step: Callable[[], Any], times: int) -> list[float]:
-    """Time some steps, in seconds. The result of a step is dropped within its time, since to free a graph costs time."""
+    """Time some steps, in seconds.
+
+    The result is dropped within the time of its step, since to free a graph costs time.
+    """
     seconds = []
     for _ in range(times):
         start = perf_counter()

@@ -168,7 +168,7 @@ DRAWN: dict[Callable[..., Optimizer], dict[str, st.SearchStrategy[Any]]] = {
 @pytest.mark.parametrize("kind", KINDS, ids=named)
 @given(data=st.data())
 @settings(max_examples=60)
-def test_drawn_runs_are_pytorchs(kind: Callable[..., Optimizer], data: st.DataObject) -> None:
+def test_random_runs_are_pytorchs(kind: Callable[..., Optimizer], data: st.DataObject) -> None:
     """Whatever the hyperparameters and gradients, zeros and missing ones among them, a run is PyTorch's."""
     options = data.draw(st.fixed_dictionaries(DRAWN[kind]), label="options")
     pair = Pair(kind, data.draw(st.sampled_from([np.float64, np.float32]), label="dtype"), **options)
@@ -511,7 +511,7 @@ def test_states_that_no_optimizer_has_are_refused(make: Any) -> None:
     opt.step()
 
 
-def test_a_parameter_that_is_a_result_is_named() -> None:
+def test_the_error_names_a_parameter_that_is_a_result() -> None:
     """The error says which one, and what it is the result of."""
     w = Value([1.0, 2.0]) * 3.0
     with pytest.raises(ValueError, match=r"a parameter must be a leaf, but Value\(.*\) is the result of "):
