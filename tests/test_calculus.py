@@ -183,7 +183,7 @@ def test_tangents_fit_their_primals() -> None:
      (lambda x: x.log(), 4.0, 0.25), (lambda x: x.std(), 1.0, 0.0)],
 )  # fmt: skip
 def test_forward_mode_at_poles_and_kinks(f: Function, at: float, slope: float) -> None:
-    """At poles and kinks the two backward passes of `jvp` give the forward-mode result: a cotangent of 0 is harmless."""
+    """At poles and kinks `jvp` gives the forward-mode result: a cotangent of 0 in its two passes is harmless."""
     assert grad(f)(at).tolist() == slope
     assert jvp(f, (at,), (1.0,))[1].tolist() == slope
 

@@ -418,7 +418,7 @@ def test_seeds() -> None:
     seeded, again, from_generator, next_from_generator, free, other = (
         MLP(2, [3], rng=given).layers[0].weight.data.tolist() for given in (5, 5, rng, rng, None, None)
     )
-    assert seeded == again == draw_array
+    assert seeded == again == from_generator
     assert seeded != next_from_generator
     assert free != other
 

@@ -322,7 +322,7 @@ def test_gradients_that_are_values(kind: Callable[..., Optimizer]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=named)
 def test_an_error_in_a_step_changes_nothing(kind: Callable[..., Optimizer]) -> None:
-    """When the last parameter's new numbers overflow, and that is an error, the first has not moved."""
+    """If the new numbers of the last parameter overflow, and that is an error, the first is unchanged."""
     first, last = Value([1.0]), Value(np.array([1.0], np.float32))
     opt = kind([first, last], lr=0.1, weight_decay=0.1)
     first.grad, last.grad = [1.0], [1.0]
@@ -367,14 +367,14 @@ WRONG: list[tuple[Callable[..., Optimizer], Options, str]] = [
 
 @pytest.mark.parametrize(("kind", "options", "message"), WRONG)
 def test_wrong_hyperparameters(kind: Callable[..., Optimizer], options: Options, message: str) -> None:
-    """A hyperparameter out of range is refused, and the error says what was given and what was wanted."""
+    """A hyperparameter out of range is an error, which says what was given and what was expected."""
     with pytest.raises(ValueError) as error:  # noqa: PT011 - the whole message is compared below
         kind([Value([1.0])], **options)
     assert message in str(error.value)
 
 
 def test_wrong_hyperparameters_between_steps() -> None:
-    """What is assigned later is checked as well, and a refused value is not kept."""
+    """Later assignments are checked as well, and a rejected value is not stored."""
     opt = SGD([Value([1.0])], lr=0.1)
     with pytest.raises(ValueError, match="lr must be 0 or more, but is -1"):
         opt.lr = -1
