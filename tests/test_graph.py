@@ -490,9 +490,9 @@ NASTY = [
 
 
 def seen(label: str) -> list[str]:
-    """The lines that a label must be seen as. Signs stand for what cannot be seen, and empty lines draw nothing.
+    """Return the lines that a label must show. Invisible characters become signs, and empty lines are not drawn.
 
-    The first is a space where it is empty: Graphviz would crash, now and then.
+    An empty first line is a space, since Graphviz would sometimes crash.
     """
     first, *others = label.replace("\r\n", "\n").split("\n")
     lines = [first or " " * bool(others), *others]
