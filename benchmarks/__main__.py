@@ -56,11 +56,11 @@ def _among(known: Iterable[str]) -> Callable[[str], list[str]]:
     """Make the parser of a list of names, each of which must be known."""
 
     def names(given: str) -> list[str]:
-        wanted = list(dict.fromkeys(given.split(",")))
-        for name in wanted:
+        requested = list(dict.fromkeys(given.split(",")))
+        for name in requested:
             if name not in known:
                 raise argparse.ArgumentTypeError(f"there is no {name!r}; there are {', '.join(known)}")
-        return wanted
+        return requested
 
     return names
 

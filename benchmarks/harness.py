@@ -134,8 +134,8 @@ def by_hypothesis(examples: int) -> Stream:
 
 def _timed(work: Callable[[], T]) -> tuple[float, T]:
     start = time.process_time()
-    made = work()
-    return time.process_time() - start, made
+    result = work()
+    return time.process_time() - start, result
 
 
 # The report.
@@ -172,8 +172,8 @@ def _reached(aim: bool) -> str:  # noqa: FBT001 - the only parameter
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the tables, and draw the picture. The exit status is 1 if the engine was wrong anywhere."""
-    says = (__doc__ or "").partition("\n")[0]
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.harness", description=says)
+    description = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.harness", description=description)
     parser.add_argument("--programs", type=int, default=4_000, metavar="N", help="how many of each (default: 4,000)")
     parser.add_argument(
         "--write", action="store_true", help=f"renew {page.PAGE.name} and {growth.PICTURE.name} as well"

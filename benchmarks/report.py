@@ -98,10 +98,10 @@ def _cells(result: Result, cell: Cell) -> list[str]:
 
 def aim(result: Result) -> str:
     """Format the aim, a ratio of PyTorch's time to ndgrad's, and whether it was met."""
-    wanted, reached = WORKLOADS[result.line].aim, result.ratio("torch")
-    if wanted is None:
+    target, reached = WORKLOADS[result.line].aim, result.ratio("torch")
+    if target is None:
         return ""
-    return f"{wanted:g}" if reached is None else f"{wanted:g} {'met' if reached.median >= wanted else 'not met'}"
+    return f"{target:g}" if reached is None else f"{target:g} {'met' if reached.median >= target else 'not met'}"
 
 
 def times(ratio: Ratio) -> str:

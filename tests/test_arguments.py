@@ -142,7 +142,7 @@ multiply: Any = np.multiply
         (lambda a: ndgrad.sigmoid(np.array(["a"])), "sigmoid: an operand must be numbers, but got dtype <U1"),
     ],
 )
-def test_words_that_say_what_was_given(construct: Callable[[Value], Any], says: str) -> None:
+def test_errors_quote_the_argument(construct: Callable[[Value], Any], says: str) -> None:
     """The error names what was given, where, and what was expected."""
     with pytest.raises(TypeError, match=re.escape(says)):
         construct(Value([1.0, 2.0]))
@@ -166,14 +166,14 @@ def test_words_that_say_what_was_given(construct: Callable[[Value], Any], says: 
         lambda s: round(float(s), 2),
     ],
 )
-def test_a_number_that_leaves_a_graph_says_so(call: Callable[[Value], Any]) -> None:
+def test_a_conversion_to_float_warns(call: Callable[[Value], Any]) -> None:
     """A conversion to float by Python or NumPy warns, for a leaf and for a result."""
     for s in (Value(0.5, "s"), Value(0.5) * 2):
         with pytest.warns(UserWarning, match=r"float\(\) takes .* out of the graph: .* \.item\(\) or \.detach\(\)"):
             call(s)
 
 
-def test_numbers_that_are_meant_to_leave_leave_in_silence() -> None:
+def test_explicit_conversions_do_not_warn() -> None:
     """`item`, `detach`, formats, and conversions of constants do not warn."""
     s = Value(0.5) * 2
     with warnings.catch_warnings():

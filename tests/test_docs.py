@@ -99,8 +99,8 @@ def test_there_are_examples() -> None:
 def test_every_page_is_in_the_contents() -> None:
     """The contents of the site list every page once."""
     config = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))
-    named = re.findall(r"'([\w/-]+\.md)'", str(config["project"]["nav"]))
-    assert sorted(named) == sorted(PAGES)
+    in_contents = re.findall(r"'([\w/-]+\.md)'", str(config["project"]["nav"]))
+    assert sorted(in_contents) == sorted(PAGES)
 
 
 def test_each_disagreement_of_a_reference_is_explained() -> None:

@@ -76,7 +76,7 @@ def test_gradients_have_the_dtype_of_numbers_in_foreign_byte_order() -> None:
 @pytest.mark.parametrize(
     "data", [3, 3.0, True, [1, 2], [[True], [False]], np.arange(3), np.uint8(7), np.array(0, bool), range(3)]
 )
-def test_all_else_becomes_float64(data: Any) -> None:
+def test_other_numbers_become_float64(data: Any) -> None:
     """Integers, booleans, Python floats, and lists of them become float64."""
     x = Value(data)
     assert x.dtype == np.float64
@@ -90,7 +90,7 @@ def test_what_is_no_real_number_is_refused(data: Any) -> None:
         Value(data)
 
 
-def test_a_value_is_not_made_of_values() -> None:
+def test_a_list_of_values_is_an_error() -> None:
     """A list of Values is an error, since it would lose their graph. The error says what to use instead."""
     x, objects = Value(1.0), np.empty(2, object)
     objects[0] = x
@@ -129,7 +129,7 @@ def test_attributes_of_the_array() -> None:
     assert Value(np.arange(8).reshape(2, 2, 2)).mT.data.tolist() == [[[0, 2], [1, 3]], [[4, 6], [5, 7]]]
 
 
-def test_what_it_was_made_of() -> None:
+def test_operands_and_op() -> None:
     """`_prev` has the operands in order, and `_op` the op's short name. For a leaf they are empty."""
     a, b = Value(1.0), Value(2.0)
     assert [o is x for o, x in zip((b - a)._prev, (b, a), strict=True)] == [True, True]
@@ -155,7 +155,7 @@ def test_constants_among_the_operands(constant: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("make", [lambda x: x * 0.1, lambda x: 2**x, lambda x: x**3, lambda x: x / np.array(3)])
-def test_to_look_at_operands_changes_nothing(make: Function, dtype: type) -> None:
+def test_reading_operands_changes_nothing(make: Function, dtype: type) -> None:
     """Reading `_prev` does not change the gradients, by a single bit, and they can be differentiated."""
     gradients = []
     for look in (False, True):
@@ -176,7 +176,7 @@ def test_item_gives_the_number() -> None:
         Value([1.0, 2.0]).item()
 
 
-def test_python_asks_for_a_number() -> None:
+def test_float_and_bool() -> None:
     """`float` and `bool` work for a single entry; for several they are errors."""
     assert float(Value(2.5, requires_grad=False)) == 2.5
     assert bool(Value(0.5))
@@ -185,7 +185,7 @@ def test_python_asks_for_a_number() -> None:
         bool(Value([1.0, 2.0]))
 
 
-def test_python_asks_for_a_container() -> None:
+def test_length_iteration_and_membership() -> None:
     """Length, iteration over rows with gradients, and membership work; a 0-d Value has neither."""
     x = Value([[1.0, 2.0], [3.0, 4.0]])
     first, second = x  # by __iter__
@@ -574,7 +574,7 @@ def test_the_sum_of_a_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "named"),
+    ("call", "name"),
     [
         (np.arctan, "arctan"),
         (np.diff, "diff"),
@@ -590,9 +590,9 @@ def test_the_sum_of_a_list() -> None:
         (lambda x: np.equal.outer(x, x), "equal.outer"),
     ],
 )
-def test_functions_without_a_rule(call: Function, named: str) -> None:
+def test_functions_without_a_rule(call: Function, name: str) -> None:
     """A function without a rule is an error, which names it and says what to do."""
-    with pytest.raises(TypeError, match=rf"np\.{re.escape(named)} has no rule in ndgrad; .*\.data"):
+    with pytest.raises(TypeError, match=rf"np\.{re.escape(name)} has no rule in ndgrad; .*\.data"):
         call(Value([[1.0, 2.0], [3.0, 4.0]]))
 
 
@@ -823,7 +823,7 @@ def test_from_several_values() -> None:
 
 
 @pytest.mark.parametrize("leaf_first", [True, False])
-def test_from_a_leaf_and_what_is_made_of_it(*, leaf_first: bool) -> None:
+def test_from_a_leaf_and_its_result(*, leaf_first: bool) -> None:
     """The order of the Values does not matter, even if one was computed from the other."""
     x = Value([1.0, 2.0])
     h = x * 2.0
@@ -1547,7 +1547,7 @@ def test_replaced_arrays_are_freed() -> None:
     assert [array() for array in arrays] == [None] * 5
     x.data += 1
     x.data = short(3)
-    assert len(x._gone) == 1
+    assert len(x._replaced) == 1
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -67,12 +67,12 @@ def held(build: Callable[[Value], Value]) -> tuple[bool, Value]:
         (lambda x: 2.0 / x, True),
     ],
 )
-def test_an_array_that_no_pullback_reads_is_let_go(build: Callable[[Value], Value], *, read: bool) -> None:
+def test_an_array_that_no_pullback_reads_is_freed(build: Callable[[Value], Value], *, read: bool) -> None:
     """Under `lean()` an array that no pullback reads is freed with its Value; otherwise the graph keeps it."""
     assert held(build)[0]
     with lean():
-        kept, _ = held(build)
-    assert kept is read
+        is_alive, _ = held(build)
+    assert is_alive is read
 
 
 def test_inner_values_keep_their_numbers_while_they_are_held() -> None:
@@ -87,7 +87,7 @@ def test_inner_values_keep_their_numbers_while_they_are_held() -> None:
     np.testing.assert_array_equal(x.grad, [3.0 + 18.0, 3.0 + 36.0])
 
 
-def test_a_write_to_what_the_way_back_reads_is_noticed() -> None:
+def test_a_write_that_a_pullback_reads_is_detected() -> None:
     """An assignment to an inner Value that a pullback reads is an error, as without `lean()`."""
     with lean():
         x = Value([1.0, 2.0])
@@ -177,7 +177,7 @@ def test_a_network_trains_under_it() -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_what_a_rule_says_it_does_not_read_it_does_not_read(name: str) -> None:
+def test_pullbacks_read_only_what_their_signatures_say(name: str) -> None:
     """Rules do not read what their signatures say they do not: `lean` would raise in one of 40 programs."""
     engine = NdgradEngine()
     met = 0

@@ -275,7 +275,7 @@ def test_a_wrong_last_axis(n: Any, x: Any, shape: tuple[int, ...]) -> None:
         n(x)
 
 
-def test_who_was_given_a_wrong_last_axis() -> None:
+def test_the_error_of_a_wrong_last_axis_names_the_class() -> None:
     """The error names the class, and has the right plural."""
     with pytest.raises(ValueError, match=r"^Layer takes 3 numbers on the last axis, but got shape \(4,\)$"):
         Layer(3, 2)([1.0] * 4)
@@ -617,7 +617,7 @@ def test_a_file_that_does_not_fit(tmp_path: Path, message: str) -> None:
     assert {name: x.tolist() for name, x in arrays_of(n).items()} == before
 
 
-def test_every_misfit_is_told(tmp_path: Path) -> None:
+def test_every_misfit_is_listed(tmp_path: Path) -> None:
     """A single error lists all misfits."""
     MLP(2, [4, 4, 1]).save(tmp_path / "net")
     with pytest.raises(ValueError, match="does not fit this MLP") as error:

@@ -57,7 +57,7 @@ def test_the_spare_array_is_no_larger_than_the_largest_of_the_pass() -> None:
     assert 0 < spare_bytes() <= 16 * KIB
 
 
-def test_it_is_released_by_name() -> None:
+def test_it_can_be_released() -> None:
     """After `release_memory()` there is no spare array; the next large pass may place another."""
     step(2 * KIB)
     release_memory()
@@ -74,7 +74,7 @@ def test_the_gradient_does_not_depend_on_it() -> None:
 
 
 @pytest.mark.skipif(not has_glibc(), reason="page faults are those of glibc's allocator on Linux")
-def test_steps_fault_in_no_pages_again() -> None:
+def test_further_steps_have_few_page_faults() -> None:
     """Ten further steps of 2.6 MB each have fewer page faults than one step has pages."""
     for _ in range(5):
         step(2 * KIB)
@@ -212,7 +212,7 @@ def test_a_fresh_script_in_a_steady_state_faults_in_no_pages(name: str) -> None:
 
 
 @pytest.mark.parametrize("end", [0, 1 << 62])
-def test_where_no_place_is_found_it_looks_less_and_less_often(end: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_place_checks_become_rare(end: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """If no place is found, checks become rare: eleven in a thousand passes."""
     looks = []
 
@@ -235,7 +235,7 @@ def test_where_no_place_is_found_it_looks_less_and_less_often(end: int, monkeypa
     assert spare_bytes() == 0
 
 
-def test_the_allocator_is_set_by_name_alone() -> None:
+def test_importing_does_not_change_the_allocator() -> None:
     """Importing ndgrad changes no setting of the allocator, and the call returns whether it changed one."""
     code = "import ndgrad; print(ndgrad.keep_freed_memory(1 << 20) in (True, False))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

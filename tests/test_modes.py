@@ -212,11 +212,11 @@ def test_many_threads_enter_and_leave() -> None:
     """Many threads enter and leave modes thousands of times, each sees its own, and none is left."""
     wrong = []
 
-    def enter(mode: Callable[[], Any], wanted: bool) -> None:  # noqa: FBT001 - it is passed to a thread
+    def enter(mode: Callable[[], Any], expected: bool) -> None:  # noqa: FBT001 - it is passed to a thread
         for _ in range(3_000):
             with mode():
-                if recording() is not wanted:
-                    wrong.append(wanted)
+                if recording() is not expected:
+                    wrong.append(expected)
 
     threads = [threading.Thread(target=enter, args=given) for given in [(no_grad, False), (enable_grad, True)] * 2]
     for thread in threads:

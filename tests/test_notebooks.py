@@ -67,18 +67,18 @@ def test_both_are_there() -> None:
 
 def test_script_and_notebook_are_in_step(script: Path) -> None:
     """The notebook has the cells of its script: `python notebooks/execute.py` rewrites it."""
-    fresh, kept = execute.read(script), stored(script)
+    fresh, stored_notebook = execute.read(script), stored(script)
     assert [(cell.id, cell.cell_type, cell.source, cell.metadata) for cell in fresh.cells] == [
-        (cell.id, cell.cell_type, cell.source, cell.metadata) for cell in kept.cells
+        (cell.id, cell.cell_type, cell.source, cell.metadata) for cell in stored_notebook.cells
     ]
-    assert fresh.metadata["kernelspec"] == kept.metadata["kernelspec"]
+    assert fresh.metadata["kernelspec"] == stored_notebook.metadata["kernelspec"]
 
 
 def test_it_runs_and_shows_what_is_stored(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every cell runs without a `dot` program, its asserts hold, and it shows the stored text and pictures."""
     monkeypatch.setenv("PATH", "")
-    for ran, kept in zip(execute.executed(script).cells, stored(script).cells, strict=True):
-        assert shown(ran) == shown(kept), ran.source
+    for executed, old in zip(execute.executed(script).cells, stored(script).cells, strict=True):
+        assert shown(executed) == shown(old), executed.source
 
 
 def test_pictures_are_stored() -> None:

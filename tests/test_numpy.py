@@ -89,8 +89,8 @@ def keywords(function: Callable[..., Any]) -> set[str]:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return method
-    named = {p.name for p in parameters[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    return method | named
+    by_keyword = {p.name for p in parameters[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    return method | by_keyword
 
 
 def numbers(shape: tuple[int, ...]) -> Any:
@@ -153,7 +153,7 @@ def plain(result: Any) -> str:
 
 
 @pytest.mark.parametrize(("name", "function"), list(callables()), ids=lambda x: x if isinstance(x, str) else "")
-def test_no_function_ends_a_graph_in_silence(name: str, function: Callable[..., Any]) -> None:
+def test_no_function_ends_a_graph_silently(name: str, function: Callable[..., Any]) -> None:
     """No plain result depends on a Value's numbers, unless the function is flat by contract."""
     if function in _FLAT or name in NO_NUMBERS | FLAGGED:
         return

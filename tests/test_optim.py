@@ -121,13 +121,13 @@ GRIDS: dict[Callable[..., Optimizer], list[Options]] = {
 CASES = [(kind, options) for kind, table in GRIDS.items() for options in table]
 
 
-def named(case: Any) -> str:
+def case_id(case: Any) -> str:
     """Return a test's id: the optimizer's name and its options."""
     return case.__name__ if isinstance(case, type) else ",".join(f"{k}={v}" for k, v in case.items())
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(("kind", "options"), CASES, ids=named)
+@pytest.mark.parametrize(("kind", "options"), CASES, ids=case_id)
 def test_every_combination_of_options_is_pytorchs(kind: Callable[..., Optimizer], options: Options, dtype: Any) -> None:
     """After each of six steps, some with missing gradients, parameters and state agree with PyTorch's."""
     pair, rng = Pair(kind, dtype, **options), np.random.default_rng(7)
@@ -136,7 +136,7 @@ def test_every_combination_of_options_is_pytorchs(kind: Callable[..., Optimizer]
         pair.compare()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_defaults_are_pytorchs(kind: Callable[..., Optimizer]) -> None:
     """With default options, an optimizer agrees with PyTorch's."""
     pair, rng = Pair(kind, lr=0.01), np.random.default_rng(7)
@@ -145,7 +145,7 @@ def test_defaults_are_pytorchs(kind: Callable[..., Optimizer]) -> None:
         pair.compare()
 
 
-@pytest.mark.parametrize("kind", [Adam, AdamW, RMSprop], ids=named)
+@pytest.mark.parametrize("kind", [Adam, AdamW, RMSprop], ids=case_id)
 def test_default_learning_rates_are_pytorchs(kind: Callable[..., Optimizer]) -> None:
     """The default learning rates are PyTorch's."""
     pair = Pair(kind)
@@ -165,7 +165,7 @@ DRAWN: dict[Callable[..., Optimizer], dict[str, st.SearchStrategy[Any]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 @given(data=st.data())
 @settings(max_examples=60)
 def test_random_runs_are_pytorchs(kind: Callable[..., Optimizer], data: st.DataObject) -> None:
@@ -195,7 +195,7 @@ def test_changed_hyperparameters_are_pytorchs(momentum: float) -> None:
         pair.compare()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_state_copied_from_pytorch(kind: Callable[..., Optimizer]) -> None:
     """State copied from PyTorch's optimizer continues as that would, and is not written to."""
     options = {"momentum": 0.9} if kind is SGD else {}
@@ -214,7 +214,7 @@ def test_state_copied_from_pytorch(kind: Callable[..., Optimizer]) -> None:
     ahead.compare()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_missing_gradients(kind: Callable[..., Optimizer]) -> None:
     """A parameter without a gradient is unchanged, has no state, and does not affect the others."""
     still, moving = Value([1.0, 2.0]), Value([3.0])
@@ -226,7 +226,7 @@ def test_missing_gradients(kind: Callable[..., Optimizer]) -> None:
     assert moving.data[0] < 3.0
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_zero_gradients_are_not_missing(kind: Callable[..., Optimizer]) -> None:
     """A gradient of zeros is not a missing one: weight decay shrinks the parameter."""
     p = Value([4.0])
@@ -236,7 +236,7 @@ def test_zero_gradients_are_not_missing(kind: Callable[..., Optimizer]) -> None:
     assert p.data[0] < 4.0
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_parameters_from_a_generator(kind: Callable[..., Optimizer]) -> None:
     """Parameters may come from a generator: step and zero_grad reach all of them."""
     values = [Value([1.0]), Value([2.0])]
@@ -250,7 +250,7 @@ def test_parameters_from_a_generator(kind: Callable[..., Optimizer]) -> None:
         assert not any(p.has_grad for p in values)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_tied_parameters_step_once(kind: Callable[..., Optimizer]) -> None:
     """A parameter that is listed twice takes one step, and the next parameter keeps its own state."""
     tied, other = Value([1.0, 2.0]), Value([3.0])
@@ -267,7 +267,7 @@ def test_tied_parameters_step_once(kind: Callable[..., Optimizer]) -> None:
     assert len(opt.params) == len(opt.state) == 2
 
 
-@pytest.mark.parametrize(("kind", "options"), CASES, ids=named)
+@pytest.mark.parametrize(("kind", "options"), CASES, ids=case_id)
 def test_state_does_not_alias(kind: Callable[..., Optimizer], options: Options) -> None:
     """No array of the state shares memory with the gradient, the data, or another array."""
     p = Value([1.0, 2.0])
@@ -279,7 +279,7 @@ def test_state_does_not_alias(kind: Callable[..., Optimizer], options: Options) 
         assert not any(np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.int64, np.array], ids=lambda f: f.__name__)
 def test_numpy_scalars_keep_the_dtype(kind: Callable[..., Optimizer], number: Callable[[int], Any]) -> None:
     """With a NumPy scalar as learning rate, float32 parameters and state stay float32."""
@@ -295,7 +295,7 @@ def test_numpy_scalars_keep_the_dtype(kind: Callable[..., Optimizer], number: Ca
     assert type(opt.lr) is float
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_the_engine_notices_a_step(kind: Callable[..., Optimizer]) -> None:
     """A graph that reads the data from before a step raises an error after it; a new graph does not."""
     p = Value([1.0, 2.0])
@@ -308,7 +308,7 @@ def test_the_engine_notices_a_step(kind: Callable[..., Optimizer]) -> None:
     (p * p).sum().backward()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_gradients_that_are_values(kind: Callable[..., Optimizer]) -> None:
     """After backward(create_graph=True) gradients are Values, and a step uses their data."""
     p, q = Value([1.0, 2.0]), Value([1.0, 2.0])
@@ -320,7 +320,7 @@ def test_gradients_that_are_values(kind: Callable[..., Optimizer]) -> None:
     assert p.data.tolist() == q.data.tolist()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_an_error_in_a_step_changes_nothing(kind: Callable[..., Optimizer]) -> None:
     """If the new numbers of the last parameter overflow, and that is an error, the first is unchanged."""
     first, last = Value([1.0]), Value(np.array([1.0], np.float32))
@@ -412,7 +412,7 @@ def trained(kind: Callable[..., Optimizer], **options: Any) -> Optimizer:
     return pair.ours
 
 
-@pytest.mark.parametrize(("kind", "options"), CASES, ids=named)
+@pytest.mark.parametrize(("kind", "options"), CASES, ids=case_id)
 def test_training_resumes(kind: Callable[..., Optimizer], options: Options) -> None:
     """A run resumes from a file with the same bits, in an optimizer that had other hyperparameters."""
     whole = trained(kind, **options)

@@ -88,7 +88,7 @@ def _written_since(value: Value, node_id: int) -> bool:
             return False
         if getattr(base, "_written", 0) > node_id and _may_share(base._array, numbers):
             return True
-        for array, when in getattr(base, "_gone", ()):
+        for array, when in getattr(base, "_replaced", ()):
             if when > node_id and array() is not None and np.may_share_memory(array(), numbers):
                 return True
         value = base

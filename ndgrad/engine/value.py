@@ -39,8 +39,21 @@ class Value:
     """
 
     __slots__ = (
-        "__weakref__", "_array", "_gone", "_grad", "_id", "_in_place", "_label", "_operands", "_options", "_remembered",
-        "_rule", "_shown", "_trace", "_written", "requires_grad",
+        "__weakref__",
+        "_array",
+        "_grad",
+        "_id",
+        "_in_place",
+        "_label",
+        "_operands",
+        "_options",
+        "_remembered",
+        "_replaced",
+        "_rule",
+        "_shown",
+        "_trace",
+        "_written",
+        "requires_grad",
     )  # fmt: skip
 
     _array: np.ndarray  # not `_data`, which numpy.ma would take for its own
@@ -54,7 +67,9 @@ class Value:
     _trace: Value  # under lean(), the node that stands for it in the graph, without its numbers; otherwise unset
     _written: int  # the time of the last assignment to its data; unset until then
     _in_place: int  # the time of the last write in place to its present array; unset until then
-    _gone: list[tuple[weakref.ref[np.ndarray], int]]  # replaced arrays that were written in place, and when; else unset
+    _replaced: list[
+        tuple[weakref.ref[np.ndarray], int]
+    ]  # replaced arrays that were written in place, and when; else unset
     _label: str
     requires_grad: bool
 
@@ -114,9 +129,9 @@ class Value:
         """Replace the array. Views may still use the old one: if that was written in place, remember it."""
         written = getattr(self, "_in_place", 0)
         if written:
-            gone = [(array, when) for array, when in getattr(self, "_gone", ()) if array() is not None]
+            replaced = [(array, when) for array, when in getattr(self, "_replaced", ()) if array() is not None]
             owner = self._array if self._array.base is None else self._array.base  # which views keep alive
-            self._gone = [*gone, (weakref.ref(owner), written)]
+            self._replaced = [*replaced, (weakref.ref(owner), written)]
             self._in_place = 0
         self._array = new
 

@@ -191,11 +191,11 @@ class Picture(_Base):  # type: ignore[misc] # one of the two classes
     ) -> dict[str, Any]:
         """Return the notebook display: SVG, or text if there is no picture."""
         words = self._notebook_text()
-        wanted = {"text/plain" if words else "image/svg+xml"} if include is None else set(include)
-        wanted -= set(exclude or ())
+        requested = {"text/plain" if words else "image/svg+xml"} if include is None else set(include)
+        requested -= set(exclude or ())
         if words:
-            return {kind: words for kind in wanted if kind == "text/plain"}
-        return {kind: self._image(kind) for kind in _NOTEBOOK if kind in wanted}
+            return {kind: words for kind in requested if kind == "text/plain"}
+        return {kind: self._image(kind) for kind in _NOTEBOOK if kind in requested}
 
     def _image(self, kind: str) -> Any:
         image = self.pipe(_NOTEBOOK[kind])
@@ -241,8 +241,8 @@ _PATIENCE = 600  # seconds until a layout is given up
 
 def _draw(source: str, format: str, engine: str) -> bytes:  # noqa: A002 - as in graphviz
     """Draw by the Graphviz of pygraphviz. Its output is reported only if it fails."""
-    wanted = checked("format", format, FORMATS), checked("engine", engine, ENGINES)
-    command = [sys.executable, "-I", "-S", "-c", _DRAW, *wanted, str(Path(_PYGRAPHVIZ.origin).parents[1])]
+    requested = checked("format", format, FORMATS), checked("engine", engine, ENGINES)
+    command = [sys.executable, "-I", "-S", "-c", _DRAW, *requested, str(Path(_PYGRAPHVIZ.origin).parents[1])]
     try:
         done = subprocess.run(  # noqa: S603 - this Python, and the program above
             command, input=source.encode(), capture_output=True, timeout=_PATIENCE, check=False

@@ -112,8 +112,8 @@ class Optimizer:
     def _loaded_state(self, i: int, entries: dict[str, Array]) -> State:
         """Take the state of parameter `i` out of the entries: either none of it, or all."""
         names = [name for name in sorted(self.always | self.sometimes) if f"{i}.{name}" in entries]
-        wanted = {*names, *self.always} if names else ()
-        return {name: _buffer(f"{i}.{name}", entries, self.params[i]) for name in wanted}
+        expected = {*names, *self.always} if names else ()
+        return {name: _buffer(f"{i}.{name}", entries, self.params[i]) for name in expected}
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={given!r}" for name, given in self.hyperparameters.items())
@@ -149,10 +149,10 @@ def _taken(entries: dict[str, Array], name: str) -> Array:
     return entries.pop(name)
 
 
-def _expect(entries: dict[str, Array], name: str, wanted: str | int) -> None:
+def _expect(entries: dict[str, Array], name: str, expected: str | int) -> None:
     given = _taken(entries, name).tolist()
-    if given != wanted:
-        raise ValueError(f"the state is for {name} {given!r}, but this is for {wanted!r}")
+    if given != expected:
+        raise ValueError(f"the state is for {name} {given!r}, but this is for {expected!r}")
 
 
 _SQUARES = ("exp_avg_sq", "square_avg")

@@ -137,8 +137,8 @@ class Rule:
 
     def _no_options(self, *operands: Any) -> Call:
         if len(operands) != len(self.pullbacks):
-            wanted = len(self.pullbacks)
-            raise TypeError(f"takes {wanted} operand{'s' * (wanted != 1)}, but got {len(operands)}")
+            expected = len(self.pullbacks)
+            raise TypeError(f"takes {expected} operand{'s' * (expected != 1)}, but got {len(operands)}")
         return operands, {}
 
     def __repr__(self) -> str:

@@ -100,7 +100,7 @@ def test_memory_is_measured_in_processes() -> None:
     assert 0 <= memory.bytes < 10e6
 
 
-def test_a_process_is_told_its_threads() -> None:
+def test_the_environment_sets_the_number_of_threads() -> None:
     """Thread pools get their size before the library is imported, and only the limit never returns memory."""
     variables = environment("torch", 2)
     assert {variables[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")} == {"2"}

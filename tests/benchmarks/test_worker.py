@@ -26,7 +26,7 @@ def test_a_line_from_end_to_end(tmp_path: Path) -> None:
     assert burst["faults"] >= 0
 
 
-def test_a_peer_that_fails_says_how() -> None:
+def test_an_error_of_a_peer_is_its_answer() -> None:
     """The answer is the reason if a peer raises an exception, or does not run the line."""
 
     def fails(_: object) -> Job:
@@ -69,7 +69,7 @@ def test_each_step_is_timed() -> None:
     assert counts == [0, 1, 2]
 
 
-def test_a_peak_is_seen_after_it_has_gone() -> None:
+def test_a_past_peak_counts() -> None:
     """Memory that was allocated and freed counts."""
     peak = peak_memory()
     np.ones(4_000_000).sum()

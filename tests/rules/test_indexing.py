@@ -182,7 +182,7 @@ def test_scatter_of_fewer_numbers_than_places() -> None:
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
 @pytest.mark.parametrize("shape", [(200,), (200, 4)])
-def test_rows_may_be_told_in_any_whole_numbers(dtype: str, shape: tuple[int, ...]) -> None:
+def test_rows_may_have_any_integer_dtype(dtype: str, shape: tuple[int, ...]) -> None:
     """An index of bytes works for more rows than a byte can count, forward and backward."""
     x = Value(np.arange(math.prod(shape), dtype=float).reshape(shape))
     index = np.array([1, 3, 3, 0], dtype)

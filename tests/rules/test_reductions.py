@@ -45,8 +45,8 @@ GRID = [(shape, axis) for shape, axes in AXES for axis in axes]
 
 def mirror(name: str, axis: Axis, *, keepdims: bool = False) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return PyTorch's function for a call of a rule."""
-    named = tuple(axis) if isinstance(axis, list) else axis
-    return lambda t: in_pytorch(OPS[name])(t, axis=named, keepdims=keepdims)
+    axes = tuple(axis) if isinstance(axis, list) else axis
+    return lambda t: in_pytorch(OPS[name])(t, axis=axes, keepdims=keepdims)
 
 
 # Axes.
@@ -195,7 +195,7 @@ ZEROS = [
 @pytest.mark.parametrize("number", [0.0, -2.0])
 @pytest.mark.parametrize("axis", [0, -1])
 @pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "logsumexp", "cumsum", "cumprod"])
-def test_a_number_has_an_axis_where_numpy_says_so(name: str, axis: int, number: float) -> None:
+def test_a_0d_operand_accepts_the_axes_that_numpy_accepts(name: str, axis: int, number: float) -> None:
     """A 0-d operand accepts the axes 0 and -1, as in NumPy, forward and backward, also if the number is 0."""
     x = Value(number)
     y = RULES[name](x, axis=axis)

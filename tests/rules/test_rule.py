@@ -220,16 +220,16 @@ def test_plain_whole_numbers_are_taken_for_floats(name: str, dtype: type) -> Non
     """Integers are converted to floats if the result is of floats, and then neither wrap nor are truncated."""
     args, options = CALLS[name]
     whole = converted(args, lambda a: np.ceil(np.abs(a)).astype(dtype))
-    wanted = RULES[name](*converted(args, lambda a: np.ceil(np.abs(a)).astype(dtype).astype(np.float64)), **options)
+    expected = RULES[name](*converted(args, lambda a: np.ceil(np.abs(a)).astype(dtype).astype(np.float64)), **options)
     try:
         got = RULES[name](*whole, **options)
     except TypeError:  # as NumPy's subtract rejects booleans
         assert dtype is np.bool_
         return
     if np.asarray(got).dtype.kind == "f":
-        np.testing.assert_array_equal(np.asarray(got, np.float64), np.asarray(wanted, got.dtype), strict=False)
+        np.testing.assert_array_equal(np.asarray(got, np.float64), np.asarray(expected, got.dtype), strict=False)
     else:
-        np.testing.assert_array_equal(wanted, np.round(wanted))
+        np.testing.assert_array_equal(expected, np.round(expected))
 
 
 @pytest.mark.parametrize("data", [np.array(["1", "2"]), np.array([None, 2])])
@@ -336,11 +336,11 @@ def test_a_python_number_is_what_the_array_of_it_is(name: str, number: float) ->
         except (TypeError, ValueError, IndexError) as error:
             return type(error)
 
-    alone, wanted = called(number), called(np.array(float(number)))
-    if isinstance(wanted, type):
+    alone, expected = called(number), called(np.array(float(number)))
+    if isinstance(expected, type):
         assert isinstance(alone, type)
     else:
-        np.testing.assert_allclose(alone, wanted, rtol=1e-15)
+        np.testing.assert_allclose(alone, expected, rtol=1e-15)
 
 
 def test_a_generator_is_refused() -> None:
