@@ -39,21 +39,8 @@ class Value:
     """
 
     __slots__ = (
-        "__weakref__",
-        "_array",
-        "_grad",
-        "_id",
-        "_in_place",
-        "_label",
-        "_operands",
-        "_options",
-        "_remembered",
-        "_replaced",
-        "_rule",
-        "_shown",
-        "_trace",
-        "_written",
-        "requires_grad",
+        "__weakref__", "_array", "_grad", "_id", "_in_place", "_label", "_operands", "_options", "_remembered",
+        "_replaced", "_rule", "_shown", "_trace", "_written", "requires_grad",
     )  # fmt: skip
 
     _array: np.ndarray  # not `_data`, which numpy.ma would take for its own
