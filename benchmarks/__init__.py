@@ -1,1 +1,1 @@
-"""Speed and memory, measured side by side: ndgrad, its peers, and the same NumPy calls without any graph."""
+"""Benchmarks of speed and memory: ndgrad, its peers, and the same NumPy calls without a graph."""

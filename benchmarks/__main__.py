@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks`, speed and memory, measured on this machine, now. Takes about ten minutes.
+"""The command line: `python -m benchmarks` measures speed and memory on this computer. It takes about ten minutes.
 
 Exit status: 0 measured, 1 a peer gave other numbers than ndgrad, 2 usage.
 """
@@ -12,26 +12,26 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import page, picture, report
-from benchmarks.cells import Result, Weights
+from benchmarks.cells import MemoryResult, Result
 from benchmarks.peers import TITLES
-from benchmarks.runner import ROUNDS, run, weigh
+from benchmarks.runner import ROUNDS, measure_memory, run
 from benchmarks.workloads import WORKLOADS
 
 SPEED, MEMORY = "speed", "memory"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, and give the exit status."""
+    """Run the command line, and return the exit status."""
     options = _parser().parse_args(arguments)
-    about = report.machine()
+    about = report.system_info()
     print(report.heading(about), flush=True)
-    results = list(_measured(options)) if options.what != MEMORY else []
-    weights = list(_weighed(options)) if options.what != SPEED else []
-    tables = report.tables(options.peers, results, weights)
+    results = list(_measure_speed(options)) if options.what != MEMORY else []
+    memory = list(_measure_memory(options)) if options.what != SPEED else []
+    tables = report.tables(options.peers, results, memory)
     print(*(f"\n{report.aligned(table)}" for table in tables), f"\n{report.reasons(results)}", sep="\n")
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report.document(about, results, weights), indent=1) + "\n")
+        options.json.write_text(json.dumps(report.document(about, results, memory), indent=1) + "\n")
     if options.write:
         page.write(report.heading(about), tables, report.reasons(results), picture.draw(results))
     return int(any(cell.reason.startswith("WRONG") for result in results for cell in result.cells))
@@ -53,14 +53,14 @@ _PEERS = f"only these of {', '.join(TITLES)}; the others are compared with the f
 
 
 def _among(known: Iterable[str]) -> Callable[[str], list[str]]:
-    """A list of names, of which each must be known."""
+    """Make the parser of a list of names, each of which must be known."""
 
     def names(given: str) -> list[str]:
-        wanted = list(dict.fromkeys(given.split(",")))
-        for name in wanted:
+        requested = list(dict.fromkeys(given.split(",")))
+        for name in requested:
             if name not in known:
                 raise argparse.ArgumentTypeError(f"there is no {name!r}; there are {', '.join(known)}")
-        return wanted
+        return requested
 
     return names
 
@@ -71,7 +71,7 @@ def _count(given: str) -> int:
     return int(given)
 
 
-def _measured(options: argparse.Namespace) -> Iterator[Result]:
+def _measure_speed(options: argparse.Namespace) -> Iterator[Result]:
     for threads in (1, 2) if options.threads is None else (options.threads,):
         for line in (WORKLOADS[name] for name in options.lines):
             if threads == 1 or options.threads or line.again:
@@ -79,15 +79,15 @@ def _measured(options: argparse.Namespace) -> Iterator[Result]:
                 yield run(line, options.peers, threads, options.rounds)
 
 
-def _weighed(options: argparse.Namespace) -> Iterator[Weights]:
+def _measure_memory(options: argparse.Namespace) -> Iterator[MemoryResult]:
     for line in (WORKLOADS[name] for name in options.lines):
-        if line.weight is not None:
+        if line.memory_aim is not None:
             _tell(f"{line.name}, memory")
-            yield weigh(line, options.peers)
+            yield measure_memory(line, options.peers)
 
 
 def _tell(words: str) -> None:
-    """What is at work: ten minutes without a word are long."""
+    """Print progress, since a run takes ten minutes."""
     print(words, file=sys.stderr, flush=True)
 
 

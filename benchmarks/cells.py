@@ -1,4 +1,4 @@
-"""What was measured of one line and one peer, and the arithmetic of it: medians, and ratios round by round."""
+"""The measurements of one line and one peer, and their statistics: medians, and ratios round by round."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 
 @dataclass
 class Cell:
-    """A peer on a line.
+    """The measurements of a peer on a line.
 
     Attributes:
         peer: the peer's name.
-        rounds: the median step of each round's burst, in seconds; empty where nothing was measured.
-        faults: page faults a step, the same way.
+        rounds: the median step of each round's burst, in seconds; empty if nothing was measured.
+        faults: the page faults per step of each round.
         reason: why nothing was measured.
     """
 
@@ -33,7 +33,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as long as another peer one takes: the median of the rounds' ratios, and their quartiles."""
+    """The ratio of a peer's time to that of another: the median of the rounds' ratios, and their quartiles."""
 
     median: float
     lower: float
@@ -42,25 +42,25 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Result:
-    """A line measured: its cells, the first one that of the peer which the others are compared with."""
+    """The results of a line: its cells. The others are compared with the first."""
 
     line: str
     threads: int
     cells: Sequence[Cell]
 
     def cell(self, peer: str) -> Cell | None:
-        """The cell of a peer that was asked for."""
+        """Return the cell of a peer, if it was measured on this line."""
         return next((cell for cell in self.cells if cell.peer == peer), None)
 
     def ratio(self, peer: str, base: str = "ndgrad") -> Ratio | None:
-        """How many times as long as the base a peer takes. None where one of them was not measured."""
+        """Return the ratio of a peer's time to the base's; None if one of them was not measured."""
         cell, other = self.cell(peer), self.cell(base)
         return ratio(cell.rounds, other.rounds) if cell and other and cell.rounds and other.rounds else None
 
 
 @dataclass(frozen=True)
-class Weight:
-    """The most memory that a peer had on a line, in bytes beyond what its import had taken, or why none is known."""
+class PeerMemory:
+    """The peak memory of a peer on a line, in bytes beyond those of its import; or the reason why it is unknown."""
 
     peer: str
     bytes: int = 0
@@ -68,19 +68,19 @@ class Weight:
 
 
 @dataclass(frozen=True)
-class Weights:
-    """A line's memory."""
+class MemoryResult:
+    """The memory of each peer on a line."""
 
     line: str
-    weights: Sequence[Weight]
+    cells: Sequence[PeerMemory]
 
     def bytes(self, peer: str) -> int:
-        """What a peer took; 0 if that is not known."""
-        return next((weight.bytes for weight in self.weights if weight.peer == peer), 0)
+        """Return the memory of a peer; 0 if it is unknown."""
+        return next((cell.bytes for cell in self.cells if cell.peer == peer), 0)
 
 
 def ratio(rounds: Sequence[float], base: Sequence[float]) -> Ratio:
-    """Compare round by round: the two of a round ran one after the other, and met the same weather."""
+    """Compare two peers round by round: the two of a round ran one after the other, under the same conditions."""
     quotients = [mine / theirs for mine, theirs in zip(rounds, base, strict=True)]
     lower, middle, upper = np.quantile(quotients, (0.25, 0.5, 0.75))
     return Ratio(float(middle), float(lower), float(upper))

@@ -1,6 +1,6 @@
-"""Formulas of operators alone, which are written the same way for every peer that has arrays.
+"""Formulas that need operators only, so they are the same for every peer with arrays.
 
-Each is handed the line's numbers, for sizes and indices, and its leaves in the peer's own type.
+Each takes the line's numbers, for sizes and indices, and its leaves in the peer's own type.
 """
 
 from __future__ import annotations

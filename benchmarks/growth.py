@@ -1,7 +1,7 @@
-"""How the time of a verdict grows with its program: against steps, elements and operands, and whether faster than they.
+"""Growth of the time of a verdict with the steps, the elements and the operands of a program.
 
-The programs are made for this, each with one size that varies. Both sides agree on them to the bit, so that what is
-timed is what every program costs: two runs of the engine, one of the reference, the laws, and the comparison.
+In each series of programs one size varies. Both sides agree on them to the bit, so the time is what every program
+costs: two runs of the engine, one of the reference, the laws, and the comparison.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from reference.programs import NUMBER, Operand, Program, Step, operand_names
 from reference.verdict import Result, judge
 
 PICTURE = Path(__file__).parent.parent / "docs" / "growth.svg"
-ROUNDS = 7  # the quickest of these counts
-LINEAR = 1.2  # a larger exponent is faster than the work: caches that overflow make 1.1 of 1, a square would show as 2
+ROUNDS = 7  # the fastest round counts
+LINEAR = 1.2  # a larger exponent is superlinear: cache misses turn 1 into 1.1, and a square would show as 2
 
 
 def in_steps(size: int) -> Program:
-    """A chain of so many steps on four numbers: times a number, plus an operand, and so on."""
+    """Return a chain of `size` steps on four numbers: add an operand, multiply by a number, and so on."""
     operands = (Operand("x", np.array([1.0, 2.0, -1.0, 0.5])), Operand("y", np.array(0.75), NUMBER))
     pairs = [("add", 0), ("multiply", 1)]
     steps = [Step(pairs[i % 2][0], (i + 1 if i else 0, pairs[i % 2][1])) for i in range(size)]
@@ -34,13 +34,13 @@ def in_steps(size: int) -> Program:
 
 
 def in_elements(size: int) -> Program:
-    """Eight steps on so many numbers."""
+    """Return eight steps on `size` numbers."""
     numbers = np.arange(1, size + 1) / size
     return Program((Operand("x", numbers), *in_steps(8).operands[1:]), in_steps(8).steps, numbers)
 
 
 def in_operands(size: int) -> Program:
-    """So many operands, put together in one step."""
+    """Return a single step with `size` operands."""
     operands = [Operand(name, np.array([1.0, 2.0])) for name, _ in zip(operand_names(), range(size), strict=False)]
     return Program(tuple(operands), (Step("stack", tuple(range(size))),), np.ones((size, 2)) / 2)
 
@@ -57,12 +57,12 @@ AXES: Mapping[str, tuple[Callable[[int], Program], Sequence[int]]] = {
 
 @dataclass(frozen=True)
 class Growth:
-    """The time of a program against one of its sizes.
+    """The time of a verdict as a function of one size of its program.
 
     Args:
-        axis: which size.
-        sizes: those that were measured.
-        seconds: of CPU, for each.
+        axis: the name of the size.
+        sizes: the measured sizes.
+        seconds: the CPU time for each size.
     """
 
     axis: str
@@ -71,20 +71,20 @@ class Growth:
 
     @property
     def exponent(self) -> float:
-        """That of the power of the size with which time grows, fitted to the upper half: below it is what is fixed."""
+        """The exponent of the power law, fitted to the larger half of the sizes: fixed costs dominate the others."""
         upper = slice(len(self.sizes) // 2, None)
         return float(np.polyfit(np.log(self.sizes[upper]), np.log(self.seconds[upper]), 1)[0])
 
 
-def measured() -> Iterator[Growth]:
+def measure() -> Iterator[Growth]:
     """Measure each axis."""
-    for axis, (made, sizes) in AXES.items():
-        yield Growth(axis, sizes, [_seconds(made(size)) for size in sizes])
+    for axis, (program_of, sizes) in AXES.items():
+        yield Growth(axis, sizes, [_seconds(program_of(size)) for size in sizes])
 
 
 def _seconds(program: Program) -> float:
     engine, reference = NdgradEngine(), TorchEngine()
-    assert judge(program, engine, reference).result is Result.AGREES  # noqa: S101 - or else it is not what is meant
+    assert judge(program, engine, reference).result is Result.AGREES  # noqa: S101 - a disagreement would cost more
     times = []
     for _ in range(ROUNDS):
         start = time.process_time()
@@ -94,18 +94,18 @@ def _seconds(program: Program) -> float:
 
 
 def rows(found: Sequence[Growth]) -> Iterator[Sequence[str]]:
-    """A line for each axis: the time at each size, and how it grows."""
+    """Yield a row of the table for each axis: the exponent, and the time for each size."""
     for growth in found:
         times = [f"{size:,}: {report.duration(s)}" for size, s in zip(growth.sizes, growth.seconds, strict=True)]
         yield [growth.axis, f"{growth.exponent:.2f}", *times]
 
 
-def told(found: Sequence[Growth]) -> str:
-    """Whether anything grows faster than the work, in words."""
+def summary(found: Sequence[Growth]) -> str:
+    """Say in a sentence whether the time grows faster than any size."""
     faster = [f"{g.axis} (exponent {g.exponent:.2f})" for g in found if g.exponent > LINEAR]
     if not faster:
-        return "Nothing grows faster than the work."
-    return f"Faster than the work grows the time in {', '.join(faster)}."
+        return "The time does not grow faster than any size."
+    return f"The time grows faster than the number of {', '.join(faster)}."
 
 
 # The picture.
@@ -119,7 +119,7 @@ text { font: 12px system-ui, sans-serif; fill: #24292f }
 
 
 def draw(found: Sequence[Growth]) -> str:
-    """An SVG of a panel for each axis, both scales logarithmic."""
+    """Draw an SVG with a panel for each axis, on logarithmic scales."""
     width, height = EDGE + len(found) * (SIDE + GAP), SIDE + 2 * EDGE
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     panels = [part for i, growth in enumerate(found) for part in _panel(EDGE + i * (SIDE + GAP), growth)]

@@ -1,12 +1,12 @@
-"""How fast programs are verified, a second and core: `python -m benchmarks.harness`. Takes two minutes.
+"""The speed of verification, in programs per second and core: `python -m benchmarks.harness`. It takes two minutes.
 
-Three streams are timed, in seconds of CPU, so that neighbours on the machine count for little:
+Three streams of programs are timed, in CPU time, so that other processes matter little:
 
-- *plain*: random expressions of first order on ordinary numbers, which are not to be refused: what users differentiate;
-- *mixed*: those of `python -m reference verify`, with second order, kinks, poles, infinities and refusals as they come;
-- *by Hypothesis*: mixed ones, drawn through the strategy that tests use.
+- *plain*: random first-order expressions on ordinary numbers, without refusals: what users differentiate;
+- *mixed*: those of `python -m reference verify`, with second order, kinks, poles, infinities and refusals;
+- *by Hypothesis*: mixed programs, drawn through the strategy of the tests.
 
-All tiers of the verdict are in each. Then: how the time of a verdict grows with its program (`growth`), with a picture.
+All tiers of the verdict are included. It also measures how the time of a verdict grows with its program (`growth`).
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ T = TypeVar("T")
 
 PARTS = ("draw", "engine", "reference", "verdict")
 AIMS = {"plain": 2_000, "by Hypothesis": 200}  # programs a second
-MOST_WITNESSED = 0.002  # of ordinary programs, so many may need the exact witness
-LEAST, LARGEST = 1 / 8, 4.0  # of an ordinary number's size; what is drawn for edges lies outside, but for 1 and 2
+MOST_WITNESSED = 0.002  # the largest share of plain programs that may need the exact witness
+LEAST, LARGEST = 1 / 8, 4.0  # the magnitudes of ordinary numbers; numbers drawn for edges, except 1 and 2, are outside
 WARMING_UP = 200  # programs that are not timed
 
 
 @dataclass(frozen=True)
 class Stream:
-    """What it took to verify some programs.
+    """The time to verify a stream of programs.
 
     Args:
-        name: of the stream.
-        steps: how many a program has, on average.
-        seconds: of CPU, for each part.
-        verdicts: what came of them.
+        name: the name of the stream.
+        steps: the average number of steps of a program.
+        seconds: the CPU time of each part.
+        verdicts: the verdicts on the programs.
     """
 
     name: str
@@ -61,17 +61,17 @@ class Stream:
 
     @property
     def rate(self) -> float:
-        """Verified programs a second."""
+        """The number of verified programs per second."""
         return len(self.verdicts) / sum(self.seconds.values())
 
     @property
     def witnessed(self) -> float:
-        """The share of programs in which the exact witness was asked."""
+        """The share of programs for which the exact witness was asked."""
         return sum(v.witnessed for v in self.verdicts) / len(self.verdicts)
 
 
 def is_plain(program: Program) -> bool:
-    """Whether a program is of first order, is not to be refused, and starts from ordinary numbers."""
+    """Return whether a program is of first order, is not to be refused, and starts from ordinary numbers."""
     floats = [o.data for o in program.operands if o.data.dtype.kind == "f"]
     return program.cotangent is not None and not program.directions and all(map(_is_ordinary, floats))
 
@@ -81,11 +81,11 @@ def _is_ordinary(x: np.ndarray) -> bool:
 
 
 def numbers(wanted: Callable[[Program], bool]) -> Iterator[int]:
-    """The numbers of the programs of the stream that are wanted."""
-    return (number for number in count() if (program := _drawn(number)) is not None and wanted(program))
+    """Yield the numbers of the programs that a predicate accepts."""
+    return (number for number in count() if (program := _draw_program(number)) is not None and wanted(program))
 
 
-def _drawn(number: int) -> Program | None:
+def _draw_program(number: int) -> Program | None:
     try:
         return draw_program(Seeded(0, EXPRESSIONS, number))
     except Unsuited:
@@ -93,10 +93,10 @@ def _drawn(number: int) -> Program | None:
 
 
 def in_bulk(name: str, chosen: Sequence[int]) -> Stream:
-    """Draw and verify programs by their numbers, part by part.
+    """Draw and verify programs by their numbers, and time each part.
 
-    What the verdict takes is what judging takes in all, less the three runs that it makes of every program; the runs
-    that only some programs need are its own.
+    The time of the verdict is that of judging less the three runs that every program needs. Further runs, which only
+    some programs need, count as part of the verdict.
     """
     engine, reference = NdgradEngine(), TorchEngine()
 
@@ -104,8 +104,8 @@ def in_bulk(name: str, chosen: Sequence[int]) -> Stream:
         once = engine.run(program)
         return once if once.error is not None or program.cotangent is None else engine.again(program)
 
-    draw, drawn = _timed(lambda: [_drawn(number) for number in chosen])
-    cases = [program for program in drawn if program is not None]
+    draw, drawn_programs = _timed(lambda: [_draw_program(number) for number in chosen])
+    cases = [program for program in drawn_programs if program is not None]
     ours, _ = _timed(lambda: [twice(program).error for program in cases])
     theirs, _ = _timed(lambda: [reference.run(program).error for program in cases])
     judged, verdicts = _timed(lambda: [judge(program, engine, reference) for program in cases])
@@ -114,7 +114,7 @@ def in_bulk(name: str, chosen: Sequence[int]) -> Stream:
 
 
 def by_hypothesis(examples: int) -> Stream:
-    """Let Hypothesis draw programs, and verify each."""
+    """Verify programs that Hypothesis draws."""
     engine, reference = NdgradEngine(), TorchEngine()
     steps: list[int] = []
     judged: list[tuple[float, Verdict]] = []
@@ -134,11 +134,11 @@ def by_hypothesis(examples: int) -> Stream:
 
 def _timed(work: Callable[[], T]) -> tuple[float, T]:
     start = time.process_time()
-    made = work()
-    return time.process_time() - start, made
+    result = work()
+    return time.process_time() - start, result
 
 
-# Words.
+# The report.
 
 HEAD = (
     "programs",
@@ -152,7 +152,7 @@ HEAD = (
 
 
 def row(stream: Stream) -> list[str]:
-    """A stream's line of the table."""
+    """Return the row of a stream in the table."""
     aim = AIMS.get(stream.name)
     number = len(stream.verdicts)
     return [
@@ -166,14 +166,14 @@ def row(stream: Stream) -> list[str]:
     ]
 
 
-def _reached(aim: bool) -> str:  # noqa: FBT001 - it is all that is asked
+def _reached(aim: bool) -> str:  # noqa: FBT001 - the only parameter
     return " met" if aim else " not met"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the tables, and draw the picture. The exit status is 1 if the engine was wrong anywhere."""
-    says = (__doc__ or "").partition("\n")[0]
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.harness", description=says)
+    description = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.harness", description=description)
     parser.add_argument("--programs", type=int, default=4_000, metavar="N", help="how many of each (default: 4,000)")
     parser.add_argument(
         "--write", action="store_true", help=f"renew {page.PAGE.name} and {growth.PICTURE.name} as well"
@@ -181,12 +181,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     one_thread()
     gc.freeze()  # as verify does
-    heading = report.heading(report.machine())
+    heading = report.heading(report.system_info())
     print(heading, flush=True)
     streams = list(_streams(options.programs))
     print(f"\n{report.aligned([HEAD, *map(row, streams)])}\n", flush=True)
-    found = list(growth.measured())
-    print(f"{report.aligned(list(growth.rows(found)))}\n\n{growth.told(found)}")
+    found = list(growth.measure())
+    print(f"{report.aligned(list(growth.rows(found)))}\n\n{growth.summary(found)}")
     if options.write:
         page.write_harness(heading, [HEAD, *map(row, streams)])
         growth.PICTURE.write_text(growth.draw(found))

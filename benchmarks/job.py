@@ -1,4 +1,4 @@
-"""What a peer makes of a line: something to run again and again, and to ask for its numbers."""
+"""Jobs: a line as written for a peer, which can be run repeatedly, and whose numbers can be read."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import numpy as np
 from benchmarks.workloads import Numbers
 
 
-class Absence(Exception):  # noqa: N818 - it is an answer, and not an error
-    """A peer does not run a line, and says why."""
+class Absence(Exception):  # noqa: N818 - it is an answer, not an error
+    """The reason why a peer does not run a line."""
 
 
 class Job(NamedTuple):
     """A line, ready to run.
 
     Attributes:
-        step: runs it once, forward and backward, and the update where there is one. It gives something that ...
-        numbers: ... this turns into arrays: of a line that is differentiated, the result and the gradient towards each
-            leaf; of one that trains, the loss and the parameters after the step.
+        step: runs the forward pass, the backward pass, and the update if there is one. Its result is the argument of
+            ...
+        numbers: ... this function, which returns arrays: for a line that is differentiated, the result and the gradient
+            of each leaf; for one that trains, the loss and the parameters after the step.
     """
 
     step: Callable[[], Any]
@@ -35,7 +36,7 @@ class Peer(Protocol):
 
     Attributes:
         BUILDERS: the programs that it can run.
-        ABSENT: why it cannot run others; under "" for all that are not named.
+        ABSENT: the reasons why it cannot run others, by program; under "" for all programs not listed.
     """
 
     BUILDERS: Mapping[str, Builder]

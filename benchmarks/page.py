@@ -1,4 +1,4 @@
-"""Puts what was measured where it is read: between two markers of `benchmarks/README.md`, and into `docs/`."""
+"""Writes the results between two markers of `benchmarks/README.md`, and the picture into `docs/`."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ HARNESS = ("<!-- the harness, measured -->", "<!-- end of the harness, measured 
 
 
 def write(heading: str, tables: Sequence[Table], reasons: str, picture: str) -> None:
-    """Renew the page and the picture."""
+    """Update the page and the picture."""
     measured = "\n\n".join([heading, *map(markdown, tables), _paragraphs(reasons)])
     PAGE.write_text(renewed(PAGE.read_text(), measured, SPEED))
     PICTURE.write_text(picture)
 
 
 def write_harness(heading: str, table: Table) -> None:
-    """Renew what the page says of the harness."""
+    """Update the results of the harness on the page."""
     PAGE.write_text(renewed(PAGE.read_text(), f"{heading}\n\n{markdown(table)}", HARNESS))
 
 
 def renewed(page: str, measured: str, markers: tuple[str, str]) -> str:
-    """The page with other words between two markers."""
+    """Replace the text between two markers of a page."""
     before, begin, rest = page.partition(markers[0])
     _, end, after = rest.partition(markers[1])
     if not begin or not end:
@@ -35,5 +35,5 @@ def renewed(page: str, measured: str, markers: tuple[str, str]) -> str:
 
 
 def _paragraphs(reasons: str) -> str:
-    """Why cells are empty, as a list."""
+    """Format the reasons for empty cells as a list."""
     return "\n".join(f"- {reason}" for reason in reasons.splitlines())

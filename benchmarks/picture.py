@@ -1,6 +1,6 @@
-"""The picture: for each line, how many times as long as ndgrad every peer takes, as dots on a logarithmic scale.
+"""The picture: the ratio of each peer's time to ndgrad's on each line, as dots on a logarithmic scale.
 
-An SVG drawn by hand, readable on a light and on a dark page.
+It is written as SVG, and is readable on a light and on a dark page.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from benchmarks.cells import Result
 from benchmarks.peers import TITLES
 from benchmarks.workloads import WORKLOADS
 
-LOWEST, HIGHEST = 1 / 32, 32.0  # of the scale; a dot beyond stands at the edge
+LOWEST, HIGHEST = 1 / 32, 32.0  # the ends of the scale; a dot beyond is at the edge
 LEFT, WIDTH, RIGHT, TOP, ROW = 210, 620, 20, 64, 22  # in pixels
 COLOURS = {
     "by_hand": "#8a8f98", "torch": "#e4572e", "autograd": "#3a86c8", "mygrad": "#2a9d5c",
@@ -28,7 +28,7 @@ text { font: 12px system-ui, sans-serif; fill: #24292f }
 
 
 def draw(results: Sequence[Result]) -> str:
-    """The picture of what was measured with one thread."""
+    """Draw the results with one thread."""
     shown = [result for result in results if result.threads == 1]
     peers = [peer for peer in COLOURS if any(result.ratio(peer) for result in shown)]
     height = TOP + ROW * len(shown) + 12
@@ -41,7 +41,7 @@ def draw(results: Sequence[Result]) -> str:
 
 
 def place(ratio: float) -> float:
-    """Where a ratio stands, from left to right."""
+    """Return the horizontal position of a ratio."""
     within = min(max(ratio, LOWEST), HIGHEST)
     return LEFT + WIDTH * math.log(within / LOWEST) / math.log(HIGHEST / LOWEST)
 
@@ -54,7 +54,7 @@ def _legend(peers: Sequence[str]) -> Iterator[str]:
 
 
 def _scale(height: int) -> Iterator[str]:
-    """Lines at powers of two, and what the sides mean."""
+    """Draw lines at powers of two, and the meaning of the two sides."""
     one = place(1)
     yield f'<text x="{one - 8:.1f}" y="38" text-anchor="end">← faster than ndgrad</text>'
     yield f'<text x="{one + 8:.1f}" y="38">slower than ndgrad →</text>'
@@ -71,5 +71,5 @@ def _row(i: int, result: Result, peers: Sequence[str]) -> Iterator[str]:
     for peer in peers:
         ratio = result.ratio(peer)
         if ratio:
-            told = f"<title>{escape(f'{result.line}, {TITLES[peer]}: {ratio.median:.2f}×')}</title>"
-            yield f'<circle cx="{place(ratio.median):.1f}" cy="{y:.1f}" r="5" fill="{COLOURS[peer]}">{told}</circle>'
+            tooltip = f"<title>{escape(f'{result.line}, {TITLES[peer]}: {ratio.median:.2f}×')}</title>"
+            yield f'<circle cx="{place(ratio.median):.1f}" cy="{y:.1f}" r="5" fill="{COLOURS[peer]}">{tooltip}</circle>'

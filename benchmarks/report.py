@@ -1,4 +1,4 @@
-"""Words for what was measured: the table as text, as Markdown and as JSON. Nothing is measured here."""
+"""Reports of measurements: the tables as text, as Markdown and as JSON. Nothing is measured here."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cells import Cell, Ratio, Result, Weight, Weights
+from benchmarks.cells import Cell, MemoryResult, PeerMemory, Ratio, Result
 from benchmarks.peers import TITLES
 from benchmarks.workloads import WORKLOADS
 
-SCHEMA = 1  # goes up when a field goes, or comes to mean something else; not when one is added
-FAULTS_SHOWN = ("torch",)  # beside those of the first peer; all are in the JSON
-FEW = 4  # lines that are named; of more it is said how many they are
+SCHEMA = 1  # incremented when a field is removed or changes its meaning, but not when one is added
+FAULTS_SHOWN = ("torch",)  # peers whose page faults are shown, beside the first; all are in the JSON
+FEW = 4  # up to so many lines are listed by name; more are counted
 PACKAGES = ("ndgrad", "numpy", "torch", "autograd", "mygrad", "micrograd", "jax", "tinygrad")
 
 
-def machine() -> dict[str, str]:
-    """What the figures came from: the versions, BLAS, the processor, and when."""
+def system_info() -> dict[str, str]:
+    """Return the versions, the BLAS, the processor and the date of the measurements."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -51,7 +51,7 @@ def _processor() -> str:
 
 
 def heading(about: Mapping[str, str]) -> str:
-    """The lines on top: all that the figures depend on."""
+    """Format the heading: all that the figures depend on."""
     versions = ", ".join(f"{name} {about[name]}" for name in ("python", *PACKAGES))
     return f"{about['date']}: {versions}\nBLAS {about['blas']}; {about['processor']}"
 
@@ -61,15 +61,15 @@ def heading(about: Mapping[str, str]) -> str:
 Table = Sequence[Sequence[str]]
 
 
-def tables(names: Sequence[str], results: Sequence[Result], weights: Sequence[Weights]) -> list[Table]:
-    """That of speed and that of memory, each with its head, as far as they were measured."""
+def tables(names: Sequence[str], results: Sequence[Result], memory: Sequence[MemoryResult]) -> list[Table]:
+    """Return the tables of speed and of memory, with their heads, if they were measured."""
     speed = [head(names), *map(row, results)]
-    memory = [weights_head(names), *map(weights_row, weights)]
-    return [table for table, measured in ((speed, results), (memory, weights)) if measured]
+    memory_table = [memory_head(names), *map(memory_row, memory)]
+    return [table for table, measured in ((speed, results), (memory_table, memory)) if measured]
 
 
 def head(names: Sequence[str]) -> list[str]:
-    """What stands over each column. Page faults are shown beside the times that they most often explain."""
+    """Return the column titles. Page faults are shown beside the times that they most often explain."""
     return ["line", "threads", *(title for name in names for title in _titles(name, names[0]))]
 
 
@@ -79,7 +79,7 @@ def _titles(name: str, first: str) -> list[str]:
 
 
 def row(result: Result) -> list[str]:
-    """A line's cells: each peer's time, and its ratio to the first one's."""
+    """Return the row of a line: each peer's time, and its ratio to the first peer's."""
     return [
         WORKLOADS[result.line].label,
         str(result.threads),
@@ -97,15 +97,15 @@ def _cells(result: Result, cell: Cell) -> list[str]:
 
 
 def aim(result: Result) -> str:
-    """What is aimed at, as a ratio of PyTorch's time to ndgrad's, and whether it was reached."""
-    wanted, reached = WORKLOADS[result.line].aim, result.ratio("torch")
-    if wanted is None:
+    """Format the aim, a ratio of PyTorch's time to ndgrad's, and whether it was met."""
+    target, reached = WORKLOADS[result.line].aim, result.ratio("torch")
+    if target is None:
         return ""
-    return f"{wanted:g}" if reached is None else f"{wanted:g} {'met' if reached.median >= wanted else 'not met'}"
+    return f"{target:g}" if reached is None else f"{target:g} {'met' if reached.median >= target else 'not met'}"
 
 
 def times(ratio: Ratio) -> str:
-    """A ratio with its quartiles."""
+    """Format a ratio with its quartiles."""
     return f"{ratio.median:.2f}× ({ratio.lower:.2f}–{ratio.upper:.2f})"
 
 
@@ -115,26 +115,26 @@ def _time(cell: Cell) -> str:
     return "–" if not cell.reason.startswith(("fails", "WRONG")) else cell.reason.partition(":")[0]
 
 
-def weights_head(names: Sequence[str]) -> list[str]:
-    """What stands over each column of the table of memory."""
+def memory_head(names: Sequence[str]) -> list[str]:
+    """Return the column titles of the memory table."""
     titles = [TITLES[name] for name in names]
     return ["memory", titles[0], "an op", "aim", *titles[1:]]
 
 
-def weights_row(found: Weights) -> list[str]:
-    """A line's memory: the first peer's, and each other's with its ratio to it."""
-    first, *others = found.weights
+def memory_row(found: MemoryResult) -> list[str]:
+    """Return the memory row of a line: that of the first peer, and of the others with their ratios to it."""
+    first, *others = found.cells
     ops = WORKLOADS[found.line].ops
     share = f"{first.bytes / ops:,.0f} B" if ops and first.bytes else ""
     cells = [
         f"{_size(w.bytes)} {w.bytes / first.bytes:.2f}×" if first.bytes and w.bytes else _size(w.bytes) for w in others
     ]
-    return [found.line, _size(first.bytes), share, weight_aim(found), *cells]
+    return [found.line, _size(first.bytes), share, memory_aim(found), *cells]
 
 
-def weight_aim(found: Weights) -> str:
-    """How many times PyTorch's memory ndgrad's may be, and whether it is no more."""
-    allowed, own, torch = WORKLOADS[found.line].weight, found.bytes("ndgrad"), found.bytes("torch")
+def memory_aim(found: MemoryResult) -> str:
+    """Format the aim, the largest ratio of ndgrad's memory to PyTorch's, and whether it was met."""
+    allowed, own, torch = WORKLOADS[found.line].memory_aim, found.bytes("ndgrad"), found.bytes("torch")
     if allowed is None or not own or not torch:
         return f"≤ {allowed:g}"
     return f"≤ {allowed:g} {'met' if own <= allowed * torch else 'not met'}"
@@ -145,7 +145,7 @@ def _size(size: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time of three digits, in the unit that it has in front of the point."""
+    """Format a time with three digits, in a unit that gives it an integer part."""
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
@@ -153,7 +153,7 @@ def duration(seconds: float) -> str:
 
 
 def reasons(results: Sequence[Result]) -> str:
-    """Why cells are empty, each reason once."""
+    """List the reasons for empty cells, each once."""
     found: dict[tuple[str, str], list[str]] = {}
     for result in results:
         for cell in result.cells:
@@ -168,7 +168,7 @@ def _listed(lines: Sequence[str]) -> str:
 
 
 def aligned(rows: Table) -> str:
-    """Rows as columns of text, the first to the left and the others to the right."""
+    """Format rows as aligned columns of text, the first left-aligned and the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))])
@@ -177,14 +177,14 @@ def aligned(rows: Table) -> str:
 
 
 def markdown(rows: Table) -> str:
-    """The same rows as a table of Markdown."""
+    """Format rows as a Markdown table."""
     first, *others = rows
     rule = ["---", *["--:"] * (len(first) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (first, rule, *others))
 
 
-def document(about: Mapping[str, str], results: Sequence[Result], weights: Sequence[Weights]) -> dict[str, Any]:
-    """Everything, as plain dicts and lists."""
+def document(about: Mapping[str, str], results: Sequence[Result], memory: Sequence[MemoryResult]) -> dict[str, Any]:
+    """Return all measurements as plain dicts and lists, for JSON."""
     return {
         "schema": SCHEMA,
         "about": dict(about),
@@ -192,16 +192,16 @@ def document(about: Mapping[str, str], results: Sequence[Result], weights: Seque
         "memory": [
             {
                 "line": found.line,
-                "aim": WORKLOADS[found.line].weight,
-                "peers": {w.peer: _weight(w) for w in found.weights},
+                "aim": WORKLOADS[found.line].memory_aim,
+                "peers": {w.peer: _peer_memory(w) for w in found.cells},
             }
-            for found in weights
+            for found in memory
         ],
     }
 
 
-def _weight(weight: Weight) -> dict[str, Any]:
-    return {"reason": weight.reason} if weight.reason else {"bytes": weight.bytes}
+def _peer_memory(cell: PeerMemory) -> dict[str, Any]:
+    return {"reason": cell.reason} if cell.reason else {"bytes": cell.bytes}
 
 
 def _line(result: Result) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Runs a line: each peer in a process of its own, checked against the first one, then timed in turn, round by round."""
+"""Runs a line: each peer has its own process, is checked against the first peer, and is then timed round by round."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from benchmarks.agreement import difference
-from benchmarks.cells import Cell, Result, Weight, Weights
+from benchmarks.cells import Cell, MemoryResult, PeerMemory, Result
 from benchmarks.workloads import Workload
 
 ROOT = Path(__file__).parent.parent
-LIMIT = 180.0  # seconds for one answer: JAX compiles its longest line in a third of it
+LIMIT = 180.0  # seconds for one answer: JAX compiles its longest line in a third of this
 ROUNDS = 9
-WEIGHED = 3  # steps, for what the first leaves behind is there in the second
-FRESH_ROUNDS = 5  # of a line whose processes are fresh: most of its time goes into imports
-SLOW_ROUNDS = 3  # of a line that takes a second a step
+MEMORY_STEPS = 3  # steps, because memory that the first leaves behind is present in the second
+FRESH_ROUNDS = 5  # rounds of a line with fresh processes, which mostly import
+SLOW_ROUNDS = 3  # rounds of a line that takes a second per step
 
 
 def environment(peer: str, threads: int, *, fresh: bool = False) -> dict[str, str]:
-    """The environment of a process that computes with so many threads, read by each library as it is imported.
+    """Return the environment of a process with so many threads. Each library reads it when it is imported.
 
-    A fresh process has what a user's script has: no peer has settings of its own.
+    A fresh process has that of a user's script: no peer has special settings.
     """
     pools = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     xla = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'} intra_op_parallelism_threads={threads}"
-    # Some systems name a kernel for OpenBLAS: here each build chooses its own for this processor, as by default.
+    # Some systems set a kernel of OpenBLAS. Here each build chooses one for this processor, as by default.
     own = {name: value for name, value in os.environ.items() if name not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     return {**own, **pools, "XLA_FLAGS": xla, "JAX_PLATFORMS": "cpu", **({} if fresh else SETTINGS.get(peer, {}))}
 
 
-# The limit is without page faults: glibc keeps what it has got from the system. 32 MB is the most that it takes here.
+# The limit has no page faults: glibc does not return memory to the system. 32 MB is the largest threshold it accepts.
 SETTINGS: Mapping[str, Mapping[str, str]] = {
     "by_hand": {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 }
 
 
 class Asked(Protocol):
-    """Whoever answers as a worker does."""
+    """The protocol of a worker."""
 
     def ready(self) -> dict[str, Any]:
-        """What it says before it is asked anything."""
+        """Return the first answer, before any command."""
 
     def ask(self, do: str, **options: Any) -> dict[str, Any]:
-        """Tell it what to do, and wait for the answer."""
+        """Send a command, and wait for the answer."""
 
 
 class Process:
-    """A worker that can be asked. One that dies or is silent for too long gives that for an answer."""
+    """A worker in a process of its own. If it dies or does not answer in time, that is the answer."""
 
     def __init__(self, peer: str, line: Workload, threads: int, *, small: bool = False) -> None:
         arguments = [sys.executable, "-m", "benchmarks.worker", peer, line.name, *(["--small"] if small else [])]
@@ -76,7 +76,7 @@ class Process:
         self._errors.close()
 
     def ready(self) -> dict[str, Any]:
-        """What it says when the peer is imported."""
+        """Return the first answer, after the peer is imported."""
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         if not select.select([self._process.stdout], [], [], LIMIT)[0]:
             self._process.kill()
@@ -92,25 +92,25 @@ class Process:
         return (self._errors.read().splitlines() or [""])[-1]
 
     def ask(self, do: str, **options: Any) -> dict[str, Any]:
-        """Tell it what to do, and wait for the answer."""
+        """Send a command, and wait for the answer."""
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         try:
             self._process.stdin.write(json.dumps({"do": do, **options}) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # it has died, and `ready` says so
+            pass  # the process has died, and `ready` reports it
         return self.ready()
 
 
 class Contest:
-    """The peers on one line, each in its process. A peer that fails on the way has a reason, and is asked no more."""
+    """The peers on one line, each in its process. A peer that fails has a reason, and gets no further commands."""
 
     def __init__(self, processes: Mapping[str, Asked]) -> None:
         self._processes = processes
         self.cells = {name: Cell(name) for name in processes}
 
     def _ask(self, name: str, do: str, **options: Any) -> dict[str, Any]:
-        """Ask a peer that is still there. What it says in place of an answer is why it is not any more."""
+        """Send a command to a peer that has not failed. If it fails now, its answer is the reason."""
         if self.cells[name].reason:
             return {}
         process = self._processes[name]
@@ -119,13 +119,13 @@ class Contest:
         return answer
 
     def prepare(self) -> None:
-        """Import all, and then build the line's job in each."""
+        """Import all peers, and then build the job of each."""
         for do in ("ready", "prepare"):
             for name in self._processes:
                 self._ask(name, do)
 
     def check(self) -> None:
-        """Stop those whose numbers, after one step, are not those of the first peer that has any."""
+        """Exclude peers whose numbers after one step differ from those of the first peer that runs."""
         base: list[np.ndarray] | None = None
         for name, cell in self.cells.items():
             numbers = self._numbers(name)
@@ -145,7 +145,7 @@ class Contest:
                 return list(arrays.values())
 
     def time(self, rounds: int) -> None:
-        """Give each its burst, once a round. Another one begins each time."""
+        """Time a burst of each peer in each round. Each round starts with another peer."""
         steps = {name: self._ask(name, "warm_up").get("steps", 0) for name in self.cells}
         names = list(self.cells)
         for i in range(rounds):
@@ -157,14 +157,14 @@ class Contest:
 
 
 def run(line: Workload, names: Sequence[str], threads: int = 1, rounds: int = ROUNDS, *, small: bool = False) -> Result:
-    """Measure a line.
+    """Measure the speed of the peers on a line.
 
     Args:
-        line: what is measured.
-        names: the peers. The first that runs the line is the one whose numbers the others must have.
-        threads: how many threads each may use.
-        rounds: how often each peer has its turn.
-        small: whether to take the small size.
+        line: the line.
+        names: the peers. The first that runs the line is the base, with whose numbers the others must agree.
+        threads: the number of threads of each.
+        rounds: the number of rounds.
+        small: whether to use the small size.
     """
     with _contest(line, names, threads, small=small) as contest:
         contest.check()
@@ -177,7 +177,7 @@ def run(line: Workload, names: Sequence[str], threads: int = 1, rounds: int = RO
 
 @contextmanager
 def _contest(line: Workload, names: Sequence[str], threads: int, *, small: bool) -> Iterator[Contest]:
-    """The peers on a line, each with its job built."""
+    """Start the peers on a line, and build the job of each."""
     with ExitStack() as stack:
         contest = Contest({name: stack.enter_context(Process(name, line, threads, small=small)) for name in names})
         contest.prepare()
@@ -185,7 +185,7 @@ def _contest(line: Workload, names: Sequence[str], threads: int, *, small: bool)
 
 
 def _time_afresh(contest: Contest, line: Workload, names: Sequence[str], threads: int, *, small: bool) -> None:
-    """Time each peer that is still there once, alone in a new process: only what a user's script does comes before."""
+    """Time each remaining peer once, alone in a new process, after no more than a user's script does."""
     for name in names:
         cell = contest.cells[name]
         if cell.reason:
@@ -197,13 +197,13 @@ def _time_afresh(contest: Contest, line: Workload, names: Sequence[str], threads
         cell.reason = alone.cells[name].reason
 
 
-def weigh(line: Workload, names: Sequence[str], *, small: bool = False) -> Weights:
-    """Measure a line's memory: one peer after the other, over a few steps."""
-    return Weights(line.name, [_weight(line, name, small=small) for name in names])
+def measure_memory(line: Workload, names: Sequence[str], *, small: bool = False) -> MemoryResult:
+    """Measure the memory of a line: one peer after the other, over a few steps."""
+    return MemoryResult(line.name, [_peer_memory(line, name, small=small) for name in names])
 
 
-def _weight(line: Workload, name: str, *, small: bool) -> Weight:
+def _peer_memory(line: Workload, name: str, *, small: bool) -> PeerMemory:
     with Process(name, line, threads=1, small=small) as process:
         reason = process.ready().get("reason", "")
-        answer = {"reason": reason} if reason else process.ask("memory", steps=WEIGHED)
-    return Weight(name, answer.get("bytes", 0), answer.get("reason", ""))
+        answer = {"reason": reason} if reason else process.ask("memory", steps=MEMORY_STEPS)
+    return PeerMemory(name, answer.get("bytes", 0), answer.get("reason", ""))

@@ -1,9 +1,9 @@
-"""One peer and one line in a fresh interpreter: told what to do, a line of JSON at a time, and answering the same way.
+"""A worker: one peer and one line in a fresh interpreter. Commands and answers are lines of JSON.
 
     python -m benchmarks.worker PEER LINE [--small]
 
-A process runs one line only, for what a line leaves behind in the allocator moves the figures of the next one. How
-often it runs, and what the figures are worth, it does not know.
+A process runs one line only, because the state of the allocator after a line would affect the figures of the next. It
+does not know how often it runs, or how the figures are used.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from benchmarks import peers
 from benchmarks.job import Absence, Job
 from benchmarks.workloads import WORKLOADS
 
-WARM_UP = 10  # steps before any is timed ...
-PATIENCE = 3.0  # ... or those that begin within so many seconds, where a step takes that long
-FRESH_WARM_UP = 5  # steps before any is timed of a line whose processes are fresh, however short they are
-BURST = 0.05  # seconds that are timed at a stretch: far above the clock's resolution and a switch of processes
+WARM_UP = 10  # untimed steps at the start ...
+PATIENCE = 3.0  # ... unless they take more seconds than this
+FRESH_WARM_UP = 5  # untimed steps at the start of a line with fresh processes, however short they are
+BURST = 0.05  # seconds of a burst: far above the clock's resolution and a context switch
 
 
 class Worker:
-    """What can be asked of a peer and a line."""
+    """The commands for a peer and a line."""
 
     def __init__(self, peer: str, line: str, *, small: bool) -> None:
         self._peer = peers.load(peer)
@@ -51,7 +51,7 @@ class Worker:
 
     @property
     def job(self) -> Job:
-        """The job, which must have been prepared."""
+        """The job, after `prepare`."""
         if self._job is None:
             raise RuntimeError("prepare() comes first")
         return self._job
@@ -63,7 +63,7 @@ class Worker:
         return {}
 
     def warm_up(self) -> dict[str, Any]:
-        """Run the steps that nobody times, and say how many make a burst."""
+        """Run the untimed steps, and return how many steps make a burst."""
         if not self._line.collector:
             gc.disable()
         start, seconds = perf_counter(), list[float]()
@@ -73,14 +73,14 @@ class Worker:
         return {"steps": max(1, round(BURST / max(median(seconds[-5:]), 1e-9)))}
 
     def time(self, steps: int) -> dict[str, Any]:
-        """Time a burst of steps: the median one, and the page faults of each on average."""
+        """Time a burst of steps: the median time of a step, and the page faults per step."""
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         seconds = timed(self.job.step, steps)
         faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
         return {"seconds": median(seconds), "faults": faults / steps}
 
     def memory(self, steps: int) -> dict[str, Any]:
-        """Prepare the job and run some steps: how far memory rose above what it was before, in bytes."""
+        """Prepare the job and run some steps, and return how much memory rose, in bytes."""
         gc.collect()
         peak = peak_memory()
         self.prepare()
@@ -90,7 +90,10 @@ class Worker:
 
 
 def timed(step: Callable[[], Any], times: int) -> list[float]:
-    """Seconds of each of some steps. What a step gives is dropped within its time, for a graph's end costs as well."""
+    """Time some steps, in seconds.
+
+    The result is dropped within the time of its step, since to free a graph costs time.
+    """
     seconds = []
     for _ in range(times):
         start = perf_counter()
@@ -100,11 +103,11 @@ def timed(step: Callable[[], Any], times: int) -> list[float]:
 
 
 def peak_memory() -> Callable[[], int]:
-    """Begin to watch: what this gives tells by how many bytes resident memory has been above that of now."""
+    """Start to watch resident memory. The result is a function that returns by how many bytes it has risen."""
     try:
-        Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark back
+        Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
         start = _status("VmRSS")
-    except OSError:  # not Linux: the mark is that of the process's whole life
+    except OSError:  # not Linux: the mark is that of the whole process
         scale = 1 if sys.platform == "darwin" else 1024
         start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
         return lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale - start
@@ -112,7 +115,7 @@ def peak_memory() -> Callable[[], int]:
 
 
 def _status(entry: str) -> int:
-    """An entry of /proc/self/status, in bytes."""
+    """Read an entry of /proc/self/status, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(entry))
 
@@ -124,29 +127,29 @@ def _commands(source: TextIO) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def answer(worker: Worker, do: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Do what is asked. What goes wrong is the answer."""
+    """Run a command. An error is the answer."""
     try:
         result: dict[str, Any] = getattr(worker, do)(**options)
     except Absence as absence:
         return {"reason": str(absence)}
-    except Exception as error:  # noqa: BLE001 - whatever a peer raises is said in its cell
+    except Exception as error:  # noqa: BLE001 - any error of a peer is shown in its cell
         words = str(error).partition("\n")[0]
         return {"reason": f"fails: {type(error).__name__}: {words[:200]}"}
     return result
 
 
 def main() -> None:
-    """Answer until nobody asks any more."""
+    """Answer commands until the input ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("peer", choices=peers.TITLES)
     parser.add_argument("line", choices=WORKLOADS)
     parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
     out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what an engine prints goes elsewhere
+    os.dup2(2, 1)  # engines may print to standard output
     try:
         worker = Worker(options.peer, options.line, small=options.small)
-    except Exception as error:  # noqa: BLE001 - an engine that cannot be imported says so in its cells
+    except Exception as error:  # noqa: BLE001 - an import error is shown in the cells
         print(json.dumps({"reason": f"does not run here: {error}"}), file=out)
         return
     print("{}", file=out)

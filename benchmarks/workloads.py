@@ -1,7 +1,7 @@
-"""The lines of the benchmark: what each computes, how large it is, and what is aimed at. One row a line.
+"""The lines of the benchmark: the program, the size and the aim of each, one per row.
 
-It draws the numbers, as plain arrays; each peer's file says how that peer computes with them. What is measured, and
-how, it does not know.
+It draws the numbers, as plain arrays; each peer's module says how that peer computes with them. It does not know what is
+measured, or how.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ Rng = np.random.Generator
 
 
 class Numbers(SimpleNamespace):
-    """What a line computes with.
+    """The numbers that a line computes with.
 
-    A line that is differentiated has its operands in `leaves` and the `cotangent` of its result; a line that trains
-    has `params`, a batch `x`, what is `wanted` of it, and the learning rate `lr`. The rest goes by its own name.
+    A line that is differentiated has its operands in `leaves` and the `cotangent` of its result. A line that trains
+    has `params`, a batch `x`, its `target`, and the learning rate `lr`. Other numbers have names of their own.
     """
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One line.
+    """A line of the benchmark.
 
     Attributes:
-        name: what the line is called.
-        program: what it computes: an entry of `PROGRAMS`.
-        what: the same in words.
-        dtype: of all its floats.
-        aim: how many times as long as ndgrad PyTorch is to take.
-        size: how large it is.
-        ops: how many ops a step records, where a figure for one op is of interest.
-        collector: whether Python's cyclic garbage collector is at work.
-        slow: whether a step takes so long that fewer are measured.
+        name: the name of the line.
+        program: the program, an entry of `PROGRAMS`.
+        what: a description of the program.
+        dtype: the dtype of all floats.
+        aim: the smallest ratio of PyTorch's time to ndgrad's.
+        size: the options of the program's draw function.
+        ops: the number of ops that a step records, if the figure for one op is of interest.
+        collector: whether Python's cyclic garbage collector is enabled.
+        slow: whether a step takes so long that fewer rounds are measured.
         again: whether it is measured with two threads as well.
-        weight: how many times PyTorch's memory ndgrad's may be, where memory is measured.
-        fresh: whether each round is a process of its own, as a user's script is, with few steps before those timed.
+        memory_aim: the largest ratio of ndgrad's memory to PyTorch's; None where memory is not measured.
+        fresh: whether each round is a new process, like a user's script, with few steps before those timed.
     """
 
     name: str
@@ -55,30 +55,30 @@ class Workload:
     collector: bool = True
     slow: bool = False
     again: bool = False
-    weight: float | None = None
+    memory_aim: float | None = None
     fresh: bool = False
 
     @property
     def label(self) -> str:
-        """The name in tables and pictures, which says where each round is a fresh process."""
+        """The name in tables and pictures, which tells if each round is a fresh process."""
         return f"{self.name} (fresh process)" if self.fresh else self.name
 
     def numbers(self, *, small: bool = False) -> Numbers:
-        """Draw the numbers, at full size or small: the same ones at each call, in every process."""
+        """Draw the numbers, at full size or small. They are the same at each call and in every process."""
         draw, few = PROGRAMS[self.program]
         rng = np.random.default_rng(zlib.crc32(self.program.encode()))
-        drawn = draw(rng, **(few if small else self.size))
-        return Numbers(**{name: _cast(x, self.dtype) for name, x in vars(drawn).items()})
+        numbers = draw(rng, **(few if small else self.size))
+        return Numbers(**{name: _cast(x, self.dtype) for name, x in vars(numbers).items()})
 
 
 def _cast(x: Any, dtype: str) -> Any:
-    """Arrays of floats in the line's dtype, also those in a tuple; all else as it is."""
+    """Cast arrays of floats, also in tuples, to a dtype. Anything else stays as it is."""
     if isinstance(x, tuple):
         return tuple(_cast(inner, dtype) for inner in x)
     return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
 
 
-# How the numbers are drawn. Cotangents are never ones: some engines have a shorter way for those.
+# Functions that draw the numbers. Cotangents are never ones, because some engines have a fast path for ones.
 
 
 def _chain(rng: Rng, n: int, times: int) -> Numbers:
@@ -133,27 +133,27 @@ def _attended(rng: Rng, batch: int, length: int, width: int) -> Numbers:
 
 
 def _layers(rng: Rng, sizes: Sequence[int]) -> tuple[np.ndarray, ...]:
-    """Weights of shape (nin, nout) and biases, in turn."""
+    """Draw weights of shape (nin, nout) and biases, in turn."""
     shapes = [shape for nin, nout in pairwise(sizes) for shape in ((nin, nout), (nout,))]
     return tuple(rng.normal(size=shape) / shape[0] ** 0.5 for shape in shapes)
 
 
 def _article(rng: Rng) -> Numbers:
-    """Four points of three numbers, and the network 3-4-4-1."""
+    """Draw the article's four points of three numbers, and the parameters of its network 3-4-4-1."""
     x = np.array([[2.0, 3.0, -1.0], [3.0, -1.0, 0.5], [0.5, 1.0, 1.0], [1.0, 1.0, -1.0]])
-    wanted = np.array([[1.0], [-1.0], [-1.0], [1.0]])
+    target = np.array([[1.0], [-1.0], [-1.0], [1.0]])
     params = _layers(rng, (3, 4, 4, 1))
     directions = tuple(rng.normal(size=p.shape) for p in params)
-    return Numbers(x=x, wanted=wanted, params=params, directions=directions, lr=0.05)
+    return Numbers(x=x, target=target, params=params, directions=directions, lr=0.05)
 
 
 def _images(rng: Rng, batch: int, sizes: tuple[int, ...], lr: float) -> Numbers:
-    x, wanted = rng.uniform(size=(batch, sizes[0])), rng.integers(0, sizes[-1], batch)
-    return Numbers(x=x, wanted=wanted, params=_layers(rng, sizes), lr=lr)
+    x, target = rng.uniform(size=(batch, sizes[0])), rng.integers(0, sizes[-1], batch)
+    return Numbers(x=x, target=target, params=_layers(rng, sizes), lr=lr)
 
 
 # fmt: off
-# What the lines compute: how its numbers are drawn, and how large it is when only its working is tested.
+# The programs of the lines: the function that draws the numbers, and the small size, for tests.
 PROGRAMS: Mapping[str, tuple[Callable[..., Numbers], Mapping[str, Any]]] = {
     "chain":           (_chain,      {"n": 3, "times": 4}),
     "chain-lean":      (_chain,      {"n": 3, "times": 4}),
@@ -185,13 +185,13 @@ WORKLOADS: Mapping[str, Workload] = {w.name: w for w in [
     #        name               program            what                                                   dtype      aim   size
     Workload("chain-4",         "chain",           f"chain of 200 ops {_LINK} on 4 numbers",              "float64", 2.2,  {"n": 4, "times": 100},       ops=200),
     Workload("chain-1k",        "chain",           f"chain of 200 ops {_LINK} on 1,000",                  "float64", 1.8,  {"n": 1_000, "times": 100},   ops=200),
-    Workload("chain-100k",      "chain",           f"chain of 200 ops {_LINK} on 100,000",                "float64", 1.0,  {"n": 100_000, "times": 100}, ops=200, weight=2.0),
-    Workload("chain-100k-lean", "chain-lean",      "the same, asked to keep nothing for the user",        "float64", 1.5,  {"n": 100_000, "times": 100}, ops=200, weight=1.2),
+    Workload("chain-100k",      "chain",           f"chain of 200 ops {_LINK} on 100,000",                "float64", 1.0,  {"n": 100_000, "times": 100}, ops=200, memory_aim=2.0),
+    Workload("chain-100k-lean", "chain-lean",      "the same, asked to keep nothing for the user",        "float64", 1.5,  {"n": 100_000, "times": 100}, ops=200, memory_aim=1.2),
     Workload("article",         "article",         "the article's MLP step, 4×3-4-4-1, in formulas",      "float64", 3.5,  {}),
     Workload("article-library", "article-library", "the same with layers, loss and SGD of the library",   "float64", 3.5,  {}),
     Workload("article-program", "article-program", "the article's program: four calls, sum of squares",   "float64", 2.2,  {}),
-    Workload("mlp-784-f32",     "mlp",             "MLP step 64×784-128-64-10, float32",                  "float32", 1.5,  _MLP, again=True, weight=1.0),
-    Workload("mlp-784",         "mlp",             "MLP step 64×784-128-64-10",                           "float64", 1.5,  _MLP, again=True, weight=1.0),
+    Workload("mlp-784-f32",     "mlp",             "MLP step 64×784-128-64-10, float32",                  "float32", 1.5,  _MLP, again=True, memory_aim=1.0),
+    Workload("mlp-784",         "mlp",             "MLP step 64×784-128-64-10",                           "float64", 1.5,  _MLP, again=True, memory_aim=1.0),
     Workload("cross-entropy",   "cross-entropy",   "softmax cross-entropy on 256×1000, float32",          "float32", 0.95, {"batch": 256, "classes": 1000}, again=True),
     Workload("tanh-1m",         "tanh",            "tanh(x * y + z).sum() on a million",                  "float64", 1.7,  {"n": 1_000_000}, again=True),
     Workload("fresh-100k",      "tanh",            "tanh(x * y + z).sum() on 100,000",                    "float64", 1.0,  {"n": 100_000}, fresh=True),
@@ -201,11 +201,11 @@ WORKLOADS: Mapping[str, Workload] = {w.name: w for w in [
     Workload("tanh-1m-f32",     "tanh",            "tanh(x * y + z).sum() on a million, float32",         "float32", 1.7,  {"n": 1_000_000}, again=True),
     Workload("pick",            "pick",            "x[index], 100,000 out of 10,000, with repeats",       "float64", 2.0,  {"shape": (10_000,), "picks": 100_000}),
     Workload("embedding",       "embedding",       "rows by index, 4,096 out of 1000×64, float32",        "float32", 1.0,  {"shape": (1000, 64), "picks": 4096}),
-    Workload("nodes-100k",      "chain",           "chain of 100,000 ops on 4 numbers",                   "float64", 1.8,  {"n": 4, "times": 50_000}, ops=100_000, slow=True, weight=1.0),
+    Workload("nodes-100k",      "chain",           "chain of 100,000 ops on 4 numbers",                   "float64", 1.8,  {"n": 4, "times": 50_000}, ops=100_000, slow=True, memory_aim=1.0),
     Workload("nodes-100k-nogc", "chain",           "the same, Python's garbage collector off",            "float64", None, {"n": 4, "times": 50_000}, ops=100_000, slow=True, collector=False),
     Workload("leaf-10k",        "leaf",            "one leaf of 4 numbers used 10,000 times",             "float64", 2.0,  {"n": 4, "times": 10_000}, ops=10_000),
     Workload("hvp-article",     "hvp",             "Hessian-vector product of the article's MLP",         "float64", 1.3,  {}),
-    # What a user would ask for as well.
+    # Further lines that users ask for.
     Workload("adam-784",        "adam",            "MLP step 64×784-128-64-10 with Adam, float32",        "float32", None, {**_MLP, "lr": 0.001}, again=True),
     Workload("layer-norm",      "layer-norm",      "layer norm written out, 256×512, float32",            "float32", None, {"rows": 256, "columns": 512}),
     Workload("attention",       "attention",       "attention written out, 8×64×32, float32",             "float32", None, {"batch": 8, "length": 64, "width": 32}),

@@ -1,7 +1,8 @@
-"""ndgrad: NumPy arrays that know their gradient, and a small neural-network library on top.
+"""ndgrad: automatic differentiation of NumPy arrays, and a small neural-network library on top.
 
-`Value` is the array; every rule of `ndgrad.rules` is a function here under NumPy's name (`ndgrad.exp`), a method
-(`x.exp()`) and NumPy's own function (`np.exp(x)`). Given plain arrays, these functions give plain arrays.
+`Value` is an array that has a gradient. Each rule of `ndgrad.rules` is a function here under NumPy's name
+(`ndgrad.exp`) and a method (`x.exp()`), and is called by NumPy's own function (`np.exp(x)`). Given plain arrays, these
+functions return plain arrays.
 """
 
 from typing import TYPE_CHECKING, Any

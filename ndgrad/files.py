@@ -1,6 +1,6 @@
-"""Files that are whole or not there: whoever reads one, at any time and after any error, finds the old or the new.
+"""Atomic writes: a reader finds either the old file or the new one, at any time and after any error.
 
-It knows paths and bytes. What the bytes mean, it does not know.
+It knows paths and bytes, and not what the bytes mean.
 """
 
 from __future__ import annotations
@@ -26,47 +26,47 @@ _REFUSED = {
 
 @contextmanager
 def whole(path: PathName) -> Iterator[BinaryIO]:
-    """Give a file to write to. When the block ends, all of it takes the place of what was at the path.
+    """Open a file for writing, which replaces the one at the path when the block ends.
 
-    An error in the block leaves what was there. Links are followed, and a file that is replaced keeps its mode. A pipe,
-    a character device and an open file of this process (`/dev/stdout`, `/dev/fd/3`) are not replaced: they are written
-    to, when the block ends.
+    After an error in the block the old file remains. Links are followed, and a replaced file keeps its mode. A pipe, a
+    character device or an open file of this process (`/dev/stdout`, `/dev/fd/3`) is not replaced, but written to when
+    the block ends.
 
     Args:
-        path: of the file. Its folder must exist.
+        path: the path of the file. Its folder must exist.
 
     Raises:
         OSError: the path cannot be written, or is a directory, a socket or a block device.
     """
-    with _named(path):
+    with _path_in_errors(path):
         mode = _mode(path)
         with _replaced(Path(path), mode) if _is_file(mode) else _streamed(Path(path)) as file:
             yield file
 
 
 def write(path: PathName, content: bytes) -> None:
-    """Write a file as `whole` does, and create its folder if that is missing.
+    """Write a file as `whole` does, and create its folder if it is missing.
 
     Raises:
         OSError: as for `whole`.
     """
     check_writable(path)
-    with _named(path):
+    with _path_in_errors(path):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as file:
         file.write(content)
 
 
 def check_writable(path: PathName) -> None:
-    """Raise the error that `whole` would raise, as far as it can be known before. Nothing is created or changed.
+    """Raise the error that `whole` would raise, if it can be known in advance. Nothing is created or changed.
 
     Args:
-        path: of the file. Its folder need not exist yet.
+        path: the path of the file. Its folder need not exist yet.
 
     Raises:
         OSError: as for `whole`.
     """
-    with _named(path):
+    with _path_in_errors(path):
         mode = _mode(path)
         if _is_file(mode):
             _check_replaceable(Path(os.path.realpath(path)), mode)
@@ -75,8 +75,8 @@ def check_writable(path: PathName) -> None:
 
 
 @contextmanager
-def _named(path: PathName) -> Iterator[None]:
-    """Let errors name the path that was given, instead of a temporary file or nothing."""
+def _path_in_errors(path: PathName) -> Iterator[None]:
+    """Make errors name the given path, instead of a temporary file or nothing."""
     try:
         yield
     except OSError as error:
@@ -86,7 +86,7 @@ def _named(path: PathName) -> Iterator[None]:
 
 
 def _mode(path: PathName) -> int | None:
-    """The kind and permissions of what a path leads to; None if there is nothing."""
+    """Return the kind and the permissions of the file at a path; None if there is none."""
     try:
         mode = Path(path).stat().st_mode
     except FileNotFoundError:
@@ -101,7 +101,7 @@ def _is_file(mode: int | None) -> bool:
 
 
 def _descriptor(path: Path) -> int | None:
-    """The number of the open file that a path such as `/dev/stdout` stands for."""
+    """Return the descriptor of the open file that a path such as `/dev/stdout` refers to."""
     while not (path.name.isdecimal() and os.path.realpath(path.parent) == os.path.realpath("/dev/fd")):
         if not path.is_symlink():
             return None
@@ -117,14 +117,14 @@ def _check_replaceable(target: Path, mode: int | None) -> None:
 
 
 def _check_unprotected(target: Path) -> None:
-    """Refuse to replace a file that may not be written to: the system would permit it."""
+    """Raise an error for a write-protected file, which the system would allow to be replaced."""
     with target.open("r+b"):
         pass
 
 
 @contextmanager
 def _replaced(path: Path, mode: int | None) -> Iterator[BinaryIO]:
-    """A temporary file beside the target, which replaces it in the end."""
+    """Open a temporary file beside the target, which replaces the target in the end."""
     target = Path(os.path.realpath(path))
     if mode is not None:
         _check_unprotected(target)
@@ -133,7 +133,7 @@ def _replaced(path: Path, mode: int | None) -> Iterator[BinaryIO]:
         with unfinished.open("xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())  # or a loss of power could leave the name without the bytes
+            os.fsync(file.fileno())  # otherwise a power failure could leave the name without the bytes
         if mode is not None:
             unfinished.chmod(stat.S_IMODE(mode))
         unfinished.replace(target)
@@ -143,10 +143,10 @@ def _replaced(path: Path, mode: int | None) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _streamed(path: Path) -> Iterator[BinaryIO]:
-    """A buffer, which is written to what is at the path in the end."""
+    """Open a buffer, which is written to the path in the end."""
     buffer = BytesIO()
     yield buffer
     number = _descriptor(path)
-    # An open file goes on where it stands: a regular one, opened by its path, would lose what is in it.
+    # An open file is written to at its position: a regular file opened by its path would be truncated.
     with path.open("wb") if number is None else os.fdopen(os.dup(number), "wb") as stream:
         stream.write(buffer.getbuffer())

@@ -1,7 +1,7 @@
-"""Modes: whether results join the graph, whether contents are remembered, and whether little is kept.
+"""Modes: whether results are recorded, whether writes to operands are checked, and whether a graph saves memory.
 
-A mode lasts for the length of a `with` block, or of each call of a decorated function. It belongs to the context
-(`contextvars`) that entered it: a thread or a task of asyncio sees its own modes and those that it was started in.
+A mode lasts for a `with` block, or for each call of a decorated function. It belongs to the context (`contextvars`)
+that entered it: a thread or an asyncio task has its own modes, and those that it was started in.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, Self
 
-# The modes that some context still has, by id. While there are none, recording an op asks no further. A count of the
-# `with` blocks would not do: a task that was started inside one keeps its mode after the block has ended.
+# The modes that a context still has, by id. While it is empty, the fast path of recording applies. A count of the
+# `with` blocks would not do: a task that was started inside a block keeps its mode after the block has ended.
 ENTERED: dict[int, None] = {}
 
 
 class Mode:
-    """What a context asked for, and what it goes back to.
+    """The settings of a context, and the mode to return to.
 
     Args:
-        by: what entered it; None for the mode that every context begins with.
+        by: the context manager that entered it; None for the default mode.
         outer: the mode around it.
     """
 
@@ -47,16 +47,16 @@ class Mode:
         forget(id(self), None)
 
 
-_current = ContextVar("ndgrad modes", default=Mode())  # noqa: B039 - it is entered by nobody, and never changed
+_current = ContextVar("ndgrad modes", default=Mode())  # noqa: B039 - the default mode never changes
 current: Callable[[], Mode] = _current.get
 
 
 class _Context(ContextDecorator):
-    """A mode as a context manager and a decorator. It nests, and may be entered again.
+    """A mode as a context manager and a decorator. It nests, and can be entered again.
 
-    It decorates functions, coroutine functions, and generator functions of both kinds. There the mode lasts while the
-    body runs, and not while its caller does. A `with` block around a `yield` does reach the caller: Python has no
-    context for a generator.
+    It decorates functions, coroutine functions, and generator functions of both kinds. The mode lasts while the body
+    runs, and not while its caller does. A `with` block around a `yield` does affect the caller, because generators have
+    no context of their own in Python.
     """
 
     def _switch(self, mode: Mode) -> None:
@@ -70,10 +70,10 @@ class _Context(ContextDecorator):
         _current.set(_without(self, _current.get()))
 
     def __call__(self, function: Any) -> Any:
-        """Give the function in this mode."""
+        """Return the function, decorated: it runs in this mode."""
         if inspect.isclass(function):
             raise TypeError(
-                f"{self._name} decorates functions, but got the class {function.__name__}: take its methods"
+                f"{self._name} decorates functions, but got the class {function.__name__}: decorate its methods"
             )
         for is_kind, in_mode in _KINDS:
             if is_kind(function):
@@ -86,7 +86,7 @@ class _Context(ContextDecorator):
 
 
 def _without(context: _Context, mode: Mode) -> Mode:
-    """The mode without the latest that a context entered. Those inside it stay: generators may end in any order."""
+    """Remove the latest mode that a context entered. Inner modes stay, because generators may end in any order."""
     if mode.outer is None:
         raise RuntimeError(
             f"{context._name} was left, but was not entered in this thread, task or generator"  # noqa: SLF001
@@ -96,7 +96,7 @@ def _without(context: _Context, mode: Mode) -> Mode:
     return Mode(mode.by, _without(context, mode.outer))
 
 
-# What a decorated function becomes, by its kind.
+# The wrappers of decorated functions, by kind.
 
 
 def _coroutine(mode: _Context, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,7 +122,7 @@ def _generator(mode: _Context, function: Callable[..., Any]) -> Callable[..., An
                 except GeneratorExit:
                     resumed(generator.close)
                     raise
-                except BaseException as error:  # noqa: BLE001 - whatever is thrown in goes on to the generator
+                except BaseException as error:  # noqa: BLE001 - any exception thrown in is passed on to the generator
                     item = resumed(generator.throw, error)
                 else:
                     item = resumed(generator.send, sent)
@@ -164,28 +164,28 @@ _KINDS: tuple[tuple[Callable[[Any], bool], Callable[..., Any]], ...] = (
 )
 
 
-# The modes there are.
+# The public modes.
 
 
 class no_grad(_Context):
-    """While it lasts, results are constants: no graph is built. A context manager and a decorator."""
+    """Make results constants: no graph is recorded. A context manager and a decorator."""
 
     def _switch(self, mode: Mode) -> None:
         mode.recording = False
 
 
 class enable_grad(_Context):
-    """Undo an outer `no_grad` while it lasts."""
+    """Record a graph inside `no_grad`. A context manager and a decorator."""
 
     def _switch(self, mode: Mode) -> None:
         mode.recording = True
 
 
 class check_writes(_Context):
-    """While it lasts, ops remember what their operands hold, and `backward` refuses if any of it was overwritten.
+    """Remember the contents of operands, so that `backward` raises an error if they were overwritten.
 
-    Assignments (`p.data = ...`, `p.data += ...`) are noticed always; this also notices writes by subscript, such as
-    `p.data[0] = 9`, and those into arrays that were used as constants. It costs a copy of every operand.
+    Assignments (`p.data = ...`, `p.data += ...`) are always detected. This mode also detects writes to entries, such as
+    `p.data[0] = 9`, and writes to arrays that were used as constants. It costs a copy of every operand.
     """
 
     def _switch(self, mode: Mode) -> None:
@@ -193,10 +193,11 @@ class check_writes(_Context):
 
 
 class lean(_Context):
-    """While it lasts, a graph keeps of its inner nodes only the numbers that pullbacks read, and no gradients.
+    """Save memory: the graph stores only those numbers of inner nodes that pullbacks read, and no inner gradients.
 
-    Memory for time: `backward` gives the leaves what it always gives them, to the bit. An inner Value that nobody holds
-    lets go of its numbers, unless the backward pass needs them; it gets no gradient, and pictures do not show it.
+    It trades time for memory. The gradients of leaves are the same to the bit. The numbers of an inner Value that
+    nothing else refers to are freed, unless the backward pass needs them. It has no gradient, and pictures do not show
+    it.
     """
 
     def _switch(self, mode: Mode) -> None:

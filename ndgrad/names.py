@@ -1,7 +1,7 @@
-"""How NumPy's functions are called: their names in full, their arguments, and the options that say nothing.
+"""Calls of NumPy's functions: full names, arguments, and options that have no effect.
 
-NumPy hands a call over as it was written. `np.sum(x, 0, None)` and `np.sum(x, axis=0, out=None)` mean
-`np.sum(x, axis=0)`, and that is all that a rule has to know.
+NumPy passes a call to the engine as it was written. `np.sum(x, 0, None)` and `np.sum(x, axis=0, out=None)` mean
+`np.sum(x, axis=0)`, and a rule needs to know only the latter.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from ndgrad.rules import Rule
 
-# What an option may be given as, and mean what it means if it is left out.
+# Values of options that are equivalent to leaving the option out.
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "out": (None,),
     "dtype": (None,),
@@ -33,7 +33,7 @@ NO_OUT = "cannot write into an array (out=) when an operand is a Value: the grap
 
 
 def full_name(function: Any) -> str:
-    """A function's name as its users write it: `np.linalg.solve`. A ufunc that is not NumPy's is called by its name."""
+    """Return a function's name as users write it: `np.linalg.solve`. A ufunc from elsewhere has no prefix."""
     module = str(getattr(function, "__module__", None) or _home(function))
     name = str(getattr(function, "__qualname__", None) or getattr(function, "__name__", function))
     return f"np{module.removeprefix('numpy')}.{name}" if module.startswith("numpy") else name
@@ -46,12 +46,12 @@ def _home(function: Any) -> str:
 def by_signature(
     function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """A call with its operands and options told apart as NumPy tells them, without those left at their defaults.
+    """Bind a call to NumPy's signature: operands by position, options by keyword, defaults left out.
 
     Args:
-        function: NumPy's.
-        args: as it was called with.
-        options: likewise.
+        function: a function of NumPy.
+        args: the positional arguments of the call.
+        options: the keyword arguments of the call.
     """
     signature = _signature(function)
     if signature is None:
@@ -60,62 +60,62 @@ def by_signature(
         given = signature.bind(*args, **options).arguments
     except TypeError as error:
         raise TypeError(f"{full_name(function)}: {error}") from None
-    placed: list[Any] = []
-    named: dict[str, Any] = {}
-    in_place = True  # until one is left out: those after it go by name
+    positional: list[Any] = []
+    keywords: dict[str, Any] = {}
+    by_position = True  # until an argument is left out: those after it are passed by keyword
     for name, parameter in signature.parameters.items():
         argument = given.get(name, parameter.empty)
         if parameter.kind is parameter.VAR_KEYWORD:
-            named.update({} if argument is parameter.empty else argument)
+            keywords.update({} if argument is parameter.empty else argument)
         elif parameter.kind is parameter.VAR_POSITIONAL:
-            placed += () if argument is parameter.empty else argument
+            positional += () if argument is parameter.empty else argument
         elif argument is parameter.empty or _same(argument, parameter.default):
-            in_place = False
-        elif in_place and name not in _NEUTRAL and parameter.kind is not parameter.KEYWORD_ONLY:
-            placed.append(argument)
+            by_position = False
+        elif by_position and name not in _NEUTRAL and parameter.kind is not parameter.KEYWORD_ONLY:
+            positional.append(argument)
         else:
-            named[name] = argument
-    return tuple(placed), named
+            keywords[name] = argument
+    return tuple(positional), keywords
 
 
 @lru_cache(maxsize=256)
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
     try:
         return inspect.signature(function)
-    except (TypeError, ValueError):  # written in C, in a NumPy that tells no signatures
+    except (TypeError, ValueError):  # written in C, in a version of NumPy without signatures
         return None
 
 
 def _same(argument: Any, default: Any) -> bool:
-    """Whether an argument is the default: the same object, or an equal word or number."""
+    """Return whether an argument is the default: the same object, or an equal string or integer."""
     return argument is default or (
         argument.__class__ is default.__class__ and isinstance(default, (str, int)) and bool(argument == default)
     )
 
 
 def stated(name: str, rule: Rule, options: dict[str, Any]) -> dict[str, Any]:
-    """The options that say something.
+    """Return the options that have an effect.
 
     Raises:
-        TypeError: the rule has no such option.
+        TypeError: the rule does not have such an option.
     """
-    said = {key: option for key, option in options.items() if not _says_nothing(key, option)}
+    effective = {key: option for key, option in options.items() if not _is_neutral(key, option)}
     known = _options_of(rule)
-    for key in said:
+    for key in effective:
         if key == "out":
             raise TypeError(f"{name} {NO_OUT}")
         if known is not None and key not in known:
             raise TypeError(f"{name} takes no {key}= when an operand is a Value" + _others(known))
-    return said
+    return effective
 
 
-def _says_nothing(key: str, option: Any) -> bool:
+def _is_neutral(key: str, option: Any) -> bool:
     return option is np._NoValue or any(_same(option, neutral) for neutral in _NEUTRAL.get(key, ()))  # noqa: SLF001
 
 
 @lru_cache(maxsize=256)
 def _options_of(rule: Rule) -> tuple[str, ...] | None:
-    """The names that a rule's options may have; None if it takes any."""
+    """Return the names of a rule's options; None if it takes any."""
     parameters = inspect.signature(rule.bind).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return None

@@ -1,18 +1,17 @@
-"""Slopes by finite differences: nudge a number, and see how far the result moves.
+"""Slopes by finite differences: nudge an argument, and see how much the result changes.
 
-It knows functions, and the numbers they take and give. It knows no graph and no rule of differentiation, so it
-shares no mistake with them. What it calls is handed NumPy scalars and arrays, never Values; the functions of
-ndgrad, such as `ndgrad.exp`, take those as well.
+It calls functions on NumPy scalars and arrays, never on Values; the functions of ndgrad, such as `ndgrad.exp`, take
+those as well. It knows no graph and no differentiation rule, so it shares no mistake with them.
 
 The slope of f at x, by a step h:
 
-    forward    (f(x + h) - f(x)) / h         the definition, but for an h that stops short of 0
-    central    (f(x + h) - f(x - h)) / 2h    what bends the curve is on both sides, and cancels
-    complex    Im f(x + ih) / h              a step off the real line: nothing is subtracted
+    forward    (f(x + h) - f(x)) / h         the definition, but h does not go to 0
+    central    (f(x + h) - f(x - h)) / 2h    the curvature is the same on both sides, and cancels
+    complex    Im f(x + ih) / h              a step along the imaginary axis: nothing is subtracted
 
-The formulas are wrong by something that shrinks with h, or with its square. But the first two subtract numbers
-that are nearly equal, and the smaller h, the more of their digits cancel: one error falls and the other rises.
-`error_table` shows this V, with the best h at its bottom, and that the third method only falls.
+The truncation error of the formulas shrinks with h, or with its square. But the first two subtract nearly equal
+numbers, and the smaller h is, the more digits cancel: one error falls and the other rises. `error_table` shows this V,
+with the best h at its bottom, and that the error of the third method only falls.
 """
 
 from __future__ import annotations
@@ -30,32 +29,31 @@ Method: TypeAlias = Literal["forward", "central", "complex"]
 
 
 def slope(f: Function, *points: Any, towards: int = 0, h: float | None = None, method: Method = "forward") -> Any:
-    """Give the slope of `f(*points)` towards one argument. Each of its numbers is nudged by itself, in a copy.
+    """Return the slope of `f(*points)` with respect to one argument. Each entry is nudged separately, in a copy.
 
-    Beware of `"complex"` where f takes an absolute value, a sign, a conjugate or a real part (a norm, a variance
-    and a sigmoid may do so inside): it is right for analytic functions, and those are not. An f that gives real
-    numbers for complex ones, or drops an imaginary part on the way, is refused. One that does neither, such as
-    `z * abs(z)`, gets a wrong slope.
+    `"complex"` is right for analytic functions only. An absolute value, a sign, a conjugate or a real part is not
+    analytic, and a norm, a variance or a sigmoid may contain one. If f returns real numbers for complex ones, or drops
+    an imaginary part on the way, an error is raised. If it does neither, as `z * abs(z)`, the slope is wrong.
 
     Args:
-        f: a function of numbers and arrays that gives a number or an array. It is asked at the point and a step
-            further, on both sides for `"central"`, off the real line for `"complex"`. It may write into what it
-            is given.
+        f: a function of numbers and arrays that returns a number or an array. It is called at the point and a step
+            away: on both sides for `"central"`, along the imaginary axis for `"complex"`. It may write to its
+                arguments.
         points: a number or an array for each argument of f. Floats keep their dtype, integers and booleans
-            become float64; f is given numbers as NumPy scalars.
+            become float64. Numbers are passed to f as NumPy scalars.
         towards: the position of the argument that is nudged.
-        h: the step. By default, with e the distance from 1 to the next number of the dtype, and s the number's
-            size or 1 if that is larger: e^(1/2) s for `"forward"` and e^(1/3) s for `"central"`, at which both
-            errors are about equal if f changes over distances like s; 1e-20 for `"complex"`, where there is only
-            one error, of about its square.
+        h: the step. By default e^(1/2) s for `"forward"` and e^(1/3) s for `"central"`, where e is the distance from 1
+            to the next number of the dtype, and s is the larger of 1 and the magnitude of the number: both errors are
+            then about equal if f varies over distances like s. For `"complex"` 1e-20, since there is only one error,
+            of about the square of h.
         method: `"forward"`, `"central"` or `"complex"`.
 
     Returns:
-        An array of shape `result.shape + point.shape`, of the point's dtype; a float where both are numbers.
+        An array of shape `result.shape + point.shape`, of the point's dtype; a float if both are numbers.
 
     Raises:
-        TypeError: a point or a result is a Value, or not made of real numbers; f does not take complex ones.
-        ValueError: there is no such method or position; h is 0, infinite, or too small to move the point.
+        TypeError: a point or a result is a Value, or not made of real numbers; or f does not take complex numbers.
+        ValueError: there is no such method or position; or h is 0, infinite, or too small to move the point.
 
     Sources of the formulas: Press, Teukolsky, Vetterling and Flannery, Numerical Recipes, 3rd edition (2007),
     section 5.7, for the steps; Squire and Trapp, Using Complex Variables to Estimate Derivatives of Real
@@ -64,7 +62,7 @@ def slope(f: Function, *points: Any, towards: int = 0, h: float | None = None, m
     if method not in _DIFFERENCES:
         raise ValueError(f"method is {method!r}, but must be one of {', '.join(_DIFFERENCES)}")
     if not 0 <= towards < len(points):
-        raise ValueError(f"towards is {towards}, but f is given {len(points)} arguments, counted from 0")
+        raise ValueError(f"towards is {towards}, but f has {len(points)} arguments, counted from 0")
     arrays = [_real(point, f"argument {i}") for i, point in enumerate(points)]
     x = arrays[towards]
     along = _along(f, arrays, towards)
@@ -76,13 +74,13 @@ def slope(f: Function, *points: Any, towards: int = 0, h: float | None = None, m
 
 
 def slopes(f: Function, *points: Any, h: float | None = None, method: Method = "forward") -> tuple[Any, ...]:
-    """Give the slopes of `f(*points)` towards each argument in turn. All else is as in `slope`."""
+    """Return the slopes of `f(*points)` with respect to each argument. The rest is as in `slope`."""
     return tuple(slope(f, *points, towards=i, h=h, method=method) for i in range(len(points)))
 
 
-# The three methods: each gives the slopes towards the first number of x, then those towards the next. The first
-# two divide by the step that was taken and not by h, for x + h is rounded: 3 + 1e-15 is 3 + 8.9e-16. The third
-# needs no such care, for an imaginary part of 1e-20 stays what it is beside any real part.
+# The three methods: each yields the slopes with respect to the entries of x, one by one. The first two divide by the
+# actual step instead of h, because x + h is rounded: 3 + 1e-15 is 3 + 8.9e-16. The third does not need this, because an
+# imaginary part of 1e-20 is exact beside any real part.
 
 
 def _forward(f: Function, x: np.ndarray, steps: np.ndarray) -> Iterator[np.ndarray]:
@@ -108,11 +106,11 @@ _DIFFERENCES = dict(zip(METHODS, (_forward, _central, _complex), strict=True))
 
 
 class _UnmovedError(ValueError):
-    """The step is lost in rounding."""
+    """The step was rounded to 0."""
 
 
 def _nudged(x: np.ndarray, i: tuple[int, ...], step: Any) -> np.ndarray:
-    """A copy of x with one of its numbers a step further."""
+    """Return a copy of x with a step added to one entry."""
     moved = x.astype(np.result_type(x, step))
     moved[i] += step
     if moved[i] == x[i]:
@@ -124,31 +122,33 @@ def _nudged(x: np.ndarray, i: tuple[int, ...], step: Any) -> np.ndarray:
 
 
 def _imaginary(f: Function, z: np.ndarray) -> np.ndarray:
-    """The imaginary part of f(z), if f lets it through."""
+    """Return the imaginary part of f(z), or raise an error if f drops it."""
     with warnings.catch_warnings():
-        warnings.simplefilter("error", np.exceptions.ComplexWarning)  # so NumPy says that it drops one
+        warnings.simplefilter("error", np.exceptions.ComplexWarning)  # NumPy warns if it drops one
         try:
             y = f(z)
         except (TypeError, np.exceptions.ComplexWarning) as error:
             raise TypeError(f"f fails on complex numbers ({error}); take the method 'central'") from error
     if y.dtype.kind != "c":
         raise TypeError(
-            "f gives real numbers for complex ones: it drops the imaginary part, as abs does, "
+            "f returns real numbers for complex ones: it drops the imaginary part, as abs does, "
             "or it does not depend on this argument; take the method 'central'"
         )
     return np.asarray(y.imag)
 
 
 def _steps(x: np.ndarray, h: float | None, method: Method) -> np.ndarray:
-    """The step for each number of x."""
+    """Return the step for each entry of x."""
     if h is not None and (h == 0 or not math.isfinite(h)):
         raise ValueError(f"h is {h}, but a step must be finite and not 0")
-    dtype = np.result_type(x, np.float32) if method == "complex" else x.dtype  # there is no complex of float16
+    dtype = np.result_type(x, np.float32) if method == "complex" else x.dtype  # float16 has no complex dtype
     return np.full(x.shape, _default_step(x, method) if h is None else h, dtype)
 
 
 _ROOTS = {"forward": 1 / 2, "central": 1 / 3}
-_COMPLEX_STEP = 1e-20  # its square is far below any e, and slopes from 1e-18 on have room in a float32
+_COMPLEX_STEP = (
+    1e-20  # its square is far below any e, and a float32 can still hold its product with slopes from 1e-18 on
+)
 
 
 def _default_step(x: np.ndarray, method: Method) -> Any:
@@ -157,11 +157,11 @@ def _default_step(x: np.ndarray, method: Method) -> Any:
     return np.finfo(x.dtype).eps ** _ROOTS[method] * np.maximum(1, np.abs(x))
 
 
-# What f is given, and what it gives.
+# The arguments and the result of f.
 
 
 def _along(f: Function, points: Sequence[np.ndarray], towards: int) -> Function:
-    """`f` as a function of one argument: it hands over copies of all, and copies what comes back."""
+    """Make a function of one argument from `f`. It passes copies of all arguments, and copies the result."""
 
     def along(x: np.ndarray) -> np.ndarray:
         arguments = [(x if i == towards else point).copy()[()] for i, point in enumerate(points)]
@@ -171,7 +171,7 @@ def _along(f: Function, points: Sequence[np.ndarray], towards: int) -> Function:
 
 
 def _numbers(given: Any, role: str) -> np.ndarray:
-    """Floats or complex numbers in a new array: f may give the same one, with other numbers in it, next time."""
+    """Copy to an array of floats or complex numbers. f may return the same array each time, with other numbers."""
     try:
         array = np.array(given)
     except (TypeError, ValueError) as error:
@@ -183,22 +183,22 @@ def _numbers(given: Any, role: str) -> np.ndarray:
 
 def _unwanted(given: Any, role: str) -> str:
     kind = type(given).__name__
-    return f"{role} must be a number or a plain array of numbers, but is a {kind}; of a Value, give the .data"
+    return f"{role} must be a number or a plain array of numbers, but is a {kind}; for a Value, pass its .data"
 
 
 def _real(given: Any, role: str) -> np.ndarray:
     array = _numbers(given, role)
     if array.dtype.kind == "c":
-        raise TypeError(f"{role} must be real, but is {array.dtype}: slopes are taken along real numbers")
+        raise TypeError(f"{role} must be real, but is {array.dtype}")
     return array
 
 
-# The V.
+# The table of errors.
 
 
 @dataclass(frozen=True)
 class ErrorRow:
-    """What each method finds by one step. NaN where the step is too small to move the point."""
+    """The slope and the error of each method for one step. NaN if the step is too small to move the point."""
 
     h: float
     slopes: Mapping[Method, float]
@@ -207,7 +207,7 @@ class ErrorRow:
 
 @dataclass(frozen=True, repr=False)
 class ErrorTable:
-    """Slopes and errors, a row for each step. It prints as a table, with a drawing of the errors beside it."""
+    """Slopes and errors, one row for each step. It prints as a table, with a plot of the errors beside it."""
 
     exact: float
     rows: tuple[ErrorRow, ...]
@@ -229,22 +229,22 @@ def error_table(
     hs: Iterable[float] = STEPS,
     methods: Sequence[Method] = METHODS,
 ) -> ErrorTable:
-    """Tell how far off each method is by each step.
+    """Tabulate the error of each method for each step.
 
     Args:
-        f: a function of one number that gives a number.
-        x: where to take the slope.
-        exact: the slope itself.
+        f: a function of one number that returns a number.
+        x: the point at which to take the slope.
+        exact: the exact slope.
         hs: the steps.
-        methods: which methods to try. Leave out `"complex"` where f does not take complex numbers.
+        methods: the methods. Leave out `"complex"` if f does not take complex numbers.
 
     Returns:
-        A table to print. Each method draws its error as a letter, in a column for each power of ten, so that the
-        V lies on its side. Its `rows` are data: `[(row.h, row.errors["central"]) for row in table.rows]`.
+        A table to print. The plot marks the error of each method by a letter, in a column for each power of ten, so the
+        V lies on its side. The `rows` hold the data: `[(row.h, row.errors["central"]) for row in table.rows]`.
 
     Raises:
         TypeError: as in `slope`.
-        ValueError: as in `slope`, but a step too small to move x gives NaN; f or x is not one number.
+        ValueError: as in `slope`, except that a step too small to move x gives NaN; or x or f(x) is not one number.
     """
     rows = []
     for h in hs:
@@ -263,8 +263,8 @@ def _found(f: Function, x: float, h: float, method: Method) -> float:
     return float(found)
 
 
-_MARKS = {"forward": "f", "central": "c", "complex": "i"}  # and an asterisk where two of them meet
-_WIDEST = 24  # powers of ten. What is larger is drawn at the right edge, and 0 at the left one
+_MARKS = {"forward": "f", "central": "c", "complex": "i"}  # and an asterisk for two in one column
+_WIDEST = 24  # powers of ten. Larger errors are at the right edge, and 0 at the left one
 
 
 def _power(error: float) -> int:
@@ -272,7 +272,7 @@ def _power(error: float) -> int:
 
 
 def _decades(errors: Iterable[float]) -> range:
-    """The powers of ten that are drawn."""
+    """Return the powers of ten in the plot."""
     powers = [_power(error) for error in errors if 0 < error < math.inf] or [0]
     return range(min(powers), min(max(powers), min(powers) + _WIDEST) + 1)
 
@@ -284,10 +284,10 @@ def _header(rows: Sequence[ErrorRow], decades: range) -> str:
 
 def _line(row: ErrorRow, decades: range) -> str:
     cells = "".join(f"  {row.slopes[method]:>15.9g}  {row.errors[method]:>7.1e}" for method in row.slopes)
-    return f"{row.h:<7.1e}{cells}   {_drawn(row.errors, decades)}".rstrip()
+    return f"{row.h:<7.1e}{cells}   {_plot(row.errors, decades)}".rstrip()
 
 
-def _drawn(errors: Mapping[Method, float], decades: range) -> str:
+def _plot(errors: Mapping[Method, float], decades: range) -> str:
     line = [" "] * len(decades)
     for method, error in errors.items():
         if not math.isnan(error):

@@ -1,7 +1,8 @@
-"""Lists, tuples and dicts of arrays, nested, as an argument or result of a function: a tree, whose leaves are arrays.
+"""Trees: nested lists, tuples and dicts of arrays, as arguments and results of functions. Arrays are the leaves.
 
-A list of plain numbers is an array, as everywhere in ndgrad, and so is a regular one of such lists. A list is a tree if
-something in it is an array, a Value, a dict or None, or if its rows differ in length. None is no leaf, and stays.
+A list of plain numbers is an array, as everywhere in ndgrad, and so is a nested list of them with a regular shape. A
+list is a tree if it holds an array, a Value, a dict or None, or if its rows differ in length. None is not a leaf: it
+stays.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ _NUMBERS = (int, float, complex, np.generic)
 
 
 def is_tree(x: Any) -> bool:
-    """Whether an argument is a tree, and not an array in brackets."""
+    """Return whether an argument is a tree, and not an array written as a list."""
     if isinstance(x, dict) or hasattr(x, "_fields"):
         return True
     return isinstance(x, (list, tuple)) and _regular_shape(x) is None
 
 
 def _regular_shape(x: Any) -> tuple[int, ...] | None:
-    """The shape of numbers in brackets; None if they are something else, or irregular."""
+    """Return the shape of nested lists of numbers; None if they hold anything else, or are ragged."""
     if isinstance(x, _NUMBERS):
         return ()
     if not isinstance(x, (list, tuple)):
@@ -34,46 +35,46 @@ def _regular_shape(x: Any) -> tuple[int, ...] | None:
 
 
 def is_branch(x: Any) -> bool:
-    """Whether a result is a tree: any list, tuple or dict, for an array in brackets is made by no op."""
+    """Return whether a result is a tree: any list, tuple or dict, since no op returns an array as a list."""
     return isinstance(x, (list, tuple, dict))
 
 
-def mapped(function: Callable[[Any], Any], tree: Any, is_inner: Callable[[Any], bool] = is_branch) -> Any:
-    """The same tree with `function` of each leaf in its place."""
+def map_leaves(function: Callable[[Any], Any], tree: Any, is_inner: Callable[[Any], bool] = is_branch) -> Any:
+    """Apply `function` to each leaf, and return a tree of the same structure."""
     if tree is None:
         return None
     if not is_inner(tree):
         return function(tree)
     if isinstance(tree, dict):
-        return {key: mapped(function, entry, is_inner) for key, entry in tree.items()}
-    entries = [mapped(function, entry, is_inner) for entry in tree]
+        return {key: map_leaves(function, entry, is_inner) for key, entry in tree.items()}
+    entries = [map_leaves(function, entry, is_inner) for entry in tree]
     if hasattr(tree, "_fields"):
         return type(tree)(*entries)
     return entries if isinstance(tree, list) else tuple(entries)
 
 
 def leaves(tree: Any) -> list[Any]:
-    """The leaves of a tree whose arrays are arrays or Values, in order."""
+    """Return the leaves of a tree, in order. They are arrays or Values."""
     found: list[Any] = []
-    mapped(found.append, tree)
+    map_leaves(found.append, tree)
     return found
 
 
-def filled(tree: Any, new: Iterator[Any]) -> Any:
-    """The same tree with new leaves, in order."""
-    return mapped(lambda _: next(new), tree)
+def replace_leaves(tree: Any, new: Iterator[Any]) -> Any:
+    """Return a tree of the same structure with new leaves, taken in order."""
+    return map_leaves(lambda _: next(new), tree)
 
 
-def matched(tree: Any, other: Any, what: str) -> Iterator[Any]:
-    """What another tree has for each leaf of a tree, in order.
+def match_leaves(tree: Any, other: Any, what: str) -> Iterator[Any]:
+    """Yield the entry of another tree at the place of each leaf of a tree, in order.
 
     Args:
-        tree: of arrays or Values.
-        other: of the same structure. Where a leaf stands in the one, anything may stand in the other.
-        what: what errors call the two.
+        tree: a tree whose leaves are arrays or Values.
+        other: a tree of the same structure. In place of a leaf it may have anything.
+        what: the name of the two trees in errors.
 
     Raises:
-        ValueError: it has another structure.
+        ValueError: the structures differ.
     """
     if tree is None or not is_branch(tree):
         if tree is not None:
@@ -85,7 +86,7 @@ def matched(tree: Any, other: Any, what: str) -> Iterator[Any]:
             f"{what} must have the same structure, but one has {_shown(tree)} where there is {_shown(other)}"
         )
     for key in keys:
-        yield from matched(tree[key], other[key], what)
+        yield from match_leaves(tree[key], other[key], what)
 
 
 def _keys(tree: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What a Value is made of, met with and turned into: nothing that would be lost is taken in silence."""
+"""Arguments of Values and ops, and conversions: nothing is lost without an error."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ MATRIX = np.asarray([[1.0, 2.0], [3.0, 4.0]]).view(np.matrix)
 
 
 class Metres(np.ndarray):
-    """An array with a meaning that plain numbers do not have."""
+    """An array subclass with a meaning that plain numbers lack."""
 
 
 LENGTHS = np.ones(3).view(Metres)
 
-# Arrays that are more than their numbers.
+# Arrays of subclasses.
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,18 @@ LENGTHS = np.ones(3).view(Metres)
     ids=["masked", "subclass"],
 )
 def test_an_array_that_is_more_than_its_numbers_is_refused(take: Callable[[Any], Any], given: Any, says: str) -> None:
-    """As data, operand, cotangent or gradient, alone or in a list: the words say what would be lost."""
+    """An array of a subclass is an error as data, operand, cotangent or gradient, also in a list.
+
+    It says what would be lost.
+    """
     with pytest.raises(TypeError) as caught:
         take(given)
     words = str(caught.value)
-    assert says in words or (given is MASKED and "a Value does not turn into an array by itself" in words)
+    assert says in words or (given is MASKED and "a Value is not converted to an array implicitly" in words)
 
 
 def test_a_masked_array_on_the_left_is_refused() -> None:
-    """numpy.ma takes an attribute `_data` of anything for its own; a Value has none. Its functions refuse as well."""
+    """A masked array on the left is an error. numpy.ma reads an attribute `_data`, which a Value does not have."""
     v = Value([1.0, 2.0, 3.0])
     assert not hasattr(type(v), "_data")
     for call in (
@@ -82,14 +85,14 @@ def test_a_masked_array_on_the_left_is_refused() -> None:
     "call", [lambda v: MATRIX * v, lambda v: v * MATRIX, lambda v: MATRIX @ v, lambda v: Value(MATRIX)]
 )
 def test_a_matrix_is_refused(call: Callable[[Value], Any]) -> None:
-    """Its `*` is a product of matrices, and a Value's is not."""
+    """A matrix is an error, since its `*` is a matrix product, and a Value's is not."""
     says = re.escape("a matrix, whose * is a product of matrices: write np.asarray(m), and @ for that product")
     with pytest.raises(TypeError, match=says):
         call(Value(np.eye(2)))
 
 
 def test_files_in_memory_are_arrays(tmp_path: Any) -> None:
-    """`np.memmap` is an array and no more."""
+    """`np.memmap` is accepted as a plain array."""
     mapped = np.memmap(tmp_path / "numbers", dtype="f8", mode="w+", shape=(3,))
     mapped[:] = [1.0, 2.0, 3.0]
     assert (Value(mapped) * mapped).data.tolist() == [1.0, 4.0, 9.0]
@@ -105,12 +108,12 @@ def test_files_in_memory_are_arrays(tmp_path: Any) -> None:
     ids=["index", "condition", "labels"],
 )
 def test_a_mask_in_an_option_is_refused(call: Callable[[Value], Any]) -> None:
-    """In an index, a condition and labels, too."""
+    """A masked array in an index, a condition or labels is an error."""
     with pytest.raises(TypeError, match="MaskedArray, whose mask would be lost"):
         call(Value([1.0, 2.0, 3.0]))
 
 
-# What a Value is constructed of.
+# Arguments of the constructor.
 
 make: Any = Value  # with arguments that its type does not allow
 multiply: Any = np.multiply
@@ -139,13 +142,13 @@ multiply: Any = np.multiply
         (lambda a: ndgrad.sigmoid(np.array(["a"])), "sigmoid: an operand must be numbers, but got dtype <U1"),
     ],
 )
-def test_words_that_say_what_was_given(construct: Callable[[Value], Any], says: str) -> None:
-    """An error names what was given, where, and what was wanted there."""
+def test_errors_quote_the_argument(construct: Callable[[Value], Any], says: str) -> None:
+    """The error names what was given, where, and what was expected."""
     with pytest.raises(TypeError, match=re.escape(says)):
         construct(Value([1.0, 2.0]))
 
 
-# What leaves a graph.
+# Conversions that leave a graph.
 
 
 @pytest.mark.parametrize(
@@ -163,15 +166,15 @@ def test_words_that_say_what_was_given(construct: Callable[[Value], Any], says: 
         lambda s: round(float(s), 2),
     ],
 )
-def test_a_number_that_leaves_a_graph_says_so(call: Callable[[Value], Any]) -> None:
-    """Wherever Python or NumPy asks a Value for a float: for a leaf and for a result."""
+def test_a_conversion_to_float_warns(call: Callable[[Value], Any]) -> None:
+    """A conversion to float by Python or NumPy warns, for a leaf and for a result."""
     for s in (Value(0.5, "s"), Value(0.5) * 2):
         with pytest.warns(UserWarning, match=r"float\(\) takes .* out of the graph: .* \.item\(\) or \.detach\(\)"):
             call(s)
 
 
-def test_numbers_that_are_meant_to_leave_leave_in_silence() -> None:
-    """`item`, `detach`, formats, and whatever is a constant."""
+def test_explicit_conversions_do_not_warn() -> None:
+    """`item`, `detach`, formats, and conversions of constants do not warn."""
     s = Value(0.5) * 2
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -181,7 +184,7 @@ def test_numbers_that_are_meant_to_leave_leave_in_silence() -> None:
 
 @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_results_inside_containers_are_not_copied_either(way: Callable[[Any], Any]) -> None:
-    """A list of losses, or a module that keeps one: its copy would have no graph."""
+    """A copy of a container with a result is an error, since the copy would have no graph."""
     y = Value(1.0) * 2
     if way is not copy.copy:
         with pytest.raises(TypeError, match="is part of a graph, which a copy or a pickle would leave"):
@@ -189,13 +192,13 @@ def test_results_inside_containers_are_not_copied_either(way: Callable[[Any], An
     assert copy.copy([y])[0] is y
 
 
-# Options at their defaults.
+# Options with default values.
 
 X = Value([[1.0, 2.0], [3.0, 5.0]])
 
 
 def evaluated(call: str, x: Any) -> Any:
-    """What a call gives for this x."""
+    """Evaluate a call for an x."""
     return eval(call, {"np": np, "x": x})  # noqa: S307 - the calls below
 
 
@@ -225,7 +228,7 @@ def evaluated(call: str, x: Any) -> Any:
     ],
 )
 def test_an_option_at_its_default_means_nothing(call: str, plain: str) -> None:
-    """By place or by name: what NumPy's own call gives, and a Value."""
+    """An option with its default value, by position or keyword, gives NumPy's result as a Value."""
     result = evaluated(call, X)
     assert isinstance(result, Value)
     np.testing.assert_array_equal(result.data, evaluated(plain, X.data), strict=True)
@@ -249,6 +252,6 @@ def test_an_option_at_its_default_means_nothing(call: str, plain: str) -> None:
     ],
 )
 def test_an_option_that_means_something_is_refused_by_name(call: str, says: str) -> None:
-    """The function's full name, the option, and what there is instead."""
+    """An option with another value is an error with the function's full name, the option, and the valid ones."""
     with pytest.raises(TypeError, match=re.escape(says)):
         evaluated(call, X)

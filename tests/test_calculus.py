@@ -1,4 +1,4 @@
-"""Derivatives of functions beside PyTorch's, and what they leave alone: graphs, gradients, arguments."""
+"""Derivatives of functions agree with PyTorch, and do not affect graphs, gradients or arguments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Function: TypeAlias = Callable[..., Any]
 X = np.array([0.5, -1.5, 2.0])
 Y = np.array([[1.0, -2.0, 0.25], [3.0, 0.5, -1.0]])
 
-# Functions of two arrays of these shapes, in words that arrays, Values and tensors all know.
+# Functions of two arrays of these shapes, written so that arrays, Values and tensors accept them.
 SCALARS: dict[str, Function] = {
     "product": lambda x, y: (y @ x).sum() * (x * x).sum(),
     "tanh": lambda x, y: (y * x).tanh().sum() + (x**3).sum(),
@@ -43,23 +43,23 @@ ARRAYS: dict[str, Function] = {
 
 
 def tensors(*arrays: Any) -> list[torch.Tensor]:
-    """The same arrays for PyTorch."""
+    """Return the arrays as tensors."""
     return [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in arrays]
 
 
 def close(actual: Any, expected: Any) -> None:
-    """Assert a plain array beside a tensor; 1e-13 for sums in other orders, in which a digit or two cancel."""
+    """Assert that an array agrees with a tensor, to 1e-13 for sums in another order, in which a digit or two cancel."""
     assert isinstance(actual, np.ndarray)
     np.testing.assert_allclose(actual, expected.detach(), rtol=1e-13, atol=1e-14)
     assert actual.shape == tuple(expected.shape)
 
 
-# Functions with one number for a result.
+# Functions whose result is a single number.
 
 
 @pytest.mark.parametrize("name", SCALARS)
 def test_grad(name: str) -> None:
-    """Towards the first argument, another one, or several at once, in the order that was asked for."""
+    """`grad` differentiates by the first argument, another one, or several in the given order."""
     f = SCALARS[name]
     x, y = tensors(X, Y)
     expected = torch.autograd.grad(f(x, y).sum(), (x, y), allow_unused=True, materialize_grads=True)
@@ -74,7 +74,7 @@ def test_grad(name: str) -> None:
 
 @pytest.mark.parametrize("name", SCALARS)
 def test_value_and_grad(name: str) -> None:
-    """The result beside the gradient, both plain."""
+    """`value_and_grad` returns the result and the gradient, both plain."""
     f = SCALARS[name]
     x, y = tensors(X, Y)
     value, gradient = value_and_grad(f)(X, Y)
@@ -86,7 +86,7 @@ def test_value_and_grad(name: str) -> None:
 
 @pytest.mark.parametrize("shape", [(2,), (1, 2), (0,)])
 def test_a_result_of_several_numbers_has_no_one_gradient(shape: tuple[int, ...]) -> None:
-    """The error has the shape, and names what to take."""
+    """`grad` of a result with several numbers is an error, which has the shape and names alternatives."""
     says = f"grad needs a function whose result is one number, but it has shape {shape}; see vjp and jacobian"
     for derivative in (grad, value_and_grad):
         with pytest.raises(ValueError, match=re.escape(says)):
@@ -94,7 +94,7 @@ def test_a_result_of_several_numbers_has_no_one_gradient(shape: tuple[int, ...])
 
 
 def test_arguments_may_be_numbers_lists_and_whole() -> None:
-    """They become float64, as everywhere; single numbers stay single."""
+    """Numbers, lists and integers become float64; float32 stays float32."""
     assert grad(lambda x: x * x)(3).tolist() == 6.0
     assert grad(lambda x: (x * x).sum())([1, 2]).tolist() == [2.0, 4.0]
     assert grad(lambda x: (x * x).sum())(np.array([1, 2])).dtype == np.float64
@@ -103,7 +103,7 @@ def test_arguments_may_be_numbers_lists_and_whole() -> None:
 
 
 def test_functions_that_do_not_depend_on_it() -> None:
-    """Of an argument that is not used, of a constant, of a plain number: zeros of the argument's shape."""
+    """If the result does not depend on the argument, the gradient is zeros of its shape."""
     constants = [3.0, np.float32(3), np.array([[3.0]]), Value(3.0), Value(3.0, requires_grad=False)]
     for f in (lambda x, y: (y * y).sum(), *(lambda x, y, c=c: c for c in constants)):
         gradient = grad(f)(X, Y)
@@ -112,26 +112,26 @@ def test_functions_that_do_not_depend_on_it() -> None:
 
 
 def test_the_identity() -> None:
-    """The result may be the argument itself."""
+    """A function may return its argument."""
     assert grad(lambda x: x)(5.0).tolist() == 1.0
     value, gradient = value_and_grad(lambda x: x)(np.array([5.0]))
     assert (value.tolist(), gradient.tolist()) == ([5.0], [1.0])
 
 
 def test_the_same_argument_twice() -> None:
-    """Two places are two arguments, even of one array or one Value."""
+    """Two positions are two arguments, even with the same array or Value."""
     for a in (X, Value(X)):
         first, second = grad(lambda x, y: (x * x * y).sum(), (0, 1))(a, a)
         np.testing.assert_array_equal(np.array((first * 1).tolist() if a is X else first.data), 2 * X * X)
         np.testing.assert_array_equal(np.array((second * 1).tolist() if a is X else second.data), X * X)
 
 
-# Pullbacks and pushforwards.
+# vjp and jvp.
 
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_vjp(name: str) -> None:
-    """The result, and a pullback that may be called more than once, with any cotangent of its shape."""
+    """`vjp` returns the result, and a pullback that can be called repeatedly, with any cotangent of its shape."""
     f = ARRAYS[name]
     x, y = tensors(X, Y)
     result, pullback = vjp(f, X, Y)
@@ -150,7 +150,7 @@ def test_vjp(name: str) -> None:
 
 @pytest.mark.parametrize("shape", [(), (3,), (1, 2), (2, 1)])
 def test_a_cotangent_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
-    """Even where it would broadcast. The error has both shapes."""
+    """A cotangent of another shape is an error with both shapes, even if it would broadcast."""
     _, pullback = vjp(lambda x: x * 2, np.ones(2))
     with pytest.raises(ValueError, match=re.escape(f"cotangent has shape {shape}, but the result has shape (2,)")):
         pullback(np.ones(shape))
@@ -158,7 +158,7 @@ def test_a_cotangent_of_another_shape_is_refused(shape: tuple[int, ...]) -> None
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_jvp(name: str) -> None:
-    """The result, and how it changes when the arguments move."""
+    """`jvp` returns the result and its directional derivative."""
     f = ARRAYS[name]
     moves = (np.array([1.0, -2.0, 0.5]), np.array([[0.5, 1.0, -1.0], [2.0, -0.25, 3.0]]))
     result, moved = jvp(f, (X, Y), moves)
@@ -170,7 +170,7 @@ def test_jvp(name: str) -> None:
 
 
 def test_tangents_fit_their_primals() -> None:
-    """One for each, and of its shape."""
+    """There must be a tangent of the right shape for each primal."""
     with pytest.raises(ValueError, match=re.escape("tangent has shape (2,), but its primal has shape (3,)")):
         jvp(lambda x: x, (X,), (np.ones(2),))
     with pytest.raises(ValueError, match="a tangent for each primal, but there are 0 for 1"):
@@ -183,18 +183,18 @@ def test_tangents_fit_their_primals() -> None:
      (lambda x: x.log(), 4.0, 0.25), (lambda x: x.std(), 1.0, 0.0)],
 )  # fmt: skip
 def test_forward_mode_at_poles_and_kinks(f: Function, at: float, slope: float) -> None:
-    """Two passes back give what one gives: a cotangent of 0 on the way does no harm."""
+    """At poles and kinks `jvp` gives the forward-mode result: a cotangent of 0 in its two passes is harmless."""
     assert grad(f)(at).tolist() == slope
     assert jvp(f, (at,), (1.0,))[1].tolist() == slope
 
 
-# Matrices of slopes.
+# Jacobians and Hessians.
 
 
 @pytest.mark.parametrize("argnum", [0, 1])
 @pytest.mark.parametrize("name", ARRAYS)
 def test_jacobian(name: str, argnum: int) -> None:
-    """The result's axes first, then the argument's."""
+    """A Jacobian has the axes of the result, then those of the argument."""
     f = ARRAYS[name]
     x, y = tensors(X, Y)
     expected = torch.autograd.functional.jacobian(f, (x, y))[argnum]  # type: ignore[no-untyped-call]
@@ -204,7 +204,7 @@ def test_jacobian(name: str, argnum: int) -> None:
 @pytest.mark.parametrize("argnum", [0, 1])
 @pytest.mark.parametrize("name", [name for name in SCALARS if name != "one number"])
 def test_hessian(name: str, argnum: int) -> None:
-    """The argument's axes twice; symmetric."""
+    """A Hessian has the axes of the argument twice, and is symmetric."""
     f = SCALARS[name]
     expected = torch.autograd.functional.hessian(f, tuple(tensors(X, Y)))[argnum][argnum]  # type: ignore[no-untyped-call]
     ours = hessian(f, argnum)(X, Y)
@@ -215,7 +215,7 @@ def test_hessian(name: str, argnum: int) -> None:
 
 @pytest.mark.parametrize("name", [name for name in SCALARS if name != "one number"])
 def test_hvp(name: str) -> None:
-    """The Hessian times a vector."""
+    """`hvp` is the Hessian times a vector."""
 
     def f(x: Any) -> Any:
         return SCALARS[name](x, torch.tensor(Y) if isinstance(x, torch.Tensor) else Value(Y).detach())
@@ -229,7 +229,7 @@ def test_hvp(name: str) -> None:
 
 
 def test_matrices_without_slopes() -> None:
-    """Of nothing, towards nothing, of a constant, of a straight line: zeros of the right shape."""
+    """Jacobians of empty arrays and of constants, and Hessians of linear functions, are zeros of the right shape."""
     assert jacobian(lambda x: x[:0])(X).shape == (0, 3)
     assert jacobian(lambda x: x * 2)(np.zeros((2, 0))).shape == (2, 0, 2, 0)
     assert jacobian(lambda x: np.ones(2))(X).tolist() == [[0.0] * 3] * 2
@@ -240,26 +240,26 @@ def test_matrices_without_slopes() -> None:
     assert hessian(lambda x: x**3)(2.0).tolist() == 12.0
 
 
-# One inside another.
+# Nesting.
 
 
 def test_derivatives_nest() -> None:
-    """To any order: of `x**4` all four."""
-    f: Function = lambda x: x**4  # noqa: E731 - differentiated again and again
+    """`grad` nests to any order: all four derivatives of `x**4` are right."""
+    f: Function = lambda x: x**4  # noqa: E731 - differentiated repeatedly
     for slope in (4 * 8.0, 12 * 4.0, 24 * 2.0, 24.0, 0.0):
         f = grad(f)
         assert f(2.0).tolist() == slope
 
 
 def test_an_inner_derivative_does_not_see_the_outer_variable_move() -> None:
-    """Of `x * d(x + y)/dy` towards x the slope is 1, not 2: two variables of one value stay two."""
+    """The derivative of `x * d(x + y)/dy` by x is 1, not 2: an inner derivative does not perturb the outer variable."""
     assert grad(lambda x: x * grad(lambda y: x + y)(1.0))(1.0).tolist() == 1.0
     assert grad(lambda x: x * grad(lambda y: x * y)(x))(3.0).tolist() == 6.0
     assert grad(lambda x: grad(lambda y: x * y * y)(x))(3.0).tolist() == 12.0
 
 
 def test_all_kinds_nest() -> None:
-    """A slope of a Jacobian, of a pullback, of a Hessian's product, beside PyTorch's."""
+    """Derivatives of Jacobians, pullbacks and Hessian-vector products agree with PyTorch."""
     (x,) = tensors(X)
     t = x.tanh()
 
@@ -277,7 +277,7 @@ def test_all_kinds_nest() -> None:
 
 @given(st.integers(-3, 3), st.integers(-3, 3), st.integers(0, 3))
 def test_forward_over_reverse_and_reverse_over_forward(a: int, b: int, n: int) -> None:
-    """Both give the second derivative of a polynomial, exactly: in whole numbers."""
+    """Forward over reverse and reverse over forward give the exact second derivative of a polynomial of integers."""
 
     def f(x: Any) -> Any:
         return x * x * x * a + x * x * b
@@ -305,7 +305,7 @@ PLAIN: dict[str, Function] = {
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_plain_in_plain_out(name: str) -> None:
-    """Given arrays, the outermost function gives arrays; given a Value, Values that record."""
+    """For arrays, the outermost derivative returns arrays; for a Value, it returns recorded Values."""
     x = Value(X)
     plain, recorded = PLAIN[name](X), PLAIN[name](x)
     assert type(plain) is np.ndarray
@@ -316,7 +316,7 @@ def test_plain_in_plain_out(name: str) -> None:
 
 
 def test_a_vector_that_records() -> None:
-    """A Value beside plain arrays is enough: what it moves is differentiated towards it."""
+    """If a vector is a Value beside plain arrays, the result can be differentiated by it."""
     v = Value(X)
     product = hvp(lambda z: (z**3).sum(), X, v)
     assert type(product) is Value
@@ -331,7 +331,7 @@ def test_a_vector_that_records() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_vector_that_records_whatever_is_around(dtype: type) -> None:
-    """Under no_grad, and beside single precision: it is differentiated towards as well, and never handed back."""
+    """The same holds under no_grad and beside float32, and the vector itself is never returned."""
     x, v = Value(X.astype(dtype)), Value(X)
     with no_grad():
         made = [
@@ -350,7 +350,7 @@ def test_a_vector_that_records_whatever_is_around(dtype: type) -> None:
 
 @pytest.mark.parametrize("vector", [None, "1", 1j, np.array([1j]), np.array(["1"]), np.array([None])])
 def test_a_vector_that_is_no_real_number_is_refused(vector: Any) -> None:
-    """As an operand would be."""
+    """A vector that is not made of real numbers is an error, as for operands."""
     x = np.ones(np.shape(vector))
     for call in (
         lambda: hvp(lambda z: (z * z).sum(), x, vector),
@@ -363,8 +363,8 @@ def test_a_vector_that_is_no_real_number_is_refused(vector: Any) -> None:
 
 @pytest.mark.parametrize("result", [None, "abc", object(), {1.0}])
 def test_a_function_that_gives_no_number_is_refused(result: Any) -> None:
-    """A `return` that was forgotten is no function without slopes."""
-    says = f"must give a Value, a number or an array, but gave {type(result).__name__}"
+    """A function that returns no number, for example because of a missing `return`, is an error."""
+    says = f"must return a Value, a number or an array, but returned {type(result).__name__}"
     for derive in (grad, value_and_grad, jacobian, hessian):
         with pytest.raises(TypeError, match=says):
             derive(lambda x: result)(1.0)
@@ -374,7 +374,7 @@ def test_a_function_that_gives_no_number_is_refused(result: Any) -> None:
 
 
 def test_what_does_not_depend_is_a_value_too() -> None:
-    """Given Values, zeros are Values."""
+    """For Values, also zeros are Values."""
     for derivative in (grad(lambda x, y: (x * x).sum(), 1), jacobian(lambda x, y: x * x, 1)):
         zeros = derivative(Value(X), Value(X))
         assert type(zeros) is Value
@@ -382,7 +382,7 @@ def test_what_does_not_depend_is_a_value_too() -> None:
 
 
 def test_a_gradient_through_a_value_reaches_its_graph() -> None:
-    """An argument made of a leaf: the derivative is differentiated down to the leaf."""
+    """If an argument is the result of an op, the derivative can be differentiated down to the leaf."""
     leaf = Value(2.0)
     slope = grad(lambda x: x**3)(leaf * leaf)
     slope.backward()
@@ -391,18 +391,18 @@ def test_a_gradient_through_a_value_reaches_its_graph() -> None:
 
 
 def test_a_constant_argument() -> None:
-    """A Value that wants no gradient is differentiated towards all the same, and stays as it is."""
+    """A Value with `requires_grad=False` as an argument is differentiated by, and unchanged."""
     c = Value(3.0, requires_grad=False)
     assert grad(lambda x: x * x)(c).item() == 6.0
     assert not c.requires_grad
     assert not c.has_grad
 
 
-# What is left alone.
+# Side effects.
 
 
 def test_gradients_outside_are_not_touched() -> None:
-    """Of Values that the function uses, or is given, nothing is changed; an argument used from outside is constant."""
+    """Gradients of Values that the function uses are unchanged, and an argument used as a global is a constant."""
     w, x = Value(5.0), Value(3.0)
     w.grad = 7.0
     slope = grad(lambda z: z * w * x)(x)
@@ -413,7 +413,7 @@ def test_gradients_outside_are_not_touched() -> None:
 
 
 def test_arguments_are_not_written_into() -> None:
-    """Nor are results and cotangents that were handed out."""
+    """Arguments, results and cotangents are not written to."""
     x, u = X.copy(), np.ones(3)
     x.flags.writeable = u.flags.writeable = False
     result, pullback = vjp(lambda z: z.tanh() * z, x)
@@ -429,7 +429,7 @@ def test_arguments_are_not_written_into() -> None:
     "f", [lambda x, y: x + y, lambda x, y: x - y, lambda x, y: x, lambda x, y: x * 1 + y.reshape(y.shape)]
 )
 def test_what_can_be_written_into_is_not_shared(f: Function, shape: tuple[int, ...]) -> None:
-    """Gradients, results, arguments and the cotangent are arrays of their own."""
+    """Gradients, results, arguments and cotangents do not share memory."""
     arrays = [np.full(shape, 2.0), np.full(shape, 3.0), np.ones(shape)]
     result, pullback = vjp(f, *arrays[:2])
     arrays += [result, *pullback(arrays[2]), *pullback(arrays[2])]
@@ -443,7 +443,7 @@ def test_what_can_be_written_into_is_not_shared(f: Function, shape: tuple[int, .
 
 @pytest.mark.parametrize("f", [lambda x: x.exp(), lambda x: x * x, lambda x: x, lambda x: x.sum() * x])
 def test_a_result_that_is_written_into_changes_no_gradient(f: Function) -> None:
-    """It is the caller's own, and a pullback called later gives what it gave before."""
+    """A write to the result does not change the gradient of a later call of the pullback."""
     result, pullback = vjp(f, X)
     before = pullback(X)[0].tolist()
     if result.flags.writeable:
@@ -452,7 +452,7 @@ def test_a_result_that_is_written_into_changes_no_gradient(f: Function) -> None:
 
 
 def test_an_error_inside_leaves_no_mode_behind() -> None:
-    """After it, plain arguments give plain results, as before."""
+    """After an error inside, plain arguments give plain results."""
     with pytest.raises(ZeroDivisionError):
         grad(lambda x: x * (1 // 0))(1.0)
     with pytest.raises(ValueError, match="one number"):
@@ -461,7 +461,7 @@ def test_an_error_inside_leaves_no_mode_behind() -> None:
 
 
 def test_under_no_grad() -> None:
-    """Outside, it concerns what is recorded outside: the derivative is what it is. Inside, it makes constants."""
+    """`no_grad` around a derivative does not change it; inside the function it makes constants."""
     with no_grad():
         assert grad(lambda x: x * x)(3.0).tolist() == 6.0
         assert jvp(lambda x: x * x, (3.0,), (1.0,))[1].tolist() == 6.0
@@ -477,11 +477,11 @@ def test_under_no_grad() -> None:
     assert grad(stopped)(3.0).tolist() == 9.0
 
 
-# What is differentiated, and what is not.
+# Differentiated arguments and others.
 
 
 def test_other_arguments_are_left_as_they_are() -> None:
-    """They reach the function untouched, whatever they are: by place, by name, and what a default gives."""
+    """Other arguments reach the function unchanged, by position, by keyword, and by default."""
     seen: list[Any] = []
 
     def f(x: Value, *rest: Any, power: Any = 2, **options: Any) -> Value:
@@ -499,7 +499,7 @@ def test_other_arguments_are_left_as_they_are() -> None:
 
 
 def test_a_value_among_the_other_arguments_is_recorded() -> None:
-    """Towards it nothing is computed here; but what comes out can be differentiated towards it."""
+    """The derivative can be differentiated by a Value among the other arguments."""
     w = Value(3.0)
     for args, options in (((2.0, w), {}), ((2.0,), {"w": w}), ((2.0, [w]), {})):
         w.zero_grad()
@@ -522,7 +522,7 @@ TREES: dict[str, Any] = {
 
 
 def parts(tree: Any) -> tuple[Any, Any]:
-    """The array and the number of one of these trees."""
+    """Return the array and the number of a tree."""
     if isinstance(tree, dict) and "layer" in tree:
         w, (b, nothing) = tree["layer"]
         assert nothing is None
@@ -533,7 +533,7 @@ def parts(tree: Any) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("name", TREES)
 def test_trees_of_arguments(name: str) -> None:
-    """Gradients, products and Hessians come in lists, tuples and dicts like the argument's; None stays None."""
+    """Gradients, products and Hessians have the structure of an argument that is a tree; None stays None."""
 
     def f(tree: Any, scale: float = 1.0) -> Any:
         w, b = parts(tree)
@@ -553,7 +553,7 @@ def test_trees_of_arguments(name: str) -> None:
 
 
 def test_trees_of_results() -> None:
-    """A function that gives a list, a tuple or a dict has a jacobian, products and tangents like it."""
+    """For a function that returns a tree, the Jacobian, the pullback and the tangents have its structure."""
 
     def f(x: Value) -> dict[str, Any]:
         return {"square": x * x, "sums": [x.sum(), 3.0]}
@@ -569,12 +569,12 @@ def test_trees_of_results() -> None:
     assert (moved["square"].tolist(), moved["sums"][0], moved["sums"][1]) == ([2.0, 0.0], 1.0, 0.0)
     with pytest.raises(ValueError, match="the cotangent and the result must have the same structure"):
         pullback({"square": [1.0, 10.0]})
-    with pytest.raises(TypeError, match=r"one number, but it gave a dict; see jacobian"):
+    with pytest.raises(TypeError, match=r"one number, but got a dict; see jacobian"):
         grad(f)(x)
 
 
 def test_several_arguments() -> None:
-    """Positions in a tuple or a list, negative ones too; derivatives come in a tuple, in their order."""
+    """`argnums` may be a tuple or a list, also negative, and derivatives form a tuple in this order."""
     x, y = np.array([1.0, 2.0]), np.array([3.0, 4.0])
 
     def f(x: Any, y: Any) -> Any:
@@ -604,7 +604,7 @@ def test_several_arguments() -> None:
     ],
 )
 def test_positions_that_are_none(argnums: Any, error: type[Exception], says: str) -> None:
-    """They are refused, in words that say what was given."""
+    """Invalid positions are errors that say what was given."""
     for derive in (grad, value_and_grad, jacobian, hessian):
         with pytest.raises(error, match=re.escape(says)):
             derive(lambda x, y: x * y, argnums)(1.0, 2.0)
@@ -615,14 +615,14 @@ def test_positions_that_are_none(argnums: Any, error: type[Exception], says: str
     [np.argmax, lambda x: x > 0, lambda x: np.argsort(x)[0], lambda x: bool(x[0] > 0), lambda x: x.data.astype(int)[0]],
 )
 def test_a_result_that_is_no_float_has_no_gradient(f: Function) -> None:
-    """A place, a truth or a count is no smooth function, and zeros would hide a mistake."""
+    """Results of integers or booleans are errors, since a gradient of zeros would hide a mistake."""
     for derive in (grad, value_and_grad, jacobian, lambda f: lambda x: vjp(f, x)):
-        with pytest.raises(TypeError, match=r"must give floats, but gave (int|bool)"):
+        with pytest.raises(TypeError, match=r"must return floats, but returned (int|bool)"):
             derive(f)(X)
 
 
 def test_trees_that_do_not_match() -> None:
-    """A tangent or a vector of another structure is refused, and says where it differs."""
+    """A tangent or vector of another structure is an error, which says where they differ."""
     tree = {"w": X, "b": [1.0, None]}
     for call in (
         lambda: jvp(lambda t: t["w"].sum(), (tree,), ({"w": X},)),

@@ -1,6 +1,7 @@
-"""What the documentation says is true: its examples run and print what they show, and its commands and links exist.
+"""The documentation is true: its examples print what they show, and its commands and links exist.
 
-`python -m tests.test_docs` writes what the examples print now into the pages: read what has changed before you keep it.
+`python -m tests.test_docs` writes the present output of the examples into the pages. Read the changes before you commit
+them.
 """
 
 from __future__ import annotations
@@ -26,26 +27,26 @@ from reference.report import ops
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = {str(page.relative_to(DOCS)): page.read_text("utf-8") for page in sorted(DOCS.rglob("*.md"))}
-MEASURED = "explanation/verdict.md"  # its numbers are measured, and a little different on each machine
+MEASURED = "explanation/verdict.md"  # its numbers are measured, and vary a little
 
 EXAMPLE = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```\n)?", flags=re.DOTALL)
 SHELL = re.compile(r"```sh\n(.*?)```\n", flags=re.DOTALL)
 
 
 def examples(page: str) -> list[tuple[str, str]]:
-    """Each block of Python of a page, with the text that it is said to print."""
+    """Return each Python block of a page, with the output that follows it."""
     return [(match[1], match[2] or "") for match in EXAMPLE.finditer(PAGES[page])]
 
 
 def printed(code: str, names: dict[str, Any]) -> str:
-    """What a block of Python prints. It is run with the names that those before it have left, and leaves its own."""
+    """Run a Python block, with the names of earlier blocks, and return its output."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
         exec(code, names)  # noqa: S102 - our own documentation
     return out.getvalue()
 
 
 def renewed(page: str) -> str:
-    """A page with what its examples print now."""
+    """Return a page with the present output of its examples."""
     names: dict[str, Any] = {}
 
     def example(match: re.Match[str]) -> str:
@@ -56,21 +57,21 @@ def renewed(page: str) -> str:
 
 
 def commands(page: str) -> list[str]:
-    """The lines of a page that are typed in a shell, without their comments."""
+    """Return the shell commands of a page, without comments."""
     lines = [line for block in SHELL.findall(PAGES[page]) for line in block.splitlines()]
     inline = re.findall(r"`((?:make|python -m) [^`\n]*)`", PAGES[page])
     return [line.partition("  #")[0].strip() for line in [*lines, *inline]]
 
 
 def loosened(words: str, page: str) -> str:
-    """The words without what may differ from one run to the next: the bound, and what was measured."""
+    """Remove from a text what may vary between runs: the bound, and measured numbers."""
     words = re.sub(r"allowed \S+;", "allowed N;", words)
     return re.sub(r"\d[\d,.e+]*", "N", words) if page == MEASURED else words
 
 
 @pytest.fixture
 def _tables() -> Iterator[None]:
-    """Leave the tables as they were, also where an example stops in the middle of a change."""
+    """Restore the rule tables, also if an example stops in the middle of a change."""
     rows, pullbacks = dict(OPS), {name: rule.pullbacks for name, rule in RULES.items()}
     yield
     OPS.clear()
@@ -82,28 +83,28 @@ def _tables() -> Iterator[None]:
 @pytest.mark.usefixtures("_tables")
 @pytest.mark.parametrize("page", [page for page in PAGES if examples(page)])
 def test_examples_print_what_is_shown(page: str) -> None:
-    """Run one after the other, a page's examples print the text that follows each, and nothing where none does."""
+    """Run one after another, the examples of a page print the text that follows each, or nothing."""
     names: dict[str, Any] = {}
     for code, shown in examples(page):
         assert loosened(printed(code, names), page) == loosened(shown, page), code
 
 
 def test_there_are_examples() -> None:
-    """The examples are found: on each page of the tutorial, the how-tos and the explanations."""
+    """Examples are found on each page of the tutorial, the how-tos and the explanations."""
     with_examples = {page for page in PAGES if examples(page)}
     assert with_examples == {page for page in PAGES if not page.startswith("reference/")}
     assert sum(len(examples(page)) for page in PAGES) > 30
 
 
 def test_every_page_is_in_the_contents() -> None:
-    """The contents of the site name every page, once."""
+    """The contents of the site list every page once."""
     config = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))
-    named = re.findall(r"'([\w/-]+\.md)'", str(config["project"]["nav"]))
-    assert sorted(named) == sorted(PAGES)
+    in_contents = re.findall(r"'([\w/-]+\.md)'", str(config["project"]["nav"]))
+    assert sorted(in_contents) == sorted(PAGES)
 
 
 def test_each_disagreement_of_a_reference_is_explained() -> None:
-    """The page has a section for each reference; and each row of its tables, of an op of the table, says why."""
+    """The page has a section for each reference, and each row of its tables gives a reason."""
     page = PAGES["reference/references.md"]
     rows = [re.split(r" \| ", line.strip("| ")) for line in page.splitlines() if line.startswith("| `")]
     assert len(re.findall(r"^## ", page, flags=re.MULTILINE)) == len(REFERENCES)
@@ -112,13 +113,13 @@ def test_each_disagreement_of_a_reference_is_explained() -> None:
 
 
 def test_the_page_of_ops_is_fresh() -> None:
-    """The page of ops is what `python -m reference.report.ops` prints."""
+    """The page of ops is the output of `python -m reference.report.ops`."""
     assert PAGES["reference/ops.md"] == ops.page()
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
-    """Every relative link leads to a page or a picture, and every file that is named is there."""
+    """Every relative link leads to a page or a picture, and every mentioned file exists."""
     for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", PAGES[page]):
         assert (DOCS / page).parent.joinpath(link).exists(), link
     for name in re.findall(r"`((?:ndgrad|reference|notebooks)/[\w/]*(?:\.\w+)?)`", PAGES[page]):
@@ -127,7 +128,7 @@ def test_links_lead_somewhere(page: str) -> None:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
 def test_commands_exist(page: str) -> None:
-    """Every `make` names a target, and every command of the harness is one that its parser takes."""
+    """Every `make` target exists, and the parser of the harness accepts every command."""
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE)
     for line in commands(page):
         words = shlex.split(line)
@@ -142,7 +143,7 @@ def test_commands_exist(page: str) -> None:
 
 
 def test_the_rows_of_a_new_op_are_tried() -> None:
-    """The rows that the how-to adds are those that a test adds."""
+    """The rows that the how-to adds are those of a test."""
     tried = (ROOT / "tests" / "reference" / "test_main.py").read_text("utf-8")
     for row in (
         "reciprocal = Rule(np.reciprocal, lambda g, y, x: -g * (y * y))",
@@ -153,7 +154,7 @@ def test_the_rows_of_a_new_op_are_tried() -> None:
 
 
 def test_as_many_faults_are_real_as_is_said() -> None:
-    """Some four hundred bugs are planted, and more than a quarter of them were seen elsewhere."""
+    """About four hundred faults are planted, and more than a quarter of them are real bugs seen elsewhere."""
     real = [fault for fault in FAULTS if fault.source not in ("ours", "folklore")]
     assert 350 < len(FAULTS) < 450
     assert len(real) > len(FAULTS) / 4

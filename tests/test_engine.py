@@ -1,4 +1,4 @@
-"""The engine's contract, sentence by sentence: what a Value is, what it records, and what comes back through it."""
+"""The engine: what a Value is, what is recorded, and what gradients the backward pass computes."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.p
 COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
 
 
-def bits(*arrays: Any) -> list[tuple[Any, ...]]:
-    """What arrays are to the last bit."""
+def as_bytes(*arrays: Any) -> list[tuple[Any, ...]]:
+    """Return the bytes of some arrays, for bitwise comparison."""
     return [(a.shape, a.dtype, a.tobytes()) for a in map(np.asarray, arrays)]
 
 
 def short(*shape: int) -> Array:
-    """Numbers from 0.5 on, all different: a base for powers as well."""
+    """Return different numbers of 0.5 and more, which are valid bases of powers."""
     return np.arange(1.0, 1 + int(np.prod(shape))).reshape(shape) / 2
 
 
-# Making one.
+# Construction.
 
 
 def test_data_is_copied() -> None:
-    """What is written into the array afterwards changes nothing."""
+    """Later writes to the array do not change the Value."""
     array = np.array([1.0, 2.0])
     x = Value(array)
     array[0] = 9
@@ -56,14 +56,14 @@ def test_data_is_copied() -> None:
 
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_floats_keep_their_dtype(dtype: type) -> None:
-    """Of arrays and of NumPy's numbers."""
+    """Arrays of floats and NumPy's floats keep their dtype."""
     assert Value(np.array([1, 2], dtype)).dtype == dtype
     assert Value(dtype(3)).dtype == dtype
     assert Value(dtype(3)).grad.dtype == dtype
 
 
 def test_gradients_have_the_dtype_of_numbers_in_foreign_byte_order() -> None:
-    """As of all others, after one contribution and after two."""
+    """Arrays in foreign byte order give gradients of native dtype, after one contribution and after two."""
     x = Value(np.array([1.0, 2.0], ">f8"))
     y = (x * x).sum()
     for root, slopes in ((y, [2.0, 4.0]), (y + x.sum(), [3.0, 5.0])):
@@ -76,8 +76,8 @@ def test_gradients_have_the_dtype_of_numbers_in_foreign_byte_order() -> None:
 @pytest.mark.parametrize(
     "data", [3, 3.0, True, [1, 2], [[True], [False]], np.arange(3), np.uint8(7), np.array(0, bool), range(3)]
 )
-def test_all_else_becomes_float64(data: Any) -> None:
-    """Integers, booleans, Python's floats, and lists of them."""
+def test_other_numbers_become_float64(data: Any) -> None:
+    """Integers, booleans, Python floats, and lists of them become float64."""
     x = Value(data)
     assert x.dtype == np.float64
     np.testing.assert_array_equal(x.data, np.array(data, np.float64))
@@ -85,13 +85,13 @@ def test_all_else_becomes_float64(data: Any) -> None:
 
 @pytest.mark.parametrize("data", ["1", None, 1j, [1, "2"], object(), np.array("2020", "datetime64[Y]"), {1}, [None]])
 def test_what_is_no_real_number_is_refused(data: Any) -> None:
-    """Also where NumPy would make an array of it."""
+    """Anything else than real numbers is an error, also where NumPy would make an array of it."""
     with pytest.raises(TypeError, match="data must be real numbers, but got "):
         Value(data)
 
 
-def test_a_value_is_not_made_of_values() -> None:
-    """It would lose their graph. The error says what keeps it."""
+def test_a_list_of_values_is_an_error() -> None:
+    """A list of Values is an error, since it would lose their graph. The error says what to use instead."""
     x, objects = Value(1.0), np.empty(2, object)
     objects[0] = x
     for data in (x, [x, x], [[x], [x]], objects):
@@ -101,7 +101,7 @@ def test_a_value_is_not_made_of_values() -> None:
 
 @pytest.mark.parametrize("array", [np.ones((2, 3)).T, np.ones(4)[::-2], np.broadcast_to(1.0, (2, 2))])
 def test_any_array_becomes_a_plain_one(array: Array) -> None:
-    """One that owns its numbers, in the order of its axes, to be written into."""
+    """Data of any memory layout becomes a plain, C-ordered, writable array of its own."""
     data = Value(array).data
     assert type(data) is np.ndarray
     assert data.flags.c_contiguous
@@ -110,8 +110,8 @@ def test_any_array_becomes_a_plain_one(array: Array) -> None:
 
 
 def test_names_and_places_of_the_arguments() -> None:
-    """`Value(data, label, requires_grad)`, both with defaults."""
-    x = Value(1.0, "x", False)  # noqa: FBT003 - its place is what is tested
+    """The signature is `Value(data, label, requires_grad)`, with defaults for both options."""
+    x = Value(1.0, "x", False)  # noqa: FBT003 - the position is tested
     assert (x.label, x.requires_grad) == ("x", False)
     assert (Value(1.0).label, Value(1.0).requires_grad) == ("", True)
     assert Value(data=2.0, label="y", requires_grad=True).item() == 2.0
@@ -121,7 +121,7 @@ def test_names_and_places_of_the_arguments() -> None:
 
 
 def test_attributes_of_the_array() -> None:
-    """They are the array's own."""
+    """Shape, dtype and the like are those of the array."""
     x = Value(np.arange(6, dtype=np.float32).reshape(2, 3))
     assert (x.shape, x.ndim, x.size, len(x)) == ((2, 3), 2, 6, 2)
     assert x.dtype == np.float32
@@ -129,8 +129,8 @@ def test_attributes_of_the_array() -> None:
     assert Value(np.arange(8).reshape(2, 2, 2)).mT.data.tolist() == [[[0, 2], [1, 3]], [[4, 6], [5, 7]]]
 
 
-def test_what_it_was_made_of() -> None:
-    """`_prev` has the operands in order, `_op` the op's short name, and a leaf has neither."""
+def test_operands_and_op() -> None:
+    """`_prev` has the operands in order, and `_op` the op's short name. For a leaf they are empty."""
     a, b = Value(1.0), Value(2.0)
     assert [o is x for o, x in zip((b - a)._prev, (b, a), strict=True)] == [True, True]
     assert (a * a)._prev[0] is (a * a)._prev[1] is a
@@ -143,7 +143,7 @@ def test_what_it_was_made_of() -> None:
 
 @pytest.mark.parametrize("constant", [2, 2.5, True, 10**30, np.float64(3.0), np.array([1, 2]), [1.0, 2.0]])
 def test_constants_among_the_operands(constant: Any) -> None:
-    """They are shown as Values of floats, which want no gradient: the same ones each time."""
+    """Constants among the operands appear as Values of floats without a gradient, the same objects each time."""
     y = Value([1.0, 2.0]) * constant
     _, shown = y._prev
     assert type(shown) is Value
@@ -155,29 +155,29 @@ def test_constants_among_the_operands(constant: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("make", [lambda x: x * 0.1, lambda x: 2**x, lambda x: x**3, lambda x: x / np.array(3)])
-def test_to_look_at_operands_changes_nothing(make: Function, dtype: type) -> None:
-    """The pass back gives the same bits, whether anyone has asked for `_prev` or not, and can be differentiated."""
+def test_reading_operands_changes_nothing(make: Function, dtype: type) -> None:
+    """Reading `_prev` does not change the gradients, by a single bit, and they can be differentiated."""
     gradients = []
     for look in (False, True):
         x = Value(np.linspace(0.1, 3, 50).astype(dtype))
         y = make(x)
         assert len(y._prev if look else y._operands) == 2
         y.backward(np.linspace(-1, 1, 50))
-        gradients.append(bits(x.grad))
+        gradients.append(as_bytes(x.grad))
         y.backward(create_graph=True)
     assert gradients[0] == gradients[1]
 
 
 def test_item_gives_the_number() -> None:
-    """Python's float, of any shape with one number; of more it is an error."""
+    """`item` returns a Python float for any shape with one entry, and raises an error for more."""
     assert [type(Value(x).item()) for x in (2.5, [2.5], [[2.5]])] == [float] * 3
     assert Value(np.float32(0.1)).item() == float(np.float32(0.1))
     with pytest.raises(ValueError, match="size 1"):
         Value([1.0, 2.0]).item()
 
 
-def test_python_asks_for_a_number() -> None:
-    """`float` and `bool` of one number; of several there is no one truth."""
+def test_float_and_bool() -> None:
+    """`float` and `bool` work for a single entry; for several they are errors."""
     assert float(Value(2.5, requires_grad=False)) == 2.5
     assert bool(Value(0.5))
     assert not Value([[0.0]])
@@ -185,8 +185,8 @@ def test_python_asks_for_a_number() -> None:
         bool(Value([1.0, 2.0]))
 
 
-def test_python_asks_for_a_container() -> None:
-    """Length, rows with their gradients, membership; a number has neither."""
+def test_length_iteration_and_membership() -> None:
+    """Length, iteration over rows with gradients, and membership work; a 0-d Value has neither."""
     x = Value([[1.0, 2.0], [3.0, 4.0]])
     first, second = x  # by __iter__
     (first * 10 + second).backward([1.0, 2.0])
@@ -210,13 +210,13 @@ def test_python_asks_for_a_container() -> None:
     ],
 )
 def test_repr(data: Any, text: str) -> None:
-    """It shows the data, and the dtype where it is not the usual one."""
+    """`repr` shows the data, and the dtype unless it is float64."""
     assert repr(Value(data)) == text
     assert str(Value(data, label="x")) == text
 
 
 def test_format() -> None:
-    """A number's, where there is just one; without a format it is shown as by `repr`."""
+    """A format applies to a single entry; without a format the result is that of `repr`."""
     x = Value(2.5)
     assert f"{x:.3f} {x} {x!r}" == "2.500 Value(data=2.5) Value(data=2.5)"
     assert f"{Value([0.125]):.1e}" == "1.2e-01"
@@ -225,7 +225,7 @@ def test_format() -> None:
 
 
 def test_equality_is_elementwise_and_the_hash_is_identity() -> None:
-    """Equal Values stay apart in sets, as keys and as nodes of a graph."""
+    """Values that are equal stay distinct in sets, as keys, and as nodes of a graph."""
     a, b = Value(2.0), Value(2.0)
     assert bool(a == b)
     assert len({a, b}) == 2
@@ -236,12 +236,12 @@ def test_equality_is_elementwise_and_the_hash_is_identity() -> None:
 
 @pytest.mark.parametrize("made", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
 def test_copies_are_leaves_of_their_own(made: Callable[[Value], Value]) -> None:
-    """With the data, label and wish for a gradient; without the gradient."""
+    """Copies have the data, the label and `requires_grad`, and no gradient."""
     x = Value(np.array([1.0, 2.0], np.float32), "x")
     (x * x).backward()
     for original in (x, (x * x).detach(), Value(3.0, "c", requires_grad=False)):
         twin = made(original)
-        assert bits(twin.data) == bits(original.data)
+        assert as_bytes(twin.data) == as_bytes(original.data)
         assert (twin.label, twin.requires_grad) == (original.label, original.requires_grad)
         assert (twin._prev, twin._op, twin.has_grad) == ((), "", False)
         assert not np.shares_memory(twin.data, original.data)
@@ -249,7 +249,7 @@ def test_copies_are_leaves_of_their_own(made: Callable[[Value], Value]) -> None:
 
 @pytest.mark.parametrize("made", [copy.copy, copy.deepcopy, pickle.dumps, lambda x: copy.deepcopy({"loss": [x]})])
 def test_a_result_is_not_copied(made: Callable[[Value], Value]) -> None:
-    """Its copy would be a leaf, and the graph would end in silence. The error says what to write."""
+    """Copying a result is an error, since the copy would be a leaf. The error says what to write instead."""
     y = Value([1.0, 2.0]) * 3
     y.label = "y"
     with pytest.raises(TypeError, match=r"y \(made by multiply, shape \(2,\)\) is part of a graph, .*\.detach\(\)"):
@@ -257,7 +257,7 @@ def test_a_result_is_not_copied(made: Callable[[Value], Value]) -> None:
 
 
 def test_a_deep_copy_keeps_what_was_shared() -> None:
-    """A list with one Value twice has one Value twice."""
+    """A deep copy of a list with the same Value twice has one Value twice."""
     x = Value(1.0)
     a, b = copy.deepcopy([x, x])
     assert a is b is not x
@@ -268,7 +268,7 @@ def test_a_deep_copy_keeps_what_was_shared() -> None:
 
 @pytest.mark.parametrize("constant", [3.0, 3, np.array([3.0]), [3.0], Value([3.0]).detach(), np.float32(3)])
 def test_constants_get_no_gradient(constant: Any) -> None:
-    """Neither numbers nor arrays nor what is detached; the other operand gets its own."""
+    """Numbers, arrays and detached Values get no gradient; the other operand gets its own."""
     x = Value([2.0])
     y = x * constant
     y.backward([5.0])
@@ -277,7 +277,7 @@ def test_constants_get_no_gradient(constant: Any) -> None:
 
 
 def test_detached() -> None:
-    """A constant with a copy of the data."""
+    """`detach` returns a constant with a copy of the data."""
     x = Value([1.0, 2.0])
     y = (x * x).detach()
     assert (y.requires_grad, y._prev, y.data.tolist()) == (False, (), [1.0, 4.0])
@@ -287,7 +287,7 @@ def test_detached() -> None:
 
 
 def test_nothing_is_computed_for_constants(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their pullback is not even called; what is made of constants alone is one."""
+    """Pullbacks to constants are not called, and results of constants alone are constants."""
 
     def forbidden(*_: Any) -> Any:
         raise AssertionError("the pullback to a constant was called")
@@ -303,21 +303,21 @@ def test_nothing_is_computed_for_constants(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_constant_root_is_an_error() -> None:
-    """Nothing can be computed, and it says so, and of what."""
+    """`backward` on a constant raises, and the error describes the constant."""
     c = Value([1.0], "c", requires_grad=False)
-    for root, named in ((c, "c (a leaf"), (c + 1, "a Value (a leaf"), (Value(2.0).detach(), "a Value")):
-        with pytest.raises(RuntimeError, match=re.escape(f"backward() on a constant: nothing that {named}")):
+    for root, description in ((c, "c (a leaf"), (c + 1, "a Value (a leaf"), (Value(2.0).detach(), "a Value")):
+        with pytest.raises(RuntimeError, match=re.escape(f"backward() on a constant: {description}")):
             root.backward()
 
 
-# Dtypes beside each other.
+# Mixed dtypes.
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("weak", [2, 0.1, True])
 @pytest.mark.parametrize("operation", BINARY[:-1])
 def test_python_numbers_are_weak(operation: Function, weak: Any, dtype: type) -> None:
-    """They take the Value's dtype, on either side, forward and back."""
+    """Python numbers take the dtype of the Value, on either side, forward and backward."""
     for operands in ((Value(dtype(1.5)), weak), (weak, Value(dtype(1.5)))):
         y = operation(*operands)
         y.backward()
@@ -328,7 +328,7 @@ def test_python_numbers_are_weak(operation: Function, weak: Any, dtype: type) ->
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("other", [np.int64(2), np.arange(1, 3), np.array([True, False]), np.uint8(3), [1, 2]])
 def test_whole_numbers_and_truths_take_the_floats_dtype(other: Any, dtype: type) -> None:
-    """Beside a float32, an array of int64 does not make a float64."""
+    """Beside a float32, an array of int64 does not give a float64."""
     x = Value(np.array([1.5, 2.5], dtype))
     for y in (x + other, other * x, x - other, ndgrad.maximum(x, other), ndgrad.concatenate([x, np.atleast_1d(other)])):
         assert y.dtype == dtype
@@ -337,7 +337,7 @@ def test_whole_numbers_and_truths_take_the_floats_dtype(other: Any, dtype: type)
 @pytest.mark.parametrize(("one", "other"), list(itertools.permutations(FLOATS, 2)))
 @pytest.mark.parametrize("operation", [operator.mul, operator.matmul, ndgrad.maximum, lambda *xs: ndgrad.stack(xs)])
 def test_floats_are_promoted(operation: Function, one: type, other: type) -> None:
-    """The result is as wide as the wider; each operand gets a gradient of its own dtype, and is not touched."""
+    """The result has the wider dtype; each operand gets a gradient of its own dtype, and is unchanged."""
     a, b = Value(np.array([1.5, 2.5], one)), Value(np.array([2.0, 0.5], other))
     y = operation(a, b)
     y.backward(np.ones(y.shape))
@@ -349,7 +349,7 @@ def test_floats_are_promoted(operation: Function, one: type, other: type) -> Non
 
 
 def test_a_promoted_operand_is_computed_with_in_full() -> None:
-    """A float32 beside a float64 loses nothing on the way; its gradient is rounded once, in the end."""
+    """A float32 beside a float64 is computed in float64, and its gradient is rounded once, at the end."""
     third = np.float32(1 / 3)
     x, w = Value(third), Value(0.1)
     y = x * w
@@ -360,7 +360,7 @@ def test_a_promoted_operand_is_computed_with_in_full() -> None:
 
 
 def test_numpys_double_numbers_are_no_weak_ones() -> None:
-    """`np.float64(2)` beside a float32 makes a float64, as in NumPy."""
+    """`np.float64(2)` beside a float32 gives a float64, as in NumPy."""
     x = Value(np.float32(0.1))
     assert (x * np.float64(2)).dtype == np.float64
     assert (np.float64(2) * x).dtype == np.float64
@@ -369,7 +369,7 @@ def test_numpys_double_numbers_are_no_weak_ones() -> None:
 # Operators.
 
 OTHERS = [
-    lambda a: Value(a),  # noqa: PLW0108 - beside the others
+    lambda a: Value(a),  # noqa: PLW0108 - as for the others
     lambda a: a,
     lambda a: a.tolist(),
     lambda a: Value(a).detach(),
@@ -380,7 +380,7 @@ OTHERS = [
 @pytest.mark.parametrize("operation", BINARY)
 @pytest.mark.parametrize("other", OTHERS)
 def test_operators_on_either_side(operation: Function, other: Function) -> None:
-    """With a Value, an array, a list: each is PyTorch's, with the operands in their order."""
+    """Operators with a Value, an array or a list on either side agree with PyTorch, with operands in order."""
     a, b = short(2, 2), short(2, 2)[::-1] + 1
     g = np.array([[1.0, -2.0], [3.0, 0.5]])
     for left, right, wanted in ((Value(a), other(b), 0), (other(a), Value(b), 1)):
@@ -390,7 +390,7 @@ def test_operators_on_either_side(operation: Function, other: Function) -> None:
         tensors = [torch.tensor(n, requires_grad=True) for n in (a, b)]
         expected = operation(*tensors)
         (gradient,) = torch.autograd.grad(expected, tensors[wanted], torch.tensor(g))
-        # A logarithm and a power, each good to 2 ULP.
+        # A logarithm and a power, each accurate to 2 ULP.
         np.testing.assert_allclose(y.data, expected.detach(), rtol=1e-15)
         np.testing.assert_allclose((left, right)[wanted].grad, gradient, rtol=1e-15)
 
@@ -398,7 +398,7 @@ def test_operators_on_either_side(operation: Function, other: Function) -> None:
 @pytest.mark.parametrize("operation", BINARY[:-1])
 @pytest.mark.parametrize("number", [3, 2.5, True, np.float64(2.5), np.int64(3), np.array(2.5)])
 def test_operators_with_a_number(operation: Function, number: Any) -> None:
-    """Python's, NumPy's, and arrays of one: on either side, none of them takes the Value apart."""
+    """Operators with Python's and NumPy's numbers, on either side, give a Value."""
     data = np.array([0.5, 2.0])
     for reflected in (False, True):
         x, t = Value(data), torch.tensor(data, requires_grad=True)
@@ -413,7 +413,7 @@ def test_operators_with_a_number(operation: Function, number: Any) -> None:
 
 @pytest.mark.parametrize("operation", [operator.neg, operator.pos, operator.abs])
 def test_operators_of_one_operand(operation: Function) -> None:
-    """`-x`, `+x`, `abs(x)` are nodes of the graph too."""
+    """`-x`, `+x` and `abs(x)` are nodes of the graph."""
     x = Value([1.5, -2.0])
     y = operation(x)
     y.backward([1.0, 10.0])
@@ -425,7 +425,7 @@ def test_operators_of_one_operand(operation: Function) -> None:
 @pytest.mark.parametrize("operation", BINARY)
 @pytest.mark.parametrize("other", ["2", None, 1j, {2}, {"a": 1}, object(), np.array(1j), np.array(["a"]), [None], len])
 def test_operators_with_what_is_no_number(operation: Function, other: Any) -> None:
-    """A TypeError, on either side."""
+    """An operand of another type is a TypeError, on either side."""
     with pytest.raises(TypeError):
         operation(Value([2.0]), other)
     with pytest.raises(TypeError):
@@ -434,7 +434,7 @@ def test_operators_with_what_is_no_number(operation: Function, other: Any) -> No
 
 @pytest.mark.parametrize("exponent", [2, 2.0, np.array([2.0]), Value([2.0]), np.float32(2), True + True])
 def test_powers(exponent: Any) -> None:
-    """By a number, an array or a Value; the third argument of `pow` is for whole numbers."""
+    """Exponents may be numbers, arrays or Values; `pow` with three arguments is an error."""
     x: Any = Value([3.0])
     (x**exponent).backward()
     assert x.grad.tolist() == [6.0]
@@ -444,14 +444,14 @@ def test_powers(exponent: Any) -> None:
 
 @pytest.mark.parametrize("operation", [operator.floordiv, operator.mod, operator.and_, operator.lshift, divmod])
 def test_there_are_no_other_operators(operation: Function) -> None:
-    """Those that are flat, or for whole numbers: a TypeError, not an array without a graph."""
+    """Operators without a slope, or for integers only, are TypeErrors."""
     for operands in ((Value([3.0]), 2), (Value([3.0]), np.array([2.0])), (np.array([2.0]), Value([3.0]))):
         with pytest.raises(TypeError):
             operation(*operands)
 
 
 def test_augmented_assignment_makes_a_new_value() -> None:
-    """`x += 1` leaves the Value that others hold as it is."""
+    """`x += 1` makes a new Value, and does not change the old one."""
     leaf = Value([1.0, 2.0])
     y = leaf * leaf
     for name in ("iadd", "isub", "imul", "itruediv", "ipow"):
@@ -466,7 +466,7 @@ def test_augmented_assignment_makes_a_new_value() -> None:
 @pytest.mark.parametrize("comparison", COMPARISONS)
 @pytest.mark.parametrize("other", [Value([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0]), [1, 2, 3], 2, 2.0, np.float64(2)])
 def test_comparisons(comparison: Function, other: Any) -> None:
-    """Element by element, on either side; they give plain booleans and no graph."""
+    """Comparisons are elementwise, on either side, and give plain booleans."""
     data = np.array([3.0, 2.0, 1.0])
     plain = other.data if isinstance(other, Value) else other
     for ours, wanted in ((comparison(Value(data), other), comparison(data, plain)),
@@ -476,7 +476,7 @@ def test_comparisons(comparison: Function, other: Any) -> None:
 
 
 def test_comparisons_with_what_is_no_number() -> None:
-    """It is never equal, and has no order."""
+    """A Value is not equal to other types, and ordering with them is an error."""
     x = Value([1.0])
     for other in (None, "1", object()):
         assert (x == other) is False
@@ -486,7 +486,7 @@ def test_comparisons_with_what_is_no_number() -> None:
 
 
 def test_a_mask_by_comparison() -> None:
-    """`x * (x > 0)` has the slope of the one factor alone."""
+    """`x * (x > 0)` has the slope of its first factor alone."""
     x = Value([-1.0, 3.0])
     (x * (x > 0)).backward([5.0, 7.0])
     assert x.grad.tolist() == [0.0, 7.0]
@@ -498,14 +498,14 @@ def test_a_mask_by_comparison() -> None:
 @pytest.mark.parametrize("operation", BINARY)
 @pytest.mark.parametrize("array", [np.full((2, 2), 2.0), np.full((2, 2), 2), np.full((2, 2), 2, np.float32)])
 def test_an_array_on_the_left(operation: Function, array: Array) -> None:
-    """It gives one Value, never an array of objects."""
+    """The result is a single Value, never an array of objects."""
     y = operation(array, Value(short(2, 2)))
     assert type(y) is Value
     np.testing.assert_array_equal(y.data, operation(array, short(2, 2)))
 
 
 def test_methods_of_ufuncs_have_numpys_default_axis() -> None:
-    """It is the first axis, where the functions `np.sum` and `np.max` take all."""
+    """The default axis of ufunc methods is the first, while `np.sum` and `np.max` reduce all axes."""
     x = Value([[1.0, 5.0], [3.0, 4.0]])
     calls: list[tuple[Function, dict[str, Any]]] = [(np.add.accumulate, {}), (np.add.accumulate, {"axis": 1})]
     for ufunc in (np.add, np.multiply, np.maximum, np.minimum):
@@ -521,7 +521,7 @@ def test_methods_of_ufuncs_have_numpys_default_axis() -> None:
     [operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ipow, operator.imatmul],
 )
 def test_an_array_is_not_written_into(operation: Function) -> None:
-    """`array += value` is an error that says why, and leaves the array alone."""
+    """`array += value` is an error with a reason, and does not change the array."""
     array = short(2, 2)
     with pytest.raises(TypeError, match=r"cannot write into an array \(out=\) when an operand is a Value"):
         operation(array, Value(short(2, 2)))
@@ -541,7 +541,7 @@ def test_an_array_is_not_written_into(operation: Function) -> None:
     ],
 )
 def test_out_is_refused(call: Function) -> None:
-    """Of ufuncs, their methods and all other functions, whether they have a rule or are flat."""
+    """`out=` is an error for ufuncs, their methods and all other functions."""
     out = np.zeros(2)
     with pytest.raises(TypeError, match="out"):
         call(Value([1.0, 2.0]), out)
@@ -550,7 +550,7 @@ def test_out_is_refused(call: Function) -> None:
 
 @pytest.mark.parametrize("method", ["asarray", "array", "asanyarray", "ascontiguousarray"])
 def test_a_value_does_not_become_an_array_by_itself(method: str) -> None:
-    """Nor do Values in a list; both would end the graph in silence. The error says what to do."""
+    """The conversion of a Value or a list of Values to an array is an error, which says what to do."""
     for x in (Value([1.0]), [Value(1.0)], [Value([1.0]), Value([2.0])]):
         with pytest.raises(TypeError, match=r"use \.data for the array, or ndgrad\.stack"):
             getattr(np, method)(x)
@@ -558,13 +558,13 @@ def test_a_value_does_not_become_an_array_by_itself(method: str) -> None:
 
 @pytest.mark.parametrize("function", [np.sum, np.mean, np.max, np.exp, np.linalg.norm])
 def test_values_in_a_list_do_not_become_an_array_either(function: Function) -> None:
-    """Functions that make an array of a list are told so."""
+    """Functions that convert a list of Values to an array raise the same error."""
     with pytest.raises(TypeError, match=r"ndgrad\.stack|no rule"):
         function([Value(1.0), Value(2.0)])
 
 
 def test_the_sum_of_a_list() -> None:
-    """Python's `sum` begins with a 0, and adds Values up."""
+    """Python's `sum` starts with 0, and adds Values."""
     x, y = Value([1.0, 2.0]), Value([3.0, 4.0])
     total = sum([x, y, x])
     assert isinstance(total, Value)
@@ -574,7 +574,7 @@ def test_the_sum_of_a_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "named"),
+    ("call", "name"),
     [
         (np.arctan, "arctan"),
         (np.diff, "diff"),
@@ -590,9 +590,9 @@ def test_the_sum_of_a_list() -> None:
         (lambda x: np.equal.outer(x, x), "equal.outer"),
     ],
 )
-def test_functions_without_a_rule(call: Function, named: str) -> None:
-    """A clear error, not an array without a graph: it names the function, and what to do."""
-    with pytest.raises(TypeError, match=rf"np\.{re.escape(named)} has no rule in ndgrad; .*\.data"):
+def test_functions_without_a_rule(call: Function, name: str) -> None:
+    """A function without a rule is an error, which names it and says what to do."""
+    with pytest.raises(TypeError, match=rf"np\.{re.escape(name)} has no rule in ndgrad; .*\.data"):
         call(Value([[1.0, 2.0], [3.0, 4.0]]))
 
 
@@ -608,30 +608,30 @@ def test_functions_without_a_rule(call: Function, named: str) -> None:
     ],
 )  # fmt: skip
 def test_flat_functions_give_plain_results(function: Function) -> None:
-    """Those that are flat almost everywhere, and those about shapes: what they give for the data."""
+    """Functions that are flat almost everywhere, and those of shapes, return the result for the data."""
     data = np.array([[1.5, -0.0], [np.nan, -np.inf]])
     ours, wanted = function(Value(data)), function(data)
     assert type(ours) is type(wanted)
     np.testing.assert_array_equal(ours, wanted)
 
 
-# The gradient, as an attribute.
+# The attribute `grad`.
 
 
 def test_before_anything_arrives() -> None:
-    """`grad` reads as zeros that nobody can write into, and `has_grad` tells them from zeros that arrived."""
+    """A missing gradient reads as read-only zeros, and `has_grad` distinguishes it from zeros that were computed."""
     x = Value(np.ones((2, 3), np.float32))
     assert not x.has_grad
-    assert bits(x.grad) == bits(np.zeros((2, 3), np.float32))
+    assert as_bytes(x.grad) == as_bytes(np.zeros((2, 3), np.float32))
     with pytest.raises(ValueError, match="read-only"):
         x.grad[0] = 1
     (x * 0).backward()
     assert x.has_grad
-    assert bits(x.grad) == bits(np.zeros((2, 3), np.float32))
+    assert as_bytes(x.grad) == as_bytes(np.zeros((2, 3), np.float32))
 
 
 def test_zeroing() -> None:
-    """`zero_grad()` makes the gradient missing again; `grad = 0.0` makes zeros that are present."""
+    """`zero_grad()` removes the gradient; `grad = 0.0` assigns zeros."""
     x = Value([1.0, 2.0])
     x.backward()
     x.zero_grad()
@@ -647,12 +647,12 @@ def test_zeroing() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_assigned_gradient_is_a_copy(dtype: type) -> None:
-    """Of the Value's shape and dtype, and added to from then on."""
+    """An assigned gradient is copied to the Value's shape and dtype, and accumulates from then on."""
     x = Value(np.array([1.0, 2.0], dtype))
     array = np.array([3.0, 4.0])
     x.grad = array
     array[:] = 9
-    assert bits(x.grad) == bits(np.array([3.0, 4.0], dtype))
+    assert as_bytes(x.grad) == as_bytes(np.array([3.0, 4.0], dtype))
     x.backward([1.0, 10.0])
     assert x.grad.tolist() == [4.0, 14.0]
     x.grad *= 2
@@ -663,7 +663,7 @@ def test_an_assigned_gradient_is_a_copy(dtype: type) -> None:
 
 @pytest.mark.parametrize("shape", [(3,), (1,), (2, 1), (1, 2)])
 def test_a_gradient_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
-    """With both shapes; a Value is a gradient as well."""
+    """A gradient of another shape is an error with both shapes, also if it is a Value."""
     x = Value([1.0, 2.0])
     with pytest.raises(ValueError, match=re.escape(f"shape (2,), but got shape {shape}")):
         x.grad = np.ones(shape)
@@ -674,16 +674,16 @@ def test_a_gradient_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("grad", ["1", 1j, object(), [None]])
 def test_a_gradient_that_is_no_number_is_refused(grad: Any) -> None:
-    """As data is."""
+    """A gradient that is not made of real numbers is an error."""
     with pytest.raises(TypeError, match="real numbers"):
         Value([1.0]).grad = grad
 
 
-# The pass back.
+# The backward pass.
 
 
 def test_the_neuron_of_the_article() -> None:
-    """Two inputs, two weights, a bias and tanh: the numbers that the article prints."""
+    """The neuron of the article, with two inputs, two weights, a bias and tanh, has the numbers printed there."""
     x1, x2 = Value(2.0, label="x1"), Value(0.0, label="x2")
     w1, w2 = Value(-3.0, label="w1"), Value(1.0, label="w2")
     b = Value(6.8813735870195432, label="b")
@@ -697,30 +697,30 @@ def test_the_neuron_of_the_article() -> None:
     again = (e - 1) / (e + 1)
     again.backward()
     assert again.item() == pytest.approx(o.item(), rel=1e-15)
-    assert x1.grad == pytest.approx(2 * -1.5, abs=1e-14)  # the second pass was added to the first
+    assert x1.grad == pytest.approx(2 * -1.5, abs=1e-14)  # the second pass accumulated
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 3), (0,), (2, 0)])
 def test_without_a_cotangent_it_starts_from_ones(shape: tuple[int, ...]) -> None:
-    """Whatever the shape."""
+    """The default cotangent is ones, for any shape."""
     x = Value(np.full(shape, 3.0))
     (x * x).backward()
-    assert bits(x.grad) == bits(np.full(shape, 6.0))
+    assert as_bytes(x.grad) == as_bytes(np.full(shape, 6.0))
 
 
 @pytest.mark.parametrize("cotangent", [[1.0, -2.0], (1, -2), np.array([1, -2]), np.array([1, -2], np.float32)])
 def test_with_a_cotangent(cotangent: Any) -> None:
-    """An array or a list of numbers of any kind, of the result's shape."""
+    """The cotangent may be an array or a list, of any numeric dtype, of the result's shape."""
     x = Value([3.0, 4.0])
     (x * x).backward(cotangent)
-    assert bits(x.grad) == bits(np.array([6.0, -16.0]))
+    assert as_bytes(x.grad) == as_bytes(np.array([6.0, -16.0]))
     x.zero_grad()
     (x * x).backward(gradient=cotangent)
-    assert bits(x.grad) == bits(np.array([6.0, -16.0]))
+    assert as_bytes(x.grad) == as_bytes(np.array([6.0, -16.0]))
 
 
 def test_a_value_for_a_cotangent() -> None:
-    """It is taken for its numbers: without `create_graph`, gradients are arrays."""
+    """Without `create_graph`, a Value as cotangent is used as an array, and gradients are arrays."""
     x = Value([3.0, 4.0])
     y = x * x
     y.backward(Value([1.0, -2.0]))
@@ -731,7 +731,7 @@ def test_a_value_for_a_cotangent() -> None:
 
 @pytest.mark.parametrize("shape", [(3,), (2, 1), (), (1, 2)])
 def test_a_cotangent_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
-    """Even where it would broadcast. The error has both shapes."""
+    """A cotangent of another shape is an error with both shapes, even if it would broadcast."""
     x = Value([1.0, 2.0])
     y = x * x
     says = re.escape(f"cotangent has shape {shape}, but the value has shape (2,)")
@@ -744,20 +744,20 @@ def test_a_cotangent_of_another_shape_is_refused(shape: tuple[int, ...]) -> None
 
 
 def test_leaves_accumulate() -> None:
-    """Over the passes of one graph and of several, exactly, until they are zeroed."""
+    """The gradients of leaves accumulate over passes of one graph and of several, exactly, until they are zeroed."""
     x = Value([0.1, 0.3])
     y = x.sin() * x
     y.backward([0.7, -0.3])
     once = x.grad.copy()
     y.backward([0.7, -0.3])
-    assert bits(x.grad) == bits(once + once)
+    assert as_bytes(x.grad) == as_bytes(once + once)
     (x * 3).backward()
-    assert bits(x.grad) == bits(once + once + 3)
+    assert as_bytes(x.grad) == as_bytes(once + once + 3)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
 def test_gradients_are_arrays(shape: tuple[int, ...]) -> None:
-    """Of the operand's shape and dtype, of no axes too: after one pass and after more, of leaves and of nodes."""
+    """Gradients are arrays of the operand's shape and dtype, also 0-d, after one pass and after more."""
     x = Value(np.full(shape, 2.0, np.float32))
     h = x * x + x
     y = h.sum() * h
@@ -769,7 +769,7 @@ def test_gradients_are_arrays(shape: tuple[int, ...]) -> None:
 
 
 def test_inner_nodes_show_the_latest_pass() -> None:
-    """They do not accumulate."""
+    """The gradients of inner nodes do not accumulate."""
     x = Value(3.0)
     h = x * x
     y = h * 2
@@ -779,7 +779,7 @@ def test_inner_nodes_show_the_latest_pass() -> None:
 
 
 def test_a_second_loss_on_a_shared_part() -> None:
-    """What the first pass left in the shared nodes is not sent on again."""
+    """A second pass through shared nodes does not pass on what the first left there."""
     x = Value(3.0)
     h = x * 2
     (h + 1).backward()
@@ -789,7 +789,7 @@ def test_a_second_loss_on_a_shared_part() -> None:
 
 
 def test_from_a_node_inside() -> None:
-    """A pass that starts at a leaf or an inner node goes no further up."""
+    """A pass from a leaf or an inner node reaches only what that was computed from."""
     x = Value(3.0)
     h = x * x
     y = h * 5
@@ -800,7 +800,7 @@ def test_from_a_node_inside() -> None:
 
 
 def test_from_several_values() -> None:
-    """As from their sum, each times its cotangent: one is made of another, one is a leaf, and one comes twice."""
+    """A pass from several Values equals one from the sum of each times its cotangent, also for leaves and repeats."""
 
     def made() -> tuple[list[Value], list[Value]]:
         x, w = Value([1.0, -2.0], "x"), Value([3.0, 0.5], "w")
@@ -818,13 +818,13 @@ def test_from_several_values() -> None:
         np.testing.assert_allclose(a.grad, b.grad, rtol=1e-15)
     assert all(type(v.grad) is np.ndarray for v in several)
     assert several[0].grad.flags.writeable
-    ndgrad.backward([several[1]])  # a leaf alone, from ones: it accumulates
+    ndgrad.backward([several[1]])  # a leaf, from ones: it accumulates
     np.testing.assert_allclose(several[1].grad, one[1].grad + 1, rtol=1e-15)
 
 
 @pytest.mark.parametrize("leaf_first", [True, False])
-def test_from_a_leaf_and_what_is_made_of_it(*, leaf_first: bool) -> None:
-    """The order in which they are given does not count: what is made later is asked first."""
+def test_from_a_leaf_and_its_result(*, leaf_first: bool) -> None:
+    """The order of the Values does not matter, even if one was computed from the other."""
     x = Value([1.0, 2.0])
     h = x * 2.0
     y = h * h
@@ -834,7 +834,7 @@ def test_from_a_leaf_and_what_is_made_of_it(*, leaf_first: bool) -> None:
 
 
 def test_a_cotangent_is_no_leafs_gradient() -> None:
-    """What is handed in stays the caller's, be the Value a leaf, and handed in twice; any iterable will do."""
+    """The cotangents are not changed or shared, even for a leaf that is given twice; any iterable will do."""
     x, cotangent = Value([1.0, 2.0]), np.array([3.0, 4.0])
     for times in (1, 2):
         x.zero_grad()
@@ -844,7 +844,7 @@ def test_a_cotangent_is_no_leafs_gradient() -> None:
 
 
 def test_constants_among_several_contribute_nothing() -> None:
-    """Gradients that record may be constants, of what enters linearly, or arrays, of what does not enter at all."""
+    """With `create_graph`, some gradients are constants or arrays, and contribute nothing to a second pass."""
     w, b, unused = Value([1.0, 2.0]), Value([3.0, 4.0]), Value([5.0])
     ((w**2).sum() + b.sum()).backward(create_graph=True)
     slopes = [p.grad for p in (w, b, unused)]
@@ -857,7 +857,7 @@ def test_constants_among_several_contribute_nothing() -> None:
 
 
 def test_the_hessian_times_a_vector_by_hand() -> None:
-    """Gradients that record are passed back, each with a vector; the numbers are those of `hvp`."""
+    """A second pass from recorded gradients, each with a vector, computes the same as `hvp`."""
     x, v = Value([0.5, -1.0, 2.0]), np.array([1.0, -3.0, 0.25])
 
     def f(x: Value) -> Value:
@@ -871,7 +871,7 @@ def test_the_hessian_times_a_vector_by_hand() -> None:
 
 
 def test_a_value_for_a_cotangent_that_records() -> None:
-    """It takes the dtype of what it is for, and gradients depend on it, whatever mode is around."""
+    """With `create_graph`, a Value as cotangent is cast, and gradients depend on it, in any mode."""
     for mode in (enable_grad, no_grad):
         x, u = Value(np.array([2.0, 3.0], np.float32)), Value([1.0, 5.0])
         y = x * x
@@ -886,7 +886,7 @@ def test_a_value_for_a_cotangent_that_records() -> None:
 @pytest.mark.parametrize(
     ("values", "cotangents", "error", "says"),
     [
-        (lambda x: [], None, RuntimeError, "nothing that these were made of requires a gradient: an empty sequence"),
+        (lambda x: [], None, RuntimeError, "none of these requires a gradient: an empty sequence"),
         (lambda x: [x * 2], [1.0, 2.0], ValueError, "backward() got 2 cotangents for 1 value"),
         (lambda x: x * 2, None, TypeError, "takes a sequence of Values, but got a Value"),
         (lambda x: 3.0, None, TypeError, "takes a sequence of Values, but got a float"),
@@ -897,7 +897,7 @@ def test_a_value_for_a_cotangent_that_records() -> None:
     ],
 )
 def test_several_values_that_are_refused(values: Any, cotangents: Any, error: type[Exception], says: str) -> None:
-    """The error says what was given; no gradient is changed."""
+    """Wrong arguments are errors that say what was given, and no gradient is changed."""
     x = Value([1.0, 2.0])
     x.grad = [7.0, 8.0]
     with pytest.raises(error, match=re.escape(says)):
@@ -906,7 +906,7 @@ def test_several_values_that_are_refused(values: Any, cotangents: Any, error: ty
 
 
 def test_a_gradient_towards_all_leaves() -> None:
-    """Also those that are met far down, once or a dozen times, as operand or as exponent."""
+    """All leaves get gradients, at any depth, used once or often, as operand or as exponent."""
     a, b, c, d = (Value(v) for v in (2.0, 3.0, 5.0, 7.0))
     y = a
     for _ in range(12):
@@ -918,7 +918,7 @@ def test_a_gradient_towards_all_leaves() -> None:
 
 @pytest.mark.parametrize("first", [True, False])
 def test_a_diamond_of_unequal_sides(*, first: bool) -> None:
-    """A node is asked when all that was made of it has been, whichever side was made first."""
+    """A node is visited after all results computed from it, in whichever order they were created."""
     x = Value(3.0)
     y = x * 2
     long, short_ = (x * y, y) if first else (y * x, y * 1)
@@ -938,7 +938,7 @@ PROGRAMS = st.lists(st.tuples(st.sampled_from("+-*"), st.integers(0, 9), st.inte
 
 @given(PROGRAMS, st.lists(st.integers(-2, 2), min_size=3, max_size=3), st.integers(1, 5))
 def test_any_small_graph(steps: list[tuple[str, int, int]], leaves: list[int], cotangent: int) -> None:
-    """Whatever is made of what, each leaf and each node has PyTorch's gradient; in whole numbers, to the last bit."""
+    """In any small graph of integers, all gradients are PyTorch's, to the bit."""
     values = [Value(float(n)) for n in leaves]
     tensors = [torch.tensor(float(n), dtype=torch.float64, requires_grad=True) for n in leaves]
     apply: dict[str, Function] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
@@ -954,7 +954,7 @@ def test_any_small_graph(steps: list[tuple[str, int, int]], leaves: list[int], c
 
 
 def test_depth_is_bounded_by_memory() -> None:
-    """A chain of 100,000 nodes is built, passed, copied from and freed, without recursion."""
+    """A chain of 100,000 nodes is built, passed, copied from and freed without recursion."""
     limit = sys.getrecursionlimit()
     x = Value(0.5)
     y = x
@@ -970,7 +970,7 @@ def test_depth_is_bounded_by_memory() -> None:
 
 
 def test_nodes_are_visited_once() -> None:
-    """Thirty doublings are sixty steps and not a thousand million."""
+    """Thirty doublings take sixty steps, not a billion."""
     x = Value(1.0)
     y = x
     for _ in range(30):
@@ -980,7 +980,7 @@ def test_nodes_are_visited_once() -> None:
 
 
 def test_equal_runs_are_equal_to_the_last_bit() -> None:
-    """Nothing depends on what memory held before, on hashes or on addresses."""
+    """Equal runs give equal bits: nothing depends on old memory, hashes or addresses."""
 
     def run() -> list[tuple[Any, ...]]:
         rng = np.random.default_rng(3)
@@ -991,7 +991,7 @@ def test_equal_runs_are_equal_to_the_last_bit() -> None:
             loss.backward()
             for p in (w, v):
                 p.data -= 0.1 * p.grad
-        return bits(loss.data, w.data, v.data, w.grad, v.grad, x.grad, h.grad)
+        return as_bytes(loss.data, w.data, v.data, w.grad, v.grad, x.grad, h.grad)
 
     first = run()
     litter = [np.full(n, np.nan) for n in range(1, 200)]
@@ -999,7 +999,7 @@ def test_equal_runs_are_equal_to_the_last_bit() -> None:
     assert run() == first
 
 
-# What is shared, and what is not.
+# Shared memory.
 
 SHARING: dict[str, Function] = {
     "the root itself": lambda a, b: a,
@@ -1025,7 +1025,7 @@ SHARING: dict[str, Function] = {
 
 @pytest.mark.parametrize("made", SHARING)
 def test_a_leafs_gradient_owns_its_memory(made: str) -> None:
-    """It shares none with another gradient, an operand, a result or the cotangent, and may be written into."""
+    """The gradient of a leaf shares no memory with any other array, and is writable."""
     a, b = Value(short(2, 2)), Value(short(2, 2) + 5)
     y = SHARING[made](a, b)
     cotangent = np.ones(y.shape)
@@ -1039,25 +1039,25 @@ def test_a_leafs_gradient_owns_its_memory(made: str) -> None:
                 assert not np.shares_memory(grad, other)
 
 
-def test_a_gradient_handed_out_is_never_written_to() -> None:
-    """By no other pass, by zeroing, or by whoever has the cotangent; nor is that of an inner node."""
+def test_a_gradient_that_was_read_is_never_written_to() -> None:
+    """A gradient that was read is never written to by later passes, by zeroing, or through the cotangent."""
     x = Value([1.0, 2.0])
     h = x * x
     y = h * 3 + h
     cotangent = np.array([2.0, 3.0])
     y.backward(cotangent)
     held = [v.grad for v in (x, h, y)]
-    before = bits(*held)
+    before = as_bytes(*held)
     cotangent[:] = 9
     y.backward([5.0, 7.0])
     x.backward()
     x.zero_grad()
     y.backward()
-    assert bits(*held) == before
+    assert as_bytes(*held) == before
 
 
 def test_an_inner_gradient_is_read_only() -> None:
-    """For it may share its numbers with others."""
+    """The gradient of an inner node is read-only, because it may share memory with others."""
     x = Value([1.0, 2.0])
     h = x + 1
     y = h + 1
@@ -1069,16 +1069,16 @@ def test_an_inner_gradient_is_read_only() -> None:
 
 @pytest.mark.parametrize("made", SHARING)
 def test_operands_and_the_cotangent_are_not_touched(made: str) -> None:
-    """They are handed in read-only, in part, and are as they were."""
+    """Operands and cotangents, some of them read-only, are unchanged after a pass."""
     a, b = Value(short(2, 2)), Value(short(2, 2) + 5)
     y = SHARING[made](a, b)
     cotangent = np.arange(1.0, 1 + y.size).reshape(y.shape)
-    before = bits(a.data, b.data, y.data, cotangent)
+    before = as_bytes(a.data, b.data, y.data, cotangent)
     for array in (a.data, b.data, cotangent):
         array.flags.writeable = False
     y.backward(cotangent)
     y.backward(cotangent)
-    assert bits(a.data, b.data, y.data, cotangent) == before
+    assert as_bytes(a.data, b.data, y.data, cotangent) == before
 
 
 VIEWS: dict[str, Callable[[Value], Value]] = {
@@ -1101,7 +1101,7 @@ VIEWS: dict[str, Callable[[Value], Value]] = {
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("source", ["leaf", "node", "constant", "under no_grad"])
 def test_a_view_is_read_only(source: str, view: str) -> None:
-    """Whatever it is of: to write into it would write into the operand behind its back."""
+    """A view is read-only, since a write would change its operand as well."""
     x = Value(short(2, 3), requires_grad=source != "constant")
     if source == "node":
         x = x * 1
@@ -1117,7 +1117,7 @@ def test_a_view_is_read_only(source: str, view: str) -> None:
 
 
 def test_what_is_no_view_does_not_share() -> None:
-    """A result that can be written into has numbers of its own, even where nothing had to be done."""
+    """A writable result has memory of its own, even if the op changed nothing."""
     x = Value(3.0)
     v = Value([1.0, 2.0])
     # fmt: off
@@ -1132,11 +1132,11 @@ def test_what_is_no_view_does_not_share() -> None:
         assert not (y.data.flags.writeable and np.shares_memory(operand.data, y.data)), y._op
 
 
-# Errors in the middle of it.
+# Errors during a pass.
 
 
 def test_an_error_leaves_every_gradient_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that had one and those that had none, above and below the pullback that fails."""
+    """An error leaves every gradient unchanged, above and below the pullback that fails."""
 
     def failing(*_: Any) -> Any:
         raise ArithmeticError("on purpose")
@@ -1147,13 +1147,13 @@ def test_an_error_leaves_every_gradient_as_it_was(monkeypatch: pytest.MonkeyPatc
     y.backward([1.0, 2.0])
     b.zero_grad()
     nodes = (a, b, c, h, y)
-    before = [(v.has_grad, bits(v.grad)) for v in nodes]
+    before = [(v.has_grad, as_bytes(v.grad)) for v in nodes]
     with monkeypatch.context() as patch:
         patch.setattr(RULES["exp"], "pullbacks", (failing,))
         for create_graph in (False, True):
             with pytest.raises(ArithmeticError, match="on purpose"):
                 y.backward([7.0, 7.0], create_graph=create_graph)
-    assert [(v.has_grad, bits(v.grad)) for v in nodes] == before
+    assert [(v.has_grad, as_bytes(v.grad)) for v in nodes] == before
     assert (Value(1.0) * 2).requires_grad
     y.backward([1.0, 2.0])
     assert b.grad.tolist() == [1.0, 4.0]
@@ -1161,17 +1161,17 @@ def test_an_error_leaves_every_gradient_as_it_was(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (1,), (2, 2, 1)])
 def test_a_pullback_of_the_wrong_shape_is_an_error(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cotangent that broadcasting cannot have made is not summed until it fits."""
+    """A cotangent whose shape does not come from broadcasting is an error, and is not summed to fit."""
     monkeypatch.setattr(RULES["exp"], "pullbacks", (lambda g, y, x: np.ones(shape),))
     x = Value(np.ones((2, 2)))
-    says = f"the pullback of exp to operand 0 gave shape {shape}, which broadcasting cannot have made"
+    says = f"the pullback of exp to operand 0 gave shape {shape}, which the operand's shape "
     with pytest.raises(RuntimeError, match=re.escape(says)):
         x.exp().backward()
     assert not x.has_grad
 
 
 def test_an_interrupted_pass_leaves_no_mode_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither for the graph nor for NumPy's warnings."""
+    """After an interrupted pass the mode and NumPy's error state are restored."""
 
     def failing(*_: Any) -> Any:
         raise KeyboardInterrupt
@@ -1190,7 +1190,7 @@ def _recorded(function: Callable[[Value], Value]) -> Value:
         return function(Value(1.0))
 
 
-# Broadcasting, undone.
+# Broadcasting in the backward pass.
 
 
 @pytest.mark.parametrize(
@@ -1206,25 +1206,25 @@ def _recorded(function: Callable[[Value], Value]) -> Value:
     ],
 )
 def test_broadcasting_is_undone(shape: tuple[int, ...], sums: Any) -> None:
-    """The cotangents of all copies are summed, over axes that were added and over those of length 1."""
+    """The cotangents of all copies are summed, over new axes and over those of length 1."""
     cotangent = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     for create_graph in (False, True):
         x = Value(np.full(shape, 7.0))
         (x * np.full((2, 3), 2.0)).backward(cotangent, create_graph=create_graph)
         grad = x.grad.data if create_graph else x.grad
-        assert bits(grad) == bits(2.0 * np.array(sums, float))
+        assert as_bytes(grad) == as_bytes(2.0 * np.array(sums, float))
 
 
-# Without a graph.
+# Modes.
 
 
 def recording() -> bool:
-    """Whether results join the graph just now."""
+    """Return whether results are recorded at present."""
     return (Value(1.0) * 2).requires_grad
 
 
 def test_no_grad() -> None:
-    """Its results are constants: no operands, no gradient, the same numbers; of every kind of op."""
+    """Under `no_grad` results of all kinds of ops are constants with the same numbers."""
     x = Value([1.0, 2.0])
     with no_grad():
         results = [x * x, 2 - x, -x, x @ x, x.exp(), x.sum(), x[0], x.reshape(2, 1), x.softmax(), ndgrad.stack([x, x]),
@@ -1236,7 +1236,7 @@ def test_no_grad() -> None:
 
 
 def test_modes_nest() -> None:
-    """The innermost counts, and each gives back what it found."""
+    """The innermost mode applies, and each restores the one before."""
     seen = []
     with no_grad():
         with no_grad():
@@ -1253,7 +1253,7 @@ def test_modes_nest() -> None:
 
 
 def test_one_mode_is_entered_again_and_again() -> None:
-    """One after another, and inside itself."""
+    """A mode object can be entered repeatedly, and inside itself."""
     mode = no_grad()
     for _ in range(2):
         with mode:
@@ -1265,22 +1265,22 @@ def test_one_mode_is_entered_again_and_again() -> None:
 
 
 def test_a_mode_is_a_decorator() -> None:
-    """For each call; the function keeps its name, arguments and result."""
+    """A decorator applies the mode to each call; the function keeps its name, arguments and result."""
 
     @no_grad()
     def evaluate(x: Value, *, factor: float) -> Value:
-        """Say what it does."""
+        """Return the argument times the factor."""
         return x * factor if factor > 0 else evaluate(x, factor=-factor)
 
     for _ in range(2):
         y = evaluate(Value(2.0), factor=-3.0)
         assert (y.item(), y.requires_grad) == (6.0, False)
         assert recording()
-    assert (evaluate.__name__, evaluate.__doc__) == ("evaluate", "Say what it does.")
+    assert (evaluate.__name__, evaluate.__doc__) == ("evaluate", "Return the argument times the factor.")
 
 
 def test_a_mode_left_by_an_exception() -> None:
-    """It ends as it would have without."""
+    """A mode ends normally if an exception leaves it."""
 
     @no_grad()
     def failing() -> None:
@@ -1294,7 +1294,7 @@ def test_a_mode_left_by_an_exception() -> None:
 
 
 def test_a_mode_is_its_threads_own() -> None:
-    """Another thread records while this one does not, and the other way round."""
+    """Each thread has its own mode."""
     seen: list[bool] = []
     inside, done = threading.Event(), threading.Event()
 
@@ -1316,7 +1316,7 @@ def test_a_mode_is_its_threads_own() -> None:
 
 
 def test_a_pass_back_under_no_grad() -> None:
-    """The graph that there is can be passed, and differentiated again."""
+    """Under `no_grad` an existing graph can be passed, and differentiated again."""
     x = Value(2.0)
     y = x**3
     with no_grad():
@@ -1327,7 +1327,7 @@ def test_a_pass_back_under_no_grad() -> None:
     assert x.grad == 12.0
 
 
-# Data that changed meanwhile.
+# Data that changed between the passes.
 
 
 def overwritten(x: Value) -> None:
@@ -1347,7 +1347,7 @@ def exchanged(x: Value) -> None:
 
 WAYS = [overwritten, augmented, exchanged]
 
-# Ops whose pullbacks read the operand. W is a constant beside it.
+# Ops whose pullbacks read the operand. W is a constant operand.
 W = np.array([[1.0, 2.0], [3.0, 5.0]])
 READS: dict[str, Function] = {
     "multiply": lambda x: x * x,
@@ -1370,7 +1370,7 @@ READS: dict[str, Function] = {
     "max": lambda x: x.max(axis=0),
     "min": lambda x: x.min(),
 }
-# Ops whose pullbacks do not.
+# Ops whose pullbacks do not read the operand.
 SPARES: dict[str, Function] = {
     "add": lambda x: x + x,
     "subtract": lambda x: 1 - x,
@@ -1407,14 +1407,14 @@ SPARES: dict[str, Function] = {
 
 
 def cotangent_of(y: Value) -> Array:
-    """No two numbers alike."""
+    """Return a cotangent with no two numbers alike."""
     return np.arange(1.0, 1 + y.size).reshape(y.shape) ** 2
 
 
 @pytest.mark.parametrize("write", WAYS)
 @pytest.mark.parametrize("op", READS)
 def test_an_operand_that_is_read_may_not_change(op: str, write: Callable[[Value], None]) -> None:
-    """A wrong number would come of it: it is an error that names the operand, and no gradient changes."""
+    """If an operand that a pullback reads has changed, an error names the operand, and no gradient changes."""
     x = Value(short(2, 2), "x")
     y = READS[op](x)
     write(x)
@@ -1431,19 +1431,19 @@ def test_an_operand_that_is_read_may_not_change(op: str, write: Callable[[Value]
 @pytest.mark.parametrize("write", [overwritten, exchanged])
 @pytest.mark.parametrize("op", SPARES)
 def test_an_operand_that_is_not_read_may_change(op: str, write: Callable[[Value], None]) -> None:
-    """The gradient is that of the numbers there were."""
+    """If no pullback reads the changed operand, the gradient is that of the old numbers."""
     x, twin = Value(short(2, 2)), Value(short(2, 2))
     y, expected = SPARES[op](x), SPARES[op](twin)
     write(x)
     y.backward(cotangent_of(y))
     expected.backward(cotangent_of(y))
-    assert bits(x.grad) == bits(twin.grad)
+    assert as_bytes(x.grad) == as_bytes(twin.grad)
 
 
 @pytest.mark.parametrize("write", WAYS)
 @pytest.mark.parametrize("op", [*READS, *SPARES])
 def test_never_a_wrong_number(op: str, write: Callable[[Value], None]) -> None:
-    """With `create_graph` or without, the gradient is that of the numbers there were, or it is an error."""
+    """With and without `create_graph`, the gradient is that of the old numbers, or an error is raised."""
     for create_graph in (False, True):
         x, twin = Value(short(2, 2)), Value(short(2, 2))
         y, expected = {**READS, **SPARES}[op](x), {**READS, **SPARES}[op](twin)
@@ -1454,12 +1454,12 @@ def test_never_a_wrong_number(op: str, write: Callable[[Value], None]) -> None:
         except RuntimeError:
             continue
         ours, theirs = (v.grad.data if create_graph else v.grad for v in (x, twin))
-        np.testing.assert_allclose(ours, theirs, rtol=1e-13)  # with and without what the forward pass kept
+        np.testing.assert_allclose(ours, theirs, rtol=1e-13)  # with and without the residual
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_data_changed_under_a_view(view: str) -> None:
-    """The view's numbers change with its operand's: what was made of them before would be wrong."""
+    """A write into an operand also changes its view, so results computed from the view before are stale."""
     x = Value(short(2, 3))
     v = VIEWS[view](x)
     w = Value(np.ones(v.shape))
@@ -1473,7 +1473,7 @@ def test_data_changed_under_a_view(view: str) -> None:
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("source", ["constant", "under no_grad"])
 def test_data_changed_under_what_was_a_view(source: str, view: str) -> None:
-    """What is made without a graph, and cannot know of the change, keeps the numbers it was made with."""
+    """A view of a constant is copied, and keeps its numbers if the constant is overwritten."""
     x = Value(short(2, 3), requires_grad=source != "constant")
     with no_grad():
         v = VIEWS[view](x)
@@ -1487,18 +1487,18 @@ def test_data_changed_under_what_was_a_view(source: str, view: str) -> None:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_data_replaced_under_a_view(view: str) -> None:
-    """The view keeps the numbers it was made with, and so does the gradient."""
+    """If the data of an operand is replaced, its view keeps the old numbers, and the gradient is theirs."""
     x, twin = Value(short(2, 3)), Value(short(2, 3))
     y, expected = (VIEWS[view](v) * VIEWS[view](v) for v in (x, twin))
     x.data = short(2, 3) + 100
     y.backward(cotangent_of(y))
     expected.backward(cotangent_of(y))
-    assert bits(x.grad) == bits(twin.grad)
+    assert as_bytes(x.grad) == as_bytes(twin.grad)
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_data_changed_under_a_view_and_then_replaced(view: str) -> None:
-    """The view still has what was written in place, though its operand has other numbers now."""
+    """A view shows a write in place, even if the data of its operand is replaced afterwards."""
     x = Value(short(2, 3))
     v = VIEWS[view](x)
     w = Value(np.ones(v.shape))
@@ -1511,11 +1511,11 @@ def test_data_changed_under_a_view_and_then_replaced(view: str) -> None:
     x.data = short(2, 3) + 100
     x.data += 100
     later.backward()
-    assert bits(w.grad) == bits(VIEWS[view](Value(short(2, 3))).data)
+    assert as_bytes(w.grad) == as_bytes(VIEWS[view](Value(short(2, 3))).data)
 
 
 def test_data_of_a_result_changed_under_a_view_and_then_replaced() -> None:
-    """Also where the result's own array is a view, of an array that the op has made."""
+    """The same holds if the array of the operand is itself a view of an array that an op made."""
     x = Value(short(2, 3)).logsumexp(axis=0)
     assert x.data.base is not None
     w = Value(np.ones(3))
@@ -1527,7 +1527,7 @@ def test_data_of_a_result_changed_under_a_view_and_then_replaced() -> None:
 
 
 def test_data_changed_under_a_copy_and_then_replaced() -> None:
-    """An array of indices takes a copy, which keeps the numbers it was made with."""
+    """Indexing by an array copies, and the copy keeps its numbers."""
     x, w = Value(short(3)), Value(np.ones(2))
     y = w * x[[2, 0]]
     x.data += 100
@@ -1536,8 +1536,8 @@ def test_data_changed_under_a_copy_and_then_replaced() -> None:
     assert w.grad.tolist() == [1.5, 0.5]
 
 
-def test_arrays_that_are_gone_are_not_kept() -> None:
-    """A Value whose data are written in place and replaced, again and again, holds its latest array alone."""
+def test_replaced_arrays_are_freed() -> None:
+    """Replaced arrays are freed, even if the data is written in place and replaced repeatedly."""
     x = Value(short(3))
     arrays = []
     for _ in range(5):
@@ -1547,12 +1547,12 @@ def test_arrays_that_are_gone_are_not_kept() -> None:
     assert [array() for array in arrays] == [None] * 5
     x.data += 1
     x.data = short(3)
-    assert len(x._gone) == 1
+    assert len(x._replaced) == 1
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_data_changed_under_a_view_of_what_was_replaced(view: str) -> None:
-    """A view of a view shares the memory of the first operand, whatever became of the view between them."""
+    """A view of a view shares the memory of the first operand, whatever happened to the view between them."""
     x = Value(short(2, 3))
     between = x[:]
     v = VIEWS[view](between)
@@ -1566,7 +1566,7 @@ def test_data_changed_under_a_view_of_what_was_replaced(view: str) -> None:
 
 
 def test_a_node_whose_own_data_changed() -> None:
-    """As an operand, and as the result that its own pullback reads."""
+    """Changes of a node's own data are detected, as an operand and as the result that its pullback reads."""
     x = Value([1.0, 2.0])
     h = x.exp()
     y = h * h
@@ -1580,7 +1580,7 @@ def test_a_node_whose_own_data_changed() -> None:
 
 
 def test_the_error_says_what_to_do() -> None:
-    """Which operand of what, by its label, and both remedies."""
+    """The error names the operand by its label, the op, and both remedies."""
     x, w = Value([1.0], "x"), Value([2.0], "weight")
     y = x * w
     w.data = [3.0]
@@ -1593,7 +1593,7 @@ def test_the_error_says_what_to_do() -> None:
 
 
 def test_steps_between_passes() -> None:
-    """Forward, backward, `p.data -= rate * p.grad`, again and again: nothing is in the way of it."""
+    """Training steps with `p.data -= rate * p.grad` raise no error."""
     x = np.array([[1.0, 2.0], [3.0, -1.0]])
     w = Value([[0.5], [-0.25]])
     t = torch.tensor(w.data, requires_grad=True)
@@ -1608,7 +1608,7 @@ def test_steps_between_passes() -> None:
 
 
 def test_a_write_that_no_graph_has_seen() -> None:
-    """Data assigned before an op, after the pass, or to a Value that has no part in it, is nobody's concern."""
+    """Data assigned before an op, after the pass, or to an unrelated Value does not matter."""
     x, other = Value([1.0, 2.0]), Value([1.0])
     x.data = [3.0, 4.0]
     y = x * x
@@ -1620,7 +1620,7 @@ def test_a_write_that_no_graph_has_seen() -> None:
 
 
 def test_a_write_between_two_orders() -> None:
-    """The first derivative, recorded, is as sensitive to it as any other node."""
+    """A write between the first derivative and the second is detected."""
     x = Value(2.0)
     (x**3).backward(create_graph=True)
     first = x.grad
@@ -1630,24 +1630,24 @@ def test_a_write_between_two_orders() -> None:
         first.backward()
 
 
-# Assigning data.
+# Assignment to data.
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_assigned_data_is_copied_and_keeps_the_dtype(dtype: type) -> None:
-    """Of whatever kind it is."""
+    """Assigned data is copied and cast to the dtype."""
     x = Value(np.array([1, 2], dtype))
     array = np.array([3.0, 4.0])
     x.data = array
     array[:] = 9
-    assert bits(x.data) == bits(np.array([3, 4], dtype))
+    assert as_bytes(x.data) == as_bytes(np.array([3, 4], dtype))
     x.data = [True, 5]
-    assert bits(x.data) == bits(np.array([1, 5], dtype))
+    assert as_bytes(x.data) == as_bytes(np.array([1, 5], dtype))
 
 
 @pytest.mark.parametrize("data", [[1.0, 2.0, 3.0], 1.0, [[1.0, 2.0]], []])
 def test_assigned_data_has_the_same_shape(data: Any) -> None:
-    """Nothing is broadcast. The error has both shapes, and the data stays."""
+    """Assigned data of another shape is an error with both shapes, and the data is unchanged."""
     x = Value([7.0, 8.0])
     shape = np.shape(data)
     with pytest.raises(ValueError, match=re.escape(f"data has shape (2,), but was assigned shape {shape}")):
@@ -1657,16 +1657,16 @@ def test_assigned_data_has_the_same_shape(data: Any) -> None:
 
 @pytest.mark.parametrize("data", ["ab", [1j, 2], None, Value([1.0, 2.0]), ["a", "b"]])
 def test_assigned_data_is_made_of_real_numbers(data: Any) -> None:
-    """A Value is none: its graph would be lost."""
+    """Assigned data must be made of real numbers; a Value is an error, since its graph would be lost."""
     with pytest.raises(TypeError):
         Value([7.0, 8.0]).data = data
 
 
-# Writes by subscript.
+# Writes to entries.
 
 
 def test_writes_by_subscript_are_noticed_on_request() -> None:
-    """Into a leaf, an array met as a constant, a node, and through a view that somebody holds."""
+    """`check_writes` detects writes to entries of leaves, constants, nodes, and through views."""
     x, array = Value([1.0, 2.0]), np.array([3.0, 4.0])
     held = x.data[:1]
     for target in (x.data, held, array):
@@ -1684,7 +1684,7 @@ def test_writes_by_subscript_are_noticed_on_request() -> None:
 
 
 def test_writes_that_matter_to_no_pullback_are_free_there_too() -> None:
-    """As assignments are; and a number written over itself is no change."""
+    """Writes that no pullback reads are allowed, and a write of the same number is not a change."""
     x = Value([1.0, 2.0])
     with check_writes():
         y, z = x + x, x * x
@@ -1696,7 +1696,7 @@ def test_writes_that_matter_to_no_pullback_are_free_there_too() -> None:
 
 
 def test_writes_are_checked_while_it_was_asked_for() -> None:
-    """What was recorded outside is not; assignments are noticed inside and out; it is a decorator too."""
+    """Writes are checked for ops inside the mode only, and assignments always; it is a decorator, too."""
     x = Value([1.0, 2.0])
     y = x * x
     with enable_grad():
@@ -1727,7 +1727,7 @@ def test_writes_are_checked_while_it_was_asked_for() -> None:
 
 @pytest.fixture
 def no_collector() -> Iterator[None]:
-    """Reference counts alone: Python's cyclic collector rests."""
+    """Disable Python's cyclic garbage collector, so that only reference counts free memory."""
     gc.collect()
     gc.disable()
     yield
@@ -1735,7 +1735,7 @@ def no_collector() -> Iterator[None]:
 
 
 def a_graph(x: Value) -> list[Value]:
-    """Nodes of many kinds, the loss last."""
+    """Return the nodes of a graph of many ops, with the loss last."""
     h = (x @ x).tanh()
     a, b = h.split(2)
     s = ndgrad.stack([a, b, a]).softmax()
@@ -1745,7 +1745,7 @@ def a_graph(x: Value) -> list[Value]:
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("ending", ["never passed", "passed", "passed twice", "failed", "looked at"])
 def test_a_graph_is_freed_with_its_loss(ending: str) -> None:
-    """At once: no node holds on to what was made of it."""
+    """A graph is freed at once with its loss: no node refers to results computed from it."""
     x = Value(short(2, 2))
     nodes = a_graph(x)
     if ending == "failed":
@@ -1765,7 +1765,7 @@ def test_a_graph_is_freed_with_its_loss(ending: str) -> None:
 
 @pytest.mark.usefixtures("no_collector")
 def test_training_does_not_grow() -> None:
-    """After each step there are as many Values as before it."""
+    """After each training step there are as many Values as before."""
     x = Value(short(2, 2) / 9)
 
     def values() -> int:
@@ -1783,7 +1783,7 @@ def test_training_does_not_grow() -> None:
 
 @pytest.mark.usefixtures("no_collector")
 def test_no_grad_keeps_no_operands() -> None:
-    """What a constant was made of is freed while the constant lives on."""
+    """Under `no_grad` operands are freed while the constant result lives on."""
     x = Value([1.0, 2.0])
     with no_grad():
         h = x * 2
@@ -1794,11 +1794,11 @@ def test_no_grad_keeps_no_operands() -> None:
     assert y.data.tolist() == [3.0, 5.0]
 
 
-# Derivatives of derivatives.
+# Higher derivatives.
 
 
 def test_gradients_that_record() -> None:
-    """With `create_graph`, gradients are Values, of leaves and of nodes, and can be passed back through."""
+    """With `create_graph`, the gradients of leaves and nodes are Values, and can be differentiated."""
     x = Value([2.0, 3.0])
     h = x * x
     y = h * x
@@ -1817,7 +1817,7 @@ def test_gradients_that_record() -> None:
 
 
 def test_recorded_gradients_accumulate() -> None:
-    """Upon each other, upon arrays and under them, and what is added up can be passed back through."""
+    """Recorded gradients accumulate with each other and with arrays, and the sums can be differentiated."""
     x = Value(2.0)
     (x**3).backward()
     (x**3).backward(create_graph=True)
@@ -1830,7 +1830,7 @@ def test_recorded_gradients_accumulate() -> None:
 
 
 def test_recorded_gradients_are_not_shared() -> None:
-    """Each leaf has a Value of its own, whose data may be written into."""
+    """Each leaf has a recorded gradient of its own, whose data is writable."""
     a, b = Value([1.0, 2.0]), Value([3.0, 4.0])
     cotangent = Value([1.0, 1.0])
     (a + b).backward(cotangent, create_graph=True)
@@ -1840,7 +1840,7 @@ def test_recorded_gradients_are_not_shared() -> None:
 
 
 def test_a_gradient_in_a_loss() -> None:
-    """A penalty on the slope: its gradient is PyTorch's."""
+    """A penalty on the gradient has PyTorch's gradient."""
     data = short(3, 2)
     x, t = Value(data), torch.tensor(data, requires_grad=True)
     x.tanh().sum().backward(create_graph=True)
@@ -1853,7 +1853,7 @@ def test_a_gradient_in_a_loss() -> None:
 
 
 def test_a_cotangent_that_records() -> None:
-    """With `create_graph` it is an operand like any other, and gets its gradient: the pass is linear in it."""
+    """With `create_graph` the cotangent gets a gradient as well: the pass is linear in it."""
     x, u = Value([2.0, 3.0]), Value([1.0, 10.0])
     (x * x).backward(u, create_graph=True)
     first = x.grad
@@ -1861,12 +1861,12 @@ def test_a_cotangent_that_records() -> None:
     assert u.grad.tolist() == [4.0, 6.0]
 
 
-KEPT = [name for name, rule in RULES.items() if rule.keep]
+RESIDUAL_RULES = [name for name, rule in RULES.items() if rule.residual]
 
 
-@pytest.mark.parametrize("name", KEPT)
-def test_what_the_forward_pass_kept_records_itself(name: str) -> None:
-    """Second derivatives go through it, and are PyTorch's."""
+@pytest.mark.parametrize("name", RESIDUAL_RULES)
+def test_residuals_are_recorded(name: str) -> None:
+    """Second derivatives through residuals agree with PyTorch."""
     theirs: dict[str, Function] = {
         "sigmoid": torch.sigmoid,
         "var": lambda t: t.var(1, correction=0),
@@ -1887,12 +1887,12 @@ def test_what_the_forward_pass_kept_records_itself(name: str) -> None:
     expected = theirs[name](t)
     (slope,) = torch.autograd.grad(expected, t, torch.tensor(cotangent_of(y)), create_graph=True)
     (gradient,) = torch.autograd.grad((slope * torch.tensor(direction)).sum(), t)
-    # Sums of terms up to 10, of which a digit or two cancel.
+    # Sums of terms up to 10, which cancel a digit or two.
     np.testing.assert_allclose(first.data, slope.detach(), rtol=1e-13, atol=1e-14)
     np.testing.assert_allclose(x.grad, gradient, rtol=1e-13, atol=1e-14)
 
 
 def test_a_value_cannot_be_subclassed() -> None:
-    """Ops know Values by their very class: a subclass, whose gradient would be lost in silence, is refused."""
+    """A subclass of Value is an error, since ops would take it for a constant."""
     with pytest.raises(TypeError, match="hold a Value in an attribute instead"):
         type("Parameter", (Value,), {})

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, on real pipes, devices, sockets and full disks."""
+"""Atomic writes, on real pipes, devices, sockets and full disks."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def write_half(path: Path, error: BaseException) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    """What is in a folder."""
-    return sorted(os.listdir(folder))  # noqa: PTH208 - names are wanted
+    """Return the names in a folder."""
+    return sorted(os.listdir(folder))  # noqa: PTH208 - names are needed
 
 
 @contextmanager
 def small_files(size: int) -> Iterator[None]:
-    """Let no file grow beyond a size, as on a disk that is full."""
+    """Limit the size of files, as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -54,7 +54,7 @@ def small_files(size: int) -> Iterator[None]:
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
-    """Until the block ends, the old file is there; then all of the new one, and nothing else."""
+    """The old file remains until the block ends, and is then replaced; nothing else is created."""
     path = tmp_path / "a"
     for old, new in ((None, b"first"), (b"first", b"second")):
         with whole(path) as file:
@@ -68,7 +68,7 @@ def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError])
 @pytest.mark.parametrize("old", [None, b"old"])
 def test_an_error_leaves_what_was_there(tmp_path: Path, error: type[BaseException], old: bytes | None) -> None:
-    """Whatever ends the block, the old file is as it was, or there is none; nothing else is left behind."""
+    """After an error in the block the old file is unchanged, or there is none; nothing else is left behind."""
     path = tmp_path / "a"
     if old:
         path.write_bytes(old)
@@ -80,7 +80,7 @@ def test_an_error_leaves_what_was_there(tmp_path: Path, error: type[BaseExceptio
 
 @pytest.mark.parametrize("old", [None, b"old"])
 def test_a_full_disk_leaves_what_was_there(tmp_path: Path, old: bytes | None) -> None:
-    """When the system takes only the first bytes, the error names the file, and nothing has changed."""
+    """If the system writes only the first bytes, the error names the file, and nothing has changed."""
     path = tmp_path / "a"
     if old:
         path.write_bytes(old)
@@ -92,7 +92,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, old: bytes | None) ->
 
 
 def test_networks_and_pictures_are_whole(tmp_path: Path) -> None:
-    """On a full disk `Module.save`, `Picture.save` and `Picture.render` leave the old files, and no half ones."""
+    """On a full disk `Module.save`, `Picture.save` and `Picture.render` leave the old files unchanged."""
     network, picture = MLP(50, [50]), Picture(format="svg", graph_attr={}, node_attr={}, edge_attr={})
     picture.body += [f"\ta{i} -> a{i + 1}\n" for i in range(100)]
     for name in ("net", "source", "drawn.gv", "drawn.svg"):
@@ -111,7 +111,7 @@ def test_networks_and_pictures_are_whole(tmp_path: Path) -> None:
 
 
 def test_modes(tmp_path: Path) -> None:
-    """A new file has the mode that the umask leaves; one that is replaced keeps its own."""
+    """A new file has the mode of the umask; a replaced one keeps its mode."""
     before = os.umask(0o027)
     try:
         write(tmp_path / "new")
@@ -126,7 +126,7 @@ def test_modes(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_protected_file_stays() -> None:
-    """A file that may not be written to is not replaced, though its folder would permit it."""
+    """A write-protected file is not replaced, even if its folder allows it."""
     code = f"""
 import os, sys
 from ndgrad.files import check_writable, whole
@@ -150,7 +150,7 @@ for use in (check_writable, lambda path: whole(path).__enter__()):
 
 
 def test_links_are_followed(tmp_path: Path) -> None:
-    """A link stays one, whether what it leads to exists already or not. A link to itself is an error."""
+    """Links are followed, also to missing files. A link to itself is an error."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "old").touch()
     for name in ("old", "new"):
@@ -165,13 +165,13 @@ def test_links_are_followed(tmp_path: Path) -> None:
 
 
 def test_long_names(tmp_path: Path) -> None:
-    """A name may be as long as the system permits."""
+    """A name may be as long as the system allows."""
     write(tmp_path / ("x" * 255))
     assert names(tmp_path) == ["x" * 255]
 
 
 def test_a_pipe_is_written_to(tmp_path: Path) -> None:
-    """Whoever reads a named pipe gets all that was written, and the pipe is one afterwards; after an error, nothing."""
+    """A reader of a named pipe gets all that was written, and the pipe remains; after an error it gets nothing."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     read: list[bytes] = []
@@ -190,7 +190,7 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
 
 
 def test_devices_are_written_to() -> None:
-    """A device stays one; and one that is full says so."""
+    """A device remains a device, and a full one is an error."""
     write("/dev/null")
     MLP(3, [1]).save("/dev/null")
     assert Path("/dev/null").is_char_device()
@@ -201,7 +201,7 @@ def test_devices_are_written_to() -> None:
 
 @pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
 def test_standard_output_goes_on(tmp_path: Path, path: str) -> None:
-    """Standard output gets it in its place among the rest, be it a pipe or a file."""
+    """Standard output gets the content in its place among other output, for a pipe and for a file."""
     (tmp_path / "link").symlink_to("/dev/stdout")
     code = f"""
 from ndgrad.files import check_writable, whole
@@ -221,7 +221,7 @@ print("after")
 
 
 def test_sockets_and_directories_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They stay what they are, and the error says what to name instead."""
+    """Sockets and directories are errors that say what to name instead, and remain."""
     monkeypatch.chdir(tmp_path)  # the name of a socket must be short
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("socket")
@@ -236,7 +236,7 @@ def test_sockets_and_directories_are_refused(tmp_path: Path, monkeypatch: pytest
 
 
 def test_what_can_be_written_is_known_before(tmp_path: Path) -> None:
-    """Nothing is made or changed by asking, nobody who reads a pipe is disturbed, and errors name the path."""
+    """`check_writable` changes nothing, does not disturb readers of a pipe, and its errors name the path."""
     (tmp_path / "old").write_bytes(b"old")
     os.mkfifo(tmp_path / "pipe")
     for name in ("old", "new", "missing/new", "pipe"):

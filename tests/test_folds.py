@@ -1,4 +1,4 @@
-"""Which results are one layer's work, and that a folded picture tells the same story."""
+"""Folds: they contain the results of a layer, and the folded graph is acyclic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ndgrad.graph.folds import Fold, folds
 
 
 def found(root: Value) -> list[tuple[list[str], int, int]]:
-    """For each fold its ops, how often they were done, and how many of its results are seen outside."""
+    """Return for each fold its ops, how often it was used, and how many of its results are used outside."""
     return [(fold.ops, fold.times, len(fold.seen)) for fold in folds(trace(root)[0])]
 
 
@@ -23,20 +23,20 @@ X = np.linspace(-1.0, 1.0, 12).reshape(4, 3)
 
 
 def test_layers_of_an_mlp() -> None:
-    """Each layer is one fold, up to its activation; what the loss adds to it is none."""
+    """Each layer of an MLP is a fold, up to its activation; the ops of the loss are not."""
     network = MLP(3, [4, 2], rng=0)
     assert found(mean_squared_error(network(X), np.zeros((4, 2)))) == [(["@", "+", "tanh"], 1, 1)] * 2
 
 
 def test_rows_one_by_one() -> None:
-    """Rows that go through a layer one by one are one fold, used as often."""
+    """Rows that are passed through a layer one by one are one fold, used as often."""
     network = MLP(3, [4, 1], rng=0)
     loss = np.stack([network(row) - 1.0 for row in X]).sum()
     assert found(loss) == [(["@", "+", "tanh"], 4, 4), (["@", "+", "tanh", "reshape"], 4, 4)]
 
 
 def test_one_parameter_used_over_and_over() -> None:
-    """A recurrent layer is a fold at each step: one fold for all of them would go round in a circle."""
+    """A recurrent layer is a fold at each step, since a single fold would make a cycle."""
     weight, h = Value(np.eye(3)), Value(X[0])
     for _ in range(3):
         h = (h @ weight).tanh()
@@ -53,18 +53,18 @@ def test_one_parameter_used_over_and_over() -> None:
     ],
 )
 def test_what_is_no_layer(made: Callable[[Value, Value], Value]) -> None:
-    """A product alone, a sum of two, and what starts with no product or with no parameter are not folded."""
+    """A product alone, a sum of two, and ops without a product or without a parameter are not folded."""
     assert found(made(Value(1.0), Value(2.0))) == []
 
 
 def test_residual() -> None:
-    """What comes round a layer from outside is not folded into it."""
+    """A residual connection is not folded into the layer."""
     x, weight = Value(X) + 0.0, Value(np.eye(3))
     assert found((x + (x @ weight).tanh()).exp()) == [(["@", "tanh"], 1, 1)]
 
 
 def graph_between(members: list[Fold], root: Value) -> dict[Any, set[Any]]:
-    """The graph in which each fold is one node: what each node is made of."""
+    """Return the graph in which each fold is one node, as the operands of each node."""
     name: dict[int, Any] = {id(node): fold for fold in members for node in fold.members}
     nodes, edges = trace(root)
     made: dict[Any, set[Any]] = {name.get(id(node), id(node)): set() for node in nodes}
@@ -77,7 +77,7 @@ def graph_between(members: list[Fold], root: Value) -> dict[Any, set[Any]]:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_folding_makes_no_circle(seed: int) -> None:
-    """However layers are stacked, tied and joined, what is left after folding can be put in order."""
+    """However layers are stacked, tied and joined, the folded graph has a topological order."""
     rng = np.random.default_rng(seed)
     weights = [Value(rng.normal(size=(3, 3))) for _ in range(3)]
     values = [Value(X), Value(X) + 1.0]

@@ -1,6 +1,6 @@
-"""The graph that is walked, and the picture of it: drawn by Graphviz, and read back from what was drawn.
+"""The nodes of a graph, and its picture, which is drawn by Graphviz and read back from the SVG.
 
-A drawing takes a tenth of a second, so that tests of many small things draw them together.
+A drawing takes a tenth of a second, so tests of many small graphs draw them together.
 """
 
 from __future__ import annotations
@@ -39,47 +39,47 @@ def neuron() -> Value:
     x1, x2 = Value(2.0, "x1"), Value(0.0, "x2")
     w1, w2 = Value(-3.0, "w1"), Value(1.0, "w2")
     b = Value(6.8813735870195432, "b")
-    x1w1 = named(x1 * w1, "x1*w1")
-    x2w2 = named(x2 * w2, "x2*w2")
-    n = named(named(x1w1 + x2w2, "x1*w1 + x2*w2") + b, "n")
-    o = named(n.tanh(), "o")
+    x1w1 = labelled(x1 * w1, "x1*w1")
+    x2w2 = labelled(x2 * w2, "x2*w2")
+    n = labelled(labelled(x1w1 + x2w2, "x1*w1 + x2*w2") + b, "n")
+    o = labelled(n.tanh(), "o")
     o.backward()
     return o
 
 
-def named(value: Value, label: str) -> Value:
+def labelled(value: Value, label: str) -> Value:
     """Label a Value."""
     value.label = label
     return value
 
 
 def together(*values: Value) -> Value:
-    """Make one Value of them all, so that one picture shows them."""
+    """Join Values to a single one, so that one picture shows them all."""
     return record(Rule(lambda *_: np.zeros(()), symbol="together"), values, {})
 
 
 def box_names(root: Value) -> dict[int, str]:
-    """The names in the picture of the boxes of all that root was made of, by their ids."""
+    """Return the names of the boxes in the picture of `root`, by the ids of the Values."""
     return {id(node): f"value{i}" for i, node in enumerate(trace(root)[0])}
 
 
 @dataclass
 class Drawing:
-    """What Graphviz drew, read from its SVG: the texts of each node, the cells of its box, and the edges."""
+    """A drawing, read from Graphviz's SVG: the texts of each node, the cells of its box, and the edges."""
 
     texts: dict[str, list[str]]
     cells: dict[str, int]
     edges: Counter[tuple[str, str]]
 
     def boxes(self) -> list[list[str]]:
-        """The texts of the boxes of Values."""
+        """Return the texts of the boxes of some Values."""
         return [texts for name, texts in self.texts.items() if name.startswith("value")]
 
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def drawn(picture: Any) -> Drawing:
+def read_drawing(picture: Any) -> Drawing:
     """Draw a picture and read it back."""
     drawing = Drawing({}, {}, Counter())
     for group in ET.fromstring(picture.pipe("svg")).iter(f"{SVG}g"):  # noqa: S314 - made a line earlier
@@ -95,22 +95,22 @@ def drawn(picture: Any) -> Drawing:
 
 
 def attributes(picture: Any) -> dict[str, dict[str, Any]]:
-    """Draw a picture, and give the attributes of its nodes: those that were set, and places."""
+    """Draw a picture, and return the attributes of its nodes, including their positions."""
     return {node["name"]: node for node in json.loads(picture.pipe("json"))["objects"]}
 
 
 def at(node: dict[str, Any]) -> tuple[float, float]:
-    """Where a node is: to the right, and upwards."""
+    """Return the position of a node, to the right and upwards."""
     x, y = map(float, node["pos"].split(","))
     return x, y
 
 
-# For tests that draw what they are given, ten of it together.
+# Settings of tests that draw ten small graphs together.
 FEWER = settings(max_examples=settings.default.max_examples // 10)  # type: ignore[union-attr]
 
 
 def programs() -> st.SearchStrategy[Value]:
-    """Values made of others at random, with constants among them, by ops of one or two operands."""
+    """Draw random graphs of Values, with constants, by ops of one or two operands."""
 
     def made(draw: st.DrawFn) -> Value:
         values = [Value(1.0), Value(2.0)]
@@ -123,20 +123,20 @@ def programs() -> st.SearchStrategy[Value]:
 
 
 def printed(program: str) -> str:
-    """What a program prints, run by itself."""
+    """Run a program in a process, and return its output."""
     root = Path(ndgrad.__file__).parents[1]
     command = [sys.executable, "-c", program]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 class TestTrace:
-    """The walk."""
+    """`trace`."""
 
     def test_operands_come_first(self) -> None:
-        """Nodes come in the order in which they could be computed, left operands first and the root last."""
+        """Nodes are in topological order, left operands first and the root last."""
         a, b = Value(2.0, "a"), Value(-3.0, "b")
-        c = named(a * b, "c")
-        d = named(c - a, "d")
+        c = labelled(a * b, "c")
+        d = labelled(c - a, "d")
         nodes, edges = trace(d)
         assert [node.label for node in nodes] == ["a", "b", "c", "d"]
         assert [(operand.label, result.label) for operand, result in edges] == [
@@ -144,7 +144,7 @@ class TestTrace:
         ]  # fmt: skip
 
     def test_operand_used_twice(self) -> None:
-        """An operand that is used twice is one node and two edges."""
+        """An operand that is used twice is one node with two edges."""
         x = Value(3.0)
         y = x * x
         nodes, edges = trace(y)
@@ -152,7 +152,7 @@ class TestTrace:
         assert [(id(a), id(b)) for a, b in edges] == [(id(x), id(y))] * 2
 
     def test_constants(self) -> None:
-        """Numbers and arrays met as operands are nodes that want no gradient, the same ones at each walk."""
+        """Numbers and arrays as operands are nodes without a gradient, the same ones in each walk."""
         y = Value([1.0, 2.0]) * 3 + np.array([4.0, 5.0])
         nodes, _ = trace(y)
         constants = [node.data.tolist() for node in nodes if not node.requires_grad]
@@ -160,20 +160,20 @@ class TestTrace:
         assert list(map(id, trace(y)[0])) == list(map(id, nodes))
 
     def test_alone(self) -> None:
-        """A leaf, and a result that recorded nothing, are one node and no edges."""
+        """A leaf, or a result that was not recorded, is a single node without edges."""
         with ndgrad.no_grad():
             constant = Value(1.0) + 1.0
         for value in (Value(1.0), constant):
             assert trace(value) == ([value], [])
 
     def test_not_a_value(self) -> None:
-        """What is no Value has no graph."""
+        """An argument that is not a Value is an error."""
         with pytest.raises(TypeError, match="a graph starts from a Value, but got float"):
             trace(1.0)  # type: ignore[arg-type]
 
     @given(programs())
     def test_any_program(self, root: Value) -> None:
-        """Each node comes once and after its operands, with an edge for each use: all that root was made of."""
+        """Each node of any graph comes once and after its operands, with an edge for each use."""
         reachable: dict[int, Value] = {}
 
         def reach(value: Value) -> None:
@@ -192,7 +192,7 @@ class TestTrace:
         assert Counter((id(operand), id(result)) for operand, result in edges) == uses
 
     def test_deep(self) -> None:
-        """A hundred thousand ops in a row are walked, and no recursion limit is met."""
+        """A chain of a hundred thousand ops does not exceed the recursion limit."""
         x = Value(0.0)
         for _ in range(100_000):
             x = x + x
@@ -201,23 +201,23 @@ class TestTrace:
 
 
 class TestPicture:
-    """What is drawn."""
+    """The picture of a graph."""
 
     def test_is_a_digraph(self) -> None:
-        """It is a `graphviz.Digraph`, and can be drawn on."""
+        """The picture is a `graphviz.Digraph`, and can be extended."""
         picture = draw_dot(Value(1.0))
         assert isinstance(picture, Picture)
         assert isinstance(picture, graphviz.Digraph)
         picture.attr(label="the title")
         picture.node("more", "more")
         assert "the title" in picture.pipe("svg", encoding="utf-8")
-        assert drawn(picture).texts["more"] == ["more"]
+        assert read_drawing(picture).texts["more"] == ["more"]
         assert picture.copy().pipe("svg") == picture.pipe("svg")
 
     def test_neuron(self) -> None:
-        """The neuron of the article shows labels, data and gradients, and the ops between them."""
+        """The picture of the article's neuron shows labels, data and gradients, and the ops between them."""
         picture = draw_dot(neuron())
-        drawing = drawn(picture)
+        drawing = read_drawing(picture)
         assert set(drawing.texts) == set(attributes(picture))
         assert drawing.boxes() == [
             ["x1", "data 2.0000", "grad -1.5000"],
@@ -240,48 +240,48 @@ class TestPicture:
         )
 
     def test_operand_used_twice(self) -> None:
-        """An operand that is used twice is drawn with two edges."""
+        """An operand that is used twice has two edges."""
         x = Value(3.0)
-        assert drawn(draw_dot(x * x)).edges == {("value0", "op1"): 2, ("op1", "value1"): 1}
+        assert read_drawing(draw_dot(x * x)).edges == {("value0", "op1"): 2, ("op1", "value1"): 1}
 
     @FEWER
     @given(st.lists(programs(), min_size=1, max_size=10))
     def test_any_program(self, values: list[Value]) -> None:
-        """A picture has a box for each node, and an edge for each use of an operand."""
+        """The picture of any graph has a box for each node, and an edge for each use of an operand."""
         root = together(*values)
         nodes, edges = trace(root)
-        drawing = drawn(draw_dot(root))
+        drawing = read_drawing(draw_dot(root))
         assert len(drawing.boxes()) == len(nodes)
         name = box_names(root)
         uses = Counter((name[id(operand)], name[id(result)].replace("value", "op")) for operand, result in edges)
         assert uses == Counter({edge: n for edge, n in drawing.edges.items() if edge[0].startswith("value")})
 
     def test_same_program_same_source(self) -> None:
-        """The same program, run again, has the same source, letter for letter."""
+        """The same program, run again, has exactly the same source."""
         assert draw_dot(neuron()).source == draw_dot(neuron()).source
 
     def test_gradients(self) -> None:
-        """A gradient that has not arrived is a dash; one that is zero is a zero."""
+        """A missing gradient is a dash, and a gradient of zero is a zero."""
         x, y = Value(1.0, "x"), Value(2.0, "y")
         z = x * y
         y.grad = 0.0
-        assert drawn(draw_dot(z)).boxes() == [
+        assert read_drawing(draw_dot(z)).boxes() == [
             ["x", "data 1.0000", "grad –"],
             ["y", "data 2.0000", "grad 0.0000"],
             ["data 2.0000", "grad –"],
         ]
 
     def test_gradients_that_are_values(self) -> None:
-        """After `backward(create_graph=True)` a gradient is a Value, and shown like any."""
+        """After `backward(create_graph=True)` a gradient is a Value, and shown as usual."""
         x = Value(3.0, "x")
         (x * x).backward(create_graph=True)
-        assert drawn(draw_dot(x)).boxes() == [["x", "data 3.0000", "grad 6.0000"]]
-        assert drawn(draw_dot(x.grad)).boxes()[-1] == ["data 6.0000", "grad –"]
+        assert read_drawing(draw_dot(x)).boxes() == [["x", "data 3.0000", "grad 6.0000"]]
+        assert read_drawing(draw_dot(x.grad)).boxes()[-1] == ["data 6.0000", "grad –"]
 
     def test_constants_look_different(self) -> None:
-        """Leaves, results and constants differ in more than colour, and a constant says what it is."""
+        """Leaves, results and constants differ in more than colour, and constants are labelled as such."""
         picture = draw_dot(Value(3.0, "x") * 2 + np.array([0.5, 1.0]))
-        assert drawn(picture).boxes() == [
+        assert read_drawing(picture).boxes() == [
             ["x", "data 3.0000", "grad –"],
             ["data 2.0000", "constant"],
             ["data 6.0000", "grad –"],
@@ -295,13 +295,13 @@ class TestPicture:
         assert nodes["op2"]["shape"] == "ellipse"
 
     def test_constant_with_a_gradient(self) -> None:
-        """Who gave a constant a gradient sees it."""
+        """A gradient that was assigned to a constant is shown."""
         x = Value(3.0, requires_grad=False)
         x.grad = 2.0
-        assert drawn(draw_dot(x)).boxes() == [["data 3.0000", "grad 2.0000"]]
+        assert read_drawing(draw_dot(x)).boxes() == [["data 3.0000", "grad 2.0000"]]
 
     def test_numbers(self) -> None:
-        """A number has four decimals where they tell its size; a few have four digits; many, shape and dtype."""
+        """A single number has four decimals if these suffice, few numbers four digits, many a shape and dtype."""
         cases: list[tuple[Any, list[str]]] = [
             (2.0, ["data 2.0000"]),
             (np.float32(-0.125), ["data -0.1250"]),
@@ -324,16 +324,16 @@ class TestPicture:
         ]
         leaves = [Value(data) for data, _ in cases]
         root = together(*leaves)
-        texts, name = drawn(draw_dot(root)).texts, box_names(root)
+        texts, name = read_drawing(draw_dot(root)).texts, box_names(root)
         assert [texts[name[id(leaf)]] for leaf in leaves] == [[*lines, "grad –"] for _, lines in cases]
 
     def test_huge_python_integer(self) -> None:
-        """Integers beyond those of NumPy are constants like any."""
-        assert ["data 1e+30", "constant"] in drawn(draw_dot(Value(1.0) * 10**30)).boxes()
+        """Python integers beyond NumPy's are shown as constants."""
+        assert ["data 1e+30", "constant"] in read_drawing(draw_dot(Value(1.0) * 10**30)).boxes()
 
     @pytest.mark.parametrize("rankdir", RANKDIRS)
     def test_direction(self, rankdir: str) -> None:
-        """The graph grows where `rankdir` says, and the cells of a box are below one another in any case."""
+        """The graph grows in the direction of `rankdir`, and the cells of a box are always below one another."""
         x = Value(1.0, "x")
         y = x * 2.0
         picture = draw_dot(y, rankdir=rankdir)
@@ -345,14 +345,14 @@ class TestPicture:
         cells = [tuple(map(float, cell.split(","))) for cell in nodes["value0"]["rects"].split(" ")]
         assert len({(left, after) for left, _, after, _ in cells}) == 1
         assert len({bottom for _, bottom, _, _ in cells}) == 3
-        assert drawn(picture).texts["value0"] == ["x", "data 1.0000", "grad –"]
+        assert read_drawing(picture).texts["value0"] == ["x", "data 1.0000", "grad –"]
 
     def test_operands_in_order(self) -> None:
-        """The first operand is drawn first, for a - b is not b - a."""
+        """The first operand is drawn first, since a - b is not b - a."""
         for rankdir in RANKDIRS:
             a, b = Value(1.0), Value(2.0)
             minuend, subtrahend = b.tanh(), a.tanh()
-            root = a.tanh() * (minuend - subtrahend)  # Graphviz alone would draw these two the other way round
+            root = a.tanh() * (minuend - subtrahend)  # Graphviz alone would draw these two in the other order
             nodes, name = attributes(draw_dot(root, rankdir=rankdir)), box_names(root)
             first, second = (at(nodes[name[id(x)]]) for x in (minuend, subtrahend))
             assert first[1] > second[1] if rankdir in ("LR", "RL") else first[0] < second[0]
@@ -361,17 +361,17 @@ class TestPicture:
         ("name", "given"), [("format", "jpg2"), ("format", ""), ("rankdir", "lr"), ("rankdir", None)]
     )
     def test_refusals(self, name: str, given: Any) -> None:
-        """A format or direction that is none is refused, with those that there are."""
+        """An unknown format or direction is an error that lists the known ones."""
         with pytest.raises(ValueError, match=f"{name} is {given!r}, but must be one of (svg, png|LR, TB)"):
             draw_dot(Value(1.0), **{name: given})
 
     def test_not_a_value(self) -> None:
-        """What is no Value has no picture."""
+        """An argument that is not a Value is an error."""
         with pytest.raises(TypeError, match="a graph starts from a Value, but got ndarray"):
             draw_dot(np.ones(2))  # type: ignore[arg-type]
 
     def test_large(self) -> None:
-        """The source of a graph of two thousand ops is there at once, and a notebook does not wait for its picture."""
+        """The source of a graph of two thousand ops is written at once, and a notebook does not draw it."""
         x = Value(1.0)
         for _ in range(2_000):
             x = x * 1.01
@@ -384,49 +384,49 @@ class TestPicture:
 
 
 class TestNotes:
-    """What else a box says."""
+    """Notes in boxes."""
 
     def test_note(self) -> None:
-        """A note is the last cell of its box, whatever it holds; other boxes have none."""
+        """A note is the last cell of its box, for any text; other boxes have none."""
         x = Value(3.0, "x")
         y = x * 2.0
         picture = draw_dot(y, notes={x: "a note | <b>\nof two lines", y: ""})
-        assert drawn(picture).boxes() == [
+        assert read_drawing(picture).boxes() == [
             ["x", "data 3.0000", "grad –", "a note | <b>", "of two lines"],
             ["data 2.0000", "constant"],
             ["data 6.0000", "grad –"],
         ]
-        assert drawn(picture).cells["value0"] == 4
+        assert read_drawing(picture).cells["value0"] == 4
 
     def test_note_beside_a_heat_map(self) -> None:
-        """So it is in a box with a heat map, and its label is any text there, too."""
+        """A box with a heat map shows its note, and any text as its label."""
         values = [Value(np.arange(9.0), label) for label in NASTY]
-        boxes = drawn(draw_dot(together(*values), notes=dict.fromkeys(values, "\\N & <i>"))).boxes()
+        boxes = read_drawing(draw_dot(together(*values), notes=dict.fromkeys(values, "\\N & <i>"))).boxes()
         numbers = ["data float64 (9,)", "[0, 1, 2, …]", "0 to 8", "grad –", "\\N & <i>"]
-        # A backslash is a text of its own: what counts is what stands there.
+        # A backslash is in a text element of its own, so only the joined text counts.
         assert ["".join(box) for box in boxes[:-1]] == ["".join([*html_lines(label), *numbers]) for label in NASTY]
 
     def test_note_on_a_stranger(self) -> None:
-        """A note on a Value that is not in the picture is refused."""
-        with pytest.raises(ValueError, match="1 of the notes are on Values that the root was not made of"):
+        """A note on a Value outside the picture is an error."""
+        with pytest.raises(ValueError, match="1 of the notes are on Values that are not in the graph of the root"):
             draw_dot(Value(1.0), notes={Value(1.0): "where?"})
 
 
 def html_lines(label: str) -> list[str]:
-    """The lines that a label in HTML must be seen as: there, too, lines without a sign draw nothing."""
+    """Return the lines that a label in HTML must show; lines without a visible sign are not drawn."""
     return ["".join(map(sign, line)) for line in label.replace("\r\n", "\n").split("\n") if line]
 
 
 class TestHeatMaps:
-    """Arrays of many numbers."""
+    """Heat maps of large arrays."""
 
     def test_both_arrays_are_drawn(self) -> None:
-        """Of many numbers data and gradient each have a spread and a map, and boxes keep their looks."""
+        """Data and gradient of a large array each have a range and a map, and boxes have their usual style."""
         x = Value(np.arange(-5.0, 5.0), "x")
         y = x * x
         y.backward()
         picture = draw_dot(y)
-        assert drawn(picture).boxes()[0] == [
+        assert read_drawing(picture).boxes()[0] == [
             "x",
             "data float64 (10,)", "[-5, -4, -3, …]", "-5 to 4",
             "grad float64 (10,)", "[-10, -8, -6, …]", "-10 to 8",
@@ -438,17 +438,17 @@ class TestHeatMaps:
 
 
 class TestFolding:
-    """Large graphs."""
+    """Folded graphs."""
 
     def loss(self) -> Value:
-        """Make the article's loss: four rows, one by one, through three layers."""
+        """Compute the article's loss: four rows, one by one, through three layers."""
         network = ndgrad.MLP(3, [4, 4, 1], rng=0)
         return ndgrad.stack([network(row) - 1.0 for row in np.linspace(-1.0, 1.0, 12).reshape(4, 3)]).sum()  # type: ignore[no-any-return]
 
     def test_layers(self) -> None:
-        """A layer is one ellipse with a double line, which names its ops and how often it was used."""
+        """A layer is one ellipse with a double outline, which lists its ops and how often it was used."""
         picture = draw_dot(self.loss())
-        drawing, nodes = drawn(picture), attributes(picture)
+        drawing, nodes = read_drawing(picture), attributes(picture)
         layers = {name: texts for name, texts in drawing.texts.items() if name.startswith("fold")}
         assert list(layers.values()) == [
             ["@ → + → tanh", "× 4"],
@@ -463,17 +463,17 @@ class TestFolding:
     def test_one_result(self) -> None:
         """A layer that was used once shows its result."""
         y = ndgrad.MLP(3, [4] * 10, rng=0)(np.ones((2, 3)))
-        drawing = drawn(draw_dot(y))
+        drawing = read_drawing(draw_dot(y))
         assert drawing.edges["fold9", f"value{len(trace(y)[0]) - 1}"] == 1
         assert len(drawing.boxes()) == 1 + 10 * 3
 
     def test_unfolded(self) -> None:
-        """Small graphs are not folded, and large ones need not be."""
+        """Small graphs are not folded, and folding is optional."""
         for picture in (draw_dot(self.loss(), fold=False), draw_dot(ndgrad.MLP(3, [4, 1], rng=0)(np.ones(3)))):
             assert "fold" not in picture.source
 
     def test_notes_inside(self) -> None:
-        """A note on a result that is folded away is not shown, and is no mistake."""
+        """A note on a folded result is not shown, and is not an error."""
         loss = self.loss()
         assert "inside" not in draw_dot(loss, notes=dict.fromkeys(trace(loss)[0][10:11], "inside")).source
 
@@ -490,9 +490,9 @@ NASTY = [
 
 
 def seen(label: str) -> list[str]:
-    """The lines that a label must be seen as. Signs stand for what cannot be seen, and empty lines draw nothing.
+    """Return the lines that a label must show. Invisible characters become signs, and empty lines are not drawn.
 
-    The first is a space where it is empty: Graphviz would crash, now and then.
+    An empty first line is a space, since Graphviz would sometimes crash.
     """
     first, *others = label.replace("\r\n", "\n").split("\n")
     lines = [first or " " * bool(others), *others]
@@ -500,9 +500,9 @@ def seen(label: str) -> list[str]:
 
 
 def sign(character: str) -> str:
-    """The character itself, or the picture that Unicode has for it, or the sign for one that has none."""
+    """Return the character itself, its picture in Unicode, or the replacement character."""
     if unicodedata.category(character) not in ("Cc", "Cs") and ord(character) not in (0xFFFE, 0xFFFF):
-        return character.replace("\N{NO-BREAK SPACE}", " ")  # as Graphviz writes spaces, and as `drawn` reads them
+        return character.replace("\N{NO-BREAK SPACE}", " ")  # as Graphviz writes spaces, and `read_drawing` reads them
     if character == "\x7f":
         return "␡"
     return chr(0x2400 + ord(character)) if ord(character) < 0x20 else "\N{REPLACEMENT CHARACTER}"
@@ -512,14 +512,14 @@ LABELS = st.text(st.one_of(st.characters(codec=None, categories=None), st.sample
 
 
 class TestLabels:
-    """Labels may be any text."""
+    """Labels of any text."""
 
     @example(labels=NASTY)
     @FEWER
     @given(labels=st.lists(LABELS, min_size=1, max_size=20))
     def test_any_label(self, labels: list[str]) -> None:
-        """Whatever a label holds, it is read as it was written, and changes nothing else in the picture."""
-        drawing = drawn(draw_dot(together(*(named(Value(2.0, label) * 3.0, label) for label in labels))))
+        """Any text as a label is shown exactly, and affects nothing else in the picture."""
+        drawing = read_drawing(draw_dot(together(*(labelled(Value(2.0, label) * 3.0, label) for label in labels))))
         last = 3 * len(labels)
         texts = {f"value{last}": ["data 0.0000", "grad –"], f"op{last}": ["together"]}
         cells = {f"value{last}": 2, f"op{last}": 1}
@@ -537,21 +537,21 @@ class TestLabels:
         assert drawing == Drawing(texts, cells, edges)
 
     def test_from_the_top(self) -> None:
-        """So it is where records are turned."""
-        drawing = drawn(draw_dot(together(*(Value(2.0, label) for label in NASTY)), rankdir="TB"))
+        """The same holds in a picture from top to bottom, where records are rotated."""
+        drawing = read_drawing(draw_dot(together(*(Value(2.0, label) for label in NASTY)), rankdir="TB"))
         assert drawing.boxes()[:-1] == [[*seen(label), "data 2.0000", "grad –"] for label in NASTY]
 
     def test_any_op(self) -> None:
-        """The symbol of a rule may be any text as well."""
+        """The symbol of a rule may be any text, too."""
         symbols = ["<b>x</b>", "|", "\\N", '"', "&amp;", "a\nb", "\nb", "{}"]
         y = Value(1.0)
         for symbol in symbols:
             y = record(Rule(np.negative, symbol=symbol), (y,), {})
-        texts = drawn(draw_dot(y)).texts
+        texts = read_drawing(draw_dot(y)).texts
         assert [texts[f"op{i}"] for i in range(1, 1 + len(symbols))] == [seen(symbol) for symbol in symbols]
 
     def test_a_title_is_no_encoding(self) -> None:
-        """A title that looks as if it named an encoding is a title."""
+        """A label that looks like an encoding declaration is shown as it is."""
         picture = draw_dot(Value(1.0))
         picture.graph_attr["label"] = "charset="
         assert "charset=" in picture.pipe("svg", encoding="utf-8")
@@ -572,28 +572,28 @@ def names(directory: Path) -> list[str]:
 
 
 class TestDrawing:
-    """Where pygraphviz is installed."""
+    """Drawing by pygraphviz."""
 
     def test_every_format_has_a_case(self) -> None:
-        """Each format is drawn below."""
+        """Each format has a case below."""
         assert set(BEGINS) == set(FORMATS)
 
     @pytest.mark.parametrize("format_", FORMATS)
     def test_formats(self, format_: str) -> None:
-        """The format is the picture's own."""
+        """The default format is that of the picture."""
         assert draw_dot(Value(1.0), format=format_).pipe().startswith(BEGINS[format_])
 
     def test_another_format(self) -> None:
-        """Or the one that the pipe is asked for."""
+        """`pipe` can be given another format."""
         assert draw_dot(Value(1.0), format="svg").pipe("png").startswith(BEGINS["png"])
 
     def test_encoding(self) -> None:
-        """With an encoding, a pipe gives text."""
+        """With an encoding, `pipe` returns a str."""
         picture = draw_dot(Value(1.0, "é"))
         assert picture.pipe(encoding="utf-8") == picture.pipe().decode("utf-8")
 
     def test_engines(self) -> None:
-        """Each engine lays the picture out in its own way; one that is none is refused, with those that there are."""
+        """Each engine has its own layout; an unknown one is an error that lists the known ones."""
         picture = draw_dot(neuron(), "plain")
         assert picture.pipe(engine="dot") == picture.pipe()
         assert len({picture.pipe(engine=engine) for engine in ENGINES}) == len(ENGINES)
@@ -601,19 +601,19 @@ class TestDrawing:
             picture.pipe(engine="nearly")
 
     def test_refuses_formats(self) -> None:
-        """A format that is none is refused, with those that there are."""
+        """An unknown format is an error that lists the known ones."""
         with pytest.raises(ValueError, match="format is 'webp', but must be one of svg, png"):
             draw_dot(Value(1.0)).pipe("webp")
 
     def test_options_of_dot(self) -> None:
-        """What only the `dot` program can do is not forgotten in silence; to be quiet is no such thing."""
+        """Options of the `dot` program are not ignored silently; `quiet` has no effect."""
         picture = draw_dot(Value(1.0))
         with pytest.raises(graphviz.ExecutableNotFound):
             picture.pipe(renderer="cairo")
         assert picture.pipe(quiet=True) == picture.pipe()
 
     def test_render(self, tmp_path: Path) -> None:
-        """Rendering writes source and picture, and gives the picture's path."""
+        """`render` writes the source and the picture, and returns the picture's path."""
         picture = draw_dot(neuron(), "png")
         path = Path(picture.render("neuron.gv", tmp_path / "new"))
         assert path == tmp_path / "new" / "neuron.gv.png"
@@ -621,7 +621,7 @@ class TestDrawing:
         assert (tmp_path / "new" / "neuron.gv").read_text("utf-8") == picture.source
 
     def test_render_as_asked(self, tmp_path: Path) -> None:
-        """A format, an outfile and the wish to leave no source are heeded."""
+        """`render` respects the format, the outfile and `cleanup`."""
         picture = draw_dot(neuron())
         assert Path(picture.render(tmp_path / "a", format="gif", cleanup=True)).read_bytes().startswith(b"GIF8")
         assert Path(picture.render(outfile=tmp_path / "b.png")).read_bytes().startswith(b"\x89PNG")
@@ -629,19 +629,19 @@ class TestDrawing:
         assert names(tmp_path) == ["a.gif", "b.gv", "b.png", "c", "c.gv"]
 
     def test_render_by_default(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Without a name the picture is `Picture.gv.svg`, here."""
+        """The default file is `Picture.gv.svg` in the current folder."""
         monkeypatch.chdir(tmp_path)
         assert draw_dot(Value(1.0)).render() == "Picture.gv.svg"
         assert names(tmp_path) == ["Picture.gv", "Picture.gv.svg"]
 
     def test_render_onto_the_source(self, tmp_path: Path) -> None:
-        """A picture that would be written over its own source is refused."""
+        """A picture that would overwrite its own source is an error."""
         with pytest.raises(ValueError, match="but that is the source's file; give the source a filename"):
             draw_dot(Value(1.0)).render(outfile=tmp_path / "a.gv")
 
     @pytest.mark.parametrize("how", ["render", "view"])
     def test_view(self, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Who asks to see the picture is shown it."""
+        """`view` opens the picture."""
         shown: list[str] = []
         monkeypatch.setattr(webbrowser, "open", shown.append)
         picture = draw_dot(Value(1.0))
@@ -649,7 +649,7 @@ class TestDrawing:
         assert shown == [Path(path).as_uri()]
 
     def test_notebook(self) -> None:
-        """A notebook shows SVG, or what it asks for."""
+        """A notebook shows SVG, or the format that it asks for."""
         picture = draw_dot(neuron())
         svg = {"image/svg+xml": picture.pipe("svg", encoding="utf-8")}
         assert picture._repr_mimebundle_() == picture._repr_mimebundle_(include=None, exclude=None) == svg
@@ -659,21 +659,21 @@ class TestDrawing:
 
 
 def bundle(value: Value, **asked: Any) -> dict[str, Any]:
-    """What a notebook is given for a Value."""
+    """Return the notebook display of a Value."""
     return dict(value._repr_mimebundle_(**asked))
 
 
 class TestValue:
-    """A Value in a notebook."""
+    """The display of a Value in a notebook."""
 
     def test_shows_its_graph(self) -> None:
-        """It shows the picture of its making, in the form that is asked for."""
+        """The display is the picture of the graph, in the requested format."""
         o = neuron()
         assert bundle(o) == draw_dot(o)._repr_mimebundle_()
         assert list(bundle(o, include=["image/png"])) == ["image/png"]
 
     def test_too_large(self) -> None:
-        """A graph that takes long to draw is not drawn: it shows its numbers, and says so."""
+        """A graph that would take long to draw is not drawn: its numbers and the reason are shown."""
         x = Value(1.0)
         for _ in range(1_000):
             x = x + x
@@ -682,15 +682,15 @@ class TestValue:
 
 
 class TestProcess:
-    """Graphviz has a process to itself."""
+    """The process of Graphviz."""
 
     def test_another(self) -> None:
-        """It does not come into this one."""
+        """Pygraphviz is not imported into this process."""
         draw_dot(Value(1.0)).pipe()
         assert "pygraphviz" not in sys.modules
 
     def test_crash(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Its crash is an exception here, and the next picture is drawn."""
+        """A crash of Graphviz is an exception, and the next picture is drawn."""
         picture = draw_dot(Value(1.0))
         with monkeypatch.context() as planted:
             planted.setattr(graphviz_picture, "_DRAW", "import os; print('half'); os.abort()")
@@ -699,19 +699,19 @@ class TestProcess:
         assert picture.pipe().startswith(b"<?xml")
 
     def test_words(self) -> None:
-        """What it says of a picture that cannot be drawn is told."""
+        """Graphviz's message is part of the error."""
         picture = draw_dot(Value(1.0))
         picture.body.append("]\n")
         with pytest.raises(RuntimeError, match=r"syntax error in line 6 near ']'"):
             picture.pipe()
 
     def test_no_words(self, capfd: pytest.CaptureFixture[str]) -> None:
-        """What it says of others, such as warnings about fonts, is not."""
+        """Other output, such as warnings about fonts, is ignored."""
         draw_dot(Value(1.0)).pipe("png")
         assert capfd.readouterr() == ("", "")
 
     def test_patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """There is a limit to its time."""
+        """The time of a layout is limited."""
         monkeypatch.setattr(graphviz_picture, "_DRAW", "import time; time.sleep(60)")
         monkeypatch.setattr(graphviz_picture, "_PATIENCE", 0.1)
         with pytest.raises(RuntimeError, match=r"^Graphviz found no layout in 0.1 s. .*`save\(\)` writes it"):
@@ -721,7 +721,7 @@ class TestProcess:
         """A layout can be interrupted, from the keyboard or by a notebook."""
         program = (
             "import os, signal, threading; from ndgrad import Value\nfrom ndgrad.graph import draw_dot, picture\n"
-            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # in the background, shells have it ignored
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # in the background, shells ignore the signal
             "picture._DRAW = 'import time; time.sleep(600)'\n"
             "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
             "try: draw_dot(Value(1.0)).pipe()\n"
@@ -730,7 +730,7 @@ class TestProcess:
         assert printed(program) == "interrupted\n"
 
     def test_surroundings(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Files and settings around it that mislead other Pythons do not mislead it."""
+        """Files and environment variables that mislead Python do not affect the process."""
         for name in ("pygraphviz", "random", "tempfile", "sitecustomize"):
             (tmp_path / f"{name}.py").write_text("raise SystemExit('not this one')")
         monkeypatch.chdir(tmp_path)
@@ -754,14 +754,14 @@ else:
 
 @pytest.fixture
 def no_pygraphviz(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be where pygraphviz is not installed, nor any program named dot."""
+    """Simulate an environment without pygraphviz and without a program named dot."""
     monkeypatch.setattr(graphviz_picture, "_PYGRAPHVIZ", None)
     monkeypatch.setenv("PATH", "")
 
 
 @pytest.fixture
 def dot(no_pygraphviz: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be where pygraphviz is not installed, but a program named dot is on the PATH (Graphviz is in it all the same)."""
+    """Simulate an environment without pygraphviz, with a program named dot on the PATH."""
     program = tmp_path / "bin" / "dot"
     program.parent.mkdir()
     program.write_text(DOT.format(python=sys.executable))
@@ -771,16 +771,16 @@ def dot(no_pygraphviz: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.usefixtures("dot")
 class TestDotProgram:
-    """Where only the `dot` program is there."""
+    """Drawing by the `dot` program alone."""
 
     def test_pipe(self) -> None:
-        """The program draws."""
+        """`pipe` calls the program."""
         picture = draw_dot(neuron())
         assert picture.pipe("png").startswith(b"\x89PNG")
         assert "x1*w1" in picture._repr_mimebundle_()["image/svg+xml"]
 
     def test_render(self, tmp_path: Path) -> None:
-        """The program draws into files."""
+        """`render` lets the program write the files."""
         path = Path(draw_dot(neuron(), "png").render("a", tmp_path / "new", cleanup=True))
         assert path == tmp_path / "new" / "a.png"
         assert path.read_bytes().startswith(b"\x89PNG")
@@ -789,10 +789,10 @@ class TestDotProgram:
 
 @pytest.mark.usefixtures("no_pygraphviz")
 class TestNothingToDrawWith:
-    """Where there is no Graphviz."""
+    """Without Graphviz."""
 
     def test_notebook(self) -> None:
-        """A notebook shows the source, and says how to see the picture."""
+        """A notebook shows the source, and how to see the picture."""
         picture = draw_dot(neuron())
         words = {"text/plain": f"{picture.source}\n{HINT}"}
         assert "ndgrad[viz]" in HINT
@@ -801,11 +801,11 @@ class TestNothingToDrawWith:
         assert picture._repr_mimebundle_(exclude=["text/plain"]) == {}
 
     def test_value(self) -> None:
-        """A Value in a notebook shows its numbers, and says how to see the picture."""
+        """The display of a Value is its numbers, and how to see the picture."""
         assert bundle(neuron()) == {"text/plain": f"{neuron()!r}\n{HINT}"}
 
     def test_render(self, tmp_path: Path) -> None:
-        """Rendering writes the source, warns, and deletes nothing."""
+        """`render` writes the source, warns, and deletes nothing."""
         picture = draw_dot(neuron())
         with pytest.warns(UserWarning, match=r"only the source was written, to .*a\.gv.*ndgrad\[viz\]") as caught:
             path = picture.render("a.gv", tmp_path, cleanup=True, view=True)
@@ -813,16 +813,16 @@ class TestNothingToDrawWith:
         assert Path(path).read_text("utf-8") == picture.source
 
     def test_pipe(self) -> None:
-        """A pipe, which promised a picture, raises."""
+        """`pipe` raises an error."""
         with pytest.raises(RuntimeError, match=r"ndgrad\[viz\]"):
             draw_dot(neuron()).pipe()
 
 
 @pytest.fixture
 def without_package(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """Import `ndgrad.graph`, as it is where the graphviz package is not installed."""
+    """Import `ndgrad.graph` as if the graphviz package were not installed."""
     monkeypatch.setitem(sys.modules, "graphviz", None)
-    monkeypatch.setattr(Value, "_repr_mimebundle_", None)  # put back in the end; importing sets another
+    monkeypatch.setattr(Value, "_repr_mimebundle_", None)  # restored at the end; the import sets another one
     monkeypatch.setattr(ndgrad, "graph", None)  # the same
     for name in [name for name in sys.modules if name.startswith("ndgrad.graph")]:
         monkeypatch.delitem(sys.modules, name)
@@ -832,18 +832,18 @@ def without_package(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 
 class TestWithoutThePackage:
-    """Where the graphviz package is missing."""
+    """Without the graphviz package."""
 
     def test_same_picture(self, without_package: ModuleType) -> None:
-        """The source is there, and means the same picture."""
+        """The source has the same picture."""
         picture, usual = without_package.draw_dot(neuron()), draw_dot(neuron())
         assert not isinstance(picture, graphviz.Digraph)
         assert str(picture) == picture.source
-        assert drawn(picture) == drawn(usual)
+        assert read_drawing(picture) == read_drawing(usual)
         assert picture.pipe("plain") == usual.pipe("plain")
 
     def test_pygraphviz_is_enough(self, without_package: ModuleType, tmp_path: Path) -> None:
-        """Pygraphviz draws without it, in a notebook and to files."""
+        """Pygraphviz alone draws, in a notebook and to files."""
         picture = without_package.draw_dot(neuron(), "png")
         assert "x1*w1" in picture._repr_mimebundle_()["image/svg+xml"]
         assert Path(picture.render("a.gv", tmp_path / "new")).read_bytes() == picture.pipe()
@@ -851,7 +851,7 @@ class TestWithoutThePackage:
             picture.pipe(renderer="cairo")
 
     def test_nothing_at_all(self, without_package: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Without pygraphviz as well, the source and the hint are there."""
+        """Without pygraphviz as well, there are the source and the hint."""
         monkeypatch.setattr(without_package.picture, "_PYGRAPHVIZ", None)
         picture = without_package.draw_dot(neuron())
         assert picture._repr_mimebundle_() == {"text/plain": f"{picture.source}\n{HINT}"}
@@ -861,7 +861,7 @@ class TestWithoutThePackage:
             picture.pipe()
 
     def test_import(self) -> None:
-        """Neither package is needed to import and use the module."""
+        """The module can be imported and used without either package."""
         program = (
             "import sys; sys.modules['graphviz'] = sys.modules['pygraphviz'] = None\n"
             "from ndgrad import Value; from ndgrad.graph import draw_dot\n"

@@ -1,4 +1,4 @@
-"""lean(): a graph that keeps only what pullbacks read, and gives the leaves the same gradients."""
+"""`lean()`: the graph stores only numbers that pullbacks read, and the gradients of leaves are the same."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from reference.programs import Program
 from reference.programs.generator import draw_program
 
 
-def drawn(number: int) -> list[Program]:
-    """Random programs of any ops."""
+def draw_programs(number: int) -> list[Program]:
+    """Draw random programs of all ops."""
     programs = []
     for i in range(number):
         try:
@@ -31,9 +31,9 @@ def drawn(number: int) -> list[Program]:
 
 
 def test_leaves_get_the_same_gradients_to_the_bit() -> None:
-    """Of 300 random programs, derivatives of derivatives among them, each has the same outcome."""
+    """The outcomes of 300 random programs, including second derivatives, are bitwise the same under `lean()`."""
     engine = NdgradEngine()
-    for program in drawn(300):
+    for program in draw_programs(300):
         whole = engine.again(program)
         with lean():
             little = engine.again(program)
@@ -44,7 +44,7 @@ def test_leaves_get_the_same_gradients_to_the_bit() -> None:
 
 
 def held(build: Callable[[Value], Value]) -> tuple[bool, Value]:
-    """Whether the array of an inner Value outlives it, in the graph of what was built of it."""
+    """Return whether the array of an inner Value outlives it in the graph of the result."""
     x = Value(np.linspace(0.5, 1.5, 3))
     inner = x + 1.0
     y = build(inner)
@@ -58,25 +58,25 @@ def held(build: Callable[[Value], Value]) -> tuple[bool, Value]:
     ("build", "read"),
     [
         (lambda x: x + 1.0, False),
-        (lambda x: x * 2.0, False),  # towards x the other factor is read, and the constant gets no gradient
+        (lambda x: x * 2.0, False),  # the other factor is read for x, and the constant gets no gradient
         (lambda x: x * x, True),
-        (lambda x: x.tanh(), False),  # whose slope is told by its result
+        (lambda x: x.tanh(), False),  # the slope is computed from the result
         (lambda x: x.sum(), False),
         (lambda x: x.sin(), True),
         (lambda x: x / 2.0, False),
         (lambda x: 2.0 / x, True),
     ],
 )
-def test_an_array_that_no_pullback_reads_is_let_go(build: Callable[[Value], Value], *, read: bool) -> None:
-    """Under lean() it goes with its Value; without, the graph keeps it."""
+def test_an_array_that_no_pullback_reads_is_freed(build: Callable[[Value], Value], *, read: bool) -> None:
+    """Under `lean()` an array that no pullback reads is freed with its Value; otherwise the graph keeps it."""
     assert held(build)[0]
     with lean():
-        kept, _ = held(build)
-    assert kept is read
+        is_alive, _ = held(build)
+    assert is_alive is read
 
 
 def test_inner_values_keep_their_numbers_while_they_are_held() -> None:
-    """Who holds an inner Value can read it, and go on from it; it gets no gradient."""
+    """An inner Value that is referenced can be read and used further; it gets no gradient."""
     with lean():
         x = Value([1.0, 2.0])
         y = x * 3.0
@@ -87,8 +87,8 @@ def test_inner_values_keep_their_numbers_while_they_are_held() -> None:
     np.testing.assert_array_equal(x.grad, [3.0 + 18.0, 3.0 + 36.0])
 
 
-def test_a_write_to_what_the_way_back_reads_is_noticed() -> None:
-    """Assigned after it was used, an inner Value is refused, as without lean()."""
+def test_a_write_that_a_pullback_reads_is_detected() -> None:
+    """An assignment to an inner Value that a pullback reads is an error, as without `lean()`."""
     with lean():
         x = Value([1.0, 2.0])
         y = x * 3.0
@@ -100,7 +100,7 @@ def test_a_write_to_what_the_way_back_reads_is_noticed() -> None:
 
 
 def test_a_write_by_subscript_is_noticed_where_writes_are_checked() -> None:
-    """check_writes() and lean() together: what the way back reads is compared, and the rest is not asked for."""
+    """With `check_writes()` and `lean()`, numbers that pullbacks read are compared, and others are not needed."""
     with check_writes(), lean():
         x = Value([1.0, 2.0])
         y = x * 3.0
@@ -114,7 +114,7 @@ def test_a_write_by_subscript_is_noticed_where_writes_are_checked() -> None:
 
 
 def test_pictures_say_why_they_cannot_be_drawn() -> None:
-    """The numbers of inner Values are not there, and the error names lean()."""
+    """Pictures need the numbers of inner Values, and the error names `lean()`."""
     with lean():
         y = (Value([1.0, 2.0]) * 3.0).exp().sum()
     with pytest.raises(RuntimeError, match="lean\\(\\), which keeps only the numbers that pullbacks read"):
@@ -122,7 +122,7 @@ def test_pictures_say_why_they_cannot_be_drawn() -> None:
 
 
 def test_it_nests_with_the_other_modes() -> None:
-    """Inside no_grad there is no graph; after it, the outer mode holds again."""
+    """`lean()` nests with other modes: inside `no_grad` there is no graph, and afterwards the outer mode applies."""
     with lean():
         x = Value([1.0, 2.0])
         with no_grad():
@@ -132,7 +132,7 @@ def test_it_nests_with_the_other_modes() -> None:
 
 
 def test_from_several_values() -> None:
-    """One of them inside the graph of another: the leaves get what they get without, and the nodes no gradient."""
+    """A pass from several Values, one computed from another, gives leaves the same gradients, and nodes none."""
 
     def gradients() -> tuple[Any, bool]:
         x = Value([1.0, -2.0])
@@ -149,7 +149,7 @@ def test_from_several_values() -> None:
 
 
 def test_beside_a_value_that_is_not_lean() -> None:
-    """In one pass, its inner nodes show their gradients as they do alone."""
+    """In a pass together with an ordinary Value, the inner nodes of that have gradients."""
     x = Value([1.0, -2.0])
     h = x.exp()
     y = h.tanh()
@@ -162,7 +162,7 @@ def test_beside_a_value_that_is_not_lean() -> None:
 
 
 def test_a_network_trains_under_it() -> None:
-    """A step of an MLP gives every parameter the gradient that it has without."""
+    """A training step of an MLP gives every parameter the same gradient."""
 
     def gradients() -> list[Any]:
         model = MLP(3, [4, 4, 1], rng=0)
@@ -177,8 +177,8 @@ def test_a_network_trains_under_it() -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_what_a_rule_says_it_does_not_read_it_does_not_read(name: str) -> None:
-    """Told by their code, and shown on 40 programs: `lean` raises where a pullback reads what was not kept."""
+def test_pullbacks_read_only_what_their_signatures_say(name: str) -> None:
+    """Rules do not read what their signatures say they do not: `lean` would raise in one of 40 programs."""
     engine = NdgradEngine()
     met = 0
     for i in range(40):

@@ -1,4 +1,4 @@
-"""Networks and losses beside PyTorch's; initial weights by their statistics; files by what damages them."""
+"""Networks and losses agree with PyTorch's; initial weights have the right statistics; damaged files are errors."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from ndgrad.optim import Adam
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
-# Differences allowed, in parts of the largest number of an array: about 450 and 84 ULP, for sums in another order
-# than PyTorch's. Where a gradient is small because digits cancel in it, as in 1 - tanh(x)**2, the scale is named.
+# Tolerances, relative to the largest number of an array: about 450 and 84 ULP, since sums have another order
+# than PyTorch's. If digits cancel in a gradient, as in 1 - tanh(x)**2, the scale is given.
 TOLERANCE = {np.dtype(np.float64): 1e-13, np.dtype(np.float32): 1e-5}
 
 XS = [[2.0, 3.0, -1.0], [3.0, -1.0, 0.5], [0.5, 1.0, 1.0], [1.0, 1.0, -1.0]]
@@ -41,7 +41,7 @@ YS = [1.0, -1.0, -1.0, 1.0]
 
 
 def same(actual: Array, expected: Any, scale: float = 0.0) -> None:
-    """Assert that an array is PyTorch's but for rounding of numbers as large as its largest, or as `scale`."""
+    """Assert that an array agrees with PyTorch's up to rounding of its largest number, or of `scale`."""
     if isinstance(expected, torch.Tensor):
         expected = expected.detach().numpy()
     assert actual.dtype == expected.dtype
@@ -51,12 +51,12 @@ def same(actual: Array, expected: Any, scale: float = 0.0) -> None:
 
 
 def tensors(module: Module) -> dict[str, torch.Tensor]:
-    """A module's parameters, copied to PyTorch."""
+    """Copy a module's parameters to PyTorch."""
     return {name: torch.tensor(p.data, requires_grad=True) for name, p in module.named_parameters().items()}
 
 
 def backward(y: torch.Tensor, cotangent: Array | None = None) -> None:
-    """PyTorch's pass back, which has no types."""
+    """Run PyTorch's backward pass, which has no type annotations."""
     y.backward(None if cotangent is None else torch.tensor(cotangent))  # type: ignore[no-untyped-call]
 
 
@@ -64,7 +64,7 @@ def backward(y: torch.Tensor, cotangent: Array | None = None) -> None:
 
 
 def test_the_article() -> None:
-    """Its program runs as it is written, and each of its 20 steps leads where PyTorch's does."""
+    """The article's program runs as written, and each of its 20 steps agrees with PyTorch."""
     xs, ys = XS, YS
     n = MLP(3, [4, 4, 1])
     for _ in range(20):
@@ -82,7 +82,7 @@ def test_the_article() -> None:
 
 
 def _torch_step(n: MLP) -> list[torch.Tensor]:
-    """Where the same step leads in PyTorch."""
+    """Take the same step in PyTorch."""
     twins = tensors(n)
     y = torch.tensor(XS, dtype=torch.float64)
     for i in range(3):
@@ -93,7 +93,7 @@ def _torch_step(n: MLP) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_the_article_learns(seed: int) -> None:
-    """With a rate of 0.05, at which it does not jump about, the loss halves in 20 steps."""
+    """With a learning rate of 0.05, which is stable, the loss halves in 20 steps."""
     n = MLP(3, [4, 4, 1], rng=seed)
     losses = []
     for _ in range(20):
@@ -107,7 +107,7 @@ def test_the_article_learns(seed: int) -> None:
 
 
 def test_a_training_run_is_pytorchs() -> None:
-    """A classifier, trained by Adam, has PyTorch's loss at each step, and its parameters in the end."""
+    """A classifier trained by Adam has PyTorch's loss at each step, and its parameters at the end."""
     rng = np.random.default_rng(3)
     n = MLP(5, [8, 3], "relu", output_activation="linear", init="kaiming_uniform", rng=rng)
     ours = Adam(n.parameters(), lr=0.05)
@@ -130,7 +130,7 @@ def test_a_training_run_is_pytorchs() -> None:
         same(p.data, t, scale=1.0)
 
 
-# What networks compute.
+# Networks.
 
 TORCH_ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "tanh": torch.tanh,
@@ -143,7 +143,7 @@ TORCH_ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 def test_every_activation_is_compared() -> None:
-    """Each activation has its mirror in PyTorch above, and none is there in vain."""
+    """Each activation has a counterpart in PyTorch above, and no others are listed."""
     assert ACTIVATIONS.keys() == TORCH_ACTIVATIONS.keys()
 
 
@@ -151,7 +151,7 @@ def test_every_activation_is_compared() -> None:
 @pytest.mark.parametrize("batch", [(), (4,), (2, 4), (0,)])
 @pytest.mark.parametrize("activation", TORCH_ACTIVATIONS)
 def test_a_layer_is_pytorchs(activation: str, batch: tuple[int, ...], dtype: Any) -> None:
-    """Outputs and all gradients of a layer are PyTorch's, for any leading axes."""
+    """Outputs and all gradients of a layer agree with PyTorch's, for any leading axes."""
     rng = np.random.default_rng(1)
     layer = Layer(3, 5, activation, rng=rng, dtype=dtype)
     x = Value(rng.normal(size=(*batch, 3)).astype(dtype))
@@ -169,7 +169,7 @@ def test_a_layer_is_pytorchs(activation: str, batch: tuple[int, ...], dtype: Any
 
 @pytest.mark.parametrize("batch", [(), (4,), (2, 4)])
 def test_a_neuron_is_a_layer_of_one(batch: tuple[int, ...]) -> None:
-    """A neuron computes what a layer of one neuron does, without an axis for it, and its gradients."""
+    """A neuron has the outputs and gradients of a layer of one neuron, without its axis."""
     neuron, layer = Neuron(3, rng=7), Layer(3, 1, rng=7)
     x = np.random.default_rng(1).normal(size=(*batch, 3))
     y, expected = neuron(x), layer(x)
@@ -184,7 +184,7 @@ def test_a_neuron_is_a_layer_of_one(batch: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("output", [None, "linear", "sigmoid"])
 def test_every_layer_of_an_mlp_has_its_activation(output: str | None) -> None:
-    """Hidden layers have one activation, and the last one the other; without another, that one."""
+    """Hidden layers have the activation, and the last one has the output activation, by default the same."""
     n = MLP(2, [3, 4, 2], "relu", output_activation=output, rng=4)
     x = np.random.default_rng(1).normal(size=(6, 2))
     y = torch.tensor(x)
@@ -195,7 +195,7 @@ def test_every_layer_of_an_mlp_has_its_activation(output: str | None) -> None:
 
 
 def test_the_articles_network() -> None:
-    """MLP(3, [4, 4, 1]) has 41 numbers in 6 arrays, and gives one number for each row, tanh of something."""
+    """MLP(3, [4, 4, 1]) has 41 numbers in 6 arrays, and returns one number for each row, a tanh."""
     n = MLP(3, [4, 4, 1])
     assert sum(p.size for p in n.parameters()) == 41
     assert {name: p.shape for name, p in n.named_parameters().items()} == {
@@ -211,7 +211,7 @@ def test_the_articles_network() -> None:
 
 
 def test_a_hidden_layer_of_one() -> None:
-    """A single neuron between layers keeps its axis, and only a single output loses it."""
+    """A single neuron between layers keeps its axis; only a single output loses it."""
     assert MLP(2, [1, 3])([1.0, 2.0]).shape == (3,)
     assert MLP(2, [1, 3])([[1.0, 2.0]]).shape == (1, 3)
     assert Layer(2, 1)([[1.0, 2.0]]).shape == (1,)
@@ -242,7 +242,7 @@ INPUTS: dict[str, Any] = {
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", INPUTS)
 def test_inputs_of_every_kind(kind: str, dtype: Any) -> None:
-    """The same numbers give the same outputs, in the network's dtype, whatever they come in."""
+    """Inputs of all types with the same numbers give the same outputs, in the network's dtype."""
     n = MLP(3, [4, 2], rng=1, dtype=dtype)
     y = n(INPUTS[kind])
     assert y.dtype == dtype
@@ -258,7 +258,7 @@ def test_booleans_are_numbers() -> None:
 
 
 def test_gradients_flow_into_inputs() -> None:
-    """A Value that goes in gets its gradient, whole or as one of a list."""
+    """A Value as input gets its gradient, also in a list."""
     n = MLP(3, [4, 1], rng=1)
     whole, parts = Value([2.0, 3.0, -1.0]), [Value(2.0), Value(3.0), -1.0]
     n(whole).backward()
@@ -270,13 +270,13 @@ def test_gradients_flow_into_inputs() -> None:
 @pytest.mark.parametrize("n", [Neuron(3), Layer(3, 2), MLP(3, [2, 1])], ids=repr)
 @pytest.mark.parametrize(("x", "shape"), [([1.0] * 4, (4,)), (np.zeros((3, 2)), (3, 2)), (5.0, ()), ([], (0,))])
 def test_a_wrong_last_axis(n: Any, x: Any, shape: tuple[int, ...]) -> None:
-    """An input of another length is refused with both lengths."""
+    """An input of another length is an error with both lengths."""
     with pytest.raises(ValueError, match=r"takes 3 numbers on the last axis, but got shape " + re.escape(str(shape))):
         n(x)
 
 
-def test_who_was_given_a_wrong_last_axis() -> None:
-    """The error names what was called, and counts properly."""
+def test_the_error_of_a_wrong_last_axis_names_the_class() -> None:
+    """The error names the class, and has the right plural."""
     with pytest.raises(ValueError, match=r"^Layer takes 3 numbers on the last axis, but got shape \(4,\)$"):
         Layer(3, 2)([1.0] * 4)
     with pytest.raises(ValueError, match=r"^Neuron takes 1 number on the last axis, but got shape \(2,\)$"):
@@ -285,12 +285,12 @@ def test_who_was_given_a_wrong_last_axis() -> None:
 
 @pytest.mark.parametrize("x", ["abc", ["1", "2", "3"], [None, 1, 2], np.zeros(3, complex)], ids=repr)
 def test_inputs_that_are_no_numbers(x: Any) -> None:
-    """Text, None and complex numbers are refused, and not converted."""
+    """Strings, None and complex numbers are errors."""
     with pytest.raises(TypeError, match="an input must be real numbers, but got dtype"):
         Layer(3, 2)(x)
 
 
-# How they are made.
+# Construction.
 
 
 @pytest.mark.parametrize(
@@ -323,14 +323,14 @@ def test_inputs_that_are_no_numbers(x: Any) -> None:
     ],
 )
 def test_wrong_arguments(make: Callable[[], Module], message: str) -> None:
-    """What cannot be made is refused when it is made, with what was given and what was wanted."""
+    """Wrong arguments are errors at construction, which say what was given and what was expected."""
     with pytest.raises(ValueError) as error:  # noqa: PT011 - the whole message is compared below
         make()
     assert message in str(error.value)
 
 
 def test_reprs() -> None:
-    """A module shows how to make one like it."""
+    """`repr` shows how to make a similar module."""
     assert repr(Neuron(3)) == "Neuron(3, activation='tanh')"
     assert repr(Layer(3, 4, "relu")) == "Layer(3, 4, activation='relu')"
     assert repr(MLP(3, [4, 4, 1])) == "MLP(3, [4, 4, 1], activation='tanh')"
@@ -342,7 +342,7 @@ def test_reprs() -> None:
 
 @pytest.mark.parametrize("make", [copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))])
 def test_copies(make: Callable[[MLP], MLP]) -> None:
-    """A copy computes the same from parameters of its own, and still shares what was shared."""
+    """A copy computes the same with its own parameters, and still shares those that were shared."""
     n = MLP(3, [3, 3], rng=1)
     n.layers[1].weight = n.layers[0].weight
     twin = make(n)
@@ -355,17 +355,17 @@ def test_copies(make: Callable[[MLP], MLP]) -> None:
 
 NIN, NOUT = 200, 50
 # The standard deviation of a statistic over the 10,000 draws is 1 % of the spread for the mean, 0.7 % for the
-# deviation of a normal distribution and 1.6 % for its fourth moment: four of each leave room.
+# deviation of a normal distribution and 1.6 % for its fourth moment: the tolerance is four of each.
 
 
 def moments(x: Array) -> Array:
-    """Mean by spread, spread, and fourth moment by spread: about 1.8 if uniform, about 3 if normal."""
+    """Return mean by spread, spread, and fourth moment by spread: about 1.8 if uniform, about 3 if normal."""
     return np.array([x.mean() / x.std(), x.std(), np.mean((x - x.mean()) ** 4) / x.std() ** 4])
 
 
 @pytest.mark.parametrize("init", [name for name in INITIALIZERS if name != "uniform"])
 def test_schemes_are_pytorchs(init: str) -> None:
-    """Weights have the mean, the spread and the shape of distribution of torch.nn.init; biases are 0."""
+    """Weights have the mean, the spread and the distribution of torch.nn.init; biases are 0."""
     layer = Layer(NIN, NOUT, init=init, rng=11)
     theirs = torch.empty(NOUT, NIN, dtype=torch.float64)  # outputs first: fan_in is the second axis
     getattr(torch.nn.init, f"{init}_")(theirs, generator=torch.Generator().manual_seed(1))
@@ -413,25 +413,25 @@ def test_draws_come_in_the_documented_order() -> None:
 
 
 def test_seeds() -> None:
-    """A seed repeats, a Generator goes on, and without either each network is another."""
+    """A seed repeats, a Generator continues, and without either each network is different."""
     rng = np.random.default_rng(5)
-    seeded, again, drawn, next_drawn, free, other = (
+    seeded, again, from_generator, next_from_generator, free, other = (
         MLP(2, [3], rng=given).layers[0].weight.data.tolist() for given in (5, 5, rng, rng, None, None)
     )
-    assert seeded == again == drawn
-    assert seeded != next_drawn
+    assert seeded == again == from_generator
+    assert seeded != next_from_generator
     assert free != other
 
 
 def test_a_float32_network_is_a_rounded_one() -> None:
-    """The same seed gives the same network in both dtypes, but for rounding to float32."""
+    """The same seed gives the same network in both dtypes, up to rounding to float32."""
     for p, q in zip(MLP(2, [3], rng=5).parameters(), MLP(2, [3], rng=5, dtype="float32").parameters(), strict=True):
         assert q.dtype == np.float32
         assert p.data.astype(np.float32).tolist() == q.data.tolist()
 
 
 def test_functions_as_initializers() -> None:
-    """A function of a Generator and two sizes gives the weights of layers and neurons. Their biases are 0."""
+    """A function of a Generator and two sizes returns the weights of layers and neurons. Their biases are 0."""
     n = MLP(2, [3, 1], init=lambda _, nin, nout: np.full((nin, nout), nin / nout), rng=1)
     assert n.layers[0].weight.data.tolist() == [[2 / 3] * 3] * 2
     assert n.layers[1].weight.data.tolist() == [[3.0]] * 3
@@ -443,7 +443,7 @@ def test_functions_as_initializers() -> None:
 
 
 class Tower(Module):
-    """Parameters in every place where they are looked for."""
+    """A module with parameters in every place that is searched."""
 
     def __init__(self) -> None:
         self.scale = Value([1.0])
@@ -456,7 +456,7 @@ class Tower(Module):
 
 
 def test_named_parameters() -> None:
-    """Parameters are found in attributes, lists, tuples and dicts, once and in order. Results are none."""
+    """Parameters are found in attributes, lists, tuples and dicts, once and in order. Results are not parameters."""
     tower = Tower()
     found = tower.named_parameters()
     assert list(found) == [
@@ -468,7 +468,7 @@ def test_named_parameters() -> None:
 
 
 def test_equal_parameters_are_not_shared_ones() -> None:
-    """Parameters of equal numbers are told apart: only one and the same counts once."""
+    """Parameters with equal numbers are distinct: only the same object counts once."""
     n = MLP(2, [2, 2], init=lambda _, nin, nout: np.ones((nin, nout)))
     assert len(n.parameters()) == 4
     n.layers[1] = n.layers[0]
@@ -476,7 +476,7 @@ def test_equal_parameters_are_not_shared_ones() -> None:
 
 
 def test_two_parameters_of_one_name() -> None:
-    """Two keys that are written alike would lose a parameter, and are refused."""
+    """Two keys with the same text are an error, since a parameter would be lost."""
     tower = Tower()
     tower.blocks = [{1: Value(1.0), "1": Value(2.0)}]
     with pytest.raises(ValueError, match=r"two parameters have the name 'blocks\.0\.1'"):
@@ -484,7 +484,7 @@ def test_two_parameters_of_one_name() -> None:
 
 
 def test_zero_grad() -> None:
-    """zero_grad makes every gradient missing, so that the next one is not added to it."""
+    """zero_grad removes every gradient, so that the next one is not added to it."""
     n = MLP(3, [4, 1], rng=1)
     n(XS).backward()
     once = [p.grad.copy() for p in n.parameters()]
@@ -500,7 +500,7 @@ def test_zero_grad() -> None:
 @pytest.mark.parametrize("name", ["net.npz", "net", "net.weights", "ünd 1.npz"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_saved_and_loaded(tmp_path: Path, name: str, dtype: Any) -> None:
-    """Parameters come back to the bit, from a file of exactly the given name, and there is no other."""
+    """Parameters are restored bitwise from a file with exactly the given name, and no other file is written."""
     n, other = MLP(3, [4, 1], rng=1, dtype=dtype), MLP(3, [4, 1], rng=2, dtype=dtype)
     n.save(str(tmp_path / name))
     assert list(tmp_path.iterdir()) == [tmp_path / name]
@@ -512,13 +512,13 @@ def test_saved_and_loaded(tmp_path: Path, name: str, dtype: Any) -> None:
 
 
 def test_a_parameter_is_not_replaced_by_an_array() -> None:
-    """It would no longer be one, and not be trained: its data can be assigned, or another Value, or None."""
+    """To assign an array to a parameter is an error, since it would not be trained. Its data can be assigned."""
     layer: Any = Layer(2, 3)
     with pytest.raises(TypeError, match=r"weight is a parameter, and cannot become a ndarray: .* to weight\.data"):
         layer.weight = np.ones((2, 3))
     assert len(layer.parameters()) == 2
     layer.weight = Value(np.ones((2, 3)))
-    layer.latest = layer(np.ones(2))  # a result is none
+    layer.latest = layer(np.ones(2))  # a result is not a parameter
     layer.latest = 0.0
     layer.bias = None
     assert len(layer.parameters()) == 1
@@ -545,7 +545,7 @@ def test_loading_converts_floats(tmp_path: Path) -> None:
 
 
 def test_the_engine_notices_a_load(tmp_path: Path) -> None:
-    """A graph that still needs the parameters from before a load is refused afterwards."""
+    """A graph that reads the parameters from before a load raises an error after it."""
     n = MLP(3, [4, 1], rng=1)
     n.save(tmp_path / "net")
     y = n([1.0, 2.0, 3.0])
@@ -566,7 +566,7 @@ def test_saving_replaces_the_file(tmp_path: Path) -> None:
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the disk is full after the first array, the old file is as it was, and no other is left behind."""
+    """If the disk is full after the first array, the old file is unchanged, and no other is left behind."""
     n = MLP(3, [4, 1], rng=1)
     n.save(tmp_path / "net")
     before = (tmp_path / "net").read_bytes()
@@ -588,7 +588,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 
 
 def arrays_of(module: Module) -> dict[str, Array]:
-    """What a file of a module has."""
+    """Return the arrays in the file of a module."""
     return {name: p.data for name, p in module.named_parameters().items()}
 
 
@@ -605,7 +605,7 @@ WRONG_FILES: dict[str, Any] = {
 
 @pytest.mark.parametrize("message", WRONG_FILES)
 def test_a_file_that_does_not_fit(tmp_path: Path, message: str) -> None:
-    """Whatever is wrong with the last of the arrays, nothing is loaded, and the error says what it is."""
+    """If the last array does not fit, nothing is loaded, and the error says why."""
     n = MLP(3, [4, 1], rng=1)
     before = {name: x.tolist() for name, x in arrays_of(n).items()}
     arrays = {**arrays_of(MLP(3, [4, 1], rng=2)), **WRONG_FILES[message]}
@@ -617,8 +617,8 @@ def test_a_file_that_does_not_fit(tmp_path: Path, message: str) -> None:
     assert {name: x.tolist() for name, x in arrays_of(n).items()} == before
 
 
-def test_every_misfit_is_told(tmp_path: Path) -> None:
-    """One error lists all that does not fit."""
+def test_every_misfit_is_listed(tmp_path: Path) -> None:
+    """A single error lists all misfits."""
     MLP(2, [4, 4, 1]).save(tmp_path / "net")
     with pytest.raises(ValueError, match="does not fit this MLP") as error:
         MLP(3, [4, 1]).load(tmp_path / "net")
@@ -632,7 +632,7 @@ def test_every_misfit_is_told(tmp_path: Path) -> None:
 
 
 def test_files_of_other_kinds(tmp_path: Path) -> None:
-    """Text, nothing, a single array, a pickle and damaged files are refused in the same words."""
+    """Text, an empty file, a single array, a pickle and damaged files are the same error."""
     n = MLP(3, [4, 1], rng=1)
     before = {name: x.tolist() for name, x in arrays_of(n).items()}
     n.save(tmp_path / "whole")
@@ -652,7 +652,7 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
 
 
 def test_no_damage_goes_unnoticed(tmp_path: Path) -> None:
-    """Flipped or cut anywhere, a file gives the same numbers, or an error names it and nothing changes."""
+    """If a file is changed or cut anywhere, it gives the same numbers, or an error names it and nothing changes."""
     n, other = Layer(1, 1, rng=1), Layer(1, 1, rng=2)
     n.save(tmp_path / "net")
     content = (tmp_path / "net").read_bytes()
@@ -692,7 +692,7 @@ MASKED_PLACES: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("what", MASKED_PLACES)
 def test_masks_are_not_dropped(what: str) -> None:
-    """Wherever an array comes in, one with a mask is refused, and the error says where."""
+    """A masked array is an error in every argument, which the error names."""
     with pytest.raises(TypeError, match=rf"^{what.strip()} is a MaskedArray, whose mask would be lost"):
         MASKED_PLACES[what]()
 
@@ -703,23 +703,23 @@ SHAPES = st.lists(st.integers(1, 4), max_size=3).map(tuple)
 REDUCTIONS = st.sampled_from(["mean", "sum", "none"])
 
 
-def drawn(data: st.DataObject, shape: tuple[int, ...], dtype: Any, label: str) -> Array:
-    """Short numbers of a shape."""
+def draw_array(data: st.DataObject, shape: tuple[int, ...], dtype: Any, label: str) -> Array:
+    """Draw short numbers of a shape."""
     size = int(np.prod(shape))
     numbers = data.draw(st.lists(st.integers(-20, 20), min_size=size, max_size=size), label=label)
     return (np.array(numbers, dtype) / 4).reshape(shape).astype(dtype)
 
 
 def compare(ours: Callable[..., Any], theirs: Callable[..., torch.Tensor], data: st.DataObject, *arrays: Array) -> None:
-    """Assert that a loss of some arrays is PyTorch's, and its gradients from a drawn cotangent are."""
+    """Assert that a loss of some arrays agrees with PyTorch's, and so do its gradients for a drawn cotangent."""
     values = [Value(x) for x in arrays]
     twins = [torch.tensor(x, requires_grad=True) for x in arrays]
     y, expected = ours(*values), theirs(*twins)
     same(y.data, expected)
-    cotangent = drawn(data, y.shape, y.dtype, "cotangent")
+    cotangent = draw_array(data, y.shape, y.dtype, "cotangent")
     y.backward(cotangent)
     backward(expected, cotangent)
-    scale = float(np.max(np.abs(cotangent)))  # in cross_entropy a slope is p - 1, of which little may be left
+    scale = float(np.max(np.abs(cotangent)))  # in cross_entropy a slope is p - 1, where digits cancel
     for value, twin in zip(values, twins, strict=True):
         same(value.grad, twin.grad, scale)
 
@@ -727,27 +727,27 @@ def compare(ours: Callable[..., Any], theirs: Callable[..., torch.Tensor], data:
 @given(data=st.data(), shape=SHAPES, dtype=st.sampled_from([np.float64, np.float32]), reduction=REDUCTIONS)
 @settings(max_examples=60)
 def test_mean_squared_error_is_pytorchs(data: st.DataObject, shape: Any, dtype: Any, reduction: str) -> None:
-    """mean_squared_error is PyTorch's, with its gradients into predictions and targets."""
+    """mean_squared_error agrees with PyTorch's, with gradients of predictions and targets."""
     compare(
         lambda p, t: mean_squared_error(p, t, reduction=reduction),
         lambda p, t: torch.nn.functional.mse_loss(p, t, reduction=reduction),
         data,
-        drawn(data, shape, dtype, "prediction"),
-        drawn(data, shape, dtype, "target"),
+        draw_array(data, shape, dtype, "prediction"),
+        draw_array(data, shape, dtype, "target"),
     )
 
 
 def torch_reduced(losses: torch.Tensor, reduction: str) -> torch.Tensor:
-    """The mean or the sum of some losses, or themselves."""
+    """Return the mean, the sum, or the losses themselves."""
     return {"mean": losses.mean(), "sum": losses.sum(), "none": losses}[reduction]
 
 
 @given(data=st.data(), shape=SHAPES, dtype=st.sampled_from([np.float64, np.float32]), reduction=REDUCTIONS)
 @settings(max_examples=60)
 def test_hinge_is_pytorchs(data: st.DataObject, shape: Any, dtype: Any, reduction: str) -> None:
-    """The hinge loss and its slopes are those of PyTorch's relu, and the loss that of margin_ranking_loss."""
-    score = drawn(data, shape, dtype, "score")
-    target = np.where(drawn(data, shape, dtype, "target") < 0, -1, 1).astype(dtype)
+    """The hinge loss agrees with margin_ranking_loss, and its slopes with those of PyTorch's relu."""
+    score = draw_array(data, shape, dtype, "score")
+    target = np.where(draw_array(data, shape, dtype, "target") < 0, -1, 1).astype(dtype)
     t = torch.tensor(target)
     compare(
         lambda s: hinge(s, target, reduction=reduction),
@@ -762,7 +762,7 @@ def test_hinge_is_pytorchs(data: st.DataObject, shape: Any, dtype: Any, reductio
 
 
 def test_hinge_at_its_kink() -> None:
-    """A score that is just large enough is not pushed further."""
+    """At the kink of the hinge loss the slope is 0."""
     score = Value([1.0, -1.0, 0.5])
     loss = hinge(score, [1, -1, 1], reduction="sum")
     loss.backward()
@@ -771,7 +771,7 @@ def test_hinge_at_its_kink() -> None:
 
 
 def torch_cross_entropy(logits: torch.Tensor, labels: torch.Tensor, reduction: str) -> torch.Tensor:
-    """PyTorch's, told that the classes are on the last axis."""
+    """PyTorch's loss, with the classes on the last axis."""
     if logits.ndim > 1:
         logits = torch.movedim(logits, -1, 1)
         labels = torch.movedim(labels, -1, 1) if labels.is_floating_point() else labels
@@ -781,11 +781,11 @@ def torch_cross_entropy(logits: torch.Tensor, labels: torch.Tensor, reduction: s
 @given(data=st.data(), shape=SHAPES, classes=st.integers(1, 4), reduction=REDUCTIONS)
 @settings(max_examples=60)
 def test_cross_entropy_is_pytorchs(data: st.DataObject, shape: Any, classes: int, reduction: str) -> None:
-    """With labels of any integer dtype, cross_entropy is PyTorch's in both float dtypes."""
+    """With labels of any integer dtype, cross_entropy agrees with PyTorch's in both float dtypes."""
     dtype = data.draw(st.sampled_from([np.float64, np.float32]), label="dtype")
     integer = data.draw(st.sampled_from([np.int64, np.uint8, np.int16]), label="integer")
-    logits = drawn(data, (*shape, classes), dtype, "logits")
-    labels = np.abs(drawn(data, shape, np.float64, "labels") * 4).astype(integer) % classes
+    logits = draw_array(data, (*shape, classes), dtype, "logits")
+    labels = np.abs(draw_array(data, shape, np.float64, "labels") * 4).astype(integer) % classes
     t = torch.tensor(labels.astype(np.int64))
     compare(
         lambda x: cross_entropy(x, labels, reduction=reduction),
@@ -798,18 +798,18 @@ def test_cross_entropy_is_pytorchs(data: st.DataObject, shape: Any, classes: int
 @given(data=st.data(), shape=SHAPES, classes=st.integers(1, 4), reduction=REDUCTIONS)
 @settings(max_examples=60)
 def test_cross_entropy_of_probabilities(data: st.DataObject, shape: Any, classes: int, reduction: str) -> None:
-    """With probabilities for labels it is PyTorch's too, with gradients into logits and probabilities."""
+    """With probabilities as labels it agrees with PyTorch's, with gradients of logits and probabilities."""
     compare(
         lambda x, p: cross_entropy(x, p, reduction=reduction),
         lambda x, p: torch_cross_entropy(x, p, reduction),
         data,
-        drawn(data, (*shape, classes), np.float64, "logits"),
-        np.abs(drawn(data, (*shape, classes), np.float64, "probabilities")),
+        draw_array(data, (*shape, classes), np.float64, "logits"),
+        np.abs(draw_array(data, (*shape, classes), np.float64, "probabilities")),
     )
 
 
 def test_cross_entropy_far_out() -> None:
-    """Logits of any size neither overflow nor lose the loss, and a class that is ruled out costs nothing."""
+    """Large logits neither overflow nor lose the loss, and an impossible class costs nothing."""
     logits = Value([[1000.0, 0.0, -np.inf], [-1000.0, 1000.0, 0.0]])
     loss = cross_entropy(logits, [1, 1], reduction="none")
     assert loss.data.tolist() == [1000.0, 0.0]
@@ -846,7 +846,7 @@ def test_probabilities_of_lists() -> None:
 
 
 def test_losses_of_arrays() -> None:
-    """Plain arrays give plain numbers."""
+    """For plain arrays, losses are plain numbers."""
     assert mean_squared_error(np.array([1.0, 2.0]), [0.0, 4.0]) == 2.5
     assert not isinstance(mean_squared_error(np.array([1.0]), [0.0]), Value)
     with no_grad():
@@ -876,7 +876,7 @@ WRONG_LOSSES: list[tuple[Callable[[], Any], str]] = [
 
 @pytest.mark.parametrize(("make", "message"), WRONG_LOSSES)
 def test_wrong_operands_of_losses(make: Callable[[], Any], message: str) -> None:
-    """Unlike shapes and labels that are none are refused: nothing is broadcast or counted from the end."""
+    """Different shapes and invalid labels are errors: nothing is broadcast, and labels are not negative."""
     with pytest.raises(ValueError) as error:  # noqa: PT011 - the whole message is compared below
         make()
     assert message in str(error.value)
@@ -884,13 +884,13 @@ def test_wrong_operands_of_losses(make: Callable[[], Any], message: str) -> None
 
 @pytest.mark.parametrize(("loss", "y"), [(mean_squared_error, TWO), (hinge, TWO), (cross_entropy, LOGITS)])
 def test_unknown_reductions(loss: Callable[..., Value], y: Value) -> None:
-    """A reduction that is none of the three is refused, and the three are named."""
+    """An unknown reduction is an error, which lists the three."""
     with pytest.raises(ValueError, match="reduction must be 'mean', 'sum' or 'none', but is 'average'"):
         loss(y, np.ones(y.shape), reduction="average")
 
 
 def test_labels_that_are_no_numbers() -> None:
-    """Labels are integers or floats; booleans and text are refused."""
+    """Labels of booleans or text are errors."""
     for labels in ([True, False], ["a", "b"]):
         with pytest.raises(TypeError, match="labels must be integers, or probabilities, but have dtype"):
             cross_entropy(LOGITS, labels)

@@ -1,4 +1,4 @@
-"""What one pass frees stays at hand for the next, in one spare array, which is released by name."""
+"""Memory: a spare array keeps memory that one pass freed for the next, and can be released."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KIB = 1 << 10
 
 
 def has_glibc() -> bool:
-    """Whether memory is managed by glibc."""
+    """Return whether the allocator is glibc's."""
     return platform.libc_ver()[0] == "glibc"
 
 
@@ -30,7 +30,7 @@ def _no_spare_array() -> Iterator[None]:
 
 
 def step(numbers: int) -> np.ndarray:
-    """A chain of eighty ops on arrays of so many numbers, and its gradient."""
+    """Run a chain of eighty ops on arrays of a size, and its backward pass."""
     x = Value(np.linspace(0.0, 1.0, numbers))
     y = x
     for _ in range(40):
@@ -40,25 +40,25 @@ def step(numbers: int) -> np.ndarray:
 
 
 def spare_bytes() -> int:
-    """The size of the spare array."""
+    """Return the size of the spare array."""
     return 0 if memory._spare.array is None else memory._spare.array.nbytes
 
 
 def test_small_passes_keep_nothing() -> None:
-    """A pass that takes less than glibc ever gives back leaves no spare array."""
+    """A pass smaller than what glibc never trims leaves no spare array."""
     step(4)
     assert spare_bytes() == 0
 
 
 def test_the_spare_array_is_no_larger_than_the_largest_of_the_pass() -> None:
-    """After passes of 16 KiB arrays, whatever is kept is one array of at most 16 KiB."""
+    """After passes with 16 KiB arrays, the spare array has at most 16 KiB."""
     for _ in range(3):
         step(2 * KIB)
     assert 0 < spare_bytes() <= 16 * KIB
 
 
-def test_it_is_released_by_name() -> None:
-    """After `release_memory()` there is none; the next large pass may place another."""
+def test_it_can_be_released() -> None:
+    """After `release_memory()` there is no spare array; the next large pass may place another."""
     step(2 * KIB)
     release_memory()
     assert spare_bytes() == 0
@@ -74,8 +74,8 @@ def test_the_gradient_does_not_depend_on_it() -> None:
 
 
 @pytest.mark.skipif(not has_glibc(), reason="page faults are those of glibc's allocator on Linux")
-def test_steps_fault_in_no_pages_again() -> None:
-    """Ten further steps of 2.6 MB each touch fewer pages anew than one step has."""
+def test_further_steps_have_few_page_faults() -> None:
+    """Ten further steps of 2.6 MB each have fewer page faults than one step has pages."""
     for _ in range(5):
         step(2 * KIB)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -128,7 +128,7 @@ def step():
     (x * y + z).tanh().sum().backward()
 """
 
-MADE = {  # how leaves come about
+MADE = {  # ways to create leaves
     "drawn": "Value(drawn(N))",
     "float32": 'Value(drawn(N).astype("f4"))',
     "from a list": "Value(drawn(N).tolist())",
@@ -199,10 +199,10 @@ SCRIPTS = {
 @pytest.mark.skipif(not has_glibc(), reason="page faults are those of glibc's allocator on Linux")
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_fresh_script_in_a_steady_state_faults_in_no_pages(name: str) -> None:
-    """However its leaves came about, whatever else its steps do: sooner or later forty steps in turn take none anew.
+    """Scripts reach a steady state of forty steps without page faults, however leaves are created.
 
-    Each runs in a process of its own. Most are there after five steps, that of many sizes after 33 at the latest that
-    was seen. Where arrays happen to lie adds a few.
+    Each script runs in its own process. Most reach it after five steps, and that of many sizes after 33 at most. The
+    positions of arrays may add a few faults.
     """
     done = subprocess.run(
         [sys.executable, "-c", FRESH.replace("{setup}", SCRIPTS[name])], capture_output=True, text=True, check=True,
@@ -212,8 +212,8 @@ def test_a_fresh_script_in_a_steady_state_faults_in_no_pages(name: str) -> None:
 
 
 @pytest.mark.parametrize("end", [0, 1 << 62])
-def test_where_no_place_is_found_it_looks_less_and_less_often(end: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the heap has no end that is known, and where no array ever lies higher: a thousand passes, eleven looks."""
+def test_without_a_place_checks_become_rare(end: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no place is found, checks become rare: eleven in a thousand passes."""
     looks = []
 
     def lowest(array: np.ndarray) -> int:
@@ -235,8 +235,8 @@ def test_where_no_place_is_found_it_looks_less_and_less_often(end: int, monkeypa
     assert spare_bytes() == 0
 
 
-def test_the_allocator_is_set_by_name_alone() -> None:
-    """In a process of its own: importing sets nothing, and the call says whether there is such a setting."""
+def test_importing_does_not_change_the_allocator() -> None:
+    """Importing ndgrad changes no setting of the allocator, and the call returns whether it changed one."""
     code = "import ndgrad; print(ndgrad.keep_freed_memory(1 << 20) in (True, False))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
@@ -244,6 +244,6 @@ def test_the_allocator_is_set_by_name_alone() -> None:
 
 @pytest.mark.parametrize("most", [-1, 1 << 31])
 def test_a_limit_must_be_one_that_the_allocator_takes(most: int) -> None:
-    """Bytes below 0, and more than an int holds, are refused before anything is set."""
+    """A negative limit, and one larger than an int, is an error before anything is set."""
     with pytest.raises(ValueError, match="most must be a number of bytes from 0 to 2147483647"):
         keep_freed_memory(most)

@@ -1,4 +1,4 @@
-"""Modes belong to a context: a thread's, a task's. Each is left where it was entered, in any order."""
+"""Modes belong to a context, of a thread or a task, and can be left in any order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ X = Value([1.0, 2.0])
 
 @pytest.fixture(autouse=True)
 def _all_are_left() -> Iterator[None]:
-    """After each test this context records, and no other one has a mode."""
+    """Check after each test that results are recorded, and that no context has a mode."""
     yield
     gc.collect()
     assert recording()
@@ -28,7 +28,7 @@ def _all_are_left() -> Iterator[None]:
 
 
 def recording() -> bool:
-    """Whether an op joins the graph here and now."""
+    """Return whether an op is recorded at present."""
     return (X * 2).requires_grad
 
 
@@ -36,7 +36,7 @@ def recording() -> bool:
 
 
 def test_a_coroutine_function() -> None:
-    """It computes without a graph, before and after it waits; whoever waits for it does not."""
+    """A coroutine function runs in its mode, before and after an await, and its caller does not."""
 
     @no_grad()
     async def evaluate(x: int) -> list[Any]:
@@ -52,7 +52,7 @@ def test_a_coroutine_function() -> None:
 
 
 def test_a_generator_function() -> None:
-    """It computes without a graph between one item and the next; its caller, in between, with one."""
+    """A generator runs in its mode between items, and its caller does not."""
 
     @no_grad()
     def items() -> Generator[Any, Any, str]:
@@ -74,7 +74,7 @@ def test_a_generator_function() -> None:
 
 
 def test_a_generator_that_is_closed() -> None:
-    """What it does at its end it does in its mode; an error of its own reaches the caller."""
+    """A generator that is closed ends in its mode, and its errors reach the caller."""
     seen = []
 
     @no_grad()
@@ -98,7 +98,7 @@ def test_a_generator_that_is_closed() -> None:
 
 
 def test_an_asynchronous_generator_function() -> None:
-    """As the other kind, whoever iterates over it."""
+    """An asynchronous generator runs in its mode, and its consumer does not."""
 
     @no_grad()
     async def items() -> AsyncIterator[bool]:
@@ -114,7 +114,7 @@ def test_an_asynchronous_generator_function() -> None:
 
 
 def test_an_asynchronous_generator_is_closed_and_thrown_into() -> None:
-    """What is sent and thrown reaches it."""
+    """Sent values and thrown exceptions reach an asynchronous generator."""
 
     @no_grad()
     async def items() -> Any:
@@ -134,8 +134,8 @@ def test_an_asynchronous_generator_is_closed_and_thrown_into() -> None:
 
 
 def test_a_class_is_not_decorated() -> None:
-    """Its name would come to mean a function: the error says so."""
-    with pytest.raises(TypeError, match="no_grad decorates functions, but got the class Model: take its methods"):
+    """To decorate a class is an error, because its name would then refer to a function."""
+    with pytest.raises(TypeError, match="no_grad decorates functions, but got the class Model: decorate its methods"):
 
         @no_grad()
         class Model:
@@ -146,7 +146,7 @@ def test_a_class_is_not_decorated() -> None:
 
 
 def test_a_block_around_an_await_is_its_tasks_own() -> None:
-    """Other tasks record meanwhile, whichever ends first."""
+    """A block around an await belongs to its task: others are recorded, whichever ends first."""
 
     async def quiet(started: asyncio.Event, go_on: asyncio.Event) -> list[bool]:
         with no_grad():
@@ -169,7 +169,7 @@ def test_a_block_around_an_await_is_its_tasks_own() -> None:
 
 
 def test_a_task_keeps_the_mode_that_it_was_started_in() -> None:
-    """Also after the block around its start has ended, though nobody else has entered one."""
+    """A task keeps the mode it was started in, also after that block has ended."""
 
     async def later(go_on: asyncio.Event) -> bool:
         await go_on.wait()
@@ -187,7 +187,7 @@ def test_a_task_keeps_the_mode_that_it_was_started_in() -> None:
 
 @pytest.mark.parametrize("mode", [lean, check_writes])
 def test_all_modes_are_their_tasks_own(mode: Callable[[], Any]) -> None:
-    """What one task asked for another does not get: inner gradients, and copies of what operands held."""
+    """All modes belong to their task, including `lean` and `check_writes`."""
 
     async def other() -> tuple[bool, bool]:
         y = X * 3
@@ -209,14 +209,14 @@ def test_all_modes_are_their_tasks_own(mode: Callable[[], Any]) -> None:
 
 
 def test_many_threads_enter_and_leave() -> None:
-    """Each sees its own mode, thousands of times; at the end none is left."""
+    """Many threads enter and leave modes thousands of times, each sees its own, and none is left."""
     wrong = []
 
-    def enter(mode: Callable[[], Any], wanted: bool) -> None:  # noqa: FBT001 - what a thread is given
+    def enter(mode: Callable[[], Any], expected: bool) -> None:  # noqa: FBT001 - it is passed to a thread
         for _ in range(3_000):
             with mode():
-                if recording() is not wanted:
-                    wrong.append(wanted)
+                if recording() is not expected:
+                    wrong.append(expected)
 
     threads = [threading.Thread(target=enter, args=given) for given in [(no_grad, False), (enable_grad, True)] * 2]
     for thread in threads:
@@ -227,7 +227,7 @@ def test_many_threads_enter_and_leave() -> None:
 
 
 def test_one_decorated_function_in_many_threads() -> None:
-    """One mode object serves them all."""
+    """A decorated function works in several threads at once."""
     wrong = []
 
     @no_grad()
@@ -251,7 +251,7 @@ def test_one_decorated_function_in_many_threads() -> None:
 
 
 def test_a_mode_that_was_not_entered_is_not_left() -> None:
-    """A stray `__exit__` is an error that names the mode; the modes that are there stay."""
+    """To leave a mode that was not entered is an error that names it, and other modes stay."""
     with pytest.raises(RuntimeError, match="no_grad was left, but was not entered in this thread, task or generator"):
         no_grad().__exit__(None, None, None)
     with no_grad():
@@ -263,7 +263,7 @@ def test_a_mode_that_was_not_entered_is_not_left() -> None:
 
 
 def test_modes_are_left_in_any_order() -> None:
-    """As generators do: the others stay."""
+    """Modes can be left in any order, as generators do, and the others stay."""
     outer, inner = no_grad(), ndgrad.lean()
     outer.__enter__()
     inner.__enter__()
@@ -276,7 +276,7 @@ def test_modes_are_left_in_any_order() -> None:
 
 
 def test_a_generator_with_a_block_that_nobody_ends() -> None:
-    """Its block ends when it is closed, though others were entered meanwhile."""
+    """The block of an abandoned generator ends when that is closed, though other modes were entered since."""
 
     def items() -> Iterator[bool]:
         with no_grad():

@@ -1,4 +1,4 @@
-"""Finite differences beside exact slopes and beside `ndgrad`'s gradients; what they refuse; the V of their errors."""
+"""Finite differences agree with exact slopes and `ndgrad`'s gradients; wrong calls are errors; the errors form a V."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 X = np.array([[0.5, -1.25, 2.0], [0.75, 1.5, -0.5]])
 W = np.array([[0.25, 1.0], [-0.5, 0.75], [1.5, -2.0]])
 
-# How far off a method may be at its default step, in parts of the largest slope or 1. The formulas promise about
-# e^(1/2), e^(2/3) and e, which is 1.5e-8, 3.7e-11 and 2.2e-16; measured on the functions below: 1.9e-8, 6e-11, 3e-16.
+# The error of each method at its default step, relative to the larger of 1 and the largest slope. The formulas promise
+# about e^(1/2), e^(2/3) and e, which is 1.5e-8, 3.7e-11 and 2.2e-16; measured on the functions below: 1.9e-8, 6e-11,
+# 3e-16.
 TOLERANCE: dict[Method, float] = {"forward": 1e-7, "central": 3e-10, "complex": 4e-15}
 
 # Functions of one array, of the kinds that a network is made of. All are analytic around X.
@@ -46,7 +47,7 @@ def article(x: Any) -> Any:
 
 
 def into_real_array(x: Any) -> Any:
-    """Fill an array of floats, as code does that never met a complex number."""
+    """Assign to an array of floats, as code does that was not written for complex numbers."""
     out = np.empty(2)
     out[0] = x
     return out * x
@@ -58,10 +59,10 @@ def quotient_of_roots(x: Any) -> Any:
 
 
 class TestSlopes:
-    """What is found."""
+    """Slopes."""
 
     def test_article_slope_of_a_parabola(self) -> None:
-        """At 3, with h = 0.001, the slope of 3x² - 4x + 5 is 14.003: the 14 that is right, and 3h."""
+        """At 3, with h = 0.001, the slope of 3x² - 4x + 5 is 14.003: the exact 14, plus 3h."""
         assert slope(article, 3.0, h=0.001) == pytest.approx(14.003, abs=1e-10)
         assert slope(article, -3.0, h=0.001) == pytest.approx(-21.997, abs=1e-10)
 
@@ -77,13 +78,13 @@ class TestSlopes:
 
     @pytest.mark.parametrize("method", METHODS)
     def test_squire_and_trapp(self, method: Method) -> None:
-        """The slope of their example at 1.5 is the one that they print."""
+        """The slope of their example at 1.5 is the printed one."""
         assert slope(quotient_of_roots, 1.5, method=method) == pytest.approx(4.05342789389862, rel=TOLERANCE[method])
 
     @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("name", FUNCTIONS)
     def test_ndgrad_agrees(self, name: str, method: Method) -> None:
-        """The pass back finds the slopes that nudging finds, of shape result.shape + point.shape."""
+        """The backward pass and finite differences agree, with slopes of shape result.shape + point.shape."""
         f = FUNCTIONS[name]
         exact = ndgrad.jacobian(f)(X)
         nudged = slope(f, X, method=method)
@@ -92,7 +93,7 @@ class TestSlopes:
 
     @pytest.mark.parametrize("method", METHODS)
     def test_several_arrays(self, method: Method) -> None:
-        """Towards each of several arguments, the slopes are those of that argument alone."""
+        """The slopes for several arguments are those for each argument alone."""
 
         def loss(x: Any, w: Any, b: Any) -> Any:
             return (ndgrad.tanh(x @ w + b) ** 2).sum()
@@ -104,33 +105,33 @@ class TestSlopes:
             np.testing.assert_allclose(nudged, exact, rtol=0, atol=TOLERANCE[method] * abs(exact).max())
 
     def test_planted_fault(self) -> None:
-        """A rule that is wrong by one part in two thousand is found out: this 2.001 is wrong, on purpose."""
+        """A rule that is wrong by one part in two thousand is detected: this 2.001 is wrong, on purpose."""
         wrong = 2.001 * X
         assert not np.allclose(slope(lambda x: (x * x).sum(), X), wrong, rtol=1e-5)
         assert np.allclose(slope(lambda x: (x * x).sum(), X), 2 * X, rtol=1e-5)
 
     @given(x=st.floats(-1e6, 1e6), h=st.floats(1e-6, 10))
     def test_divides_by_the_step_taken(self, x: float, h: float) -> None:
-        """The slope of x itself is 1 to the last bit, however x + h is rounded."""
+        """The slope of x is exactly 1, however x + h is rounded."""
         assume(x + h != x)
         assert slope(lambda x: x, x, h=h) == 1
         assert slope(lambda x: x, x, h=h, method="central") == 1
 
     def test_what_the_formulas_neglect(self) -> None:
-        """At large h, forward is wrong by h f''/2, central by h² f'''/6, complex by minus that: x³ at 1, h = 0.5."""
+        """At large h, forward is off by h f''/2, central by h² f'''/6, complex by minus that: x³ at 1, h = 0.5."""
         cube: dict[Method, float] = {m: slope(lambda x: x * x * x, 1.0, h=0.5, method=m) for m in METHODS}
         assert cube == {"forward": 3 + 1.5 + 0.25, "central": 3 + 0.25, "complex": 3 - 0.25}
 
     def test_backward(self) -> None:
-        """A negative step looks back: at 0, the slope of |x| is 1 ahead and -1 behind."""
+        """A negative step differs backward: at 0, the slope of |x| is 1 forward and -1 backward."""
         assert (slope(abs, 0.0, h=0.5), slope(abs, 0.0, h=-0.5), slope(abs, 0.0, method="central")) == (1, -1, 0)
 
 
 class TestNumbers:
-    """Kinds of numbers, and what becomes of them."""
+    """Dtypes."""
 
     def test_number_to_number_is_a_float(self) -> None:
-        """From a number to a number, the slope is a plain float; from and to arrays it is an array."""
+        """For a number and a function that returns one, the slope is a float; otherwise it is an array."""
         assert type(slope(article, 3.0)) is float
         assert type(slope(article, np.array(3.0))) is float
         assert type(slope(article, np.array([3.0]))) is np.ndarray
@@ -138,7 +139,7 @@ class TestNumbers:
     @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
     def test_dtype(self, dtype: Any, method: Method) -> None:
-        """A function sees the point's dtype, or the complex numbers that hold it, and the slope has it."""
+        """The function gets the point's dtype, or the complex dtype that holds it, and the slope has that dtype."""
         seen = set()
 
         def f(x: Any) -> Any:
@@ -151,7 +152,7 @@ class TestNumbers:
         np.testing.assert_allclose(np.diagonal(found), [6, -2], rtol=8 * np.finfo(dtype).eps ** 0.5)
 
     def test_float32_steps_suit_float32(self) -> None:
-        """In float32 the default steps are longer, and the slopes right to what float32 allows."""
+        """In float32 the default steps are longer, and the slopes as accurate as float32 allows."""
         x = np.float32(1.5)
         exact = float(ndgrad.grad(FUNCTIONS["tanh"])(1.5))
         assert slope(ndgrad.tanh, x) == pytest.approx(exact, rel=3e-3)
@@ -159,7 +160,7 @@ class TestNumbers:
         assert slope(ndgrad.tanh, x, method="complex") == pytest.approx(exact, rel=1e-6)
 
     def test_dtypes_of_other_arguments_stay(self) -> None:
-        """Only the nudged argument is touched; the others come as they are."""
+        """Only the nudged argument may change its dtype."""
 
         def f(a: Any, b: Any) -> Any:
             assert (a.dtype, b.dtype) == (np.float32, np.float64)
@@ -170,39 +171,39 @@ class TestNumbers:
 
     @pytest.mark.parametrize("point", [3, np.uint8(3), [3, 3], np.array([[3]]), np.zeros(0, int)])
     def test_integers_become_floats(self, point: Any) -> None:
-        """Integers are nudged as float64, and not by whole numbers."""
+        """Integers are converted to float64, and not nudged by integers."""
         found = slope(lambda x: (3 * x**2 - 4 * x).sum(), point)
         assert np.asarray(found).dtype == np.float64
         np.testing.assert_allclose(found, np.full(np.shape(point), 14), rtol=1e-6)
 
     def test_booleans_become_floats(self) -> None:
-        """And so are booleans."""
+        """Booleans are converted to float64."""
         np.testing.assert_allclose(slope(np.square, np.array([True, False])), [[2, 0], [0, 0]], atol=1e-6)
 
     def test_whole_results(self) -> None:
-        """Results that are integers or booleans are subtracted as numbers, and do not wrap around."""
+        """Results of integers or booleans are converted to floats, so that differences do not wrap around."""
         assert slope(lambda x: np.floor(x).astype(np.uint8), 3.0, h=-1.0) == 1
         assert slope(lambda x: x > 3, 3.0, h=0.5) == 2
 
     @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize(("point", "shape"), [((0,), (0,)), ((2, 0), (2, 0, 2, 0)), ((0, 3), (0, 3, 0, 3))])
     def test_empty(self, point: tuple[int, ...], shape: tuple[int, ...], method: Method) -> None:
-        """Towards nothing there are no slopes, but they have their shape and dtype."""
+        """For an empty point the slopes are empty, with the right shape and dtype."""
         f = np.sum if len(shape) == 1 else np.negative
         found = slope(f, np.zeros(point, np.float32), method=method)
         assert (found.shape, found.dtype) == (shape, np.float32)
 
     def test_nan(self) -> None:
-        """What is not a number has no slope, and that is no error."""
+        """The slope at NaN is NaN, without an error."""
         assert math.isnan(slope(article, math.nan))
         assert slope(article, np.array([math.nan, 1.0]))[1, 1] == pytest.approx(2, rel=1e-6)
 
 
 class TestCalls:
-    """How a function is called."""
+    """Calls of the function."""
 
     def test_each_number_is_nudged_alone(self) -> None:
-        """The function sees the point, and then for each of its numbers a point that differs in that one."""
+        """The function is called at the point, and then with each entry nudged separately."""
         seen: list[Array] = []
 
         def f(x: Array) -> Any:
@@ -216,7 +217,7 @@ class TestCalls:
 
     @pytest.mark.parametrize("method", METHODS)
     def test_points_stay_as_they_are(self, method: Method) -> None:
-        """A function that writes into its arguments harms neither the points nor the slopes."""
+        """A function that writes to its arguments changes neither the points nor the slopes."""
 
         def f(x: Array, w: Array) -> Any:
             x *= x
@@ -231,13 +232,13 @@ class TestCalls:
         np.testing.assert_allclose(towards_w, ndgrad.jacobian(lambda w: X**2 @ (w + 1))(W), atol=1e-6)
 
     def test_read_only_points(self) -> None:
-        """Points may be read-only, and repeat one number in many places (stride 0)."""
+        """Points may be read-only, with stride 0."""
         found = slope(lambda x: (x * x).sum(), np.broadcast_to(np.float64(3.0), (2,)))
         np.testing.assert_allclose(found, [6, 6], rtol=1e-6)
 
     @pytest.mark.parametrize("method", METHODS)
     def test_results_in_one_buffer(self, method: Method) -> None:
-        """A function that gives the same array each time, with other numbers in it, has its slopes found."""
+        """The function may return the same array each time, with other numbers."""
         buffer = np.empty(3, complex if method == "complex" else float)
 
         def f(x: Array) -> Array:
@@ -248,18 +249,18 @@ class TestCalls:
 
     @pytest.mark.parametrize("method", METHODS)
     def test_result_is_the_argument(self, method: Method) -> None:
-        """A function that gives back what it was given has slope 1."""
+        """The function may return its argument, and has slope 1."""
         np.testing.assert_allclose(slope(lambda x: x, np.zeros(2), method=method), np.eye(2), rtol=1e-12)
 
 
 class TestRefusals:
-    """What is refused, in which words."""
+    """Errors."""
 
     @pytest.mark.parametrize(
         ("f", "words"),
         [
-            (lambda x: Value(x) * 2, "the result of f must be a number .* but is a Value; of a Value, give the .data"),
-            (lambda x: [Value(x), Value(x)], "the result of f .* but is a list; of a Value, give the .data"),
+            (lambda x: Value(x) * 2, "the result of f must be a number .* but is a Value; for a Value, pass its .data"),
+            (lambda x: [Value(x), Value(x)], "the result of f .* but is a list; for a Value, pass its .data"),
             (lambda _: None, "the result of f .* but is a NoneType"),
             (lambda _: "12", "the result of f .* but is a str"),
             (lambda x: [[x], [x, x]], "the result of f .* but is a list"),
@@ -267,45 +268,45 @@ class TestRefusals:
         ],
     )
     def test_results(self, f: Any, words: str) -> None:
-        """A result that is no number or plain array of real numbers is refused, and a Value's user told what to do."""
+        """A result that is neither a number nor a plain array is an error, which tells users of Values what to do."""
         with pytest.raises(TypeError, match=words):
             slope(f, 1.0)
 
     @pytest.mark.parametrize(
         ("point", "words"),
         [
-            (Value(1.0), "argument 1 must be a number .* but is a Value; of a Value, give the .data"),
+            (Value(1.0), "argument 1 must be a number .* but is a Value; for a Value, pass its .data"),
             ([Value(1.0)], "argument 1 .* but is a list"),
             ("1", "argument 1 .* but is a str"),
             (1j, "argument 1 must be real, but is complex128"),
         ],
     )
     def test_points(self, point: Any, words: str) -> None:
-        """So is a point."""
+        """The same holds for points."""
         with pytest.raises(TypeError, match=words):
             slope(np.add, 1.0, point)
 
     def test_method(self) -> None:
-        """A method that is none is refused by name, with those that there are."""
+        """An unknown method is an error that lists the methods."""
         with pytest.raises(ValueError, match="method is 'centre', but must be one of forward, central, complex"):
             slope(article, 1.0, method="centre")  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("towards", [1, -1])
     def test_towards(self, towards: int) -> None:
-        """So is a position without an argument."""
-        with pytest.raises(ValueError, match=f"towards is {towards}, but f is given 1 arguments"):
+        """A position without an argument is an error."""
+        with pytest.raises(ValueError, match=f"towards is {towards}, but f has 1 arguments"):
             slope(article, 1.0, towards=towards)
 
     @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("h", [0, 0.0, math.inf, math.nan])
     def test_no_step(self, h: float, method: Method) -> None:
-        """A step of 0, of infinity or of nothing is refused."""
+        """A step of 0, infinity or NaN is an error."""
         with pytest.raises(ValueError, match=f"h is {h}, but a step must be finite and not 0"):
             slope(article, 1.0, h=h, method=method)
 
     @pytest.mark.parametrize("method", ["forward", "central"])
     def test_too_small_a_step(self, method: Method) -> None:
-        """A step that rounding swallows is refused and gives no slope of 0, and the message says what would do."""
+        """A step that is lost in rounding is an error, and not a slope of 0; it says which step would do."""
         with pytest.raises(ValueError, match=r"does not move 1000\.0 by 1e-14: the next float64 is 1\.14e-13 away"):
             slope(article, 1000.0, h=1e-14, method=method)
         with pytest.raises(ValueError, match=r"the next float32 is 0\.25 away, take a larger h"):
@@ -313,10 +314,10 @@ class TestRefusals:
 
 
 class TestComplexStep:
-    """The method that subtracts nothing, and what it asks of a function."""
+    """The complex step."""
 
     def test_no_rounding(self) -> None:
-        """Where central loses half of its digits or more, complex keeps all, down to the smallest steps."""
+        """Where central loses at least half of its digits, complex keeps all, down to the smallest steps."""
         exact = 1e3 * math.cos(1e3)
         for h in (1e-12, 1e-20, 1e-100, 1e-200):
             assert slope(lambda x: ndgrad.sin(1e3 * x), 1.0, h=h, method="complex") == pytest.approx(exact, rel=1e-15)
@@ -336,19 +337,19 @@ class TestComplexStep:
         ],
     )
     def test_not_analytic(self, f: Any, words: str) -> None:
-        """A function that loses the imaginary part is refused, and told of the method that takes it."""
+        """A function that drops the imaginary part is an error, which recommends another method."""
         with pytest.raises(TypeError, match=f"{words}.*take the method 'central'"):
             slope(f, 1.5, method="complex")
 
     def test_not_noticed(self) -> None:
-        """As the docstring warns: where abs meets other complex numbers, the slope is wrong, and nobody says so."""
+        """As the docstring warns, abs of complex numbers gives a wrong slope without an error."""
         f = FUNCTIONS["square and sum"]
         assert slope(f, 1.5, method="complex") == 3
         assert slope(lambda x: x * abs(x), 1.5, method="central") == pytest.approx(3)
         assert slope(lambda x: x * abs(x), 1.5, method="complex") == 1.5
 
     def test_comparisons_are_no_obstacle(self) -> None:
-        """relu, maximum and clip choose between numbers and change none, so they keep the imaginary part."""
+        """relu, maximum and clip only select numbers, so they keep the imaginary part."""
         for f in (ndgrad.relu, lambda x: np.maximum(x, 0), lambda x: ndgrad.clip(x, -1, 1)):
             assert np.diagonal(slope(f, np.array([-0.5, 0.5]), method="complex"))[1] == 1
         assert np.diagonal(slope(ndgrad.relu, np.array([-0.5, 0.5]), method="complex"))[0] == 0
@@ -363,10 +364,10 @@ h                forward    error          central    error          complex    
 
 
 class TestErrorTable:
-    """The V, as data and as it prints."""
+    """The table of errors, as data and as text."""
 
     def test_the_v(self) -> None:
-        """As h shrinks, forward and central err less and then more; complex errs less and stays at the bottom."""
+        """As h shrinks, the errors of forward and central fall, then rise; that of complex falls, and stays."""
         table = error_table(np.exp, 1.0, math.e)
         lowest = {}
         for method in METHODS:
@@ -378,7 +379,7 @@ class TestErrorTable:
         assert table.rows[lowest["central"]].h in (1e-5, 1e-6, 1e-7)
 
     def test_orders(self) -> None:
-        """A tenth of the step makes the error of forward ten times less, of the others a hundred times."""
+        """A tenth of the step divides the error of forward by ten, and that of the others by a hundred."""
         first, second = error_table(np.exp, 1.0, math.e, hs=(1e-2, 1e-3)).rows
         ratio = {method: first.errors[method] / second.errors[method] for method in METHODS}
         assert ratio == pytest.approx({"forward": 10, "central": 100, "complex": 100}, rel=0.01)
@@ -386,7 +387,7 @@ class TestErrorTable:
     @pytest.mark.parametrize("size", [0.01, 1.0, 300.0])
     @pytest.mark.parametrize(("method", "root"), [("forward", 1 / 2), ("central", 1 / 3)])
     def test_default_step_is_at_the_bottom(self, method: Method, root: float, size: float) -> None:
-        """Over fifty points, a step a hundred times as long as the default, or as short, errs more."""
+        """Over fifty points, a step a hundred times the default, or a hundredth, has a larger error."""
 
         def error(factor: float | None) -> float:
             total = 0.0
@@ -400,7 +401,7 @@ class TestErrorTable:
         assert 3 * error(None) < error(0.01)
 
     def test_rows_are_data(self) -> None:
-        """A row has the step, and for each method the slope and how far it is from the exact one."""
+        """A row has the step, and the slope and the error of each method."""
         table = error_table(article, 3, 14, hs=[0.5, 0.25])
         assert [row.h for row in table.rows] == [0.5, 0.25]
         assert [row.slopes["forward"] for row in table.rows] == [15.5, 14.75]
@@ -410,34 +411,34 @@ class TestErrorTable:
         ]
 
     def test_too_small_steps(self) -> None:
-        """Where a step does not move x there is no slope: NaN, and the other rows stand."""
+        """If a step does not move x, the slope is NaN, and the other rows are unaffected."""
         row = error_table(np.exp, 1.0, math.e, hs=[1e-3, 1e-17]).rows[1]
         assert math.isnan(row.slopes["forward"])
         assert math.isnan(row.errors["central"])
         assert row.slopes["complex"] == pytest.approx(math.e, rel=1e-15)
 
     def test_prints_as_a_table(self) -> None:
-        """It prints a row a step, in columns, and draws the errors beside them."""
+        """The table prints a row for each step, with a plot of the errors."""
         assert repr(error_table(article, 3.0, 14.0, hs=[0.5, 2**-7, 2**-10, 1e-17])) == PRINTED
 
     def test_draws_the_v(self) -> None:
-        """The letters of a method stand at the powers of ten of its errors."""
+        """The letter of a method is at the power of ten of its error."""
         table = error_table(np.exp, 1.0, math.e, methods=["central"])
         lines = str(table).splitlines()
         left = lines[0].index("errors 1e")
         powers = [math.floor(math.log10(row.errors["central"])) for row in table.rows if row.errors["central"] > 0]
-        drawn = [line.rindex("c") - left for line in lines[1:] if "c" in line[left:]]
-        assert len(drawn) == 15
-        assert drawn == [power - min(powers) for power in powers]
+        columns = [line.rindex("c") - left for line in lines[1:] if "c" in line[left:]]
+        assert len(columns) == 15
+        assert columns == [power - min(powers) for power in powers]
 
     def test_infinite_errors(self) -> None:
-        """An error without end is drawn at the right edge, and a table without rows is a header."""
+        """An infinite error is at the right edge, and a table without rows is a header."""
         table = error_table(lambda x: np.where(x > 0.05, np.inf, x), 0.0, 1.1, hs=[0.1, 0.01], methods=["forward"])
         assert [line.rstrip()[-1] for line in str(table).splitlines()[1:]] == ["f", "f"]
         assert str(error_table(article, 3.0, 14.0, hs=[])).startswith("h")
 
     def test_without_complex_numbers(self) -> None:
-        """Where a function takes no complex numbers, the table of the other methods can be had."""
+        """The complex method can be left out."""
         with pytest.raises(TypeError, match="take the method 'central'"):
             error_table(math.sin, 1.0, math.cos(1.0))
         table = error_table(math.sin, 1.0, math.cos(1.0), methods=["forward", "central"])
@@ -446,6 +447,6 @@ class TestErrorTable:
 
     @pytest.mark.parametrize(("f", "x"), [(np.sum, np.ones(2)), (lambda x: np.array([x, x]), 1.0)])
     def test_numbers_only(self, f: Any, x: Any) -> None:
-        """The table is one of numbers: arrays are refused."""
+        """Arrays are errors: the table is for numbers."""
         with pytest.raises(ValueError, match=r"must be one number each, but the slope has shape \(2,\)"):
             error_table(f, x, 1.0)

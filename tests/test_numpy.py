@@ -1,8 +1,8 @@
-"""Every public function of NumPy, with a Value in each place: a Value comes out, or an error, and no silent end.
+"""Public functions of NumPy, called with a Value: each returns a Value or raises an error, and ends no graph silently.
 
-A graph ends in silence where a plain result depends on a Value's numbers, and nobody says so. So each function is
-called with Values of several numbers: a plain result may not change, unless the function is one of those that are flat
-almost everywhere, whose results are plain by contract.
+A graph ends silently if a plain result depends on a Value's numbers without an error. So each function is called with
+Values of several numbers: a plain result must be the same for all, unless the function is flat almost everywhere, so
+that its results are plain by contract.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ EXCLUDED = {
     "save", "savez", "savez_compressed", "savetxt", "memmap", "seterr", "seterrcall", "setbufsize", "set_printoptions",
     "errstate", "printoptions", "show_config", "show_runtime", "info", "test",
 }  # fmt: skip
-# Their results are text, or what memory happens to hold; or cannot be shown.
+# Their results are text, or uninitialised memory, or cannot be compared.
 NO_NUMBERS = {
     "np.str_",
     "np.ma.mvoid",
@@ -43,12 +43,12 @@ NO_NUMBERS = {
     "np.ma.empty_like",
     "np.ma.masked_all_like",
 }
-# A Value's truth is asked for where they take a flag, as `if value:` does: `rowvar`, `allow_masked`, `equal_nan` ...
+# They use a Value as a flag, as `if value:` does: `rowvar`, `allow_masked`, `equal_nan` ...
 FLAGGED = {"np.ma.cov", "np.ma.corrcoef"}
 
 
 def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Every public callable, and the methods of ufuncs, under the name that its users write."""
+    """Yield every public callable, and the methods of ufuncs, under the name that users write."""
     for module, prefix in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft"), (np.ma, "np.ma")):
         for name in sorted(set(dir(module)) - EXCLUDED):
             function = None if name.startswith("_") else getattr(module, name)
@@ -60,7 +60,7 @@ def callables() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 def calls(function: Callable[..., Any]) -> Iterator[partial[Any]]:
-    """Each call of a function with a Value somewhere: by place, in a list, and by keyword."""
+    """Yield calls of a function with a Value by position, in a list, and by keyword."""
     for total in range(1, MOST + 1):
         for place, shape, other in itertools.product(range(total), SHAPES, ("array", "number")):
             rest: list[Any] = [numbers(shape) if other == "array" else 0 for _ in range(total)]
@@ -73,38 +73,38 @@ def calls(function: Callable[..., Any]) -> Iterator[partial[Any]]:
 def called(
     function: Callable[..., Any], before: list[Any], after: list[Any], made: Callable[[float], Any], k: float
 ) -> Any:
-    """The function with a Value, or Values in a list, among its arguments."""
+    """Call the function with a Value, or Values in a list, among its arguments."""
     return function(*before, made(k), *after)
 
 
 def called_by_name(function: Callable[..., Any], name: str, shape: tuple[int, ...], k: float) -> Any:
-    """The function with a Value for an option."""
+    """Call the function with a Value for an option."""
     return function(numbers((3,)), **{name: value(shape, k)})
 
 
 def keywords(function: Callable[..., Any]) -> set[str]:
-    """What a function may be given by name after its first argument."""
+    """Return the keywords that a function accepts after its first argument."""
     method = {"initial", "where", "out", "axis", "dtype"} if isinstance(function, type(np.add.reduce)) else set[str]()
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return method
-    named = {p.name for p in parameters[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    return method | named
+    by_keyword = {p.name for p in parameters[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    return method | by_keyword
 
 
 def numbers(shape: tuple[int, ...]) -> Any:
-    """Plain numbers."""
+    """Return plain numbers."""
     return np.arange(np.prod(shape, dtype=int)).reshape(shape) / 4 + 0.25
 
 
 def value(shape: tuple[int, ...], k: float) -> Value:
-    """A Value; for each k, with other numbers."""
+    """Return a Value, with other numbers for each k."""
     return Value(numbers(shape) * k - k)
 
 
 def two_values(shape: tuple[int, ...], k: float) -> list[Value]:
-    """Values in a list."""
+    """Return Values in a list."""
     return [value(shape, k), value(shape, k)]
 
 
@@ -112,20 +112,20 @@ TOLD = ""
 
 
 def outcome(call: Callable[[float], Any], k: float) -> str:
-    """What comes out: `TOLD` for a Value, an error or a warning; else the plain numbers, as text."""
+    """Return `TOLD` for a Value, an error or a warning; otherwise the plain result, as text."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         warnings.filterwarnings("error", "float.. takes", UserWarning)
         try:
             result = call(k)
-        except Exception as error:  # noqa: BLE001 - any error is a word, and not silence
+        except Exception as error:  # noqa: BLE001 - any error is accepted
             check_name(str(error))
             return TOLD
     return TOLD if holds_value(result) else plain(result)
 
 
 def check_name(words: str) -> None:
-    """What an error calls a function is where users find it."""
+    """Check that the name of a function in an error is the one under which users find it."""
     name, says, _ = words.partition(" has no rule in ndgrad")
     if says and name.startswith("np."):
         found: Any = np
@@ -135,7 +135,7 @@ def check_name(words: str) -> None:
 
 
 def holds_value(result: Any) -> bool:
-    """Whether a result keeps the graph."""
+    """Return whether a result contains a Value."""
     if isinstance(result, (list, tuple)):
         return any(map(holds_value, result))
     if isinstance(result, np.ndarray) and result.dtype == object:
@@ -144,7 +144,7 @@ def holds_value(result: Any) -> bool:
 
 
 def plain(result: Any) -> str:
-    """A plain result as text, to be compared."""
+    """Return a plain result as text, for comparison."""
     if isinstance(result, (list, tuple)):
         return repr([plain(x) for x in result])
     if isinstance(result, np.ndarray):
@@ -153,8 +153,8 @@ def plain(result: Any) -> str:
 
 
 @pytest.mark.parametrize(("name", "function"), list(callables()), ids=lambda x: x if isinstance(x, str) else "")
-def test_no_function_ends_a_graph_in_silence(name: str, function: Callable[..., Any]) -> None:
-    """A plain result does not depend on a Value's numbers, unless the function is flat by contract."""
+def test_no_function_ends_a_graph_silently(name: str, function: Callable[..., Any]) -> None:
+    """No plain result depends on a Value's numbers, unless the function is flat by contract."""
     if function in _FLAT or name in NO_NUMBERS | FLAGGED:
         return
     for call in calls(function):

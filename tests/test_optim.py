@@ -1,4 +1,4 @@
-"""Optimizers beside PyTorch's: parameters and state after each step, whatever the hyperparameters."""
+"""Optimizers agree with PyTorch's: parameters and state after each step, for all hyperparameters."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 KINDS: list[Callable[..., Optimizer]] = [SGD, Adam, AdamW, RMSprop]
 SHAPES = [(), (3,), (2, 3)]
 
-# Differences allowed, in parts of the largest number that an array has held: PyTorch fuses products and sums.
-# Measured with 40 seeds, the grid below differs by 7e-16 and 3e-7 at most; where RMSprop is centered, and
-# takes the root of what is left of a difference, by 1e-14 and 5e-6.
+# Tolerances, relative to the largest number that an array has held: PyTorch fuses products and sums.
+# With 40 seeds, the grid below differs by 7e-16 and 3e-7 at most; if RMSprop is centered, and takes the
+# root of a difference, by 1e-14 and 5e-6.
 TOLERANCE = {np.dtype(np.float64): 1e-13, np.dtype(np.float32): 1e-5}
 
 
 class Pair:
-    """One optimizer of ndgrad and its namesake of PyTorch, on equal parameters."""
+    """An optimizer of ndgrad and its counterpart of PyTorch, with equal parameters."""
 
     def __init__(self, kind: Callable[..., Optimizer], dtype: Any = np.float64, **options: Any) -> None:
         rng = np.random.default_rng(5)
@@ -42,7 +42,7 @@ class Pair:
         self.largest: dict[tuple[int, str], float] = {}
 
     def step(self, gradients: list[Array | None]) -> None:
-        """Take a step with one gradient for each parameter; with none, it is missing."""
+        """Take a step with a gradient for each parameter; None is a missing one."""
         for value, tensor, gradient in zip(self.values, self.tensors, gradients, strict=True):
             value.grad = gradient
             tensor.grad = None if gradient is None else torch.tensor(gradient.astype(value.dtype))
@@ -56,7 +56,7 @@ class Pair:
             self.theirs.param_groups[0][name] = option
 
     def compare(self, factor: float = 1.0) -> None:
-        """Assert that parameters and state are equal but for rounding, and of the same names and dtypes."""
+        """Assert that parameters and state are equal up to rounding, with the same names and dtypes."""
         for i, (value, tensor) in enumerate(zip(self.values, self.tensors, strict=True)):
             ours, theirs = self.ours.state[i], dict(self.theirs.state.get(tensor, {}))
             theirs = {name: x.numpy() for name, x in theirs.items() if x is not None}
@@ -76,14 +76,14 @@ class Pair:
 
 
 def gradients(rng: np.random.Generator, missing: tuple[int, ...] = ()) -> list[Array | None]:
-    """One gradient for each shape, of very different sizes."""
+    """Draw a gradient for each shape, of very different magnitudes."""
     sizes = [10.0, 1e-3, 1.0]
-    drawn = [rng.normal(0, size, shape) for size, shape in zip(sizes, SHAPES, strict=True)]
-    return [None if i in missing else g for i, g in enumerate(drawn)]
+    gradients = [rng.normal(0, size, shape) for size, shape in zip(sizes, SHAPES, strict=True)]
+    return [None if i in missing else g for i, g in enumerate(gradients)]
 
 
 def grid(**choices: list[Any]) -> Iterator[Options]:
-    """Every combination of the choices."""
+    """Return all combinations of the choices."""
     for chosen in product(*choices.values()):
         yield dict(zip(choices, chosen, strict=True))
 
@@ -121,33 +121,33 @@ GRIDS: dict[Callable[..., Optimizer], list[Options]] = {
 CASES = [(kind, options) for kind, table in GRIDS.items() for options in table]
 
 
-def named(case: Any) -> str:
-    """A test's id: an optimizer by its name, options as they are written."""
+def case_id(case: Any) -> str:
+    """Return a test's id: the optimizer's name and its options."""
     return case.__name__ if isinstance(case, type) else ",".join(f"{k}={v}" for k, v in case.items())
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(("kind", "options"), CASES, ids=named)
+@pytest.mark.parametrize(("kind", "options"), CASES, ids=case_id)
 def test_every_combination_of_options_is_pytorchs(kind: Callable[..., Optimizer], options: Options, dtype: Any) -> None:
-    """Six steps move parameters and state as PyTorch's do, with gradients missing in some of them."""
+    """After each of six steps, some with missing gradients, parameters and state agree with PyTorch's."""
     pair, rng = Pair(kind, dtype, **options), np.random.default_rng(7)
     for missing in [(0,), (), (1, 2), (), (), (0, 1, 2)]:
         pair.step(gradients(rng, missing))
         pair.compare()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_defaults_are_pytorchs(kind: Callable[..., Optimizer]) -> None:
-    """An optimizer that is told nothing but a learning rate does what PyTorch's does."""
+    """With default options, an optimizer agrees with PyTorch's."""
     pair, rng = Pair(kind, lr=0.01), np.random.default_rng(7)
     for _ in range(3):
         pair.step(gradients(rng))
         pair.compare()
 
 
-@pytest.mark.parametrize("kind", [Adam, AdamW, RMSprop], ids=named)
+@pytest.mark.parametrize("kind", [Adam, AdamW, RMSprop], ids=case_id)
 def test_default_learning_rates_are_pytorchs(kind: Callable[..., Optimizer]) -> None:
-    """Without a learning rate, too."""
+    """The default learning rates are PyTorch's."""
     pair = Pair(kind)
     pair.step(gradients(np.random.default_rng(7)))
     pair.compare()
@@ -165,18 +165,18 @@ DRAWN: dict[Callable[..., Optimizer], dict[str, st.SearchStrategy[Any]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 @given(data=st.data())
 @settings(max_examples=60)
-def test_drawn_runs_are_pytorchs(kind: Callable[..., Optimizer], data: st.DataObject) -> None:
-    """Whatever the hyperparameters and gradients, zeros and missing ones among them, a run is PyTorch's."""
+def test_random_runs_are_pytorchs(kind: Callable[..., Optimizer], data: st.DataObject) -> None:
+    """Random runs, with zero and missing gradients, agree with PyTorch for all hyperparameters."""
     options = data.draw(st.fixed_dictionaries(DRAWN[kind]), label="options")
     pair = Pair(kind, data.draw(st.sampled_from([np.float64, np.float32]), label="dtype"), **options)
     for _ in range(data.draw(st.integers(1, 5), label="steps")):
-        drawn = st.tuples(*(st.none() | _arrays(shape) for shape in SHAPES))
-        pair.step(list(data.draw(drawn, label="gradients")))
-        # A gradient and its weight decay may all but cancel. To divide by what is left magnifies rounding, by
-        # up to 1 / eps, and in a second such step again. 40,000 runs differed by 3e-14 and 8e-6 at most.
+        grads = st.tuples(*(st.none() | _arrays(shape) for shape in SHAPES))
+        pair.step(list(data.draw(grads, label="gradients")))
+        # A gradient and its weight decay may almost cancel. Division by the difference magnifies rounding, by
+        # up to 1 / eps, and again in another such step. 40,000 runs differed by 3e-14 and 8e-6 at most.
         pair.compare(factor=100)
 
 
@@ -187,7 +187,7 @@ def _arrays(shape: tuple[int, ...]) -> st.SearchStrategy[Array]:
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_changed_hyperparameters_are_pytorchs(momentum: float) -> None:
-    """A learning rate and a momentum changed between steps mean what they mean there, 0 and back included."""
+    """Learning rates and momenta changed between steps, also to 0 and back, have the same effect as in PyTorch."""
     pair, rng = Pair(SGD, lr=0.1, momentum=momentum), np.random.default_rng(7)
     for lr, changed in [(0.1, 0.9), (0.2, 0.0), (0.0, 0.5), (0.3, 0.9)]:
         pair.set(lr=lr, momentum=changed)
@@ -195,9 +195,9 @@ def test_changed_hyperparameters_are_pytorchs(momentum: float) -> None:
         pair.compare()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_state_copied_from_pytorch(kind: Callable[..., Optimizer]) -> None:
-    """State copied from PyTorch's optimizer goes on as its own would, and the step does not write into it."""
+    """State copied from PyTorch's optimizer continues as that would, and is not written to."""
     options = {"momentum": 0.9} if kind is SGD else {}
     ahead, behind = Pair(kind, lr=0.1, **options), Pair(kind, lr=0.1, **options)
     rng = np.random.default_rng(7)
@@ -214,9 +214,9 @@ def test_state_copied_from_pytorch(kind: Callable[..., Optimizer]) -> None:
     ahead.compare()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_missing_gradients(kind: Callable[..., Optimizer]) -> None:
-    """A parameter without a gradient stays as it is, has no state, and does not keep others from moving."""
+    """A parameter without a gradient is unchanged, has no state, and does not affect the others."""
     still, moving = Value([1.0, 2.0]), Value([3.0])
     opt = kind([still, moving], lr=0.1)
     moving.grad = [1.0]
@@ -226,9 +226,9 @@ def test_missing_gradients(kind: Callable[..., Optimizer]) -> None:
     assert moving.data[0] < 3.0
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_zero_gradients_are_not_missing(kind: Callable[..., Optimizer]) -> None:
-    """A present gradient of zeros is a step: weight decay shrinks the parameter."""
+    """A gradient of zeros is not a missing one: weight decay shrinks the parameter."""
     p = Value([4.0])
     opt = kind([p], lr=0.1, weight_decay=0.5)
     p.grad = 0.0
@@ -236,9 +236,9 @@ def test_zero_gradients_are_not_missing(kind: Callable[..., Optimizer]) -> None:
     assert p.data[0] < 4.0
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_parameters_from_a_generator(kind: Callable[..., Optimizer]) -> None:
-    """Parameters may come from a generator: each step and each zero_grad reaches all of them."""
+    """Parameters may come from a generator: step and zero_grad reach all of them."""
     values = [Value([1.0]), Value([2.0])]
     opt = kind((p for p in values), lr=0.1)
     for _ in range(2):
@@ -250,7 +250,7 @@ def test_parameters_from_a_generator(kind: Callable[..., Optimizer]) -> None:
         assert not any(p.has_grad for p in values)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_tied_parameters_step_once(kind: Callable[..., Optimizer]) -> None:
     """A parameter that is listed twice takes one step, and the next parameter keeps its own state."""
     tied, other = Value([1.0, 2.0]), Value([3.0])
@@ -267,9 +267,9 @@ def test_tied_parameters_step_once(kind: Callable[..., Optimizer]) -> None:
     assert len(opt.params) == len(opt.state) == 2
 
 
-@pytest.mark.parametrize(("kind", "options"), CASES, ids=named)
+@pytest.mark.parametrize(("kind", "options"), CASES, ids=case_id)
 def test_state_does_not_alias(kind: Callable[..., Optimizer], options: Options) -> None:
-    """No array of the state shares memory with the gradient, with the data, or with another array."""
+    """No array of the state shares memory with the gradient, the data, or another array."""
     p = Value([1.0, 2.0])
     opt = kind([p], **options)
     for _ in range(2):
@@ -279,10 +279,10 @@ def test_state_does_not_alias(kind: Callable[..., Optimizer], options: Options) 
         assert not any(np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.int64, np.array], ids=lambda f: f.__name__)
 def test_numpy_scalars_keep_the_dtype(kind: Callable[..., Optimizer], number: Callable[[int], Any]) -> None:
-    """A NumPy scalar as learning rate, given or assigned, keeps float32 parameters and state float32."""
+    """With a NumPy scalar as learning rate, float32 parameters and state stay float32."""
     p = Value(np.array([1.0, 2.0], np.float32))
     opt = kind([p], lr=number(1), weight_decay=number(1))
     p.grad = [0.5, -1.0]
@@ -295,9 +295,9 @@ def test_numpy_scalars_keep_the_dtype(kind: Callable[..., Optimizer], number: Ca
     assert type(opt.lr) is float
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_the_engine_notices_a_step(kind: Callable[..., Optimizer]) -> None:
-    """A graph that still needs the data from before a step is refused afterwards; a new one is not."""
+    """A graph that reads the data from before a step raises an error after it; a new graph does not."""
     p = Value([1.0, 2.0])
     opt = kind([p], lr=0.1)
     loss = (p * p).sum()
@@ -308,9 +308,9 @@ def test_the_engine_notices_a_step(kind: Callable[..., Optimizer]) -> None:
     (p * p).sum().backward()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_gradients_that_are_values(kind: Callable[..., Optimizer]) -> None:
-    """After backward(create_graph=True), gradients are Values, and a step takes their numbers."""
+    """After backward(create_graph=True) gradients are Values, and a step uses their data."""
     p, q = Value([1.0, 2.0]), Value([1.0, 2.0])
     (p**3).sum().backward(create_graph=True)
     (q**3).sum().backward()
@@ -320,9 +320,9 @@ def test_gradients_that_are_values(kind: Callable[..., Optimizer]) -> None:
     assert p.data.tolist() == q.data.tolist()
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=named)
+@pytest.mark.parametrize("kind", KINDS, ids=case_id)
 def test_an_error_in_a_step_changes_nothing(kind: Callable[..., Optimizer]) -> None:
-    """When the last parameter's new numbers overflow, and that is an error, the first has not moved."""
+    """If the new numbers of the last parameter overflow, and that is an error, the first is unchanged."""
     first, last = Value([1.0]), Value(np.array([1.0], np.float32))
     opt = kind([first, last], lr=0.1, weight_decay=0.1)
     first.grad, last.grad = [1.0], [1.0]
@@ -367,14 +367,14 @@ WRONG: list[tuple[Callable[..., Optimizer], Options, str]] = [
 
 @pytest.mark.parametrize(("kind", "options", "message"), WRONG)
 def test_wrong_hyperparameters(kind: Callable[..., Optimizer], options: Options, message: str) -> None:
-    """A hyperparameter out of range is refused, and the error says what was given and what was wanted."""
+    """A hyperparameter out of range is an error, which says what was given and what was expected."""
     with pytest.raises(ValueError) as error:  # noqa: PT011 - the whole message is compared below
         kind([Value([1.0])], **options)
     assert message in str(error.value)
 
 
 def test_wrong_hyperparameters_between_steps() -> None:
-    """What is assigned later is checked as well, and a refused value is not kept."""
+    """Later assignments are checked as well, and a rejected value is not stored."""
     opt = SGD([Value([1.0])], lr=0.1)
     with pytest.raises(ValueError, match="lr must be 0 or more, but is -1"):
         opt.lr = -1
@@ -382,7 +382,7 @@ def test_wrong_hyperparameters_between_steps() -> None:
 
 
 def test_wrong_parameters() -> None:
-    """Parameters are leaf Values, and there is at least one."""
+    """Parameters must be leaf Values, and at least one."""
     p = Value([1.0, 2.0])
     with pytest.raises(TypeError, match=r"params must be a list of Values, but is a Value: write \[value\]"):
         SGD(p, lr=0.1)
@@ -395,7 +395,7 @@ def test_wrong_parameters() -> None:
 
 
 def test_repr() -> None:
-    """An optimizer shows its hyperparameters."""
+    """`repr` shows the hyperparameters."""
     assert repr(SGD([Value(1.0)], 0.1, 0.9)) == (
         "SGD(1 parameters, lr=0.1, weight_decay=0.0, maximize=False, momentum=0.9, dampening=0.0, nesterov=False)"
     )
@@ -405,16 +405,16 @@ def test_repr() -> None:
 
 
 def trained(kind: Callable[..., Optimizer], **options: Any) -> Optimizer:
-    """An optimizer after two steps, in the first of which one of its three parameters had no gradient."""
+    """Return an optimizer after two steps, the first without a gradient for one of its three parameters."""
     pair, rng = Pair(kind, **{"lr": 0.1, **options}), np.random.default_rng(7)
     pair.step(gradients(rng, (1,)))
     pair.step(gradients(rng, (2,)))
     return pair.ours
 
 
-@pytest.mark.parametrize(("kind", "options"), CASES, ids=named)
+@pytest.mark.parametrize(("kind", "options"), CASES, ids=case_id)
 def test_training_resumes(kind: Callable[..., Optimizer], options: Options) -> None:
-    """A run goes on to the bit from a file, in an optimizer that was made with other hyperparameters."""
+    """A run resumes from a file with the same bits, in an optimizer that had other hyperparameters."""
     whole = trained(kind, **options)
     file = io.BytesIO()
     np.savez(file, **whole.state_dict())  # type: ignore[arg-type]  # it might be `allow_pickle`
@@ -432,7 +432,7 @@ def test_training_resumes(kind: Callable[..., Optimizer], options: Options) -> N
 
 
 def test_loaded_state_takes_the_parameters_dtype() -> None:
-    """State of a float64 run serves a float32 one, as PyTorch's does."""
+    """State of a float64 run is cast for float32 parameters, as in PyTorch."""
     opt = Adam([Value(p.data.astype(np.float32)) for p in trained(Adam).params])
     opt.load_state_dict(trained(Adam).state_dict())
     assert opt.state[0]["exp_avg"].dtype == np.float32
@@ -440,7 +440,7 @@ def test_loaded_state_takes_the_parameters_dtype() -> None:
 
 
 def test_state_dict_is_a_copy() -> None:
-    """Writing into what was saved changes neither the optimizer it is from nor the one it was loaded into."""
+    """Writes to a state dict change neither the optimizer it is from nor the one it was loaded into."""
     opt = trained(Adam)
     saved, other = opt.state_dict(), trained(Adam, lr=1.0)
     other.load_state_dict(saved)
@@ -450,7 +450,7 @@ def test_state_dict_is_a_copy() -> None:
     assert not any(np.any(x == 9) for o in (opt, other) for state in o.state for x in state.values())
 
 
-DAMAGES: list[tuple[dict[str, Any], str]] = [  # None: without that entry
+DAMAGES: list[tuple[dict[str, Any], str]] = [  # None: without this entry
     ({"optimizer": None}, "the state lacks optimizer"),
     ({"optimizer": "AdamW"}, "the state is for optimizer 'AdamW', but this is for 'Adam'"),
     ({"parameters": 4}, "the state is for parameters 4, but this is for 3"),
@@ -470,7 +470,7 @@ DAMAGES: list[tuple[dict[str, Any], str]] = [  # None: without that entry
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGES)
 def test_a_wrong_state_changes_nothing(damage: dict[str, Any], message: str) -> None:
-    """State that does not fit is refused with its reason, and everything stays as it was."""
+    """State that does not fit is an error with a reason, and nothing changes."""
     opt = trained(Adam, lr=0.7)
     before = opt.state_dict()
     entries = {**trained(Adam, amsgrad=True).state_dict(), **damage}
@@ -493,7 +493,7 @@ WRONG_STATES: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("make", [SGD, Adam, AdamW, RMSprop])
 def test_states_that_no_optimizer_has_are_refused(make: Any) -> None:
-    """Whatever is wrong with one entry, the error names it, and neither state nor hyperparameters change."""
+    """For each way in which an entry can be wrong, the error names it, and state and hyperparameters are unchanged."""
     p = Value([1.0, 2.0])
     opt = make([p], lr=0.1, **({"momentum": 0.9} if make in (SGD, RMSprop) else {"amsgrad": True}))
     p.sum().backward()
@@ -511,8 +511,8 @@ def test_states_that_no_optimizer_has_are_refused(make: Any) -> None:
     opt.step()
 
 
-def test_a_parameter_that_is_a_result_is_named() -> None:
-    """The error says which one, and what it is the result of."""
+def test_the_error_names_a_parameter_that_is_a_result() -> None:
+    """The error names the parameter, and the op that it is the result of."""
     w = Value([1.0, 2.0]) * 3.0
     with pytest.raises(ValueError, match=r"a parameter must be a leaf, but Value\(.*\) is the result of "):
         SGD([w], lr=0.1)

@@ -1,4 +1,4 @@
-"""What README.md and CONTRIBUTING.md say is true: their examples run, and print what they show."""
+"""README.md and CONTRIBUTING.md are true: their examples run, and print what they show."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GREEN = next(block for kind, block in BLOCKS if kind == "text" and block.startsw
 
 
 def printed(code: str) -> tuple[str, dict[str, Any]]:
-    """What a block of Python prints, and the names that it leaves."""
+    """Run a Python block, and return its output and its names."""
     names: dict[str, Any] = {}
     with contextlib.redirect_stdout(io.StringIO()) as out:
         exec(code, names)  # noqa: S102 - our own README
@@ -40,32 +40,32 @@ def printed(code: str) -> tuple[str, dict[str, Any]]:
 
 
 def examples() -> Iterator[tuple[str, str]]:
-    """Each block of Python that prints, with the block of text that follows it."""
+    """Return each Python block that prints, with the text block that follows it."""
     for i, (kind, block) in enumerate(BLOCKS):
         if kind == "python" and "print(" in block:
             yield block, next(text for later, text in BLOCKS[i:] if later == "text")
 
 
 def loosened(text: str) -> str:
-    """The text without what may differ from one run to the next: the bound, and which of two smallest cases was met."""
+    """Remove from a text what may vary between runs: the bound, and which of two smallest cases was found."""
     text = re.sub(r"allowed \d+", "allowed N", text)
     text = re.sub(r"again: .*", "again: ...", text)
     return re.sub(r"\[[xy]\]|\([0-9, ]*\)", "_", text)
 
 
 def test_every_example_has_its_output() -> None:
-    """The README shows what a caught bug and a plugged-in engine print."""
+    """The README shows the output for a caught bug and for a plugged-in engine."""
     assert len(list(examples())) == 2
 
 
 @pytest.mark.parametrize(("code", "shown"), list(examples()), ids=["a caught bug", "your own engine"])
 def test_an_example_prints_what_is_shown(code: str, shown: str) -> None:
-    """Run as it stands, an example prints the text that follows it."""
+    """An example prints the text that follows it."""
     assert loosened(printed(code)[0]) == loosened(shown)
 
 
 def test_pytorchs_own_error_is_as_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    """The line that shows PyTorch to be wrong, typed as it stands, prints what is shown."""
+    """The line that shows PyTorch's error prints what is shown."""
     (place,) = [
         i for i, (kind, block) in enumerate(BLOCKS) if kind == "sh" and block.startswith("python -m reference ")
     ]
@@ -74,7 +74,7 @@ def test_pytorchs_own_error_is_as_shown(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_the_picture_is_what_the_first_example_draws() -> None:
-    """The picture at the top was drawn by the code below it: same labels, same numbers."""
+    """The picture at the top is drawn by the code below it, with the same labels and numbers."""
     code = next(block for kind, block in BLOCKS if kind == "python")
     _, names = printed(code)
     fresh = draw_dot(names["o"], format="svg").pipe(encoding="utf-8")
@@ -101,7 +101,7 @@ def test_the_article_run_is_as_shown() -> None:
 
 
 def test_the_last_line_names_every_op() -> None:
-    """The last line counts the ops of the table and the training runs that there are."""
+    """The last line counts the ops and the training runs that exist."""
     last = GREEN.splitlines()[-1]
     assert last.startswith(f"{len(OPS)} ops, ")
     assert f" {len(TASKS)} training runs: ndgrad agrees with " in last
@@ -109,14 +109,14 @@ def test_the_last_line_names_every_op() -> None:
 
 
 def test_its_links_lead_somewhere() -> None:
-    """Every relative link of the README and of CONTRIBUTING leads to a file or folder."""
+    """Every relative link of the README and of CONTRIBUTING leads to a file or a folder."""
     for page in ("README.md", "CONTRIBUTING.md"):
         for link in re.findall(r"\]\(([^)#:]+)\)", (ROOT / page).read_text()):
             assert (ROOT / link).exists(), f"{page} links to {link}"
 
 
 def test_the_rows_in_contributing_are_not_there_yet() -> None:
-    """CONTRIBUTING adds an op that is new, in the very words that a test adds it with."""
+    """The op that CONTRIBUTING adds is new, and its rows are those of a test."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
     row = "reciprocal = Rule(np.reciprocal, lambda g, y, x: -g * (y * y))"
     assert row in text
@@ -125,7 +125,7 @@ def test_the_rows_in_contributing_are_not_there_yet() -> None:
 
 
 def renewed(readme: str, told: str) -> str:
-    """The README with the lines of another run of `verify` in place of those that it shows."""
+    """Return the README with the lines of a new run of `verify`."""
     lines = {line.split("  ")[0]: line for line in told.splitlines()}
     last = told.strip().splitlines()[-1]
     shown = GREEN.splitlines()
@@ -134,7 +134,7 @@ def renewed(readme: str, told: str) -> str:
 
 
 def test_the_table_can_be_renewed() -> None:
-    """Rows are found by what they begin with; the last line is the last line."""
+    """Rows are found by their first words, and the last line by its position."""
     rows = GREEN.splitlines()
     told = "\n".join([*(row.replace("  8 ULP", "  7 ULP") for row in rows[:-1]), "a last line"])
     fresh = renewed(README, told)

@@ -1,4 +1,4 @@
-"""Graphs in several threads: no addition is lost, whatever they share, and an error leaves what was there."""
+"""Graphs in several threads: no addition is lost, whatever is shared, and an error changes nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PASSES = 4_000
 
 @pytest.fixture(autouse=True)
 def _threads_change_often() -> Iterator[None]:
-    """Python changes threads every microsecond, so that what can go wrong does."""
+    """Let Python switch threads every microsecond, so that races show."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -26,7 +26,7 @@ def _threads_change_often() -> Iterator[None]:
 
 
 def in_threads(*works: Callable[[], None]) -> None:
-    """Run each in a thread of its own; what one raises is raised here."""
+    """Run each function in a thread of its own, and raise its exceptions here."""
     errors: list[BaseException] = []
 
     def run(work: Callable[[], None]) -> None:
@@ -46,7 +46,7 @@ def in_threads(*works: Callable[[], None]) -> None:
 
 @pytest.mark.parametrize("shape", [(), (3,)])
 def test_graphs_that_share_a_leaf_lose_no_addition(shape: tuple[int, ...]) -> None:
-    """Two threads, each with graphs of its own on one leaf."""
+    """Two threads with graphs of their own on one leaf lose no addition."""
     leaf = Value(np.ones(shape))
 
     def work() -> None:
@@ -58,7 +58,7 @@ def test_graphs_that_share_a_leaf_lose_no_addition(shape: tuple[int, ...]) -> No
 
 
 def test_one_graph_is_walked_by_several_threads() -> None:
-    """Leaves add up every pass; inner nodes have the gradients of one of them."""
+    """The gradients of leaves are those of all passes, and those of inner nodes belong to one of them."""
     x, w = Value([1.0, 2.0]), Value(3.0)
     inner = x * w
     y = (inner * inner).sum()
@@ -74,7 +74,7 @@ def test_one_graph_is_walked_by_several_threads() -> None:
 
 
 def test_passes_that_record_lose_no_addition() -> None:
-    """Gradients that are Values, and passes from several Values at once, add up as well."""
+    """Recorded gradients, and passes from several Values at once, are added up as well."""
     leaf = Value([1.0, -1.0])
 
     def recorded() -> None:
@@ -91,7 +91,7 @@ def test_passes_that_record_lose_no_addition() -> None:
 
 
 def test_a_zeroing_is_never_undone() -> None:
-    """By an addition that was under way: what is there afterwards was added since, by this pass or a later one."""
+    """After `zero_grad()` the gradient is missing, or that of a later addition; an earlier one does not undo it."""
     leaf, done, undone = Value(1.0), [0], []
 
     def add() -> None:
@@ -112,7 +112,7 @@ def test_a_zeroing_is_never_undone() -> None:
 
 
 def test_writes_in_several_threads_are_all_noticed() -> None:
-    """The time of the latest write never goes back: a graph that was written behind is refused, whoever wrote last."""
+    """The time of the latest write never decreases: a graph that was overwritten is an error, whoever wrote last."""
 
     def work() -> None:
         for _ in range(PASSES // 4):
@@ -126,7 +126,7 @@ def test_writes_in_several_threads_are_all_noticed() -> None:
 
 
 def test_networks_trained_side_by_side() -> None:
-    """Each thread gets what it gets alone, to the bit."""
+    """Each thread trains its network with the same bits as alone."""
 
     def trained(seed: int) -> list[list[float]]:
         network = ndgrad.MLP(2, [4, 1], rng=seed)

@@ -1,6 +1,6 @@
-"""How much work the engine does, counted: nodes, forwards, pullbacks, arrays. No figure here depends on the machine.
+"""The amount of work of the engine: nodes, forwards, pullbacks, arrays. No figure depends on the computer.
 
-A change that makes one of these grow makes every user's step slower, whatever a benchmark says on the day.
+A change that increases one of these makes every user's step slower, whatever a benchmark says on the day.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Step = Callable[[], Value]
 
 @contextmanager
 def counted() -> Iterator[Counter[str]]:
-    """Count the calls of every forward and every pullback while it lasts."""
+    """Count the calls of every forward and every pullback."""
     calls: Counter[str] = Counter()
     right = {name: (rule.forward, rule.pullbacks) for name, rule in RULES.items()}
 
@@ -50,21 +50,21 @@ def counted() -> Iterator[Counter[str]]:
 
 
 def article() -> Value:
-    """The loss of the article's network on its four points, all at once."""
+    """Compute the loss of the article's network on its four points, at once."""
     model = MLP(3, [4, 4, 1], rng=0)
     x = np.array([[2.0, 3.0, -1.0], [3.0, -1.0, 0.5], [0.5, 1.0, 1.0], [1.0, 1.0, -1.0]])
     return ((model(x) - np.array([1.0, -1.0, -1.0, 1.0])) ** 2).sum()
 
 
 def classifier() -> Value:
-    """The cross-entropy of a network with two hidden layers."""
+    """Compute the cross-entropy of a network with two hidden layers."""
     model = MLP(8, [6, 5, 4], "relu", output_activation="linear", rng=0)
     loss: Value = cross_entropy(model(np.linspace(-1.0, 1.0, 24).reshape(3, 8)), np.array([0, 3, 1]))
     return loss
 
 
 def chain() -> Value:
-    """A hundred times `y * 0.999 + x`, and the sum."""
+    """Compute a hundred times `y * 0.999 + x`, and the sum."""
     x = Value(np.linspace(0.0, 1.0, 4))
     y = x
     for _ in range(100):
@@ -74,7 +74,7 @@ def chain() -> Value:
 
 # fmt: off
 WORK = [
-    # what       nodes  forwards  pullbacks
+    # program     nodes  forwards  pullbacks
     (article,       19,       13,        18),
     (classifier,    16,       10,        15),
     (chain,        202,      201,       301),
@@ -84,7 +84,7 @@ WORK = [
 
 @pytest.mark.parametrize(("step", "nodes", "forwards", "pullbacks"), WORK)
 def test_a_step_does_no_more_work_than_it_did(step: Step, nodes: int, forwards: int, pullbacks: int) -> None:
-    """So many nodes; one forward for each op, and one pullback for each operand that wants a gradient."""
+    """A step has so many nodes, one forward for each op, and one pullback for each operand that requires a gradient."""
     with counted() as calls:
         y = step()
         y.backward()
@@ -93,15 +93,15 @@ def test_a_step_does_no_more_work_than_it_did(step: Step, nodes: int, forwards: 
 
 
 def test_nothing_is_computed_towards_data() -> None:
-    """Of a product of data with weights, one pullback is called, not two."""
+    """For a product of data and weights one pullback is called, not two."""
     with counted() as calls:
         (np.ones((4, 3)) @ Value(np.ones((3, 2)))).sum().backward()
     assert calls == {"forward": 2, "pullback": 2}
 
 
 def arrays(run: Callable[[], Any]) -> int:
-    """How many arrays of 2,400 bytes what is run leaves behind, for as long as its result is held."""
-    run()  # what is kept from the first time is there
+    """Count the arrays of 2,400 bytes that a function leaves while its result is referenced."""
+    run()  # the first call fills caches
     gc.collect()
     tracemalloc.start()
     try:
@@ -114,12 +114,12 @@ def arrays(run: Callable[[], Any]) -> int:
     return len(ours)
 
 
-NUMBERS = 300  # more than what NumPy keeps in a cache of its own
+NUMBERS = 300  # more than NumPy keeps in its own cache
 SIZE = NUMBERS * 8
 
 
 def built() -> Value:
-    """Ten times `y * 0.5 + x`, and the sum of the hyperbolic tangent."""
+    """Compute ten times `y * 0.5 + x`, and the sum of its tanh."""
     x = Value(np.linspace(0.0, 1.0, NUMBERS))
     y = x
     for _ in range(10):
@@ -128,30 +128,30 @@ def built() -> Value:
 
 
 def passed() -> Value:
-    """The same, passed back."""
+    """Compute the same, with its backward pass."""
     y = built()
     y.backward()
     return y
 
 
 def test_a_graph_keeps_one_array_a_node() -> None:
-    """That of the leaf, and one for each of 21 ops."""
+    """A graph keeps the array of the leaf, and one for each of 21 ops."""
     assert arrays(built) == 22
 
 
 def test_a_pass_keeps_one_array_for_each_new_gradient() -> None:
-    """Those of tanh, of nine products and of the leaf: an addition hands on the array that it got, a sum a view."""
+    """A pass keeps the gradients of tanh, nine products and the leaf: additions pass arrays on, and sums make views."""
     assert arrays(passed) == 22 + 11
 
 
 def test_a_lean_graph_keeps_what_pullbacks_read() -> None:
-    """That of the leaf and of tanh's result; after the pass the leaf's gradient as well, and no other."""
+    """A lean graph keeps the arrays of the leaf and of tanh; after the pass also the leaf's gradient."""
     with lean():
         assert (arrays(built), arrays(passed)) == (2, 3)
 
 
 def test_a_leaf_takes_the_array_that_nobody_else_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A product's gradients are new arrays, and become the leaves' own; a sum hands one on to both, who copy it."""
+    """Leaves take the new arrays of a product's gradients; a sum passes one array to both, which copy it."""
     made: list[int] = []
     monkeypatch.setattr(RULES["matmul"], "pullbacks", tuple(_noting(made, p) for p in RULES["matmul"].pullbacks))
     a, b = Value(np.ones((2, 3))), Value(np.ones((3, 2)))
@@ -163,7 +163,7 @@ def test_a_leaf_takes_the_array_that_nobody_else_has(monkeypatch: pytest.MonkeyP
 
 
 def test_a_debugger_at_import_makes_no_two_gradients_share_memory() -> None:
-    """What reads the variables of a frame keeps them alive: more references are counted than there are ever after."""
+    """A debugger that keeps the variables of frames alive at import does not make two gradients share memory."""
     script = """
 import sys
 def look(frame, event, argument):
@@ -182,7 +182,7 @@ assert p.grad.tolist() == [3.0, 3.0], p.grad
 
 
 def _noting(made: list[int], pullback: Any) -> Any:
-    """The pullback, of whose arrays nobody but this list knows, and it only the numbers of their objects."""
+    """Return the pullback, with the ids of its arrays noted, and no further references to them."""
 
     def noted(*args: Any) -> Any:
         h = pullback(*args)
@@ -194,7 +194,7 @@ def _noting(made: list[int], pullback: Any) -> Any:
 
 @pytest.mark.parametrize("step", [article, classifier, chain])
 def test_nothing_outlives_the_loss(step: Step) -> None:
-    """With the garbage collector off, no Value and no array of a pass is left when the loss is dropped."""
+    """With the garbage collector off, all Values and arrays of a pass are freed with the loss."""
     step().backward()
     gc.collect()
     gc.disable()

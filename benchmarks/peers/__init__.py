@@ -1,4 +1,4 @@
-"""The peers, one module each: how its own documentation would have a line written."""
+"""The peers, one module each: the lines, written as the peer's own documentation recommends."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ TITLES: Mapping[str, str] = {
 
 
 def load(name: str) -> Peer:
-    """Import a peer, and with it the engine that it is about."""
+    """Import a peer's module, and thereby its engine."""
     peer: Peer = importlib.import_module(f"benchmarks.peers.{name}")
     return peer

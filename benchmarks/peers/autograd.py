@@ -1,4 +1,4 @@
-"""HIPS autograd: functions of arrays, and functions that give their gradients."""
+"""HIPS autograd: functions of arrays, and functions that compute their gradients."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ def _article(x: Any, params: Any) -> Any:
 
 
 def _article_loss(n: Numbers, params: Any) -> Any:
-    return np.sum((_article(n.x, params) - n.wanted) ** 2)
+    return np.sum((_article(n.x, params) - n.target) ** 2)
 
 
 def _point_by_point(n: Numbers, params: Any) -> Any:
     predicted = [_article(x, params) for x in n.x]
-    return np.sum(sum((p - w) ** 2 for p, w in zip(predicted, n.wanted, strict=True)))
+    return np.sum(sum((p - w) ** 2 for p, w in zip(predicted, n.target, strict=True)))
 
 
 def _mlp_loss(n: Numbers, params: Any) -> Any:
     w1, b1, w2, b2, w3, b3 = params
     hidden = np.maximum(0, np.maximum(0, n.x @ w1 + b1) @ w2 + b2)
-    return _entropy(hidden @ w3 + b3, n.wanted)
+    return _entropy(hidden @ w3 + b3, n.target)
 
 
 def _trained(loss_of: Callable[..., Any], n: Numbers) -> Job:

@@ -1,7 +1,7 @@
-"""The limit: forward and backward written out in NumPy, for each line anew, with no graph and no engine.
+"""The limit: the forward and the backward pass of each line, written by hand in NumPy, without a graph or an engine.
 
-Arrays are written to in place where a person would do so, and the process keeps the memory that it once got, so that no
-time goes into page faults. What an engine takes more than this is the price of not writing programs like this.
+Arrays are written in place where a person would do so, and the process never returns memory to the system, so that page
+faults cost no time. The additional time of an engine is the cost of automatic differentiation.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _picked(n: Numbers) -> Arrays:
 
 
 def _rows(n: Numbers) -> Arrays:
-    """Rows that are added to the same place lie side by side once they are sorted, and `reduceat` adds them up."""
+    """Look up rows. In the backward pass the indices are sorted, so that `reduceat` can sum rows of the same index."""
     (x,), g = n.leaves, n.cotangent
     order = np.argsort(n.index, kind="stable")
     index = n.index[order]
@@ -100,7 +100,7 @@ def _tanh(n: Numbers) -> Arrays:
 
 
 def _softmax(scores: Any) -> tuple[Any, Any, Any]:
-    """Probabilities along the last axis, and what they were made with: each row's largest score, and its sum."""
+    """Return the probabilities along the last axis, and the largest score and the sum of exponentials of each row."""
     largest = np.maximum.reduce(scores, axis=-1, keepdims=True)
     e = scores - largest
     np.exp(e, out=e)
@@ -110,7 +110,7 @@ def _softmax(scores: Any) -> tuple[Any, Any, Any]:
 
 
 def _entropy(scores: Any, labels: Any) -> tuple[Any, Any]:
-    """Softmax cross-entropy, the mean over the batch, and its gradient."""
+    """Compute softmax cross-entropy, the mean over the batch, and its gradient."""
     rows = np.arange(len(labels))
     p, largest, total = _softmax(scores)
     loss = (np.log(total) + largest)[:, 0] - scores[rows, labels]
@@ -162,16 +162,16 @@ def _attended(n: Numbers) -> Arrays:
     return p @ v, t @ k, t.mT @ q, p.mT @ g
 
 
-# What trains: the forward, the gradients, and the update.
+# Lines that train: the forward pass, the gradients, and the update.
 
 
-def _tanh_layers(params: Arrays, x: Any, wanted: Any) -> tuple[Any, Arrays]:
-    """The article's network: its loss, a sum of squares, and the gradient of each parameter."""
+def _tanh_layers(params: Arrays, x: Any, target: Any) -> tuple[Any, Arrays]:
+    """Compute the loss of the article's network, a sum of squares, and the gradient of each parameter."""
     w1, b1, w2, b2, w3, b3 = params
     h1 = np.tanh(x @ w1 + b1)
     h2 = np.tanh(h1 @ w2 + b2)
     y = np.tanh(h2 @ w3 + b3)
-    off = y - wanted
+    off = y - target
     g3 = 2 * off * (1 - y * y)
     g2 = g3 @ w3.T * (1 - h2 * h2)
     g1 = g2 @ w2.T * (1 - h1 * h1)
@@ -179,10 +179,10 @@ def _tanh_layers(params: Arrays, x: Any, wanted: Any) -> tuple[Any, Arrays]:
     return sums(off * off, axis=None), (x.T @ g1, sums(g1), h1.T @ g2, sums(g2), h2.T @ g3, sums(g3))
 
 
-def _tanh_layers_moved(params: Arrays, directions: Arrays, x: Any, wanted: Any) -> Arrays:
-    """How those gradients change as the parameters move: their Hessian times a vector, forward over backward.
+def _tanh_layers_moved(params: Arrays, directions: Arrays, x: Any, target: Any) -> Arrays:
+    """Compute the Hessian-vector product of that loss, forward over reverse (Pearlmutter 1994).
 
-    A name with d in front of it is the derivative along the directions (Pearlmutter 1994).
+    A name that starts with d is a derivative along the directions.
     """
     w1, b1, w2, b2, w3, b3 = params
     dw1, db1, dw2, db2, dw3, db3 = directions
@@ -193,7 +193,7 @@ def _tanh_layers_moved(params: Arrays, directions: Arrays, x: Any, wanted: Any) 
     dh1 = (x @ dw1 + db1) * slope1
     dh2 = (dh1 @ w2 + h1 @ dw2 + db2) * slope2
     dy = (dh2 @ w3 + h2 @ dw3 + db3) * slope3
-    off = 2 * (y - wanted)
+    off = 2 * (y - target)
     g3, dg3 = off * slope3, 2 * dy * (slope3 - off * y)
     back2 = g3 @ w3.T
     g2, dg2 = back2 * slope2, (dg3 @ w3.T + g3 @ dw3.T) * slope2 - 2 * back2 * h2 * dh2
@@ -204,11 +204,11 @@ def _tanh_layers_moved(params: Arrays, directions: Arrays, x: Any, wanted: Any) 
 
 
 def _hessian_vector(n: Numbers) -> Arrays:
-    return _tanh_layers_moved(n.params, n.directions, n.x, n.wanted)
+    return _tanh_layers_moved(n.params, n.directions, n.x, n.target)
 
 
-def _relu_layers(params: Arrays, x: Any, wanted: Any) -> tuple[Any, Arrays]:
-    """The network of images: its cross-entropy, and the gradient of each parameter."""
+def _relu_layers(params: Arrays, x: Any, target: Any) -> tuple[Any, Arrays]:
+    """Compute the cross-entropy of the network for images, and the gradient of each parameter."""
     w1, b1, w2, b2, w3, b3 = params
     h1 = x @ w1
     h1 += b1
@@ -216,7 +216,7 @@ def _relu_layers(params: Arrays, x: Any, wanted: Any) -> tuple[Any, Arrays]:
     h2 = h1 @ w2
     h2 += b2
     np.maximum(h2, 0, out=h2)
-    loss, g3 = _entropy(h2 @ w3 + b3, wanted)
+    loss, g3 = _entropy(h2 @ w3 + b3, target)
     g2 = g3 @ w3.T
     g2 *= h2 > 0
     g1 = g2 @ w2.T
@@ -227,7 +227,7 @@ def _relu_layers(params: Arrays, x: Any, wanted: Any) -> tuple[Any, Arrays]:
 
 def _trained(layers: Callable[..., tuple[Any, Arrays]], n: Numbers) -> Job:
     def step() -> Any:
-        loss, grads = layers(n.params, n.x, n.wanted)
+        loss, grads = layers(n.params, n.x, n.target)
         for p, g in zip(n.params, grads, strict=True):
             g *= n.lr
             p -= g
@@ -237,11 +237,11 @@ def _trained(layers: Callable[..., tuple[Any, Arrays]], n: Numbers) -> Job:
 
 
 def _article_program(n: Numbers) -> Job:
-    """Point by point, as the article has it."""
-    points = [(x[None], wanted[None]) for x, wanted in zip(n.x, n.wanted, strict=True)]
+    """Run the article's program, point by point."""
+    points = [(x[None], target[None]) for x, target in zip(n.x, n.target, strict=True)]
 
     def step() -> Any:
-        each = [_tanh_layers(n.params, x, wanted) for x, wanted in points]
+        each = [_tanh_layers(n.params, x, target) for x, target in points]
         for p, grads in zip(n.params, zip(*(grads for _, grads in each), strict=True), strict=True):
             p -= n.lr * sum(grads)
         return sum(loss for loss, _ in each)
@@ -250,14 +250,14 @@ def _article_program(n: Numbers) -> Job:
 
 
 def _adam(n: Numbers) -> Job:
-    """The same step as PyTorch's Adam at its defaults: betas of 0.9 and 0.999, eps of 1e-8."""
+    """Run PyTorch's Adam with its default options: betas of 0.9 and 0.999, eps of 1e-8."""
     means, squares = ([np.zeros_like(p) for p in n.params] for _ in range(2))
     t = 0
 
     def step() -> Any:
         nonlocal t
         t += 1
-        loss, grads = _relu_layers(n.params, n.x, n.wanted)
+        loss, grads = _relu_layers(n.params, n.x, n.target)
         for p, g, m, v in zip(n.params, grads, means, squares, strict=True):
             m += 0.1 * (g - m)
             v *= 0.999

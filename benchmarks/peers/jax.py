@@ -1,7 +1,6 @@
-"""JAX on the CPU: each line's whole step is one compiled function, and compiling is not timed.
+"""JAX on the CPU: the step of each line is a compiled function, and compilation is not timed.
 
-What it is told of the loops is the finished graph: where the loop itself would be a hundred thousand ops for the
-compiler, the line is left out.
+Loops are unrolled when they are traced. Lines whose loop would give the compiler a hundred thousand ops are left out.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from benchmarks.workloads import Numbers
 
 jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - JAX's own call
 
-TOO_LONG = 1_000  # turns of a loop: longer ones keep its compiler at work for minutes
+TOO_LONG = 1_000  # iterations of a loop: longer loops take minutes to compile
 
 
 def _entropy(scores: Any, labels: Any) -> Any:
@@ -72,42 +71,42 @@ def _article(x: Any, params: Any) -> Any:
     return jnp.tanh(jnp.tanh(jnp.tanh(x @ w1 + b1) @ w2 + b2) @ w3 + b3)
 
 
-def _article_loss(params: Any, x: Any, wanted: Any) -> Any:
-    return jnp.square(_article(x, params) - wanted).sum()
+def _article_loss(params: Any, x: Any, target: Any) -> Any:
+    return jnp.square(_article(x, params) - target).sum()
 
 
-def _point_by_point(params: Any, x: Any, wanted: Any) -> Any:
+def _point_by_point(params: Any, x: Any, target: Any) -> Any:
     predicted = [_article(point, params) for point in x]
-    return sum((p - w) ** 2 for p, w in zip(predicted, wanted, strict=True)).sum()
+    return sum((p - w) ** 2 for p, w in zip(predicted, target, strict=True)).sum()
 
 
-def _mlp_loss(params: Any, x: Any, wanted: Any) -> Any:
+def _mlp_loss(params: Any, x: Any, target: Any) -> Any:
     w1, b1, w2, b2, w3, b3 = params
-    return _entropy(jax.nn.relu(jax.nn.relu(x @ w1 + b1) @ w2 + b2) @ w3 + b3, wanted)
+    return _entropy(jax.nn.relu(jax.nn.relu(x @ w1 + b1) @ w2 + b2) @ w3 + b3, target)
 
 
 def _trained(loss_of: Callable[..., Any], n: Numbers) -> Job:
-    def update(params: Any, x: Any, wanted: Any) -> Any:
-        loss, grads = jax.value_and_grad(loss_of)(params, x, wanted)
+    def update(params: Any, x: Any, target: Any) -> Any:
+        loss, grads = jax.value_and_grad(loss_of)(params, x, target)
         return loss, jax.tree.map(lambda p, g: p - n.lr * g, params, grads)
 
     compiled = jax.jit(update, donate_argnums=0)  # the parameters before the step are not needed after it
-    params, x, wanted = jax.device_put((n.params, n.x, n.wanted))
+    params, x, target = jax.device_put((n.params, n.x, n.target))
 
     def step() -> Any:
         nonlocal params
-        loss, params = jax.block_until_ready(compiled(params, x, wanted))
+        loss, params = jax.block_until_ready(compiled(params, x, target))
         return loss
 
     return Job(step, lambda loss: _arrays((loss, params)))
 
 
 def _hessian_vector(n: Numbers) -> Job:
-    def product(params: Any, directions: Any, x: Any, wanted: Any) -> Any:
-        return jax.jvp(jax.grad(partial(_article_loss, x=x, wanted=wanted)), (params,), (directions,))[1]
+    def product(params: Any, directions: Any, x: Any, target: Any) -> Any:
+        return jax.jvp(jax.grad(partial(_article_loss, x=x, target=target)), (params,), (directions,))[1]
 
     compiled = jax.jit(product)
-    given = jax.device_put((n.params, n.directions, n.x, n.wanted))
+    given = jax.device_put((n.params, n.directions, n.x, n.target))
     return Job(lambda: jax.block_until_ready(compiled(*given)), _arrays)
 
 

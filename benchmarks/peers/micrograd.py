@@ -1,4 +1,4 @@
-"""micrograd: single numbers. It runs the article's program, which was written for it, and no line of arrays."""
+"""micrograd, which has scalars only: it runs the article's program, which was written for it, and no line of arrays."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from benchmarks.workloads import Numbers
 
 
 def _tanh(x: Any) -> Any:
-    """The op that the article adds to the package, in the package's manner."""
+    """Compute tanh, the op that the article adds to the package, in the package's style."""
     t = math.tanh(x.data)
     out = Value(t, (x,), "tanh")
 
     def backward() -> None:
         x.grad += (1 - t * t) * out.grad
 
-    out._backward = backward  # noqa: SLF001 - where micrograd keeps it
+    out._backward = backward  # noqa: SLF001 - micrograd's own attribute
     return out
 
 
 def _predicted(model: Any, x: Any) -> Any:
-    """The network with tanh in each neuron, in place of the package's relu."""
+    """Run the network with tanh in each neuron, instead of the package's relu."""
     for layer in model.layers:
         x = [_tanh(sum((w * xi for w, xi in zip(neuron.w, x, strict=True)), neuron.b)) for neuron in layer.neurons]
     return x[0]
@@ -51,11 +51,11 @@ def _parameters(model: Any) -> Iterator[np.ndarray]:
 
 def _article_program(n: Numbers) -> Job:
     model = _network(n)
-    points, wanted = n.x.tolist(), n.wanted[:, 0].tolist()
+    points, target = n.x.tolist(), n.target[:, 0].tolist()
 
     def step() -> Any:
         predicted = [_predicted(model, x) for x in points]
-        loss = sum((p - w) ** 2 for p, w in zip(predicted, wanted, strict=True))
+        loss = sum((p - w) ** 2 for p, w in zip(predicted, target, strict=True))
         model.zero_grad()
         loss.backward()
         for p in model.parameters():

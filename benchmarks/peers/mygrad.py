@@ -1,4 +1,4 @@
-"""MyGrad: tensors and `backward()`, with its memory guard off, which its manual advises for speed."""
+"""MyGrad: tensors and `backward()`, with the memory guard off, as its manual advises for speed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _normalised(_: Numbers, x: Any, gain: Any, bias: Any) -> Any:
 
 
 def _attended(_: Numbers, q: Any, k: Any, v: Any) -> Any:
-    scale = q.dtype.type(q.shape[-1] ** -0.5)  # Python's numbers turn float32 into float64 here
+    scale = q.dtype.type(q.shape[-1] ** -0.5)  # Python numbers would promote float32 to float64
     return softmax(q @ mg.swapaxes(k, -1, -2) * scale) @ v
 
 
@@ -68,17 +68,17 @@ def _article(x: Any, params: Any) -> Any:
 
 
 def _article_loss(n: Numbers, params: Any) -> Any:
-    return ((_article(n.x, params) - n.wanted) ** 2).sum()
+    return ((_article(n.x, params) - n.target) ** 2).sum()
 
 
 def _point_by_point(n: Numbers, params: Any) -> Any:
     predicted = [_article(x, params) for x in n.x]
-    return sum((p - w) ** 2 for p, w in zip(predicted, n.wanted, strict=True)).sum()
+    return sum((p - w) ** 2 for p, w in zip(predicted, n.target, strict=True)).sum()
 
 
 def _mlp_loss(n: Numbers, params: Any) -> Any:
     w1, b1, w2, b2, w3, b3 = params
-    return softmax_crossentropy(relu(relu(n.x @ w1 + b1) @ w2 + b2) @ w3 + b3, n.wanted)
+    return softmax_crossentropy(relu(relu(n.x @ w1 + b1) @ w2 + b2) @ w3 + b3, n.target)
 
 
 def _trained(loss_of: Callable[..., Any], n: Numbers) -> Job:

@@ -1,4 +1,4 @@
-"""ndgrad: `Value`, `backward()`, its layers, losses and optimizers."""
+"""ndgrad: `Value`, `backward()`, and its layers, losses and optimizers."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def _article(x: Any, *params: Any) -> Any:
 
 
 def _article_loss(n: Numbers, *params: Any) -> Any:
-    return mean_squared_error(_article(n.x, *params), n.wanted, reduction="sum")
+    return mean_squared_error(_article(n.x, *params), n.target, reduction="sum")
 
 
 def _mlp_loss(n: Numbers, *params: Any) -> Any:
     w1, b1, w2, b2, w3, b3 = params
-    return cross_entropy(nd.relu(nd.relu(n.x @ w1 + b1) @ w2 + b2) @ w3 + b3, n.wanted)
+    return cross_entropy(nd.relu(nd.relu(n.x @ w1 + b1) @ w2 + b2) @ w3 + b3, n.target)
 
 
 def _trained(loss_of: Callable[..., Any], n: Numbers) -> Job:
@@ -86,7 +86,7 @@ def _trained(loss_of: Callable[..., Any], n: Numbers) -> Job:
 
 
 def _network(n: Numbers) -> MLP:
-    """The article's network, of the library's layers."""
+    """Build the article's network of the library's layers."""
     model = MLP(3, [4, 4, 1])
     for p, numbers in zip(model.parameters(), n.params, strict=True):
         p.data = numbers
@@ -94,12 +94,12 @@ def _network(n: Numbers) -> MLP:
 
 
 def _article_library(n: Numbers) -> Job:
-    model, wanted = _network(n), n.wanted[:, 0]
+    model, target = _network(n), n.target[:, 0]
     optimizer = SGD(model.parameters(), lr=n.lr)
 
     def step() -> Any:
         optimizer.zero_grad()
-        loss = mean_squared_error(model(n.x), wanted, reduction="sum")
+        loss = mean_squared_error(model(n.x), target, reduction="sum")
         loss.backward()
         optimizer.step()
         return loss
@@ -110,11 +110,11 @@ def _article_library(n: Numbers) -> Job:
 def _article_program(n: Numbers) -> Job:
     model = _network(n)
     params = model.parameters()
-    points, wanted = n.x.tolist(), n.wanted[:, 0].tolist()
+    points, target = n.x.tolist(), n.target[:, 0].tolist()
 
     def step() -> Any:
         predicted = [model(x) for x in points]
-        loss = sum((p - w) ** 2 for p, w in zip(predicted, wanted, strict=True))
+        loss = sum((p - w) ** 2 for p, w in zip(predicted, target, strict=True))
         model.zero_grad()
         loss.backward()
         for p in params:

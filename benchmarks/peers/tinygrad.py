@@ -1,6 +1,6 @@
-"""tinygrad on the CPU: each line's whole step under `TinyJit`, which its manual advises. Compiling is not timed.
+"""tinygrad on the CPU: the step of each line runs under `TinyJit`, as its manual advises. Compilation is not timed.
 
-Its CPU backend compiles with clang, and does not run without.
+Its CPU backend compiles with clang, and does not run without it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ try:
     Device[Device.DEFAULT]
 except RuntimeError as error:
     raise ImportError("tinygrad finds no device to compute on: its CPU backend needs clang") from error
-TOO_LONG = 1_000  # turns of a loop: its scheduler recurses
+TOO_LONG = 1_000  # iterations of a loop: its scheduler is recursive
 
 
 def _tensors(n: Numbers) -> Numbers:
-    """The numbers as tensors of their own."""
+    """Copy the numbers to tensors."""
     return Numbers(**{name: _tensor(x) for name, x in vars(n).items()})
 
 
@@ -62,7 +62,7 @@ FORMULAS: Mapping[str, Formula] = {
 
 
 def _job(run: Callable[..., Any], params: tuple[Any, ...], inputs: tuple[Any, ...]) -> Job:
-    """A job whose step is one compiled function. What a `TinyJit` gives is overwritten by its next call."""
+    """Make a job whose step is a compiled function. The next call of a `TinyJit` overwrites its result."""
     compiled = TinyJit(run)
 
     def step() -> Any:
@@ -92,58 +92,58 @@ def _article(x: Any, params: Any) -> Any:
     return (((x @ w1 + b1).tanh() @ w2 + b2).tanh() @ w3 + b3).tanh()
 
 
-def _article_loss(params: Any, x: Any, wanted: Any) -> Any:
-    return (_article(x, params) - wanted).square().sum()
+def _article_loss(params: Any, x: Any, target: Any) -> Any:
+    return (_article(x, params) - target).square().sum()
 
 
-def _point_by_point(params: Any, x: Any, wanted: Any) -> Any:
+def _point_by_point(params: Any, x: Any, target: Any) -> Any:
     predicted = [_article(x[i], params) for i in range(len(x))]
-    return sum((p - wanted[i]) ** 2 for i, p in enumerate(predicted)).sum()
+    return sum((p - target[i]) ** 2 for i, p in enumerate(predicted)).sum()
 
 
-def _mlp_loss(params: Any, x: Any, wanted: Any) -> Any:
+def _mlp_loss(params: Any, x: Any, target: Any) -> Any:
     w1, b1, w2, b2, w3, b3 = params
-    return (((x @ w1 + b1).relu() @ w2 + b2).relu() @ w3 + b3).sparse_categorical_crossentropy(wanted)
+    return (((x @ w1 + b1).relu() @ w2 + b2).relu() @ w3 + b3).sparse_categorical_crossentropy(target)
 
 
 def _trained(loss_of: Callable[..., Any], n: Numbers) -> Job:
     n = _tensors(n)
 
-    def update(x: Any, wanted: Any) -> Any:
-        loss = loss_of(n.params, x, wanted)
+    def update(x: Any, target: Any) -> Any:
+        loss = loss_of(n.params, x, target)
         grads = loss.gradient(*n.params)
         moved = [p.assign(p - n.lr * g) for p, g in zip(n.params, grads, strict=True)]
         Tensor.realize(loss, *moved)
         return (loss,)
 
-    return _job(update, n.params, (n.x, n.wanted))
+    return _job(update, n.params, (n.x, n.target))
 
 
 def _adam(n: Numbers) -> Job:
     n = _tensors(n)
     optimizer = Adam(list(n.params), lr=n.lr)
 
-    def update(x: Any, wanted: Any) -> Any:
+    def update(x: Any, target: Any) -> Any:
         with Context(TRAINING=1):
             optimizer.zero_grad()
-            loss = _mlp_loss(n.params, x, wanted).backward()
+            loss = _mlp_loss(n.params, x, target).backward()
             Tensor.realize(loss, *optimizer.schedule_step())
         return (loss,)
 
-    return _job(update, n.params, (n.x, n.wanted))
+    return _job(update, n.params, (n.x, n.target))
 
 
 def _hessian_vector(n: Numbers) -> Job:
     n = _tensors(n)
 
-    def products(x: Any, wanted: Any, *directions: Any) -> Any:
-        slopes = _article_loss(n.params, x, wanted).gradient(*n.params)
+    def products(x: Any, target: Any, *directions: Any) -> Any:
+        slopes = _article_loss(n.params, x, target).gradient(*n.params)
         along = sum((g * v).sum() for g, v in zip(slopes, directions, strict=True))
         outputs = tuple(along.gradient(*n.params))
         Tensor.realize(*outputs)
         return outputs
 
-    return _job(products, (), (n.x, n.wanted, *n.directions))
+    return _job(products, (), (n.x, n.target, *n.directions))
 
 
 BUILDERS: Mapping[str, Builder] = {

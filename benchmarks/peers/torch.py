@@ -45,7 +45,7 @@ FORMULAS: Mapping[str, Formula] = {
 
 
 def _tensors(n: Numbers) -> Numbers:
-    """The numbers as tensors of their own."""
+    """Copy the numbers to tensors."""
     return Numbers(**{name: _tensor(x) for name, x in vars(n).items()})
 
 
@@ -76,13 +76,13 @@ def _differentiated(formula: Formula, n: Numbers) -> Job:
 def _article_loss(n: Numbers, *params: Any) -> Any:
     w1, b1, w2, b2, w3, b3 = params
     hidden = torch.tanh(torch.addmm(b2, torch.tanh(torch.addmm(b1, n.x, w1)), w2))
-    return functional.mse_loss(torch.tanh(torch.addmm(b3, hidden, w3)), n.wanted, reduction="sum")
+    return functional.mse_loss(torch.tanh(torch.addmm(b3, hidden, w3)), n.target, reduction="sum")
 
 
 def _mlp_loss(n: Numbers, *params: Any) -> Any:
     w1, b1, w2, b2, w3, b3 = params
     hidden = torch.relu(torch.addmm(b2, torch.relu(torch.addmm(b1, n.x, w1)), w2))
-    return functional.cross_entropy(torch.addmm(b3, hidden, w3), n.wanted)
+    return functional.cross_entropy(torch.addmm(b3, hidden, w3), n.target)
 
 
 def _trained(loss_of: Callable[..., Any], n: Numbers) -> Job:
@@ -103,7 +103,7 @@ def _trained(loss_of: Callable[..., Any], n: Numbers) -> Job:
 
 
 def _network(n: Numbers) -> torch.nn.Module:
-    """The article's network, of modules. A Linear keeps its weight the other way round."""
+    """Build the article's network of modules. The weight of a Linear is transposed."""
     linears = [torch.nn.Linear(*shape, dtype=n.x.dtype) for shape in pairwise((3, 4, 4, 1))]
     model = torch.nn.Sequential(*(module for linear in linears for module in (linear, torch.nn.Tanh())))
     with torch.no_grad():
@@ -123,7 +123,7 @@ def _article_library(n: Numbers) -> Job:
 
     def step() -> Any:
         optimizer.zero_grad()
-        loss: Any = functional.mse_loss(model(n.x), n.wanted, reduction="sum")
+        loss: Any = functional.mse_loss(model(n.x), n.target, reduction="sum")
         loss.backward()
         optimizer.step()
         return loss
@@ -138,7 +138,7 @@ def _article_program(n: Numbers) -> Job:
 
     def step() -> Any:
         predicted = [model(x) for x in n.x]
-        loss = sum((p - w) ** 2 for p, w in zip(predicted, n.wanted, strict=True))
+        loss = sum((p - w) ** 2 for p, w in zip(predicted, n.target, strict=True))
         model.zero_grad()
         loss.backward()
         with torch.no_grad():

@@ -1,8 +1,8 @@
-"""The engine: the graph that Values grow, and the one pass back through it.
+"""The engine: it records a graph of Values, and runs the backward pass through it.
 
-It knows no op. It records which rule made each Value of which operands (`recording`); the backward pass asks those
-rules' pullbacks, one node at a time, latest first, and adds up what reaches each operand (`backward`). Operators,
-methods and NumPy's functions are attached to `Value` from the rule tables (`dispatch`).
+The engine knows no op. `recording` stores with each Value the rule and the operands that it was computed from.
+`backward` visits the nodes, latest first, calls the pullbacks of their rules, and sums the cotangents of each operand.
+`dispatch` attaches operators, methods and NumPy's functions to `Value` from the rule tables.
 """
 
 from ndgrad.engine.backward import backward, pass_back

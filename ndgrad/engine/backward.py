@@ -1,6 +1,6 @@
-"""The backward pass: cotangents are carried from results to all that these were made of, latest node first.
+"""The backward pass: it carries cotangents from results to the leaves, latest node first.
 
-It knows the graph, and asks the rules' pullbacks one node at a time. What a pullback computes, it does not know.
+It knows the graph, and calls the pullbacks of the rules, one node at a time. It does not know what a pullback computes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad.engine.arrays import real
+from ndgrad.engine.arrays import real_array
 from ndgrad.engine.clock import lock, writes
 from ndgrad.engine.staleness import unreadable_where_changed
 from ndgrad.engine.value import Gradients, Value, constant, plain
@@ -25,58 +25,59 @@ _ndarray = np.ndarray
 
 
 def _references_of_one_alone() -> int:
-    """How many references to an array `backward` counts if nobody else has it. Versions of Python count differently."""
+    """Count the references to an array that only a pair and a variable hold. Versions of Python count differently."""
     for _, grad in [(None, np.empty(1))]:
         return getrefcount(grad)
     return 0
 
 
-# A pair, a variable and an argument: more are counted while a debugger looks on, and would be too many ever after.
+# A pair, a variable and an argument. A debugger adds references while it looks on: the larger count would be wrong
+# later.
 _ALONE = min(_references_of_one_alone(), 3)
 
 
 def backward(values: Iterable[Any], gradients: Iterable[Any] | None = None, *, create_graph: bool = False) -> None:
-    """Compute the gradient of several Values at once: that of the sum of all, each times its cotangent.
+    """Compute the gradient of several Values at once: of the sum of each Value times its cotangent.
 
-    One pass does what `Value.backward` would do in one for each. A second derivative times vectors is
+    A single pass does the work of one call of `Value.backward` for each. A second derivative times vectors is
     `ndgrad.backward([p.grad for p in params], vectors)` after `loss.backward(create_graph=True)` and `zero_grad()`.
 
     Args:
-        values: where to start, in any order; one may be made of another. Arrays and constants contribute nothing.
-        gradients: for each, its cotangent: an array of its shape, or None for ones. By default, ones for all.
-        create_graph: whether the gradients are Values that record how they came about.
+        values: the Values to start from, in any order; one may depend on another. Arrays and constants add nothing.
+        gradients: a cotangent for each value: an array of its shape, or None for ones. By default, ones for all.
+        create_graph: whether the gradients are Values that are recorded and can be differentiated again.
 
     Raises:
-        RuntimeError: nothing here requires a gradient; or data that a pullback needs was changed meanwhile.
-        TypeError: one of the values is no Value and no array.
-        ValueError: there are more or fewer cotangents than values, or one has another shape than its value.
+        RuntimeError: no value requires a gradient; or data that a pullback reads was changed since.
+        TypeError: an entry is neither a Value nor an array.
+        ValueError: the number of cotangents differs from that of the values, or one has another shape than its value.
     """
-    starts = [x if x.__class__ is Value else constant(real(x, "a value")) for x in _several(values, "Values")]
-    given = [None] * len(starts) if gradients is None else _several(gradients, "cotangents")
+    starts = [x if x.__class__ is Value else constant(real_array(x, "a value")) for x in _to_list(values, "Values")]
+    given = [None] * len(starts) if gradients is None else _to_list(gradients, "cotangents")
     if len(starts) != len(given):
-        raise ValueError(f"backward() got {_counted(given, 'cotangent')} for {_counted(starts, 'value')}")
+        raise ValueError(f"backward() got {_count_of(given, 'cotangent')} for {_count_of(starts, 'value')}")
     roots = [(x, x._cotangent(g if create_graph else plain(g))) for x, g in zip(starts, given, strict=True)]
     roots = [(x, cotangent) for x, cotangent in roots if x.requires_grad]
     if not roots:
-        made = ", ".join(x._named() for x in starts) or "an empty sequence"
-        raise RuntimeError(f"backward() on constants: nothing that these were made of requires a gradient: {made}")
+        constants = ", ".join(x._description() for x in starts) or "an empty sequence"
+        raise RuntimeError(f"backward() on constants: none of these requires a gradient: {constants}")
     accumulate(roots, create_graph=create_graph)
 
 
-def _several(things: Any, what: str) -> list[Any]:
+def _to_list(things: Any, what: str) -> list[Any]:
     if isinstance(things, Value) or not isinstance(things, Iterable):
         raise TypeError(f"backward() takes a sequence of {what}, but got a {type(things).__name__}")
     return list(things)
 
 
-def _counted(things: list[Any], what: str) -> str:
+def _count_of(things: list[Any], what: str) -> str:
     return f"{len(things)} {what}{'s' * (len(things) != 1)}"
 
 
 def accumulate(roots: Gradients, *, create_graph: bool) -> None:
-    """Pass back, and put down what arrives: at leaves to what they have, at inner nodes in place of it.
+    """Run a backward pass, and store the gradients: leaves accumulate them, inner nodes replace theirs.
 
-    One thread at a time puts down: of two that read a leaf's gradient before either writes, one addition would be lost.
+    Threads store one at a time. If two read the gradient of a leaf before either writes it, one addition would be lost.
     """
     gradients = pass_back(roots, create_graph=create_graph)
     with lock:
@@ -84,7 +85,7 @@ def accumulate(roots: Gradients, *, create_graph: bool) -> None:
             leaves = []
             for value, grad in gradients:
                 if value._rule is None:
-                    alone = getrefcount(grad) == _ALONE  # on a line of its own: a call's other arguments count as well
+                    alone = getrefcount(grad) == _ALONE  # on a separate line: other arguments of a call would count
                     leaves.append((value, value._accumulated(grad, alone=alone)))
         for value, grad in gradients:
             value._grad = grad
@@ -98,22 +99,24 @@ Value._accumulate = staticmethod(accumulate)  # type: ignore[method-assign]
 def pass_back(
     roots: Iterable[tuple[Value, Any]], *, create_graph: bool = False, targets: Iterable[Value] | None = None
 ) -> Gradients:
-    """Carry cotangents from `roots` to all that these were made of, and say what arrived where. Nothing is changed.
+    """Carry cotangents from `roots` back through the graph. No Value is changed.
 
-    Nodes are taken latest first. A node is older than whatever was made of it, so all that can reach it has arrived
-    when its turn comes: the order of creation is a topological order, and no search for one is needed.
+    Nodes are visited latest first. A node is older than any result computed from it, so its cotangent is complete when
+    it is visited: the order of creation is a topological order, and no search for one is needed.
 
     Args:
-        roots: where to start, each with its cotangent: an array, or a Value, of its shape and dtype. Each requires a
-            gradient.
-        create_graph: whether to compute with Values, which record how the gradients came about.
-        targets: where to stop; by default, leaves.
+        roots: pairs of a Value that requires a gradient and its cotangent, an array or a Value of its shape and dtype.
+        create_graph: whether to compute with Values, so that the gradients are recorded.
+        targets: the nodes to stop at; by default, leaves.
+
+    Returns:
+        Pairs of a node and its gradient. Under `lean()` inner nodes are left out.
     """
     stops = frozenset(target._id for target in targets or ())
-    whole = False
-    waiting: list[int] = []  # a heap: the latest node first
-    arrived: dict[int, tuple[Value, Any]] = {}  # the nodes that wait, each with what has reached it so far
-    own: set[int] = set()  # ids whose cotangent is an array of this pass alone, and may be added to in place
+    with_inner = False
+    waiting: list[int] = []  # a heap of negative ids: the latest node first
+    arrived: dict[int, tuple[Value, Any]] = {}  # the waiting nodes, each with its cotangent so far
+    own: set[int] = set()  # ids whose cotangent is an array that only this pass uses, so it can be added to in place
     gradients: Gradients = []
     latest_write = writes.latest
     with np.errstate(all="ignore"), enable_grad() if create_graph else nullcontext():
@@ -127,7 +130,7 @@ def pass_back(
                 waiting.append(-key)
             arrived[key] = (root, cotangent)
             if not hasattr(root, "_trace"):
-                whole = True  # under lean() inner gradients go as soon as they are spent
+                with_inner = True  # under lean() inner gradients are dropped as soon as they are used
         waiting.sort()
         while waiting:
             key = -heappop(waiting)
@@ -137,13 +140,13 @@ def pass_back(
             if rule is None or (stops and node._id in stops):
                 gradients.append(pair)
                 continue
-            if whole:
+            if with_inner:
                 gradients.append(pair)
             operands = node._operands
             options = node._options
             readable = not (create_graph or key <= latest_write)
             contributions = []
-            if readable and len(operands) == 2 and not options:  # noqa: PLR2004 - most nodes: what is below, spelt out
+            if readable and len(operands) == 2 and not options:  # noqa: PLR2004 - most nodes: the last branch, unrolled
                 a, b = operands
                 to_a, to_b = rule.pullbacks
                 p = a._array if a.__class__ is Value else a
@@ -158,7 +161,7 @@ def pass_back(
                 if a.requires_grad and to_a is not None:
                     contributions.append((a, to_a(g, node._array, a._array, **options)))
             else:
-                y, values, options = _given(node, create_graph=create_graph)
+                y, values, options = _pullback_arguments(node, create_graph=create_graph)
                 for operand, pullback in zip(operands, rule.each_pullback(len(operands)), strict=True):
                     if operand.__class__ is Value and operand.requires_grad and pullback is not None:
                         contributions.append((operand, pullback(g, y, *values, **options)))
@@ -173,47 +176,47 @@ def pass_back(
                     h = _in_dtype(h, data.dtype)
                     pair = (operand, h)
                 key = operand._id
-                there = arrived.get(key)
-                if there is None:
+                present = arrived.get(key)
+                if present is None:
                     arrived[key] = pair
                     heappush(waiting, -key)
                 elif key in own:
-                    total = there[1]
+                    total = present[1]
                     total += h
                 else:
-                    arrived[key] = (operand, there[1] + h)
+                    arrived[key] = (operand, present[1] + h)
                     if not create_graph and data.ndim:
                         own.add(key)
     middle = gradients[len(gradients) // 2][0] if gradients else node
-    took = len(gradients) * max(middle._array.nbytes, node._array.nbytes)
-    if took >= HEAP:
-        keep_heap(took, (plain(x) for pair in gradients[:: len(gradients) // 64 + 1] for x in pair))
+    nbytes = len(gradients) * max(middle._array.nbytes, node._array.nbytes)
+    if nbytes >= HEAP:
+        keep_heap(nbytes, (plain(x) for pair in gradients[:: len(gradients) // 64 + 1] for x in pair))
     return gradients
 
 
 def _in_dtype(h: Any, dtype: np.dtype[Any]) -> Any:
-    """What reaches an operand of another dtype than its fellows: in its own."""
+    """Cast the cotangent of an operand that has another dtype than the other operands."""
     return h.astype(dtype)
 
 
-def _given(node: Value, *, create_graph: bool) -> tuple[Any, list[Any], Options]:
-    """What the pullbacks of a node are given: its result, its operands, and its options.
+def _pullback_arguments(node: Value, *, create_graph: bool) -> tuple[Any, list[Any], Options]:
+    """Return the arguments of a node's pullbacks: its result, its operands, and its options.
 
-    With `create_graph` these are Values, and so is what the forward kept: it is computed again, and records itself.
-    What changed since the node was made cannot be read.
+    With `create_graph` these are Values, and so is the residual: it is recomputed, and thereby recorded. Arrays that
+    have changed since the node was created are replaced by placeholders that cannot be read.
     """
     y, *values = [x if create_graph else plain(x) for x in (node, *node._operands)]
     options = node._options
     if node._id <= writes.latest:
         y, *values = unreadable_where_changed(node, [y, *values])
-    if create_graph and node._rule is not None and node._rule.keep is not None:
-        options = {name: option for name, option in options.items() if name != "kept"}
-        options["kept"] = node._rule.keep(y, *values, **options)
+    if create_graph and node._rule is not None and node._rule.residual is not None:
+        options = {name: option for name, option in options.items() if name != "residual"}
+        options["residual"] = node._rule.residual(y, *values, **options)
     return y, values, options
 
 
 def _unbroadcast(g: Any, operand: Value, node: Value) -> Any:
-    """Sum a cotangent over the axes along which its operand was repeated."""
+    """Sum a cotangent over the axes along which its operand was broadcast."""
     shape = operand.shape
     extra = g.ndim - len(shape)
     if extra > 0 and g.shape[extra:] == shape:
@@ -223,7 +226,7 @@ def _unbroadcast(g: Any, operand: Value, node: Value) -> Any:
         raise RuntimeError(
             f"the pullback of {node._rule.__name__ if node._rule else '?'} to operand "
             f"{[o is operand for o in node._operands].index(True)} gave shape {g.shape}, "
-            f"which broadcasting cannot have made of the operand's shape {shape}"
+            f"which the operand's shape {shape} does not broadcast to"
         )
     axes = tuple(i for i, m in enumerate(padded) if i < extra or (m == 1 and g.shape[i] != 1))
     return np.add.reduce(g, axis=axes, keepdims=True).reshape(shape)

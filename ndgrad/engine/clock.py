@@ -1,4 +1,4 @@
-"""One clock for nodes and for writes to data: which came first? And the lock of those who share leaves."""
+"""A clock that orders nodes and writes to data, and the lock that guards leaves shared between threads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import itertools
 import threading
 
 next_id = itertools.count(1).__next__  # ids of nodes and of writes to data
-lock = threading.RLock()  # around what threads that share leaves would lose: additions, and the time of a write
+lock = threading.RLock()  # threads that share leaves would otherwise lose additions, or the time of a write
 
 
-class writes:  # noqa: N801 - it is used as a variable, and never made
-    """What is known of writes to data."""
+class writes:  # noqa: N801 - it is used as a variable, and never instantiated
+    """The record of writes to data."""
 
-    latest = 0  # the id of the latest one; nodes that are newer need not be asked what changed
+    latest = 0  # the id of the latest write; newer nodes need no check for changes

@@ -1,6 +1,6 @@
-"""Dispatch: from the rows of the rule tables to operators, methods, and what NumPy hands over.
+"""Dispatch: it attaches the rules to `Value` as operators and methods, and to NumPy's functions.
 
-It is the one room of the engine that walks the rules. A rule that is attached later is a row like any other.
+This is the only module of the engine that iterates over the rules. A rule attached later is treated like any other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ndgrad.rules.rule import Operands, Options
 UFUNCS: dict[tuple[np.ufunc, str], Rule] = {}
 FUNCTIONS: dict[Callable[..., Any], Rule] = {}
 
-# Functions that are flat almost everywhere, or about shapes: they give plain results, and no graph.
+# Functions with slope 0 almost everywhere, and functions of shapes: they return plain results and record nothing.
 _FLAT: frozenset[Any] = frozenset({
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
     np.isnan, np.isinf, np.isfinite, np.signbit, np.sign, np.floor, np.ceil, np.trunc, np.rint,
@@ -35,7 +35,7 @@ def _without_rule(name: str) -> TypeError:
 
 
 def _flat(ufunc: np.ufunc) -> Callable[[Value, Any], Any]:
-    """A comparison: plain booleans."""
+    """Make a comparison operator, which returns plain booleans."""
 
     def compare(a: Value, b: Any) -> Any:
         return ufunc(a._array, plain(b)) if is_operand(b) else NotImplemented
@@ -44,7 +44,7 @@ def _flat(ufunc: np.ufunc) -> Callable[[Value, Any], Any]:
 
 
 def attach(name: str, rule: Rule) -> None:
-    """Give `Value` and NumPy's dispatch what a rule's row says."""
+    """Attach a rule to `Value` and to NumPy's dispatch, as its row says."""
     for function in rule.numpy:
         if isinstance(function, np.ufunc):
             UFUNCS[function, "__call__"] = rule
@@ -66,7 +66,7 @@ def attach(name: str, rule: Rule) -> None:
 
 
 def _set(name: str, method: Any) -> None:
-    """Give `Value` a method that its errors call by its name."""
+    """Set a method of `Value`, and give it the name that errors print."""
     method.__name__, method.__qualname__ = name, f"Value.{name}"
     setattr(Value, name, method)
 
@@ -79,7 +79,7 @@ def _method(rule: Rule) -> Callable[..., Any]:
     return method
 
 
-# How NumPy and the rules hand their work over.
+# The protocols by which NumPy and the rules call the engine.
 
 
 def _apply_rule(value: Value, rule: Rule, operands: Operands, options: Options) -> Value:
@@ -112,7 +112,7 @@ def _array_function(
     if rule is not None:
         try:
             bound = rule.bind(*args, **options)
-        except TypeError:  # an option that the rule does not have, or none by this place: NumPy's signature tells
+        except TypeError:  # the rule does not have this option, or not at this position: NumPy's signature tells
             args, options = by_signature(function, args, options)
             bound = rule.bound(*args, **stated(full_name(function), rule, options))
         return [rule.apply(*call) for call in bound] if isinstance(bound, list) else rule.apply(*bound)

@@ -1,6 +1,6 @@
-"""Recording: from operands to a result that remembers them.
+"""Recording: it applies a rule to operands, and makes a result that remembers both.
 
-It knows rules, operands and modes. It applies a rule's forward to bare arrays, and never looks at its pullbacks.
+It knows rules, operands and modes. It calls a rule's forward on plain arrays, and never its pullbacks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ndgrad.engine.arrays import real, told
+from ndgrad.engine.arrays import describe, real_array
 from ndgrad.engine.clock import next_id
 from ndgrad.engine.staleness import Unreadable, remember
 from ndgrad.engine.value import NO_OPTIONS, Value, cast, constant, new
@@ -22,30 +22,30 @@ _ndarray = np.ndarray
 
 
 def record(rule: Rule, operands: Operands, options: Options) -> Value:
-    """Apply a rule to operands of which at least one is a Value. Every op can come this way.
+    """Apply a rule to operands, of which at least one is a Value. This works for every op.
 
     Args:
-        rule: what to compute.
+        rule: the rule of the op.
         operands: Values, arrays, lists and Python numbers. Integers and booleans take the dtype of the floats.
         options: the rule's options, already bound.
     """
-    if len(operands) == 1 and operands[0].__class__ is Value:  # there is nothing to be promoted to
+    if len(operands) == 1 and operands[0].__class__ is Value:  # no promotion is needed
         y = rule.forward(operands[0]._array, **options)
     else:
         operands = _promoted(operands, rule)
         y = rule.forward(*[o._array if o.__class__ is Value else o for o in operands], **options)
-    if rule.keep is not None:
-        y, kept = y
-        options = {**options, "kept": kept}
+    if rule.residual is not None:
+        y, residual = y
+        options = {**options, "residual": residual}
     return _result(rule, operands, options, y)
 
 
-# The fast path: an operator on Values of one dtype, or on a Value and a Python number, none of it guarded. It is
-# written out in full in each of two functions, and does what `record` does: a call would cost as much as the rest.
+# The fast path: an operator on Values of one dtype, or on a Value and a Python number, outside of any mode. It does
+# what `record` does, written out in full in each of two functions, because a call would cost as much as the rest.
 
 
 def unary(rule: Rule) -> Callable[[Value], Value]:
-    """Record an op of one operand without options."""
+    """Make the operator of an op that has one operand and no options."""
     forward, views = rule.forward, rule.views
 
     def operator(x: Value) -> Value:
@@ -67,9 +67,9 @@ def unary(rule: Rule) -> Callable[[Value], Value]:
 
 
 def binary(rule: Rule) -> Callable[[Value, Any], Value]:
-    """Record an operator between two operands."""
+    """Make the operator of an op between two operands."""
     forward = rule.forward
-    quick_with_arrays = isinstance(forward, np.ufunc)  # quicker than with Python numbers, which it converts each time
+    faster_on_arrays = isinstance(forward, np.ufunc)  # a ufunc converts Python numbers at each call
 
     def operator(a: Value, b: Any) -> Value:
         kind = b.__class__
@@ -77,16 +77,16 @@ def binary(rule: Rule) -> Callable[[Value, Any], Value]:
             if a._array.dtype is not b._array.dtype:
                 return record(rule, (a, b), NO_OPTIONS)
             y = forward(a._array, b._array)
-            wanted = a.requires_grad or b.requires_grad
+            needs_grad = a.requires_grad or b.requires_grad
         elif kind is float or kind is int or (kind is _ndarray and a._array.dtype is b.dtype):
-            if kind is not _ndarray and quick_with_arrays and a._array.dtype is _DOUBLE:
-                known = _met.get(b)
-                b = _meet(b) if known is None else known
+            if kind is not _ndarray and faster_on_arrays and a._array.dtype is _DOUBLE:
+                cached = _constants.get(b)
+                b = _constant_for(b) if cached is None else cached
             y = forward(a._array, b)
-            wanted = a.requires_grad
+            needs_grad = a.requires_grad
         else:
             return record(rule, (a, b), NO_OPTIONS) if is_operand(b) else NotImplemented
-        if not wanted or ENTERED or y.__class__ is not _ndarray:
+        if not needs_grad or ENTERED or y.__class__ is not _ndarray:
             return _result(rule, (a, b), NO_OPTIONS, y)
         value: Value = new(Value)
         value._array = y
@@ -103,29 +103,33 @@ def binary(rule: Rule) -> Callable[[Value, Any], Value]:
 
 
 _DOUBLE = np.dtype(np.float64)
-_met: dict[float, np.ndarray] = {}  # Python numbers that were met beside double precision, as arrays without axes
+_constants: dict[float, np.ndarray] = {}  # Python numbers used beside double precision, as 0-d arrays
 
 
-def _meet(number: float) -> Any:
-    """Remember a number as an array; 0, whose two signs a dict takes for one, NaN, and what comes late stay numbers."""
-    if number == 0 or number != number or len(_met) >= 1_000 or abs(number) > 2**53:  # noqa: PLR0124, PLR2004
+def _constant_for(number: float) -> Any:
+    """Cache a number as a 0-d array, and return that.
+
+    Some numbers stay numbers: 0, for a dict does not distinguish 0.0 and -0.0, NaN, numbers beyond 2**53, and those
+    that come when the cache is full.
+    """
+    if number == 0 or number != number or len(_constants) >= 1_000 or abs(number) > 2**53:  # noqa: PLR0124, PLR2004
         return number
-    _met[number] = array = np.array(number, _DOUBLE)
+    _constants[number] = array = np.array(number, _DOUBLE)
     array.flags.writeable = False
     return array
 
 
 def reflected(rule: Rule) -> Callable[[Value, Any], Value]:
-    """The same with the operands exchanged, for a left operand that is no Value."""
+    """Make the reflected operator, for a left operand that is not a Value."""
     forward = rule.forward
-    quick_with_arrays = isinstance(forward, np.ufunc)
+    faster_on_arrays = isinstance(forward, np.ufunc)
 
     def operator(b: Value, a: Any) -> Value:
         kind = a.__class__
         if kind is float or kind is int:
-            if quick_with_arrays and b._array.dtype is _DOUBLE:
-                known = _met.get(a)
-                a = _meet(a) if known is None else known
+            if faster_on_arrays and b._array.dtype is _DOUBLE:
+                cached = _constants.get(a)
+                a = _constant_for(a) if cached is None else cached
             return _result(rule, (a, b), NO_OPTIONS, forward(a, b._array))
         return record(rule, (a, b), NO_OPTIONS) if is_operand(a) else NotImplemented
 
@@ -133,19 +137,19 @@ def reflected(rule: Rule) -> Callable[[Value, Any], Value]:
 
 
 def _result(rule: Rule, operands: Operands, options: Mapping[str, Any], y: Any) -> Value:
-    """The Value of an op's result: a node of the graph if an operand wants a gradient, and a constant otherwise."""
+    """Make the Value of a result: a node of the graph if an operand requires a gradient, otherwise a constant."""
     if y.__class__ is not _ndarray:
         y = np.asarray(y)
     for operand in operands:
         if operand.__class__ is Value and operand.requires_grad:
             break
     else:
-        return constant(_own(rule, y))
+        return constant(_unshared(rule, y))
     if ENTERED and not current().recording:
-        return constant(_own(rule, y))
+        return constant(_unshared(rule, y))
     if rule.views:
         y = y.view()
-        y.flags.writeable = False  # to write into it would write into the operand as well
+        y.flags.writeable = False  # writing to a view would change the operand as well
     value: Value = new(Value)
     value._array = y
     value._grad = None
@@ -163,13 +167,13 @@ def _result(rule: Rule, operands: Operands, options: Mapping[str, Any], y: Any) 
 
 
 def _make_lean(value: Value) -> None:
-    """Have a trace stand in the graph for a result, and those of its operands for these.
+    """Replace a result and its operands in the graph by their traces.
 
-    A trace has the numbers only if a pullback reads them: its own rule's, or that of an op it is an operand of.
+    A trace holds the numbers only if a pullback reads them: one of its own rule, or one of an op that uses it.
     """
     rule, operands = value._rule, value._operands
-    wanted = [i for i, o in enumerate(operands) if o.__class__ is Value and o.requires_grad]
-    read = rule.reads(wanted) if rule else frozenset()
+    needs_grad = [i for i, o in enumerate(operands) if o.__class__ is Value and o.requires_grad]
+    read = rule.reads(needs_grad) if rule else frozenset()
     traces = [getattr(o, "_trace", o) if o.__class__ is Value else o for o in operands]
     for position, (operand, trace) in enumerate(zip(operands, traces, strict=True), 1):
         if position in read and trace is not operand:
@@ -180,24 +184,24 @@ def _make_lean(value: Value) -> None:
         setattr(trace, slot, getattr(value, slot))
     if hasattr(value, "_remembered"):
         trace._remembered = value._remembered
-    trace._array = value._array if 0 in read else _not_kept(value)
+    trace._array = value._array if 0 in read else _unreadable(value)
 
 
-def _not_kept(value: Value) -> Any:
+def _unreadable(value: Value) -> Any:
     return Unreadable(
-        value, f"{value._named()} was made under lean(), which keeps only the numbers that pullbacks read"
+        value, f"{value._description()} was made under lean(), which keeps only the numbers that pullbacks read"
     )
 
 
-def _own(rule: Rule, y: np.ndarray) -> np.ndarray:
-    """A constant remembers no operand, so it may not share memory with one: a write there would go unnoticed."""
+def _unshared(rule: Rule, y: np.ndarray) -> np.ndarray:
+    """Copy a result that is a view. A constant has no operands, so a write to shared memory would go unnoticed."""
     return y.copy() if rule.views else y
 
 
 def _promoted(operands: Operands, rule: Rule) -> Operands:
-    """Operands of one dtype, so that pullbacks meet no other: Values, arrays, and numbers where those are weak.
+    """Cast operands to one dtype, so that pullbacks see a single dtype. Python numbers stay where they are weak.
 
-    Floats are promoted as NumPy promotes them; integers, booleans and Python numbers take the dtype of the floats.
+    Floats are promoted as NumPy promotes them. Integers, booleans and Python numbers take the dtype of the floats.
     """
     common = None
     for o in operands:
@@ -205,7 +209,7 @@ def _promoted(operands: Operands, rule: Rule) -> Operands:
         if dtype is None or (dtype is not common and common is not None):
             break
         common = dtype
-    else:  # nothing to be done, as nearly always
+    else:  # the usual case: all operands have one dtype
         return operands
     ready = [o if o.__class__ in _READY else _operand(o, rule.__name__) for o in operands]
     arrays: list[Any] = [o for o in ready if o.__class__ not in _NUMBERS]
@@ -214,7 +218,7 @@ def _promoted(operands: Operands, rule: Rule) -> Operands:
 
 
 def _common_dtype(arrays: list[Any]) -> np.dtype[Any]:
-    """The dtype of several operands of which one is of floats at least: that of the floats."""
+    """Return the common dtype of the floats among some operands. At least one operand is of floats."""
     dtypes = {o.dtype for o in arrays if o.dtype.kind == "f"}
     return dtypes.pop() if len(dtypes) == 1 else np.result_type(*dtypes)
 
@@ -224,7 +228,7 @@ _READY = frozenset({int, float, Value})
 
 
 def is_operand(operand: Any) -> bool:
-    """Whether operators take it, so that Python need not ask its own type."""
+    """Return whether operators accept this; otherwise Python tries the operator of the other type."""
     return isinstance(operand, (Value, int, float, list, tuple, np.ndarray, np.generic))
 
 
@@ -232,5 +236,5 @@ def _operand(operand: Any, op: str) -> Any:
     if operand.__class__ is bool:
         return float(operand)
     if not is_operand(operand):
-        raise TypeError(f"an operand of {op} must be a number, an array or a Value, but got {told(operand)}")
-    return real(operand, f"an operand of {op}")
+        raise TypeError(f"an operand of {op} must be a number, an array or a Value, but got {describe(operand)}")
+    return real_array(operand, f"an operand of {op}")

@@ -1,6 +1,6 @@
-"""Staleness: what changed between the forward pass and the backward pass, and stands in a pullback for it.
+"""Staleness: it finds data that changed after the forward pass, and makes pullbacks that read it fail.
 
-It knows what a node was made of, and the clock of writes. When it is asked, `backward` decides.
+It knows a node's operands, and the clock of writes. When to check, `backward` decides.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ndgrad.engine.value import Value, plain
 
 
 class Unreadable:
-    """Stands in a pullback for numbers that cannot be had: it knows their shape, and says why they cannot be read.
+    """A placeholder for numbers that are not available: it has their shape and dtype, and raises when they are read.
 
-    So a pullback that needs only the shape goes on, and one that reads the numbers fails, whatever rule it is of.
+    A pullback that needs only the shape therefore works, and one that reads the numbers fails, in any rule.
     """
 
     def __init__(self, like: Any, message: str) -> None:
@@ -38,20 +38,20 @@ class Unreadable:
 
 
 def remember(node: Value) -> None:
-    """Keep what a node's result and operands hold. As after a write, the pass back then asks what has changed."""
+    """Remember the contents of a node's result and operands. The backward pass then checks whether they changed."""
     node._remembered = _contents(node)
     with lock:
         writes.latest = max(writes.latest, node._id)
 
 
 def _contents(node: Value) -> tuple[bytes | None, ...]:
-    """What a node's result and its operands hold; None for numbers that are not kept, and so read by nobody."""
+    """Return the bytes of a node's result and operands; None for numbers that were discarded, which nobody reads."""
     held = map(plain, (node, *node._operands))
     return tuple(None if x.__class__ is Unreadable else np.asarray(x).tobytes() for x in held)
 
 
 def unreadable_where_changed(node: Value, given: list[Any]) -> list[Any]:
-    """The result and the operands of a node, as its pullbacks may have them."""
+    """Return a node's result and operands for its pullbacks, with a placeholder for each array that changed."""
     contents = (node, *node._operands)
     if hasattr(node, "_remembered"):
         now = _contents(node)
@@ -76,7 +76,7 @@ def _changed(data: Any, role: str, node: Value) -> Unreadable:
 
 
 def _written_since(value: Value, node_id: int) -> bool:
-    """Whether the value's numbers, or those it is a view of, were assigned after a node was made."""
+    """Return whether a value's data, or the data that it is a view of, was written after a node was created."""
     if getattr(value, "_written", 0) > node_id:
         return True
     numbers = value._array
@@ -88,7 +88,7 @@ def _written_since(value: Value, node_id: int) -> bool:
             return False
         if getattr(base, "_written", 0) > node_id and _may_share(base._array, numbers):
             return True
-        for array, when in getattr(base, "_gone", ()):
+        for array, when in getattr(base, "_replaced", ()):
             if when > node_id and array() is not None and np.may_share_memory(array(), numbers):
                 return True
         value = base

@@ -1,4 +1,4 @@
-"""Pictures of what a Value was made of, in DOT, the language of Graphviz."""
+"""Pictures of the graph of a Value, in DOT, the language of Graphviz."""
 
 from ndgrad.graph.drawing import RANKDIRS, draw_dot
 from ndgrad.graph.picture import ENGINES, FORMATS, HINT, Picture

@@ -1,4 +1,4 @@
-"""The boxes of a picture: a Value's label, data and gradient, with heat maps of many numbers."""
+"""The boxes of a picture: a Value's label, data and gradient, with heat maps for large arrays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ndgrad.engine import Value
 from ndgrad.graph.dot import html, label
 from ndgrad.graph.heat import heat_map, spread
 
-# Colours only repeat what corners, outlines and words say.
+# Colours only repeat what corners, outlines and text show.
 LEAF = {"shape": "record", "style": "filled", "fillcolor": "#dcebfa", "penwidth": "1.5"}
 CONSTANT = {"shape": "record", "style": "filled,dashed", "fillcolor": "#f0f0f0"}
 _RESULT = {"shape": "Mrecord"}  # rounded corners
@@ -25,7 +25,7 @@ def _look(value: Value) -> Mapping[str, str]:
 
 
 def box(value: Value, note: str, rankdir: str) -> Mapping[str, str]:
-    """A box as a record, or as a table where its numbers are drawn, too."""
+    """Return the attributes of a box: a record, or a table if it has heat maps."""
     look = _look(value)
     if _are_few(value.data):
         return {"label": _record(value, note, rankdir), **look}
@@ -33,55 +33,59 @@ def box(value: Value, note: str, rankdir: str) -> Mapping[str, str]:
 
 
 def _record(value: Value, note: str, rankdir: str) -> str:
-    """The cells of a box, one below the other; the first and the last are there if there is something to say.
+    """Return the cells of a box, one below the other. The label and the note are left out if they are empty.
 
-    Graphviz turns records with the graph, and braces turn them back.
+    Graphviz rotates records with the graph, and braces rotate them back.
     """
-    said = [
+    fields = [
         label(value.label) if value.label else "",
         f"data {_numbers(value.data)}",
-        _gradient(value),
+        _gradient_cell(value),
         label(note),
     ]
-    cells = " | ".join(filter(None, said))
+    cells = " | ".join(filter(None, fields))
     return cells if rankdir in ("LR", "RL") else f"{{ {cells} }}"
 
 
 def _table(value: Value, note: str) -> str:
-    """The same cells as a table, with heat maps below the numbers that they are of."""
+    """Return the same cells as a table, with a heat map below the numbers of data and gradient."""
     gradient = _array(value.grad) if value.has_grad else None
     rows = [html(value.label)] if value.label else []
-    rows += [_mapped(f"data {_numbers(value.data)}", value.data), _mapped(_gradient(value), gradient), html(note)]
+    rows += [
+        _with_heat_map(f"data {_numbers(value.data)}", value.data),
+        _with_heat_map(_gradient_cell(value), gradient),
+        html(note),
+    ]
     cells = "<HR/>".join(f"<TR><TD>{row}</TD></TR>" for row in filter(None, rows))
     return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2">{cells}</TABLE>'
 
 
-def _mapped(said: str, array: np.ndarray | None) -> str:
-    """What is said of numbers, and below it, where there are any, their spread and their heat map."""
-    words = said.replace("\\n", "<BR/>")
+def _with_heat_map(text: str, array: np.ndarray | None) -> str:
+    """Return a text about an array, and below it the range and the heat map of the array, if there is one."""
+    words = text.replace("\\n", "<BR/>")
     if array is None:
         return words
     return f"{words}<BR/>{spread(array)}</TD></TR><TR><TD>{heat_map(array)}"
 
 
 def _are_few(array: np.ndarray) -> bool:
-    """Whether numbers are shown alone: some few, or those of an array without axes."""
+    """Return whether an array is shown without a heat map: it is small, or 0-d."""
     return array.size <= _FEW or not array.ndim
 
 
 def _array(grad: Any) -> np.ndarray:
-    """A gradient's numbers: it is a Value after `backward(create_graph=True)`."""
+    """Return a gradient as an array: it is a Value after `backward(create_graph=True)`."""
     return np.asarray(grad.data if isinstance(grad, Value) else grad)
 
 
-def _gradient(value: Value) -> str:
+def _gradient_cell(value: Value) -> str:
     if value.has_grad:
         return f"grad {_numbers(_array(value.grad))}"
     return "grad –" if value.requires_grad else "constant"
 
 
-_FEW = 8  # so many numbers are all shown, in the rows of their matrix
-_FIRST = 3  # so many of more
+_FEW = 8  # arrays of up to so many numbers are shown in full
+_FIRST = 3  # of larger arrays, so many numbers are shown
 
 
 def _numbers(array: np.ndarray) -> str:
@@ -96,7 +100,7 @@ def _numbers(array: np.ndarray) -> str:
 
 
 def _number(x: Any) -> str:
-    """A number that stands alone, with four decimals where those tell its size."""
+    """Format a single number, with four decimals if these show its magnitude."""
     return f"{x:.4f}" if x == 0 or _SMALL <= abs(x) < _BIG else _short(x)
 
 

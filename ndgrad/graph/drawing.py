@@ -1,6 +1,6 @@
-"""Draws what a Value was made of: each Value a box with its data and gradient, each op an ellipse.
+"""Draws the graph of a Value: each Value is a box with its data and gradient, and each op is an ellipse.
 
-It knows Values from outside (operands, op, label, data, gradient). It knows no rule and computes nothing.
+It reads the operands, op, label, data and gradient of Values. It knows no rule and computes nothing.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ RANKDIRS = ("LR", "TB", "RL", "BT")
 GRAPH = {
     "nodesep": "0.15",
     "ranksep": "0.3",
-    # Bounds to the search for a better layout. Where they bind, at hundreds of long edges, they save three
-    # quarters of the time.
+    # Limits of the search for a better layout. With hundreds of long edges they save three quarters of the time.
     "nslimit": "2",
     "nslimit1": "2",
 }
@@ -33,13 +32,13 @@ _OP = {
     "fillcolor": "#ffefc9",
     "width": "0.3",
     "margin": "0.04,0.02",
-    "ordering": "in",  # the first operand comes first, where it can: a - b is not b - a
+    "ordering": "in",  # operands appear in order where possible: a - b is not b - a
 }
 
 
 _FOLD = {**_OP, "peripheries": "2"}  # ops that stand for a layer
 
-_MANY = 40  # nodes: a picture of more is wider than a page, and is folded
+_MANY = 40  # nodes: a picture of more nodes is wider than a page, so it is folded
 
 
 def draw_dot(
@@ -50,29 +49,30 @@ def draw_dot(
     notes: Mapping[Value, str] | None = None,
     fold: bool = True,
 ) -> Picture:
-    """Draw all that a Value was made of: boxes with `label | data | grad`, and ops between them.
+    """Draw the graph of a Value: boxes with `label | data | grad`, and ops between them.
 
-    Leaves have square corners and results rounded ones; constants are dashed. A gradient that has not arrived
-    is a dash. Of many numbers a box has a heat map: white is 0, blue above it, orange below. Boxes are numbered
-    in the order of `trace`, so that the same program has the same source.
+    Leaves have square corners, results have rounded ones, and constants are dashed. A missing gradient is a dash. Large
+    arrays have a heat map: white is 0, blue is positive, orange is negative. Boxes are numbered in the order of
+    `trace`, so that the same program always has the same source.
 
-    In a graph of more than 40 nodes, what one layer does is one ellipse with a double line: a product with a parameter,
-    and what is made of that alone and of further parameters. It names its ops, and how often a layer was used.
+    In a graph of more than 40 nodes each layer is folded into one ellipse with a double outline. A layer is a product
+    with a parameter, and the results computed from it with no other operands than parameters. The ellipse lists the
+    ops, and how often the layer was used.
 
     Args:
-        root: the Value whose making is drawn.
-        format: what `render()` and `pipe()` give unless told otherwise, one of `FORMATS`. Notebooks show SVG.
-        rankdir: where the graph grows, one of `RANKDIRS`: from left to right, from top to bottom, ...
-        notes: what else the boxes of some nodes say. Those that are folded away do not say it.
-        fold: whether a large graph is folded.
+        root: the Value whose graph is drawn.
+        format: the default format of `render()` and `pipe()`, one of `FORMATS`. Notebooks show SVG.
+        rankdir: the direction of the graph, one of `RANKDIRS`: from left to right, from top to bottom, ...
+        notes: additional text for the boxes of some nodes. Folded nodes do not show it.
+        fold: whether to fold a large graph.
 
     Returns:
-        A `graphviz.Digraph` where that package is installed, and always an object with `source`, `pipe()`,
-        `render()` and a notebook display.
+        An object with `source`, `pipe()`, `render()` and a notebook display; a `graphviz.Digraph` if that package is
+        installed.
 
     Raises:
-        TypeError: `root` is no Value.
-        ValueError: there is no such format or direction, or a note is on a Value that `root` was not made of.
+        TypeError: `root` is not a Value.
+        ValueError: there is no such format or direction; or a note is on a Value outside the graph of `root`.
     """
     picture = Picture(
         format=checked("format", format, FORMATS),
@@ -83,7 +83,7 @@ def draw_dot(
     nodes, edges = trace(root)
     strangers = set(map(id, notes or ())) - set(map(id, nodes))
     if strangers:
-        raise ValueError(f"{len(strangers)} of the notes are on Values that the root was not made of")
+        raise ValueError(f"{len(strangers)} of the notes are on Values that are not in the graph of the root")
     names = _Names(nodes, folds(nodes) if fold and len(nodes) > _MANY else ())
     picture.body.extend(_boxes(nodes, names, notes or {}, rankdir))
     picture.body.extend(_arrows(edges, names))
@@ -91,7 +91,7 @@ def draw_dot(
 
 
 class _Names:
-    """What the nodes of a graph are called in the picture. The one result of a fold has a box of its own."""
+    """The names of nodes in DOT. A fold is one node, but if a single result of it is used, that has its own box."""
 
     def __init__(self, nodes: Sequence[Value], found: Sequence[Fold]) -> None:
         self.folds = {f"fold{i}": fold for i, fold in enumerate(found)}
@@ -103,7 +103,7 @@ class _Names:
 
 
 def _boxes(nodes: Sequence[Value], names: _Names, notes: Mapping[Value, str], rankdir: str) -> Iterator[str]:
-    """The boxes and ellipses, and the arrows from an op to its result."""
+    """Yield the boxes and ellipses, and the arrows from an op to its result."""
     for value in nodes:
         name, op = names.box[id(value)], names.op[id(value)]
         if name not in names.folds:
@@ -118,27 +118,27 @@ def _boxes(nodes: Sequence[Value], names: _Names, notes: Mapping[Value, str], ra
 
 
 def _arrows(edges: Sequence[Edge], names: _Names) -> Iterator[str]:
-    """An arrow for each use of an operand; to a fold and inside of it, one at most."""
-    drawn = set()
+    """Yield an arrow for each use of an operand; from one box to a fold at most one, and none inside a fold."""
+    written = set()
     for operand, result in edges:
         arrow = names.box[id(operand)], names.op[id(result)]
-        if arrow[1] not in names.folds or (names.op[id(operand)] != arrow[1] and arrow not in drawn):
+        if arrow[1] not in names.folds or (names.op[id(operand)] != arrow[1] and arrow not in written):
             yield "\t{} -> {}\n".format(*arrow)
-        drawn.add(arrow)
+        written.add(arrow)
 
 
-# A Value in a notebook.
+# The display of a Value in a notebook.
 
 
 def _in_a_notebook(
     value: Value, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
 ) -> dict[str, Any]:
-    """What a notebook shows of a Value: its picture; where there is none, its numbers and how to see the picture."""
+    """Return a Value's display: its picture, or if that cannot be drawn, its numbers and how to see the picture."""
     picture = draw_dot(value)
     shown = picture._repr_mimebundle_(include, exclude)
     if "text/plain" in shown:
-        return {"text/plain": f"{value!r}\n{picture.apology()}"}
+        return {"text/plain": f"{value!r}\n{picture.no_picture_message()}"}
     return shown
 
 
-Value._repr_mimebundle_ = _in_a_notebook  # type: ignore[attr-defined] # pictures stand on the engine, not it on them
+Value._repr_mimebundle_ = _in_a_notebook  # type: ignore[attr-defined] # the engine must not import pictures

@@ -1,8 +1,8 @@
-"""Which nodes of a graph are one layer's work, so that a picture may show them as one.
+"""Folds: the nodes of a graph that one layer computed, which a picture shows as one node.
 
-It knows Values from outside: operands, and the ops' short names. A layer is known by what it does, whoever wrote it: it
-starts at a product with a parameter, and goes on for as long as nothing comes in but its own results and further
-parameters. Rows that go through the same layer one by one are one fold.
+It reads the operands of Values, and the short names of ops. A layer is recognised by its ops, whatever code they come
+from: it starts with a product with a parameter, and goes on while all operands are its own results or further
+parameters. Rows that are passed through the same layer one by one are one fold.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from ndgrad.engine import Value
 
 _PRODUCTS = ("@", "*")
 
-_Key: TypeAlias = tuple[int, int]  # the id of the parameter, and how many folds are passed on the way here
+_Key: TypeAlias = tuple[int, int]  # the id of the parameter, and the number of folds on the path to here
 
 
 @dataclass(eq=False)
 class Fold:
-    """Results that are one layer's work.
+    """The results of one layer.
 
     Args:
-        times: how often it was done: once for each product that it starts with.
+        times: how often the layer was used: once for each product that it starts with.
         members: the results, each after its operands.
-        seen: those among them that are used outside, or are what the picture is of.
+        seen: the results that are used outside the fold, or are the root of the picture.
     """
 
     times: int = 0
@@ -35,17 +35,17 @@ class Fold:
 
     @property
     def ops(self) -> list[str]:
-        """The short names of its ops, in the order in which they are met first."""
+        """The short names of the ops, in order of first appearance."""
         return list(dict.fromkeys(node._op for node in self.members))  # noqa: SLF001 - a graph is read by it
 
 
 def folds(nodes: Sequence[Value]) -> list[Fold]:
-    """Find the layers of a graph, those with more than one result.
+    """Find the layers of a graph that have more than one result.
 
-    Folding them leaves a graph without circles: from one fold to the next, the number of folds passed on the way grows.
+    The folded graph is acyclic: from one fold to the next, the number of folds on the path grows.
 
     Args:
-        nodes: all of the graph, operands before what is made of them, and what the graph is of at the end.
+        nodes: the nodes of the graph in topological order, operands first and the root last.
     """
     keys = _keys(nodes)
     found: dict[_Key, Fold] = {}
@@ -70,7 +70,7 @@ def _is_parameter(value: Value) -> bool:
 
 
 def _keys(nodes: Sequence[Value]) -> dict[int, _Key]:
-    """For each result that is a layer's work, by its id, of which layer."""
+    """Return the layer of each result that belongs to one, by the id of the result."""
     uses = Counter(id(operand) for node in nodes for operand in _operands(node))
     passed: dict[int, int] = {}
     keys: dict[int, _Key] = {}
@@ -87,5 +87,5 @@ def _keys(nodes: Sequence[Value]) -> dict[int, _Key]:
 
 
 def _keys_of(node: Value, keys: dict[int, _Key]) -> set[_Key | None]:
-    """The layers that a result's operands are of, parameters aside."""
+    """Return the layers of a result's operands, except parameters."""
     return {keys.get(id(operand)) for operand in _operands(node) if not _is_parameter(operand)}

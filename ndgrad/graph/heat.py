@@ -1,7 +1,7 @@
-"""An array as a small heat map: a table of coloured cells, in Graphviz's HTML.
+"""Heat maps of arrays: a table of coloured cells, in Graphviz's HTML.
 
-It knows arrays and colours. White is 0, blue above it, orange below, the darker the further. As a colour is never the
-only sign, `spread` says in words how far the numbers reach. Of an array too large for the map, each cell is a mean.
+White is 0, blue is positive and orange is negative; the larger the magnitude, the darker. Since a colour must not be
+the only sign, `spread` gives the range of the numbers as text. In the map of a large array each cell is a mean.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from itertools import pairwise
 
 import numpy as np
 
-ROWS, COLUMNS = 8, 16  # no map has more
-_SIDE = 7  # of a cell at least, in points; the cells of a map fill the width of its box
+ROWS, COLUMNS = 8, 16  # the largest map
+_SIDE = 7  # points: the smallest side of a cell; the cells of a map fill the width of its box
 
 _WHITE, _BLUE, _ORANGE = (255, 255, 255), (33, 102, 172), (179, 88, 6)
-_NAN = "#808080"  # no mean: grey, and crossed
+_NAN = "#808080"  # a mean of NaN is grey, with a cross
 
 
 def heat_map(array: np.ndarray) -> str:
     """Draw an array with at least one axis and one number.
 
     Args:
-        array: its last axis runs to the right, all others downwards.
+        array: the last axis runs to the right, all others run downwards.
 
     Returns:
-        A table in Graphviz's HTML, to stand in a label.
+        A table in Graphviz's HTML, for use in a label.
     """
     means = _means(array.reshape(-1, array.shape[-1]).astype(float))
     largest = float(np.abs(means[np.isfinite(means)]).max(initial=0.0)) or 1.0
@@ -34,7 +34,7 @@ def heat_map(array: np.ndarray) -> str:
 
 
 def spread(array: np.ndarray) -> str:
-    """Say from where to where the finite numbers of an array reach, and how many others there are."""
+    """Describe the range of the finite numbers of an array, and count the others."""
     finite = array[np.isfinite(array)]
     others = array.size - finite.size
     reach = f"{finite.min():.3g} to {finite.max():.3g}" if finite.size else ""
@@ -42,7 +42,7 @@ def spread(array: np.ndarray) -> str:
 
 
 def _means(matrix: np.ndarray) -> np.ndarray:
-    """A matrix of means over blocks, of at most so many rows and columns. Every number counts, be it NaN."""
+    """Average a matrix over blocks, to at most `ROWS` rows and `COLUMNS` columns. NaN is not ignored."""
     with np.errstate(all="ignore"):
         return _along_rows(_along_rows(matrix, ROWS).T, COLUMNS).T
 
@@ -61,7 +61,7 @@ def _cell(mean: float, largest: float) -> str:
 
 
 def _colour(part: float) -> str:
-    """From orange at -1 through white to blue at 1."""
+    """Interpolate from orange at -1 through white to blue at 1."""
     end = _BLUE if part > 0 else _ORANGE
     mixed = (round(white + abs(part) * (to - white)) for white, to in zip(_WHITE, end, strict=True))
     return "#" + "".join(f"{channel:02x}" for channel in mixed)

@@ -1,7 +1,7 @@
-"""Pictures, as Graphviz draws them.
+"""Pictures drawn by Graphviz.
 
-What draws is found where it runs: pygraphviz, whose wheels carry Graphviz, or the `dot` program, by the graphviz
-package. Without both, a picture is its source and a hint. Either draws in a process of its own.
+Graphviz is called through pygraphviz, whose wheels include it, or through the graphviz package, which runs the `dot`
+program. Both draw in a separate process. Without either, a picture is its source and a hint.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ try:
 except ImportError:
     graphviz = None
 
-_PYGRAPHVIZ: Any = find_spec("pygraphviz")  # where it is, if it is: what imports it is the process that draws
+_PYGRAPHVIZ: Any = find_spec("pygraphviz")  # only its location: the process that draws imports it
 
 HINT = 'To see the picture, install Graphviz: pip install "ndgrad[viz]". Its dot program on the PATH does, too.'
 
-# What every Graphviz draws: bmp, tiff and webp are missing from the wheels of pygraphviz.
+# Formats of every Graphviz: the wheels of pygraphviz lack bmp, tiff and webp.
 FORMATS = ("svg", "png", "pdf", "jpg", "jpeg", "gif", "eps", "ps", "svgz",
            "dot", "gv", "xdot", "json", "plain", "plain-ext")  # fmt: skip
 ENGINES = ("dot", "neato", "fdp", "sfdp", "circo", "twopi", "osage", "patchwork")
 
 
 def checked(name: str, given: str, allowed: tuple[str, ...]) -> str:
-    """Give what was asked for, if it is allowed."""
+    """Return an option if it is allowed, and raise ValueError otherwise."""
     if given not in allowed:
         raise ValueError(f"{name} is {given!r}, but must be one of {', '.join(allowed)}")
     return given
 
 
 class _Source:
-    """What a picture needs of `graphviz.Digraph`, where that package is missing."""
+    """The part of `graphviz.Digraph` that a picture needs, if that package is not installed."""
 
     engine = "dot"
     filename: PathName = "Picture.gv"
@@ -62,7 +62,7 @@ class _Source:
         return self.source
 
     def pipe(self, *_: Any, **__: Any) -> Any:
-        """Refuse: to call the `dot` program is that package's work."""
+        """Raise RuntimeError: without the graphviz package nothing runs the `dot` program."""
         raise RuntimeError(HINT)
 
     render = pipe
@@ -70,14 +70,14 @@ class _Source:
 
 _Base: Any = graphviz.Digraph if graphviz is not None else _Source
 
-_LARGEST = 3_000  # statements, of some thousand Values: most such graphs take 0.3 s to draw, the worst met took 80
+_LARGEST = 3_000  # statements, for about 1,000 Values: most such graphs take 0.3 s to draw, the worst seen took 80 s
 
 
-class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
-    """A `graphviz.Digraph` that pygraphviz draws where it is installed, and the `dot` program elsewhere.
+class Picture(_Base):  # type: ignore[misc] # one of the two classes
+    """A `graphviz.Digraph` drawn by pygraphviz if that is installed, and otherwise by the `dot` program.
 
-    Where there is neither, a notebook shows the source and a hint, `render()` writes the source, and `pipe()`
-    raises, for it promised a picture.
+    Without either, a notebook shows the source and a hint, `render()` writes the source only, and `pipe()` raises an
+    error.
     """
 
     filename: PathName
@@ -86,12 +86,13 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
     def save(
         self, filename: PathName | None = None, directory: PathName | None = None, *, skip_existing: bool | None = False
     ) -> str:
-        """Write the source to a file, all of it or nothing, and give its path.
+        """Write the source to a file atomically, and return its path.
 
         Args:
-            filename: by default the last one given, or `Picture.gv`.
-            directory: where to write, by default the last one given, or here; it is made if missing.
-            skip_existing: whether to leave a file that exists as it is.
+            filename: by default the previous one, or `Picture.gv`.
+            directory: the folder of the file, by default the previous one, or the current one. It is created if
+                missing.
+            skip_existing: whether to leave an existing file unchanged.
         """
         self.filename = self.filename if filename is None else filename
         self.directory = self.directory if directory is None else directory
@@ -108,24 +109,24 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
         encoding: str | None = None,
         **options: Any,
     ) -> Any:
-        """Draw it, and give what the file would hold: bytes, or a string where an encoding is named.
+        """Draw the picture, and return the contents of the file: bytes, or a string if an encoding is given.
 
         Args:
-            format: one of `FORMATS`; by default the picture's own.
-            engine: what lays it out: `"dot"` by default, `"neato"`, ...
-            encoding: how to decode it.
-            options: what else `graphviz.Digraph.pipe` takes. They are for the `dot` program and ask for it.
+            format: one of `FORMATS`; by default that of the picture.
+            engine: the layout engine: `"dot"` by default, `"neato"`, ...
+            encoding: how to decode the bytes.
+            options: further options of `graphviz.Digraph.pipe`. They need the `dot` program, which is then used.
 
         Raises:
-            RuntimeError: there is no Graphviz here, it failed, or it found no layout in ten minutes.
+            RuntimeError: Graphviz is not installed, failed, or found no layout in ten minutes.
             ValueError: there is no such format or engine.
         """
         if not _can_draw():
             raise RuntimeError(HINT)
         if _PYGRAPHVIZ is None or _for_dot(options):
             return super().pipe(format, engine=engine, encoding=encoding, **options)
-        drawn = _drawn(self.source, format or self.format, engine or self.engine)
-        return drawn.decode(encoding) if encoding else drawn
+        image = _draw(self.source, format or self.format, engine or self.engine)
+        return image.decode(encoding) if encoding else image
 
     def render(
         self,
@@ -139,23 +140,23 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
         engine: str | None = None,
         **options: Any,
     ) -> str:
-        """Write the source to one file and the picture to another, each of them all or nothing.
+        """Write the source to one file and the picture to another, both atomically.
 
-        Where there is no Graphviz, only the source is written, and a warning says how to see it.
+        Without Graphviz, only the source is written, and a warning says how to see the picture.
 
         Args:
-            filename: for the source; `Picture.gv` by default.
-            directory: where to write; it is made if missing.
+            filename: the file of the source; `Picture.gv` by default.
+            directory: the folder of the files. It is created if missing.
             view: whether to open the picture.
-            cleanup: whether to delete the source once it is drawn.
-            format: one of `FORMATS`; by default that of `outfile`'s suffix, or the picture's own.
-            outfile: for the picture; by default beside the source, `Picture.gv.svg`.
-            engine: what lays it out: `"dot"` by default, `"neato"`, ...
-            options: what else `graphviz.Digraph.render` takes. They are for the `dot` program, which then writes the
+            cleanup: whether to delete the source after drawing.
+            format: one of `FORMATS`; by default that of `outfile`'s suffix, or that of the picture.
+            outfile: the file of the picture; by default beside the source, `Picture.gv.svg`.
+            engine: the layout engine: `"dot"` by default, `"neato"`, ...
+            options: further options of `graphviz.Digraph.render`. They need the `dot` program, which then writes the
                 picture itself.
 
         Returns:
-            The path of the picture, or of the source where there is no Graphviz.
+            The path of the picture, or that of the source without Graphviz.
 
         Raises:
             RuntimeError: Graphviz failed, or found no layout in ten minutes.
@@ -188,27 +189,27 @@ class Picture(_Base):  # type: ignore[misc] # whichever of the two there is
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None, **_: Any
     ) -> dict[str, Any]:
-        """What a notebook shows: SVG, or words where there is no picture."""
-        words = self._words()
-        wanted = {"text/plain" if words else "image/svg+xml"} if include is None else set(include)
-        wanted -= set(exclude or ())
+        """Return the notebook display: SVG, or text if there is no picture."""
+        words = self._notebook_text()
+        requested = {"text/plain" if words else "image/svg+xml"} if include is None else set(include)
+        requested -= set(exclude or ())
         if words:
-            return {kind: words for kind in wanted if kind == "text/plain"}
-        return {kind: self._image(kind) for kind in _NOTEBOOK if kind in wanted}
+            return {kind: words for kind in requested if kind == "text/plain"}
+        return {kind: self._image(kind) for kind in _NOTEBOOK if kind in requested}
 
     def _image(self, kind: str) -> Any:
-        drawn = self.pipe(_NOTEBOOK[kind])
-        return drawn.decode() if "xml" in kind else drawn
+        image = self.pipe(_NOTEBOOK[kind])
+        return image.decode() if "xml" in kind else image
 
-    def apology(self) -> str:
-        """Say why a notebook shows no picture; nothing, where it shows one."""
+    def no_picture_message(self) -> str:
+        """Return the reason why a notebook shows no picture; an empty string if it shows one."""
         if len(self.body) > _LARGEST:
             return f"A graph of {len(self.body):,} statements: render() draws it, but it may take minutes."
         return "" if _can_draw() else HINT
 
-    def _words(self) -> str:
-        """What to show where a notebook should show no picture; otherwise nothing."""
-        words = self.apology()
+    def _notebook_text(self) -> str:
+        """Return the text that a notebook shows instead of a picture; an empty string if it shows one."""
+        words = self.no_picture_message()
         return f"{self.source}\n{words}" if words == HINT else words
 
 
@@ -220,12 +221,12 @@ def _can_draw() -> bool:
 
 
 def _for_dot(options: Mapping[str, Any]) -> bool:
-    """Whether there are options that only the `dot` program has. Without it, there is nobody to quiet."""
+    """Return whether an option needs the `dot` program. `quiet` does not: without that program it has no effect."""
     return any(given for name, given in options.items() if name != "quiet")
 
 
-# A fault in a C library ends the process that it happens in, and Python waits for it to return before it heeds an
-# interrupt. So the library has a process to itself, which imports nothing but it and takes a tenth of a second.
+# A crash in a C library ends its process, and Python handles an interrupt only after the library returns. So the
+# library runs in a process of its own, which imports nothing else and takes a tenth of a second.
 _DRAW = """
 import sys
 format, engine, directory = sys.argv[1:]
@@ -235,15 +236,15 @@ graph = AGraph()
 graph.from_string(sys.stdin.buffer.read().decode())  # AGraph(string=...) would search the labels for an encoding
 sys.stdout.buffer.write(graph.draw(format=format, prog=engine))
 """
-_PATIENCE = 600  # seconds
+_PATIENCE = 600  # seconds until a layout is given up
 
 
-def _drawn(source: str, format: str, engine: str) -> bytes:  # noqa: A002 - as in graphviz
-    """Draw by the Graphviz that pygraphviz carries. What it prints is heard only if it fails."""
-    wanted = checked("format", format, FORMATS), checked("engine", engine, ENGINES)
-    command = [sys.executable, "-I", "-S", "-c", _DRAW, *wanted, str(Path(_PYGRAPHVIZ.origin).parents[1])]
+def _draw(source: str, format: str, engine: str) -> bytes:  # noqa: A002 - as in graphviz
+    """Draw by the Graphviz of pygraphviz. Its output is reported only if it fails."""
+    requested = checked("format", format, FORMATS), checked("engine", engine, ENGINES)
+    command = [sys.executable, "-I", "-S", "-c", _DRAW, *requested, str(Path(_PYGRAPHVIZ.origin).parents[1])]
     try:
-        done = subprocess.run(  # noqa: S603 - ourselves, and a program that stands above
+        done = subprocess.run(  # noqa: S603 - this Python, and the program above
             command, input=source.encode(), capture_output=True, timeout=_PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
@@ -254,4 +255,4 @@ def _drawn(source: str, format: str, engine: str) -> bytes:  # noqa: A002 - as i
     return done.stdout
 
 
-_ELSEWHERE = "The picture's `source` is whole: `save()` writes it, for another program to draw."
+_ELSEWHERE = "The picture's `source` is complete: `save()` writes it, for another program to draw."

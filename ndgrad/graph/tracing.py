@@ -1,4 +1,4 @@
-"""The graph that a Value is the root of: its nodes and edges, in order."""
+"""The nodes and edges of the graph of a Value, in topological order."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ Edge: TypeAlias = tuple[Value, Value]
 
 
 def trace(root: Value) -> tuple[list[Value], list[Edge]]:
-    """Walk all that a Value was made of.
+    """List the nodes and edges of the graph of a Value.
 
     Args:
-        root: where to start.
+        root: the Value to start from.
 
     Returns:
-        The nodes, each once: operands before what is made of them, and `root` last. And the edges
-        `(operand, result)`, one for each use of an operand: `x * x` has two.
+        The nodes, each once, operands before results and `root` last; and the edges `(operand, result)`, one for each
+        use of an operand: `x * x` has two.
 
     Raises:
-        TypeError: `root` is no Value.
+        TypeError: `root` is not a Value.
     """
     if not isinstance(root, Value):
         raise TypeError(f"a graph starts from a Value, but got {type(root).__name__}")
     nodes: list[Value] = []
     edges: list[Edge] = []
-    met = {id(root)}
-    opened = [_opened(root)]  # the way from the root to here, in a list: calls would run out of stack
-    while opened:
-        value, operands, ahead = opened[-1]
-        unmet = next((operand for operand in ahead if id(operand) not in met), None)
-        if unmet is not None:
-            met.add(id(unmet))
-            opened.append(_opened(unmet))
+    visited = {id(root)}
+    path = [_entered(root)]  # from the root to here; an explicit stack, because recursion would exceed Python's
+    while path:
+        value, operands, ahead = path[-1]
+        unvisited = next((operand for operand in ahead if id(operand) not in visited), None)
+        if unvisited is not None:
+            visited.add(id(unvisited))
+            path.append(_entered(unvisited))
         else:
             nodes.append(value)
             edges.extend((operand, value) for operand in operands)
-            opened.pop()
+            path.pop()
     return nodes, edges
 
 
-def _opened(value: Value) -> tuple[Value, tuple[Value, ...], Iterator[Value]]:
-    """A node, its operands, and those of them that the walk has ahead."""
+def _entered(value: Value) -> tuple[Value, tuple[Value, ...], Iterator[Value]]:
+    """Return a node, its operands, and an iterator over the operands still to visit."""
     operands = value._prev  # noqa: SLF001 - a graph is read by it
     return value, operands, iter(operands)

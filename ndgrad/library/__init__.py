@@ -1,7 +1,7 @@
 """A small neural-network library: Neuron, Layer and MLP under micrograd's names, and three losses.
 
-It knows how parameters are drawn, found, saved and loaded, and what networks and losses compute. How
-gradients arise, and how an optimizer uses them, it does not know.
+It initialises, finds, saves and loads parameters, and computes networks and losses. It does not know how gradients are
+computed, or how an optimizer uses them.
 """
 
 from ndgrad.library.initial import ACTIVATIONS, INITIALIZERS, Activation, Initializer

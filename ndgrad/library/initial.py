@@ -1,4 +1,4 @@
-"""What a layer is made from: activations and initial weights, by name or as functions."""
+"""Activations and initial weights of layers, by name or as functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from ndgrad.rules.plain import check_plain
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Activation: TypeAlias = Callable[[Any], Any]
-Initializer: TypeAlias = "Callable[[np.random.Generator, int, int], Any]"  # numpy.random is loaded when it is used
+Initializer: TypeAlias = (
+    "Callable[[np.random.Generator, int, int], Any]"  # a string, so that numpy.random is imported only when it is used
+)
 Seed: TypeAlias = "int | np.random.Generator | None"
 Choice = TypeVar("Choice", bound=Callable[..., Any])
 
@@ -50,8 +52,8 @@ INITIALIZERS: dict[str, Initializer] = {
 # fmt: on
 
 
-def chosen(what: str, choice: str | Choice, table: Mapping[str, Choice]) -> Choice:
-    """The function that a choice means: itself, or the one of that name."""
+def lookup(what: str, choice: str | Choice, table: Mapping[str, Choice]) -> Choice:
+    """Return a choice that is a function, or look it up by name."""
     if callable(choice):
         return choice
     if not isinstance(choice, str) or choice not in table:
@@ -59,11 +61,13 @@ def chosen(what: str, choice: str | Choice, table: Mapping[str, Choice]) -> Choi
     return table[choice]
 
 
-def drawn(nin: int, nout: int, init: str | Initializer, rng: Seed, dtype: np.typing.DTypeLike) -> tuple[Array, Array]:
-    """The weights, (nin, nout), and then the biases, (nout,), of a layer, drawn as float64, then cast."""
+def sample_parameters(
+    nin: int, nout: int, init: str | Initializer, rng: Seed, dtype: np.typing.DTypeLike
+) -> tuple[Array, Array]:
+    """Draw the weights, (nin, nout), and then the biases, (nout,), of a layer, in float64, and cast them."""
     nin, nout, dtype = _count("nin", nin), _count("nout", nout), _float_dtype(dtype)
     rng = np.random.default_rng(rng)
-    given = chosen("init", init, INITIALIZERS)(rng, nin, nout)
+    given = lookup("init", init, INITIALIZERS)(rng, nin, nout)
     check_plain(given, "the result of init")
     weight = np.asarray(given)
     if weight.shape != (nin, nout):

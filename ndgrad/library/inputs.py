@@ -1,4 +1,4 @@
-"""What networks and losses are given: Values, arrays, and numbers or Values in lists."""
+"""Inputs of networks and losses: Values, arrays, and lists of numbers or Values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ndgrad.rules import RULES
 
 
 def array_of(x: Any, dtype: np.dtype[Any]) -> Any:
-    """Give an input: Values and arrays of floats as they are, Values in lists stacked, the rest as `dtype`."""
+    """Convert an input: Values and arrays of floats stay, lists of Values are stacked, the rest is cast to `dtype`."""
     if isinstance(x, Value) or (isinstance(x, np.ndarray) and x.dtype.kind == "f"):
         return x
     if holds_values(x):
@@ -23,5 +23,5 @@ def array_of(x: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def holds_values(x: Any) -> bool:
-    """Whether it is a Value, or a list or tuple with one in it."""
+    """Return whether an input is a Value, or a list or tuple that contains one."""
     return isinstance(x, Value) or (isinstance(x, (list, tuple)) and any(map(holds_values, x)))

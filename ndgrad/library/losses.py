@@ -1,4 +1,4 @@
-"""Losses: how far predictions are from what they should be."""
+"""Losses: they measure how far predictions are from their targets."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ndgrad.rules.plain import check_plain
 
 
 def mean_squared_error(prediction: Any, target: Any, *, reduction: str = "mean") -> Any:
-    """Square the differences: `(prediction - target) ** 2`, as PyTorch's `mse_loss`.
+    """Compute the squared error `(prediction - target) ** 2`, as PyTorch's `mse_loss`.
 
     Args:
-        prediction: a Value, an array, or numbers or Values in lists.
-        target: the same, and of the same shape. If it is a Value, the gradient flows into it as well.
-        reduction: "mean" or "sum" over all numbers, or "none": a loss for each.
+        prediction: a Value, an array, or lists of numbers or Values.
+        target: the same, and of the same shape. If it is a Value, it gets a gradient as well.
+        reduction: "mean" or "sum" over all entries, or "none": a loss for each.
 
     Raises:
         ValueError: the shapes differ; or `reduction` is none of these.
@@ -28,12 +28,12 @@ def mean_squared_error(prediction: Any, target: Any, *, reduction: str = "mean")
 
 
 def hinge(score: Any, target: Any, *, reduction: str = "mean") -> Any:
-    """Charge what a score lacks of being 1 on the right side: `max(0, 1 - target * score)`.
+    """Compute the hinge loss `max(0, 1 - target * score)`, that of support-vector machines (Cortes and Vapnik 1995).
 
-    At its kink it has slope 0, as `relu` has. The loss of a support-vector machine (Cortes and Vapnik 1995).
+    Its slope at the kink is 0, as that of `relu`.
 
     Args:
-        score: a Value, an array, or numbers or Values in lists.
+        score: a Value, an array, or lists of numbers or Values.
         target: -1 or 1 for each score, in the same shape.
         reduction: "mean" or "sum" over all scores, or "none": a loss for each.
 
@@ -48,18 +48,18 @@ def hinge(score: Any, target: Any, *, reduction: str = "mean") -> Any:
 
 
 def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") -> Any:
-    """Charge the negative logarithm of the probability that `softmax(logits)` gives to what is right.
+    """Compute the negative logarithm of the probability of the label under `softmax(logits)`.
 
-    As PyTorch's `cross_entropy`, but always with the classes on the last axis.
+    It is PyTorch's `cross_entropy`, but the classes are always on the last axis.
 
     Args:
-        logits: scores of shape (..., classes): a Value, an array, or numbers or Values in lists.
-        labels: the right class for each, integers from 0 on, of shape (...); or a probability of each class,
-            floats of the logits' shape.
-        reduction: "mean" or "sum" over all but the axis of classes, or "none": a loss for each.
+        logits: scores of shape (..., classes): a Value, an array, or lists of numbers or Values.
+        labels: class indices, integers from 0 on, of shape (...); or the probability of each class, floats of the
+            logits' shape.
+        reduction: "mean" or "sum" over all axes but that of the classes, or "none": a loss for each.
 
     Raises:
-        ValueError: a shape is not as above; a label is no class; or `reduction` is none of these.
+        ValueError: a shape is not as above; a label is not a class; or `reduction` is none of these.
         TypeError: labels are neither integers nor floats.
     """
     check_plain(logits, "logits")
@@ -74,13 +74,13 @@ def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") -> Any:
             return _reduced(RULES["label_cross_entropy"](logits, labels), reduction)
         if labels.dtype.kind != "f":
             raise TypeError(f"labels must be integers, or probabilities, but have dtype {labels.dtype}")
-    # As they were given: numbers in lists take the logits' dtype, which those of an array do not.
+    # The original labels: lists take the dtype of the logits, while arrays keep theirs.
     _, probabilities = _pair("logits", logits, "label probabilities (floats)", given)
     return _reduced(-RULES["sum"](probabilities * RULES["log_softmax"](logits), axis=-1), reduction)
 
 
 def _pair(name_a: str, a: Any, name_b: str, b: Any) -> tuple[Any, Any]:
-    """Two inputs of one shape. Nothing is broadcast: that would compare each number with many, in silence."""
+    """Convert two inputs of one shape. To broadcast would silently compare each number with many others."""
     check_plain(a, name_a)
     check_plain(b, name_b)
     a = array_of(a, np.dtype(np.float64))

@@ -1,6 +1,6 @@
-"""Modules: whatever has parameters. They are found, listed, saved and loaded.
+"""Modules: objects with parameters, which are found, listed, saved and loaded.
 
-It knows attributes, names and files. What a module computes, it does not know.
+It knows attributes, names and files, and not what a module computes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 class Module:
-    """Whatever has parameters: the leaf Values among its attributes, and those of the Modules among them.
+    """The base class of objects with parameters: leaf Values among the attributes, and the parameters of Modules there.
 
-    Lists, tuples and dicts of Values and Modules are searched as well. Frozen parameters, those with
-    `requires_grad=False`, count too; the recorded results of ops do not. What is found in several places
-    counts once, under the first name:
+    Lists, tuples and dicts of Values and Modules are searched as well. Frozen parameters, with `requires_grad=False`,
+    count too; results of ops do not. A parameter that is found in several places counts once, under the first name:
 
         class Residual(Module):
             def __init__(self, width):
@@ -38,7 +37,7 @@ class Module:
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Refuse an array in place of a parameter, which would then be none, and not be trained."""
+        """Raise TypeError if an array is to replace a parameter, which would then not be trained."""
         if _is_parameter(vars(self).get(name)) and not isinstance(value, Value) and value is not None:
             raise TypeError(
                 f"{name} is a parameter, and cannot become a {type(value).__name__}: assign numbers to {name}.data"
@@ -46,32 +45,32 @@ class Module:
         super().__setattr__(name, value)
 
     def named_parameters(self) -> dict[str, Value]:
-        """Give the parameters by name, such as `layers.0.weight`, in the order in which they were assigned.
+        """Return the parameters by name, such as `layers.0.weight`, in the order of assignment.
 
         Raises:
-            ValueError: two parameters have the same name, as `{1: a, "1": b}` would give them.
+            ValueError: two parameters have the same name, as in `{1: a, "1": b}`.
         """
         found: dict[str, Value] = {}
-        for name, parameter in _found_in(self, (), set()):
+        for name, parameter in _parameters_in(self, (), set()):
             if name in found:
                 raise ValueError(f"two parameters have the name {name!r}: rename an attribute or a key")
             found[name] = parameter
         return found
 
     def parameters(self) -> list[Value]:
-        """Give the parameters, each once, in the order of `named_parameters`."""
+        """Return the parameters, each once, in the order of `named_parameters`."""
         return list(self.named_parameters().values())
 
     def zero_grad(self) -> None:
-        """Make the gradient of every parameter missing, as it is before the first `backward`."""
+        """Remove the gradient of every parameter: it is missing, as before the first `backward`."""
         for parameter in self.parameters():
             parameter.zero_grad()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the parameters to an .npz file of exactly this name: one array for each, under its name.
+        """Write the parameters to an .npz file with exactly this path: one array for each, under its name.
 
-        Whoever reads the path meanwhile, or after an error, finds the old file or the new one, never a half. A pipe or
-        a character device is written to.
+        The write is atomic: at any time, and after any error, the path holds the old file or the new one. A pipe or a
+        character device is written to.
 
         Raises:
             OSError: the path cannot be written, or is a directory, a socket or a block device.
@@ -80,11 +79,11 @@ class Module:
             _write(file, {name: parameter.data for name, parameter in self.named_parameters().items()})
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Read the parameters from a file that `save` wrote. Each keeps its dtype. An error changes nothing.
+        """Read the parameters from a file that `save` wrote. Each keeps its dtype. After an error nothing is changed.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: it is no .npz file; or its names, shapes or kinds of dtype are not the parameters'.
+            ValueError: it is not an .npz file; or names, shapes or kinds of dtype differ from those of the parameters.
         """
         parameters = self.named_parameters()
         arrays = _read(path)
@@ -96,23 +95,23 @@ class Module:
             parameter.data = fitting[name]
 
 
-def _found_in(place: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[str, Value]]:
-    """Walk what can hold parameters. Each object is entered once: shared ones count once, and circles end."""
+def _parameters_in(place: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[str, Value]]:
+    """Yield the parameters in an object, with their names. Each object is visited once, so cycles end."""
     if id(place) in seen:
         return
     seen.add(id(place))
     if _is_parameter(place):
         yield ".".join(path), place
-    for name, inner in _contents(place):
-        yield from _found_in(inner, (*path, name), seen)
+    for name, inner in _children(place):
+        yield from _parameters_in(inner, (*path, name), seen)
 
 
 def _is_parameter(thing: Any) -> bool:
-    """Whether it is a leaf, and not the result of an op."""
-    return isinstance(thing, Value) and not thing._prev  # noqa: SLF001 - which says so
+    """Return whether an object is a leaf, and not the result of an op."""
+    return isinstance(thing, Value) and not thing._prev  # noqa: SLF001 - it tells results from leaves
 
 
-def _contents(place: Any) -> Iterator[tuple[str, Any]]:
+def _children(place: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(place, Module):
         yield from vars(place).items()
     elif isinstance(place, dict):
@@ -122,7 +121,7 @@ def _contents(place: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _write(file: Any, arrays: Mapping[str, Array]) -> None:
-    """Write what `numpy.savez` would, whatever the names: it takes `file` for an argument of its own."""
+    """Write the file that `numpy.savez` would write. An array named `file` would be taken for its argument."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
@@ -130,17 +129,17 @@ def _write(file: Any, arrays: Mapping[str, Array]) -> None:
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """All arrays of an .npz file. Nothing in it is unpickled, for a pickle may run anything."""
+    """Read all arrays of an .npz file. Nothing in it is unpickled, because a pickle can run any code."""
     with Path(path).open("rb") as file:
         try:
             with np.load(file, allow_pickle=False) as archive:
                 return {name: np.asarray(array) for name, array in archive.items()}
-        except Exception as error:  # damaged bytes raise whatever NumPy, zipfile and zlib happen to meet
+        except Exception as error:  # damaged files raise various errors of NumPy, zipfile and zlib
             raise ValueError(f"{os.fspath(path)} is not an .npz file of numbers, or is damaged") from error
 
 
 def _misfits(arrays: Mapping[str, Array], parameters: Mapping[str, Value]) -> Iterator[str]:
-    """Each difference between what a file has and what is wanted, in a sentence."""
+    """Yield each difference between the arrays of a file and the parameters, as a sentence."""
     for name in sorted(arrays.keys() - parameters.keys()):
         yield f"the file has {name}, which the module does not have"
     for name, parameter in parameters.items():

@@ -1,4 +1,4 @@
-"""The network: Neuron, Layer and MLP under micrograd's names."""
+"""Networks: Neuron, Layer and MLP, under micrograd's names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad.engine import Value
-from ndgrad.library.initial import ACTIVATIONS, Activation, Initializer, Seed, chosen, drawn
+from ndgrad.library.initial import ACTIVATIONS, Activation, Initializer, Seed, lookup, sample_parameters
 from ndgrad.library.inputs import array_of
 from ndgrad.library.modules import Module
 from ndgrad.rules import RULES
@@ -17,15 +17,15 @@ from ndgrad.rules.plain import check_plain
 
 
 class Neuron(Module):
-    """One number from many: `activation(x · weight + bias)`.
+    """A neuron: `activation(x · weight + bias)`, a single number.
 
     Args:
-        nin: how many numbers it takes.
-        activation: a name of `ACTIVATIONS`, or a function of a Value.
-        init: a name of `INITIALIZERS`, or a function `(rng, nin, 1) -> array` of shape (nin, 1). With
-            "uniform" weight and bias are uniform in [-1, 1]; with everything else the bias is 0.
+        nin: the number of inputs.
+        activation: a name in `ACTIVATIONS`, or a function of a Value.
+        init: a name in `INITIALIZERS`, or a function `(rng, nin, 1) -> array` of shape (nin, 1). With
+            "uniform" weight and bias are uniform in [-1, 1]; otherwise the bias is 0.
         rng: a seed or a NumPy Generator. The weight is drawn first, then the bias.
-        dtype: that of the parameters, `weight` (nin,) and `bias` ().
+        dtype: the dtype of the parameters, `weight` (nin,) and `bias` ().
 
     Raises:
         ValueError: an argument is none of these.
@@ -40,31 +40,31 @@ class Neuron(Module):
         rng: Seed = None,
         dtype: np.typing.DTypeLike = np.float64,
     ) -> None:
-        chosen("activation", activation, ACTIVATIONS)
-        weight, bias = drawn(nin, 1, init, rng, dtype)
+        lookup("activation", activation, ACTIVATIONS)
+        weight, bias = sample_parameters(nin, 1, init, rng, dtype)
         self.weight = Value(weight[:, 0], label="weight")
         self.bias = Value(bias[0], label="bias")
         self.activation = activation
 
     def __call__(self, x: Any) -> Value:
-        """Give one number for each row of `x`: numbers, Values or an array, of shape (..., nin) to (...)."""
-        return _activated(self, x)
+        """Compute one number for each row of `x`, a Value, an array or a list: shape (..., nin) to (...)."""
+        return _apply_layer(self, x)
 
     def __repr__(self) -> str:
-        return _described(self, self.weight.size, dtype=self.weight.dtype, activation=self.activation)
+        return _as_call(self, self.weight.size, dtype=self.weight.dtype, activation=self.activation)
 
 
 class Layer(Module):
-    """Neurons side by side, computed by one matmul: `activation(x @ weight + bias)`.
+    """A layer of neurons, computed by one matmul: `activation(x @ weight + bias)`.
 
     Args:
-        nin: how many numbers it takes.
-        nout: how many numbers it gives.
-        activation: a name of `ACTIVATIONS`, or a function of a Value.
-        init: a name of `INITIALIZERS`, or a function `(rng, nin, nout) -> array` of shape (nin, nout). With
-            "uniform" weight and bias are uniform in [-1, 1]; with everything else the bias is 0.
+        nin: the number of inputs.
+        nout: the number of outputs.
+        activation: a name in `ACTIVATIONS`, or a function of a Value.
+        init: a name in `INITIALIZERS`, or a function `(rng, nin, nout) -> array` of shape (nin, nout). With
+            "uniform" weight and bias are uniform in [-1, 1]; otherwise the bias is 0.
         rng: a seed or a NumPy Generator. The weight is drawn first, row by row, then the bias.
-        dtype: that of the parameters, `weight` (nin, nout) and `bias` (nout,).
+        dtype: the dtype of the parameters, `weight` (nin, nout) and `bias` (nout,).
 
     Raises:
         ValueError: an argument is none of these.
@@ -80,35 +80,35 @@ class Layer(Module):
         rng: Seed = None,
         dtype: np.typing.DTypeLike = np.float64,
     ) -> None:
-        chosen("activation", activation, ACTIVATIONS)
-        weight, bias = drawn(nin, nout, init, rng, dtype)
+        lookup("activation", activation, ACTIVATIONS)
+        weight, bias = sample_parameters(nin, nout, init, rng, dtype)
         self.weight = Value(weight, label="weight")
         self.bias = Value(bias, label="bias")
         self.activation = activation
 
     def outputs(self, x: Any) -> Value:
-        """Give the outputs on an axis of their own, even a single one: shape (..., nin) to (..., nout)."""
-        return _activated(self, x)
+        """Compute the outputs, always with an axis of their own: shape (..., nin) to (..., nout)."""
+        return _apply_layer(self, x)
 
     def __call__(self, x: Any) -> Value:
-        """Give the outputs as `outputs` does, but a single one without its axis: (..., nin) to (...)."""
-        return _alone(self.outputs(x))
+        """Compute the outputs as `outputs` does, but without the axis of a single one: (..., nin) to (...)."""
+        return _without_single_axis(self.outputs(x))
 
     def __repr__(self) -> str:
-        return _described(self, *self.weight.shape, dtype=self.weight.dtype, activation=self.activation)
+        return _as_call(self, *self.weight.shape, dtype=self.weight.dtype, activation=self.activation)
 
 
 class MLP(Module):
-    """A multi-layer perceptron: layers one after the other. By default tanh in all, the last included.
+    """A multi-layer perceptron: a sequence of layers. The default activation of all, including the last, is tanh.
 
     Args:
-        nin: how many numbers it takes.
-        nouts: how many neurons each layer has.
-        activation: that of every layer, a name of `ACTIVATIONS` or a function of a Value.
-        output_activation: that of the last layer. The same, if none is given.
-        init: how weights and biases are drawn, as for `Layer`.
+        nin: the number of inputs.
+        nouts: the number of neurons of each layer.
+        activation: the activation of every layer, a name in `ACTIVATIONS` or a function of a Value.
+        output_activation: the activation of the last layer. By default, that of all layers.
+        init: the initializer of weights and biases, as for `Layer`.
         rng: a seed or a NumPy Generator. The first layer is drawn first; in each the weight, then the bias.
-        dtype: that of the parameters, `layers.0.weight`, `layers.0.bias`, `layers.1.weight` and so on.
+        dtype: the dtype of the parameters, `layers.0.weight`, `layers.0.bias`, `layers.1.weight` and so on.
 
     Raises:
         ValueError: an argument is none of these, or there are no layers.
@@ -132,15 +132,15 @@ class MLP(Module):
         if output_activation is not None:
             activations[-1] = output_activation
         self.layers = [
-            Layer(*sizes, chosen, init=init, rng=rng, dtype=dtype)
-            for sizes, chosen in zip(pairwise([nin, *nouts]), activations, strict=True)
+            Layer(*sizes, each, init=init, rng=rng, dtype=dtype)
+            for sizes, each in zip(pairwise([nin, *nouts]), activations, strict=True)
         ]
 
     def __call__(self, x: Any) -> Value:
-        """Give the last layer's outputs: shape (..., nin) to (..., nouts[-1]), or (...) if that is 1."""
+        """Compute the outputs of the last layer: shape (..., nin) to (..., nouts[-1]), or (...) if that is 1."""
         for layer in self.layers:
             x = layer.outputs(x)
-        return _alone(x)
+        return _without_single_axis(x)
 
     def __repr__(self) -> str:
         first, last = self.layers[0], self.layers[-1]
@@ -148,10 +148,10 @@ class MLP(Module):
         if last.activation == first.activation:
             del options["output_activation"]
         nouts = [layer.bias.size for layer in self.layers]
-        return _described(self, first.weight.shape[0], nouts, dtype=first.weight.dtype, **options)
+        return _as_call(self, first.weight.shape[0], nouts, dtype=first.weight.dtype, **options)
 
 
-def _activated(layer: Neuron | Layer, x: Any) -> Value:
+def _apply_layer(layer: Neuron | Layer, x: Any) -> Value:
     weight = layer.weight
     check_plain(x, "the input")
     x = array_of(x, weight.dtype)
@@ -159,22 +159,22 @@ def _activated(layer: Neuron | Layer, x: Any) -> Value:
     if x.shape[-1:] != (nin,):
         takes = f"{type(layer).__name__} takes {nin} {'number' if nin == 1 else 'numbers'}"
         raise ValueError(f"{takes} on the last axis, but got shape {x.shape}")
-    activation = chosen("activation", layer.activation, ACTIVATIONS)
+    activation = lookup("activation", layer.activation, ACTIVATIONS)
     return activation(RULES["matmul"](x, weight) + layer.bias)  # type: ignore[no-any-return]
 
 
-def _alone(y: Value) -> Value:
-    """Without the last axis, where it has length 1."""
+def _without_single_axis(y: Value) -> Value:
+    """Remove the last axis if it has length 1."""
     return y.reshape(y.shape[:-1]) if y.shape[-1] == 1 else y
 
 
-def _shown(x: Any) -> str:
-    """An option as it would be written: functions by their name."""
+def _as_argument(x: Any) -> str:
+    """Format an option as an argument; functions by name."""
     return getattr(x, "__name__", repr(x)) if callable(x) else repr(x)
 
 
-def _described(module: Module, *sizes: Any, dtype: np.dtype[Any], **options: Any) -> str:
-    """A module as a call that would make one like it. Float64 goes without saying."""
-    named = [f"{name}={_shown(option)}" for name, option in options.items()]
-    named += [f"dtype={dtype}"] if dtype != np.float64 else []
-    return f"{type(module).__name__}({', '.join([*map(str, sizes), *named])})"
+def _as_call(module: Module, *sizes: Any, dtype: np.dtype[Any], **options: Any) -> str:
+    """Format a module as the call that makes a similar one. The dtype is left out if it is float64."""
+    keywords = [f"{name}={_as_argument(option)}" for name, option in options.items()]
+    keywords += [f"dtype={dtype}"] if dtype != np.float64 else []
+    return f"{type(module).__name__}({', '.join([*map(str, sizes), *keywords])})"

@@ -1,7 +1,7 @@
-"""Optimizers: how parameters follow their gradients. SGD, Adam, AdamW and RMSprop, with PyTorch's meaning.
+"""Optimizers: SGD, Adam, AdamW and RMSprop, defined as in PyTorch.
 
-It knows parameters, their gradients, and what must be remembered from one step to the next. What the
-parameters are part of, and how the gradients came about, it does not know.
+An optimizer knows parameters, their gradients, and a state that lasts from one step to the next. It does not know what
+the parameters are part of, or how the gradients were computed.
 """
 
 from ndgrad.optim.adam import Adam, AdamW

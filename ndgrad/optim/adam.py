@@ -13,20 +13,20 @@ from ndgrad.optim.optimizer import Array, Optimizer, State
 
 
 class Adam(Optimizer):
-    """Adam: step by the running average m of the gradient over the root of that of its square, v.
+    """Adam, which divides the running average m of the gradient by the root of the running average v of its square.
 
     `p -= lr * m / (1 - beta1**t) / (sqrt(v / (1 - beta2**t)) + eps)` at a parameter's own step t (Kingma and
-    Ba 2015; https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html). Its state has t as `step`,
+    Ba 2015; https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html). The state has t as `step`,
     m as `exp_avg`, v as `exp_avg_sq`, and with amsgrad the largest v as `max_exp_avg_sq`.
 
     Args:
         params: the parameters, as for `Optimizer`.
         lr: the learning rate, 0 or more.
-        betas: how much of m and of v is left after a step, from 0 to below 1.
-        eps: what keeps the denominator from 0, 0 or more.
-        weight_decay: adds `weight_decay * p` to the gradient.
-        amsgrad: whether v never shrinks (Reddi, Kale and Kumar 2018).
-        maximize: whether to go uphill.
+        betas: the decay rates of m and v, 0 or more and less than 1.
+        eps: a number added to the denominator, 0 or more.
+        weight_decay: a factor; `weight_decay * p` is added to the gradient.
+        amsgrad: whether to use the largest v so far (Reddi, Kale and Kumar 2018).
+        maximize: whether to maximize instead of minimize.
 
     Raises:
         TypeError: a parameter is not a Value.
@@ -67,12 +67,12 @@ class Adam(Optimizer):
         state = {**state, "step": t, "exp_avg": m, "exp_avg_sq": v}
         if self.amsgrad:
             state["max_exp_avg_sq"] = v = np.maximum(state.get("max_exp_avg_sq", 0.0), v)
-        moved = self.lr / (1 - beta1**t) * m  # each array is written to as long as it is this step's alone
+        moved = self.lr / (1 - beta1**t) * m  # the arrays of this step are written in place, to save memory
         moved /= self._denominator(v, t)
         return p - moved, state
 
     def _second_moment(self, g: Array, state: State) -> Array:
-        """The running average of the gradient's square."""
+        """Return the running average of the squared gradient."""
         beta2 = self.betas[1]
         v = (1 - beta2) * g
         v *= g
@@ -80,7 +80,7 @@ class Adam(Optimizer):
         return v
 
     def _denominator(self, v: Array, t: int) -> Array:
-        """The root of the second moment without its bias, and eps."""
+        """Return the root of the bias-corrected second moment, plus eps."""
         denominator: Array = np.sqrt(v)
         denominator /= (1 - self.betas[1] ** t) ** 0.5
         denominator += self.eps
@@ -88,7 +88,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: parameters shrink, and neither m nor v knows of it.
+    """Adam with decoupled weight decay, which does not affect m and v.
 
     See Loshchilov and Hutter 2019; https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html. The
     state is that of `Adam`.
@@ -96,11 +96,11 @@ class AdamW(Adam):
     Args:
         params: the parameters, as for `Optimizer`.
         lr: the learning rate, 0 or more.
-        betas: how much of m and of v is left after a step, from 0 to below 1.
-        eps: what keeps the denominator from 0, 0 or more.
-        weight_decay: multiplies the parameter by `1 - lr * weight_decay` before each step.
-        amsgrad: whether v never shrinks.
-        maximize: whether to go uphill.
+        betas: the decay rates of m and v, 0 or more and less than 1.
+        eps: a number added to the denominator, 0 or more.
+        weight_decay: a factor; the parameter is multiplied by `1 - lr * weight_decay` before each step.
+        amsgrad: whether to use the largest v so far.
+        maximize: whether to maximize instead of minimize.
 
     Raises:
         TypeError: a parameter is not a Value.

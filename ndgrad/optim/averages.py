@@ -1,4 +1,4 @@
-"""Running averages, as optimizers keep them. They begin as 0."""
+"""Running averages of optimizers, which start at 0."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from ndgrad.optim.optimizer import Array
 
 
 def lerp(a: Any, b: Array, weight: float) -> Any:
-    """Go from `a` towards `b`, by that part of the way; seen from the nearer end, as in PyTorch's `lerp`."""
+    """Interpolate from `a` to `b`, starting from the nearer end, as PyTorch's `lerp` does."""
     return a + weight * (b - a) if weight < 1 - weight else b - (b - a) * (1 - weight)

@@ -1,4 +1,4 @@
-"""Hyperparameters: checked whenever they are assigned, at construction or between two steps."""
+"""Hyperparameters, which are checked at each assignment, at construction or between two steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Hyperparameter(Generic[T]):
-    """An attribute that converts and checks what it is assigned. They are kept in `hyperparameters`."""
+    """An attribute that converts and checks assigned values. They are stored in `hyperparameters`."""
 
     def __init__(self, checked: Callable[[str, Any], T]) -> None:
         self._checked = checked
@@ -31,7 +31,7 @@ class Hyperparameter(Generic[T]):
 
 
 def number(name: str, given: Any) -> float:
-    """Check a finite number, and make it Python's: a NumPy one would turn float32 parameters into float64."""
+    """Check a finite number, and convert it to float: a NumPy scalar would promote float32 parameters to float64."""
     check_plain(given, name)
     array = np.asarray(given)
     if array.ndim or array.dtype.kind not in "fiu" or not math.isfinite(array):
@@ -40,7 +40,7 @@ def number(name: str, given: Any) -> float:
 
 
 def from_0(name: str, given: Any) -> float:
-    """Check a number from 0 on."""
+    """Check a number that is 0 or more."""
     x = number(name, given)
     if x < 0:
         raise ValueError(f"{name} must be 0 or more, but is {given!r}")
@@ -56,7 +56,7 @@ def from_0_to_1(name: str, given: Any) -> float:
 
 
 def two_below_1(name: str, given: Any) -> tuple[float, float]:
-    """Check a pair of numbers from 0 to below 1."""
+    """Check a pair of numbers that are 0 or more and less than 1."""
     if np.shape(given) != (2,):
         raise ValueError(f"{name} must be two numbers, but is {given!r}")
     first, second = from_0(name, given[0]), from_0(name, given[1])

@@ -1,6 +1,6 @@
-"""What all optimizers do: parameters, a state for each, and hyperparameters, which are saved and loaded.
+"""The base class of optimizers: parameters, a state for each, and hyperparameters, which are saved and loaded.
 
-It knows parameters and their gradients. How a parameter moves, and what the gradients come from, it does not know.
+It does not know how a parameter is updated, or how the gradients were computed.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ State: TypeAlias = dict[str, Any]
 
 
 class Optimizer:
-    """Parameters, a state for each, and hyperparameters. How a parameter moves, the subclasses say.
+    """The base class of optimizers. Subclasses define how a parameter is updated.
 
     Args:
-        params: leaf Values, in a list, from a generator ... One that comes twice counts once.
-        lr: the learning rate, 0 or more. As any hyperparameter, it may change between steps: `opt.lr = 0.01`.
-        weight_decay: how much of a penalty on large parameters there is, 0 or more.
-        maximize: whether to go uphill.
+        params: an iterable of leaf Values. Duplicates count once.
+        lr: the learning rate, 0 or more. Like any hyperparameter, it can be changed between steps: `opt.lr = 0.01`.
+        weight_decay: the weight of the penalty on large parameters, 0 or more.
+        maximize: whether to maximize instead of minimize.
 
     Attributes:
         params: the parameters, each once.
-        state: one dict of arrays for each of them, under PyTorch's names; empty until its first step. A step
-            puts new arrays there, and never writes into those that it finds.
-        hyperparameters: all of them, by name.
+        state: a dict of arrays for each parameter, under PyTorch's names; empty before its first step. A step
+            replaces the arrays, and never writes to the old ones.
+        hyperparameters: all hyperparameters, by name.
 
     Raises:
         TypeError: a parameter is not a Value.
         ValueError: there are no parameters; one is the result of an op; or a hyperparameter is out of range.
     """
 
-    always: ClassVar[frozenset[str]] = frozenset()  # what the state holds after a step ...
-    sometimes: ClassVar[frozenset[str]] = frozenset()  # ... and what else with some hyperparameters
+    always: ClassVar[frozenset[str]] = frozenset()  # the entries of the state after a step ...
+    sometimes: ClassVar[frozenset[str]] = frozenset()  # ... and further ones, with some hyperparameters
 
     lr = Hyperparameter(from_0)
     weight_decay = Hyperparameter(from_0)
@@ -54,9 +54,9 @@ class Optimizer:
         self.maximize = maximize
 
     def step(self) -> None:
-        """Move each parameter that has a gradient. For the others it is no step.
+        """Update each parameter that has a gradient. The others are skipped, and their state does not change.
 
-        All is computed before anything changes, so an error leaves parameters and state as they were.
+        All updates are computed before any is applied, so after an error parameters and state are unchanged.
         """
         moving = [i for i, p in enumerate(self.params) if p.has_grad]
         moved = [self._moved(*_data_and_grad(self.params[i]), self.state[i]) for i in moving]
@@ -65,34 +65,34 @@ class Optimizer:
             self.state[i] = {name: np.asarray(x) for name, x in state.items()}
 
     def zero_grad(self) -> None:
-        """Make the gradient of every parameter missing, as it is before the first `backward`."""
+        """Remove the gradient of every parameter: it is missing, as before the first `backward`."""
         for p in self.params:
             p.zero_grad()
 
     def _moved(self, p: Array, g: Array, state: State) -> tuple[Array, State]:
-        """The next data and the next state of a parameter. What is given is read, and never written to."""
+        """Return the next data and the next state of a parameter. The arguments are never written to."""
         raise NotImplementedError
 
     def _gradient(self, p: Array, g: Array) -> Array:
-        """The gradient of what is minimized, with that of the penalty `weight_decay / 2 * p**2`."""
+        """Return the gradient of the minimized function, which includes the penalty `weight_decay / 2 * p**2`."""
         g = -g if self.maximize else g
         return g + self.weight_decay * p if self.weight_decay else g
 
     def state_dict(self) -> dict[str, Array]:
-        """Give all that is needed to go on later: hyperparameters by name, and state as in `0.exp_avg`.
+        """Return all that is needed to resume: hyperparameters by name, and state by names such as `0.exp_avg`.
 
-        Everything is an array, and a copy; so `np.savez(path, **opt.state_dict())` needs no pickle.
+        All entries are arrays, and copies, so that `np.savez(path, **opt.state_dict())` needs no pickle.
         """
         about = {"optimizer": type(self).__name__, "parameters": len(self.params)}
         state = {f"{i}.{name}": x for i, state in enumerate(self.state) for name, x in state.items()}
         return {name: np.array(x) for name, x in {**about, **self.hyperparameters, **state}.items()}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave, hyperparameters and state. An error changes nothing.
+        """Load hyperparameters and state from the result of `state_dict`. After an error nothing is changed.
 
         Args:
-            saved: what an optimizer of this class gave, with as many parameters of the same shapes; or that
-                read from a file, `np.load(path)`. It is copied, and buffers take their parameters' dtype.
+            saved: the `state_dict` of an optimizer of this class, for parameters of the same number and shapes; or
+                that read from a file, `np.load(path)`. It is copied, and buffers take the dtype of their parameters.
 
         Raises:
             ValueError: an entry is missing, unknown, or not as described.
@@ -110,10 +110,10 @@ class Optimizer:
         self.hyperparameters, self.state = loaded.hyperparameters, loaded.state
 
     def _loaded_state(self, i: int, entries: dict[str, Array]) -> State:
-        """The state of parameter `i`, taken out of the entries: none of it, or all."""
+        """Take the state of parameter `i` out of the entries: either none of it, or all."""
         names = [name for name in sorted(self.always | self.sometimes) if f"{i}.{name}" in entries]
-        wanted = {*names, *self.always} if names else ()
-        return {name: _buffer(f"{i}.{name}", entries, self.params[i]) for name in wanted}
+        expected = {*names, *self.always} if names else ()
+        return {name: _buffer(f"{i}.{name}", entries, self.params[i]) for name in expected}
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={given!r}" for name, given in self.hyperparameters.items())
@@ -121,7 +121,7 @@ class Optimizer:
 
 
 def _parameters(params: Iterable[Value]) -> list[Value]:
-    """The parameters in a list, each once. Told apart by identity, for `==` compares numbers."""
+    """List the parameters, each once. They are compared by identity, because `==` compares numbers."""
     if isinstance(params, Value):
         raise TypeError("params must be a list of Values, but is a Value: write [value]")
     if not isinstance(params, Iterable):
@@ -130,16 +130,16 @@ def _parameters(params: Iterable[Value]) -> list[Value]:
     for p in distinct:
         if not isinstance(p, Value):
             raise TypeError(f"a parameter must be a Value, but one is of type {type(p).__name__}")
-        if p._prev:  # noqa: SLF001 - which says whether an op made it
+        if p._prev:  # noqa: SLF001 - it tells results from leaves
             name = f"`{p.label}`" if p.label else repr(p)
             raise ValueError(f"a parameter must be a leaf, but {name} is the result of {p._op}")  # noqa: SLF001
     if not distinct:
-        raise ValueError("there are no parameters (a generator that was used up?)")
+        raise ValueError("there are no parameters (is params an exhausted generator?)")
     return distinct
 
 
 def _data_and_grad(p: Value) -> tuple[Array, Array]:
-    """As arrays: after `backward(create_graph=True)` a gradient is a Value."""
+    """Return arrays: after `backward(create_graph=True)` a gradient is a Value."""
     return p.data, p.grad.data if isinstance(p.grad, Value) else p.grad
 
 
@@ -149,18 +149,18 @@ def _taken(entries: dict[str, Array], name: str) -> Array:
     return entries.pop(name)
 
 
-def _expect(entries: dict[str, Array], name: str, wanted: str | int) -> None:
+def _expect(entries: dict[str, Array], name: str, expected: str | int) -> None:
     given = _taken(entries, name).tolist()
-    if given != wanted:
-        raise ValueError(f"the state is for {name} {given!r}, but this is for {wanted!r}")
+    if given != expected:
+        raise ValueError(f"the state is for {name} {given!r}, but this is for {expected!r}")
 
 
 _SQUARES = ("exp_avg_sq", "square_avg")
-_MOST_STEPS = 2**53  # above it, a float skips whole numbers
+_MOST_STEPS = 2**53  # floats do not represent all larger integers
 
 
 def _buffer(name: str, entries: dict[str, Array], p: Value) -> Array:
-    """An entry of a parameter's state, checked: a count of steps, or an array like the parameter."""
+    """Take and check an entry of a parameter's state: a step count, or an array like the parameter."""
     array = _taken(entries, name)
     counts = name.endswith(".step")
     shape = () if counts else p.shape

@@ -13,22 +13,22 @@ from ndgrad.optim.optimizer import Array, Optimizer, State
 
 
 class RMSprop(Optimizer):
-    """RMSprop: step by the gradient over the root of the running average s of its square.
+    """RMSprop, which divides the gradient by the root of the running average s of its square.
 
-    `p -= lr * g / (sqrt(s) + eps)`, centered `sqrt(s - a**2)`, where a is the running average of the gradient
-    (Tieleman and Hinton 2012; https://docs.pytorch.org/docs/stable/generated/torch.optim.RMSprop.html). With
-    momentum these steps are summed up, as gradients are in SGD. A parameter's state has the number of its
-    steps as `step`, s as `square_avg`, a as `grad_avg`, and the sum of steps as `momentum_buffer`.
+    `p -= lr * g / (sqrt(s) + eps)`. If centered, the root is `sqrt(s - a**2)`, where a is the running average of the
+    gradient (Tieleman and Hinton 2012; https://docs.pytorch.org/docs/stable/generated/torch.optim.RMSprop.html). With
+    momentum these steps are accumulated, as gradients are in SGD. The state has the step count as `step`, s as
+    `square_avg`, a as `grad_avg`, and the accumulated steps as `momentum_buffer`.
 
     Args:
         params: the parameters, as for `Optimizer`.
         lr: the learning rate, 0 or more.
-        alpha: how much of s and of a is left after a step, from 0 to 1.
-        eps: what keeps the denominator from 0, 0 or more.
-        weight_decay: adds `weight_decay * p` to the gradient.
-        momentum: how much of the sum of steps is left after a step, 0 or more.
-        centered: whether to take the spread of the gradient instead of its size.
-        maximize: whether to go uphill.
+        alpha: the decay rate of s and a, from 0 to 1.
+        eps: a number added to the denominator, 0 or more.
+        weight_decay: a factor; `weight_decay * p` is added to the gradient.
+        momentum: the decay rate of the accumulated steps, 0 or more.
+        centered: whether to divide by the standard deviation of the gradient.
+        maximize: whether to maximize instead of minimize.
 
     Raises:
         TypeError: a parameter is not a Value.
@@ -75,11 +75,11 @@ class RMSprop(Optimizer):
         return p - self.lr * b, state
 
     def _spread(self, s: Array, a: Array) -> Array:
-        """How far squares are from the square of the average: what centering leaves of them."""
+        """Return the running variance: the average square less the square of the average."""
         spread: Array = s - a * a
         return spread
 
     def _denominator(self, s: Array) -> Array:
-        """The root of the average square, and eps."""
+        """Return the root of the average square, plus eps."""
         denominator: Array = np.sqrt(s) + self.eps
         return denominator

@@ -12,19 +12,19 @@ from ndgrad.optim.optimizer import Array, Optimizer, State
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: `p -= lr * g`, or `p -= lr * b`, where b sums up gradients: momentum.
+    """Stochastic gradient descent: `p -= lr * g`, or with momentum `p -= lr * b`, where b accumulates gradients.
 
-    See https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html. A parameter's state has b as
-    `momentum_buffer`. It begins as the first gradient, and becomes `momentum * b + (1 - dampening) * g`.
+    See https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html. The state has b as `momentum_buffer`. It
+    starts as the first gradient, and is then updated to `momentum * b + (1 - dampening) * g`.
 
     Args:
         params: the parameters, as for `Optimizer`.
         lr: the learning rate, 0 or more.
-        momentum: how much of b is left after a step, 0 or more.
-        dampening: how much of a gradient does not go into b.
-        weight_decay: adds `weight_decay * p` to the gradient.
-        nesterov: whether to step by `g + momentum * b`, which looks ahead.
-        maximize: whether to go uphill.
+        momentum: the decay rate of b, 0 or more.
+        dampening: the fraction of a gradient that is not added to b.
+        weight_decay: a factor; `weight_decay * p` is added to the gradient.
+        nesterov: whether to step by `g + momentum * b`, Nesterov's momentum.
+        maximize: whether to maximize instead of minimize.
 
     Raises:
         TypeError: a parameter is not a Value.
@@ -65,5 +65,5 @@ class SGD(Optimizer):
         if "momentum_buffer" in state:
             b = self.momentum * state["momentum_buffer"] + (1 - self.dampening) * g
         else:
-            b = g.copy()  # the gradient itself belongs to the parameter, and may be written to
+            b = g.copy()  # users may write to the gradient itself
         return p - self.lr * (g + self.momentum * b if self.nesterov else b), {"momentum_buffer": b}

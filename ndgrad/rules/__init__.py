@@ -1,12 +1,12 @@
-"""The mathematics: one table per family, one row per op. A new op is one row in one of these tables."""
+"""The differentiation rules: one table per family of ops, one row per op. A new op is a new row."""
 
 from ndgrad.rules import elementwise, indexing, linear_algebra, neural, reductions, shaping
-from ndgrad.rules.rule import Rule, named
+from ndgrad.rules.rule import Rule, rules_of
 
 RULES: dict[str, Rule] = {
     name: rule
     for table in (elementwise, reductions, shaping, indexing, linear_algebra, neural)
-    for name, rule in named(table)
+    for name, rule in rules_of(table)
 }
 
 __all__ = ["RULES", "Rule"]

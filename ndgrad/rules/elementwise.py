@@ -1,7 +1,7 @@
-"""Rules that work number by number, and broadcast. The engine undoes the broadcasting, so no row mentions it.
+"""Rules of elementwise ops, which broadcast. The engine sums the broadcasting out, so no row mentions it.
 
-At kinks and ties the rows follow PyTorch: `relu` and `abs` have slope 0 at 0, `maximum` and `minimum` share
-equally between operands that tie, `clip` passes everything at its bounds.
+At kinks and ties the rows follow PyTorch: `relu` and `abs` have slope 0 at 0, `maximum` and `minimum` share the
+cotangent equally between operands that tie, and `clip` passes all of it at its bounds.
 """
 
 from __future__ import annotations
@@ -14,26 +14,29 @@ from ndgrad.rules.plain import check_plain
 from ndgrad.rules.rule import Call, Rule, floats
 
 
-def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Call:
+def _bind_clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Call:
     low = a_min if min is None else min
     high = a_max if max is None else max
     return (x, -np.inf if low is None else low, np.inf if high is None else high), {}
 
 
 def _power(a: Any, b: Any) -> Any:
-    """By the operator, which is fast for 2 and its like. For 0.5 NumPy may take the root, which is NaN at -inf."""
+    """Raise to a power by the operator, which is fast for exponents such as 2.
+
+    For the exponent 0.5 NumPy may take the square root, which is NaN at -inf, where the power is inf.
+    """
     if hasattr(a, "__apply_rule__") or hasattr(b, "__apply_rule__"):
-        return a**b  # recorded: it comes here again, with arrays
-    half = b == 0.5  # noqa: PLR2004 - the one exponent that is not what it says
+        return a**b  # recording calls this function again, with arrays
+    half = b == 0.5  # noqa: PLR2004 - the one exponent for which NumPy takes another function
     if half is not False and np.any(half) and np.any(np.equal(a, -np.inf)):
         a = np.where(half & np.equal(a, -np.inf), np.inf, a).astype(np.result_type(a, b))
     return a**b
 
 
 def _sigmoid(x: Any) -> tuple[Any, Any]:
-    """Never takes the exponential of a positive number, which might overflow.
+    """Compute the sigmoid y without the exponential of a positive number, which might overflow.
 
-    Keeps 1 - y, worked out without the subtraction, which loses all digits where y is nearly 1.
+    The residual is 1 - y, computed without the subtraction, which would lose all digits where y is nearly 1.
     """
     x = floats(x)
     e = np.exp(-np.abs(x))
@@ -42,29 +45,32 @@ def _sigmoid(x: Any) -> tuple[Any, Any]:
     return np.where(x < 0, smaller, larger), np.where(x < 0, larger, smaller)
 
 
-def _chosen(condition: Any, x: Any) -> Any:
-    """`np.where(condition, x, 0.0)`. On arrays it multiplies the bits by 1 or 0, which takes half the time."""
-    bits = _BITS.get(x.dtype) if isinstance(x, (np.ndarray, np.generic)) else None
-    return np.where(condition, x, 0.0) if bits is None else (x.view(bits) * condition).view(x.dtype)
+def _masked(condition: Any, x: Any) -> Any:
+    """Compute `np.where(condition, x, 0.0)`. For arrays, bit patterns times 1 or 0 take half the time."""
+    integers = _INTEGERS.get(x.dtype) if isinstance(x, (np.ndarray, np.generic)) else None
+    return np.where(condition, x, 0.0) if integers is None else (x.view(integers) * condition).view(x.dtype)
 
 
-_BITS = {np.dtype(np.float64): np.int64, np.dtype(np.float32): np.int32}  # whole numbers of as many bits
+_INTEGERS = {np.dtype(np.float64): np.int64, np.dtype(np.float32): np.int32}  # the integers of the same width
 
 
-def _where(condition: Any, a: Any, b: Any) -> Call:
-    """The condition is copied, so that nobody changes it behind the graph."""
+def _bind_where(condition: Any, a: Any, b: Any) -> Call:
+    """Bind a copy of the condition, so that later writes to it do not affect the graph."""
     check_plain(condition, "the condition")
     return (a, b), {"condition": np.array(condition, bool)}
 
 
-def _astype(x: Any, dtype: Any) -> Call:
+def _bind_astype(x: Any, dtype: Any) -> Call:
     if np.dtype(dtype).kind != "f":
         raise TypeError(f"dtype must be of floats, but is {np.dtype(dtype)}: nothing else has a gradient")
     return (x,), {"dtype": np.dtype(dtype)}
 
 
-def _turned(a: Any, b: Any) -> Any:
-    """`a / (a² + b²)`, how far an angle turns; 0 where both are 0. Divided by the larger first, so nothing overflows."""
+def _arctan2_slope(a: Any, b: Any) -> Any:
+    """Compute `a / (a² + b²)`, a derivative of `arctan2`; 0 where both are 0.
+
+    Both are divided by the larger one first, so that nothing overflows.
+    """
     first = np.abs(a) >= np.abs(b)
     larger, smaller = np.where(first, a, b), np.where(first, b, a)
     larger = np.where(np.equal(larger, 0), 1.0, larger)
@@ -72,14 +78,14 @@ def _turned(a: Any, b: Any) -> Any:
     return a / larger / (larger * (1 + ratio * ratio))
 
 
-def _share(d: Any) -> Any:
-    """`2**d / (1 + 2**d)`, and never the power of a positive number. Not by `abs`, which has no slope at 0."""
+def _logaddexp2_slope(d: Any) -> Any:
+    """Compute `2**d / (1 + 2**d)` without the power of a positive number. Without `abs`, which has no slope at 0."""
     e = 2.0 ** np.where(d < 0, d, -d)
     return np.where(d < 0, e, 1.0) / (1 + e)
 
 
 def _sign(x: Any) -> Any:
-    """-1, 0 or 1; 0 for NaN, too."""
+    """Return -1, 0 or 1; 0 for NaN, too."""
     return np.subtract(np.greater(x, 0), np.less(x, 0), dtype=x.dtype)
 
 
@@ -111,20 +117,20 @@ cos           = Rule(np.cos,       lambda g, _y, x: g * -np.sin(x))
 tan           = Rule(np.tan,       lambda g, y, _x: g * (1 + y * y))
 tanh          = Rule(np.tanh,      lambda g, y, _x: g * (1 - y * y))
 
-sigmoid: Rule = Rule(_sigmoid,     lambda g, y, _x, *, kept: g * (y * kept),               keep=lambda _y, x: sigmoid(-x))
-relu          = Rule(lambda x: _chosen(~(x < 0), x),
-                                   lambda g, y, _x: _chosen(~(y <= 0), g))
+sigmoid: Rule = Rule(_sigmoid,     lambda g, y, _x, *, residual: g * (y * residual),       residual=lambda _y, x: sigmoid(-x))
+relu          = Rule(lambda x: _masked(~(x < 0), x),
+                                   lambda g, y, _x: _masked(~(y <= 0), g))
 leaky_relu    = Rule(lambda x, *, negative_slope: np.where(x > 0, x, x * negative_slope),
                                    lambda g, _y, x, *, negative_slope: np.where(x > 0, g, g * negative_slope),
                                    bind=lambda x, negative_slope=0.01: ((x,), {"negative_slope": negative_slope}))
 softplus      = Rule(lambda x: np.logaddexp(0.0, floats(x)),
                                    lambda g, _y, x: g * sigmoid(x))
 logaddexp2    = Rule(np.logaddexp2,
-                                   lambda g, _y, a, b: g * _share(a - b),
-                                   lambda g, _y, a, b: g * _share(b - a))
+                                   lambda g, _y, a, b: g * _logaddexp2_slope(a - b),
+                                   lambda g, _y, a, b: g * _logaddexp2_slope(b - a))
 
-arctan2       = Rule(np.arctan2,   lambda g, _y, a, b: g * _turned(b, a),
-                                   lambda g, _y, a, b: -g * _turned(a, b))
+arctan2       = Rule(np.arctan2,   lambda g, _y, a, b: g * _arctan2_slope(b, a),
+                                   lambda g, _y, a, b: -g * _arctan2_slope(a, b))
 
 maximum       = Rule(np.maximum,   lambda g, _y, a, b: np.where(a < b, 0.0, np.where(np.equal(a, b), g / 2, g)),
                                    lambda g, _y, a, b: np.where(b < a, 0.0, np.where(np.equal(a, b), g / 2, g)))
@@ -134,13 +140,13 @@ clip          = Rule(lambda x, low, high: np.minimum(np.maximum(x, low), high),
                                    lambda g, _y, x, low, high: np.where((x >= low) & (x <= high), g, 0.0),
                                    lambda g, _y, x, low, high: np.where((x < low) & (low < high), g, 0.0),
                                    lambda g, _y, x, low, high: np.where((x > high) | (high < low), g, 0.0),
-                                   bind=_clip, numpy=(np.clip,))
+                                   bind=_bind_clip, numpy=(np.clip,))
 where         = Rule(lambda a, b, *, condition: np.where(condition, a, b),
                                    lambda g, _y, _a, _b, *, condition: np.where(condition, g, 0.0),
                                    lambda g, _y, _a, _b, *, condition: np.where(condition, 0.0, g),
-                                   bind=_where,
+                                   bind=_bind_where,
                                    numpy=(np.where,), method=False)
 astype        = Rule(lambda x, *, dtype: x.astype(dtype),
                                    lambda g, _y, _x, *, dtype: g,
-                                   bind=_astype, numpy=(np.astype,))
+                                   bind=_bind_astype, numpy=(np.astype,))
 # fmt: on

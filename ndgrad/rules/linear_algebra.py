@@ -1,4 +1,4 @@
-"""Rules of products of matrices. Batches broadcast, and the engine sums that out as it does for any op."""
+"""Rules of matrix products. Batches broadcast, and the engine sums the broadcasting out as for any op."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ndgrad.rules.rule import Rule
 
 
 def _matmul_left(g: Any, _y: Any, _a: Any, b: Any) -> Any:
-    """A vector stands for a matrix of one row on the left, of one column on the right."""
+    """Treat a vector as a matrix of one row on the left, and of one column on the right."""
     if b.ndim == 1:
         return g[..., None] * b
     if _a.ndim == 1:
@@ -28,12 +28,12 @@ def _matmul_right(g: Any, _y: Any, a: Any, _b: Any) -> Any:
 
 
 def _dot(a: Any, b: Any) -> Any:
-    """NumPy's, but for numbers without axes: there its BLAS makes 0 of 0 times infinity."""
+    """Call NumPy's `dot`, except for 0-d operands: for 0 times infinity its BLAS returns 0 there, not NaN."""
     return a * b if a.ndim == 0 or b.ndim == 0 else np.dot(a, b)
 
 
 def _contracted(b: Any) -> Any:
-    """An operand of `dot` as a matrix: its last axis but one, which is summed over, against all the others."""
+    """Reshape an operand of `dot` to a matrix: the last axis but one, which is summed over, against the others."""
     return b.transpose([b.ndim - 2, *range(b.ndim - 2), b.ndim - 1]).reshape(b.shape[-2], _columns(b))
 
 
@@ -42,7 +42,7 @@ def _columns(b: Any) -> int:
 
 
 def _dot_left(g: Any, _y: Any, _a: Any, b: Any) -> Any:
-    """`dot` sums over the last axis of `a` and the last but one of `b`; the other axes stand side by side."""
+    """Carry back to `a`. `dot` sums over the last axis of `a` and the last but one of `b`, and joins the others."""
     if _a.ndim == 0 or b.ndim == 0:
         return g * b
     if b.ndim == 1:

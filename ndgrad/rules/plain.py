@@ -1,4 +1,4 @@
-"""Arrays that are no more than their numbers. What a subclass adds, a graph of plain arrays would lose in silence."""
+"""A check for plain arrays: a graph of plain arrays would silently lose what a subclass adds to the numbers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _MEANING = {
 
 
 def check_plain(data: Any, what: str) -> None:
-    """Refuse an array, alone or in lists, that is more than its numbers.
+    """Raise an error for an array of a subclass, alone or in lists.
 
     Args:
-        data: what an array is to be made from.
-        what: what the error calls it.
+        data: the data that an array will be made from.
+        what: the name of the data in the error.
 
     Raises:
-        TypeError: it is a masked array, a matrix, or of another subclass of NumPy's array.
+        TypeError: `data` holds a masked array, a matrix, or an array of another subclass of NumPy's.
     """
     for array in _arrays_in(data):
         if array.__class__ not in _PLAIN:
@@ -40,5 +40,5 @@ def _arrays_in(data: Any) -> Iterator[np.ndarray]:
 
 
 def _family(array: np.ndarray) -> str:
-    """The class with a meaning of its own that an array's class comes from. numpy.ma is not loaded for it."""
+    """Return the name of the known subclass that an array is of. By name, so that numpy.ma need not be imported."""
     return next((kind.__name__ for kind in type(array).__mro__ if kind.__name__ in _MEANING), "")

@@ -1,7 +1,7 @@
-"""Rules that take many numbers to few: sums, extremes, spreads, and the running sum.
+"""Rules of reductions: sums, products, extremes, variances; and of cumulative sums and products.
 
-`axis` is None (everything), a number or a tuple, negative ones counted from the end, `()` reducing nothing,
-as in NumPy. Extremes share their gradient equally among ties, as PyTorch's `amax` and `amin` do.
+As in NumPy, `axis` is None for all axes, an integer or a tuple; negative axes count from the end, and `()` reduces
+nothing. Extremes share the cotangent equally among ties, as PyTorch's `amax` and `amin` do.
 """
 
 from __future__ import annotations
@@ -17,47 +17,47 @@ Axis: TypeAlias = int | tuple[int, ...] | None
 
 
 def _axis(axis: Any) -> Axis:
-    """One spelling for each axis, so that a list or a NumPy integer will do, and a float is refused."""
+    """Normalise `axis`: a list becomes a tuple, and NumPy integers become ints. A float is an error."""
     if axis is None:
         return None
     return tuple(whole("axis", a) for a in axis) if isinstance(axis, (tuple, list)) else whole("axis", axis)
 
 
-def over_axes(x: Any, axis: Any = None, *, keepdims: bool = False) -> Call:
+def _bind_axes(x: Any, axis: Any = None, *, keepdims: bool = False) -> Call:
     """Bind the signature `(x, axis=None, *, keepdims=False)`."""
     return (x,), {"axis": _axis(axis), "keepdims": bool(keepdims)}
 
 
-def _spread(x: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Call:
+def _bind_variance(x: Any, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> Call:
     return (x,), {"axis": _axis(axis), "ddof": ddof, "keepdims": bool(keepdims)}
 
 
-def _running(x: Any, axis: Any = None) -> Call:
+def _bind_axis(x: Any, axis: Any = None) -> Call:
     return (x,), {"axis": _axis(axis)}
 
 
-def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
-    """The shape that a reduction of `shape` has with `keepdims=True`."""
+def keepdims_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    """Return the shape of a reduction of `shape` with `keepdims=True`."""
     return tuple(1 if reduced else n for n, reduced in zip(shape, _reduced(shape, axis), strict=True))
 
 
 def restore(g: Any, shape: tuple[int, ...], axis: Axis) -> Any:
-    """Give a reduced array its reduced axes back, with length 1, so that it broadcasts against the operand."""
-    return g.reshape(kept_shape(shape, axis))
+    """Restore the reduced axes with length 1, so that the array broadcasts against the operand."""
+    return g.reshape(keepdims_shape(shape, axis))
 
 
 def count(shape: tuple[int, ...], axis: Axis) -> int:
-    """How many numbers of an operand of `shape` go into each number of the result.
+    """Return how many numbers of an operand of `shape` are reduced to each number of the result.
 
-    NumPy's `mean`, `var` and `std` refuse an axis of an array without any, where its sums take 0 and -1 for one.
+    For a 0-d operand, NumPy's `mean`, `var` and `std` reject any axis, while its sums accept 0 and -1.
     """
     if not shape and axis not in (None, ()):
         raise np.exceptions.AxisError(axis if isinstance(axis, int) else axis[0], 0)
-    return math.prod(n for n, kept in zip(shape, _reduced(shape, axis), strict=True) if kept)
+    return math.prod(n for n, reduced in zip(shape, _reduced(shape, axis), strict=True) if reduced)
 
 
 def _reduced(shape: tuple[int, ...], axis: Axis) -> list[bool]:
-    if axis is None or not shape:  # of no axes NumPy takes 0 and -1 for an axis, and reduces nothing
+    if axis is None or not shape:  # for a 0-d operand NumPy accepts the axes 0 and -1, and reduces nothing
         return [True] * len(shape)
     reduced = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
     return [i in reduced for i in range(len(shape))]
@@ -69,45 +69,44 @@ def _sum(x: Any, *, axis: Any, keepdims: bool) -> Any:
 
 
 def _mean(x: Any, *, axis: Axis, keepdims: bool) -> Any:
-    if x.dtype == np.float16:  # whose sums overflow at 65,504; NumPy, too, takes its means in single precision
+    if x.dtype == np.float16:  # sums of float16 overflow at 65,504; NumPy's mean, too, computes in single precision
         return _mean(x.astype(np.float32), axis=axis, keepdims=keepdims).astype(np.float16)
     return _sum(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
 
 
-def _repeated(g: Any, shape: tuple[int, ...], axis: Axis) -> Any:
-    """Give a reduced array the shape that it was reduced from: a view, each number repeated."""
-    if isinstance(g, (np.ndarray, np.generic)) and g.size == 1:  # the loss, mostly: a tenth of np.broadcast_to's time
+def _broadcast_back(g: Any, shape: tuple[int, ...], axis: Axis) -> Any:
+    """Broadcast a reduced array to the shape that it was reduced from, as a view."""
+    if isinstance(g, (np.ndarray, np.generic)) and g.size == 1:  # mostly a loss: a tenth of np.broadcast_to's time
         view: Any = np.ndarray(shape, g.dtype, np.asarray(g), 0, (0,) * len(shape))
         view.flags.writeable = False
         return view
     return np.broadcast_to(restore(g, shape, axis) if g.ndim else g, shape)
 
 
-def _divided(g: Any, n: int) -> Any:
-    """Divide by a count, which may be more than half precision can hold."""
+def _divide_by_count(g: Any, n: int) -> Any:
+    """Divide by a count, which may be larger than the numbers of half precision."""
     return g / (np.float64(n) if g.dtype == np.float16 else n)
 
 
 def _deviation(x: Any, axis: Axis) -> Any:
-    """How far each number is from the mean of those it is reduced with."""
+    """Return the deviation of each number from the mean of those that it is reduced with."""
     return x - np.add.reduce(x, axis=axis, keepdims=True) / count(x.shape, axis)
 
 
-def _wide(x: Any) -> Any:
-    """In double precision: products and squares of smaller floats neither overflow nor vanish on the way there."""
+def _as_double(x: Any) -> Any:
+    """Convert to double precision, so that products and squares of smaller floats neither overflow nor underflow."""
     return x.astype(np.float64) if x.dtype.itemsize < 8 else x  # noqa: PLR2004 - bytes
 
 
-def _narrowed(pair: tuple[Any, Any], dtype: Any) -> tuple[Any, Any]:
+def _cast_pair(pair: tuple[Any, Any], dtype: Any) -> tuple[Any, Any]:
     return pair[0].astype(dtype, copy=False), pair[1].astype(dtype, copy=False)
 
 
-def _spread_of(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
-    """Two passes, as is right for data far from 0, and what rounding left of the mean is taken out as well.
+def _variance(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
+    """Compute the variance and the deviations.
 
-    Equal numbers have no spread at all, though their mean be rounded.
-
-    With `ddof` numbers or fewer it divides by 0.
+    The algorithm has two passes, which data far from 0 needs, and then subtracts the mean of the deviations, which
+    rounding left. Equal numbers have variance 0, even if their mean is rounded. `ddof` numbers or fewer are divided by 0.
     """
     d = _deviation(x, axis)
     left = np.add.reduce(d, axis=axis, keepdims=True) / count(x.shape, axis)
@@ -121,70 +120,70 @@ def _spread_of(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any,
 
 def _var(x: Any, **options: Any) -> tuple[Any, Any]:
     x = floats(x)
-    return _narrowed(_spread_of(_wide(x), **options), x.dtype)
+    return _cast_pair(_variance(_as_double(x), **options), x.dtype)
 
 
-def _var_pullback(g: Any, _y: Any, _x: Any, *, axis: Axis, ddof: float, keepdims: bool, kept: Any) -> Any:
+def _var_pullback(g: Any, _y: Any, _x: Any, *, axis: Axis, ddof: float, keepdims: bool, residual: Any) -> Any:
     del keepdims
     freedom = count(_x.shape, axis) - ddof
-    return restore(g, _x.shape, axis) * (2.0 / freedom if freedom else math.inf) * kept
+    return restore(g, _x.shape, axis) * (2.0 / freedom if freedom else math.inf) * residual
 
 
 def _std(x: Any, **options: Any) -> tuple[Any, Any]:
     x = floats(x)
-    variance, d = _spread_of(_wide(x), **options)
-    return _narrowed((np.sqrt(variance), d), x.dtype)
+    variance, d = _variance(_as_double(x), **options)
+    return _cast_pair((np.sqrt(variance), d), x.dtype)
 
 
 def _std_pullback(g: Any, y: Any, _x: Any, **options: Any) -> Any:
-    """By way of the variance. A spread of 0 has a kink: its slope is taken as 0, and nothing is divided by it."""
+    """Differentiate through the variance. A standard deviation of 0 is a kink: its slope is 0 by convention."""
     flat = np.equal(y, 0)
     return _var_pullback(np.where(flat, 0.0, g / np.where(flat, 1.0, 2 * y)), y, _x, **options)
 
 
 def _prod(x: Any, *, axis: Axis, keepdims: bool) -> Any:
-    product = np.multiply.reduce(_wide(x), axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
+    product = np.multiply.reduce(_as_double(x), axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
     return product.astype(x.dtype, copy=False)
 
 
 def _prod_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
-    """Each number's slope is the product of the others: the whole divided by it, unless it is 0 or the whole is lost.
+    """Multiply by the product of the other numbers: the whole product divided by each number, where that is accurate.
 
-    Where a number is infinite or NaN the whole is divided by each all the same, as PyTorch has it. But where the slope
-    is recorded, to be differentiated itself, nothing is divided: the terms of a quotient's slope cancel, and lose digits.
+    It is not if a number is 0, or the product overflows or underflows. Nor is it if the slope is recorded, to be
+    differentiated itself: the terms of a quotient's derivative cancel, and lose digits. If a number is infinite or NaN,
+    the product is divided nevertheless, as in PyTorch.
     """
     del keepdims
     g = restore(g, x.shape, axis)
     finite = np.all(np.isfinite(x))
-    alone = finite and x.size == y.size  # each is its own product: slope 1, whose own slope is 0
-    divides = (
-        not alone and np.all(np.not_equal(x, 0)) and not (finite and (_is_lost(y) or not isinstance(x, np.ndarray)))
-    )
+    alone = finite and x.size == y.size  # each number is a product by itself: slope 1, second derivative 0
+    inaccurate = finite and (_is_lost(y) or not isinstance(x, np.ndarray))
+    divides = not alone and not inaccurate and np.all(np.not_equal(x, 0))
     if divides:
         return g * (restore(y, x.shape, axis) / x)
-    return g * _others(x if alone else _wide(x), axis)
+    return g * _product_of_others(x if alone else _as_double(x), axis)
 
 
 def _is_lost(products: Any) -> bool:
-    """Whether a product of finite numbers has overflown, or is so small that it lost its digits or became 0."""
+    """Return whether a product of finite numbers overflowed, or is subnormal or 0, and so has lost digits."""
     limits = np.finfo(products.dtype)
     size = np.abs(products)
     return bool(np.any((size < limits.smallest_normal) | (size > limits.max)))
 
 
-def _others(x: Any, axis: Axis) -> Any:
-    """For each number of `x` the product of the others that it is reduced with, without a division."""
+def _product_of_others(x: Any, axis: Axis) -> Any:
+    """Return for each number of `x` the product of the others that it is reduced with, without a division."""
     reduced = _reduced(x.shape, axis)
     order = [i for i, r in enumerate(reduced) if not r] + [i for i, r in enumerate(reduced) if r]
     front = [x.shape[i] for i, r in enumerate(reduced) if not r]
-    together = math.prod(x.shape[i] for i, r in enumerate(reduced) if r)  # also of no axes, where `axis` may be 0
+    together = math.prod(x.shape[i] for i, r in enumerate(reduced) if r)  # also for 0-d `x`, where `axis` may be 0
     lanes = x.transpose(order).reshape((*front, together))
     others = _running_product(lanes) * np.flip(_running_product(np.flip(lanes, -1)), -1)
     return others.reshape([x.shape[i] for i in order]).transpose([order.index(i) for i in range(len(order))])
 
 
 def _running_product(x: Any) -> Any:
-    """The product of all that comes before, along the last axis, in log2(n) steps of doubling reach."""
+    """Return the exclusive cumulative product along the last axis, in log2(n) steps of doubling reach."""
     if not x.shape[-1]:
         return x
     ones = np.ones((*x.shape[:-1], 1), dtype=x.dtype)
@@ -197,7 +196,7 @@ def _running_product(x: Any) -> Any:
 
 
 def _extreme_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
-    """Shared equally among the numbers that reach the extreme, which may be more than half precision can count."""
+    """Share the cotangent equally among the numbers that tie. They are counted in double precision for float16."""
     del keepdims
     winners = np.equal(x, restore(y, x.shape, axis))
     dtype = np.float64 if x.dtype == np.float16 else x.dtype
@@ -205,12 +204,12 @@ def _extreme_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> 
 
 
 def _logsumexp(x: Any, *, axis: Axis, keepdims: bool) -> tuple[Any, Any]:
-    """The largest number is taken out first, so that nothing overflows. Keeps each number's share of the sum.
+    """Subtract the largest number first, so that nothing overflows. The residual is each number's share of the sum.
 
-    All but -inf is -inf, as a mask may make it: no reason to warn of the logarithm of 0.
+    If all numbers are -inf, as under a mask, the result is -inf, without a warning for the logarithm of 0.
     """
     x = floats(x)
-    limit = np.finfo(x.dtype).max  # an infinite top would leave nothing but NaN
+    limit = np.finfo(x.dtype).max  # to subtract an infinite top would give NaN
     with np.errstate(all="ignore"):
         top = np.clip(np.maximum.reduce(x, axis=axis, keepdims=True, initial=-limit), -limit, limit)
         e = np.exp(x - top)
@@ -220,46 +219,46 @@ def _logsumexp(x: Any, *, axis: Axis, keepdims: bool) -> tuple[Any, Any]:
 
 
 def _cumsum_pullback(g: Any, _y: Any, _x: Any, *, axis: int | None) -> Any:
-    """A number counts in every sum from its own place on, so the cotangents are summed from the end."""
+    """Sum the cotangents from the end, because a number is part of every sum from its own place on."""
     return _summed_from_the_end(g, 0 if axis is None else axis).reshape(_x.shape)
 
 
 def _cumprod_pullback(g: Any, y: Any, x: Any, *, axis: int | None) -> Any:
-    """A number counts in every product from its own place on: the sum of these, each without it.
+    """Sum the products from each number's own place on, each without that number, times their cotangents.
 
-    Nothing is divided by a number, which may be 0. Beside infinities and NaN it follows PyTorch, which divides.
+    Nothing is divided by a number, since it may be 0. Beside infinities and NaN this follows PyTorch, which divides.
     """
     along, lanes = axis or 0, x.reshape(y.shape)
-    if y.shape[along] == 1:  # each is the product by itself
+    if y.shape[along] == 1:  # each number is a product by itself
         return g.reshape(x.shape)
-    others = _without_each(g, _wide(lanes), along)
+    others = _without_each_number(g, _as_double(lanes), along)
     others = others.astype(x.dtype) if others.dtype != x.dtype else others
     finite = (np.abs(others) < np.inf) & (np.abs(lanes) < np.inf)
     if not np.all(finite):
-        others = np.where(finite, others, _up_to_the_first_0(g, y, lanes, along))
+        others = np.where(finite, others, _up_to_first_zero(g, y, lanes, along))
     return others.reshape(x.shape)
 
 
-def _without_each(g: Any, x: Any, axis: int) -> Any:
-    """For each number the product before it, times what a product up to it is worth to the cotangents from there on.
+def _without_each_number(g: Any, x: Any, axis: int) -> Any:
+    """Return for each number the product before it, times the cotangent of the product up to it.
 
-    What it is worth is `worth[i] = g[i] + x[i + 1] * worth[i + 1]`, in log2(n) steps of doubling reach.
+    That cotangent is `total[i] = g[i] + x[i + 1] * total[i + 1]`, computed in log2(n) steps of doubling reach.
     """
-    lanes, worth = np.swapaxes(x, axis, -1), np.swapaxes(g, axis, -1)
+    lanes, total = np.swapaxes(x, axis, -1), np.swapaxes(g, axis, -1)
     factors, reach = lanes[..., 1:], 1
     while reach < lanes.shape[-1]:
-        worth = np.concatenate([worth[..., :-reach] + factors * worth[..., reach:], worth[..., -reach:]], axis=-1)
+        total = np.concatenate([total[..., :-reach] + factors * total[..., reach:], total[..., -reach:]], axis=-1)
         factors = factors[..., :-reach] * factors[..., reach:]
         reach *= 2
-    return np.swapaxes(_running_product(lanes) * worth, axis, -1)
+    return np.swapaxes(_running_product(lanes) * total, axis, -1)
 
 
 def _summed_from_the_end(x: Any, axis: int) -> Any:
     return np.flip(np.cumsum(np.flip(x, axis), axis), axis)
 
 
-def _up_to_the_first_0(g: Any, y: Any, x: Any, axis: int) -> Any:
-    """The same, as PyTorch has it: numbers after the first 0 get 0, and it gets nothing from a second one on."""
+def _up_to_first_zero(g: Any, y: Any, x: Any, axis: int) -> Any:
+    """Compute the gradient as PyTorch does: 0 after the first 0, and for that, nothing from a second 0 on."""
     zeros = np.cumsum(np.equal(x, 0), axis)
     early, first, between = zeros == 0, (zeros == 1) & np.equal(x, 0), zeros == 1
     before = np.where(early, x, 1.0)
@@ -272,27 +271,27 @@ def _up_to_the_first_0(g: Any, y: Any, x: Any, axis: int) -> Any:
 # fmt: off
 #         forward                                              pullback: (g, y, x, **options)
 sum       = Rule(_sum,
-                 lambda g, _y, _x, *, axis, keepdims: _repeated(g, _x.shape, axis),
-                 bind=over_axes, numpy=(np.sum, np.add.reduce))
+                 lambda g, _y, _x, *, axis, keepdims: _broadcast_back(g, _x.shape, axis),
+                 bind=_bind_axes, numpy=(np.sum, np.add.reduce))
 mean      = Rule(_mean,
-                 lambda g, _y, _x, *, axis, keepdims: _repeated(_divided(g, count(_x.shape, axis)), _x.shape, axis),
-                 bind=over_axes, numpy=(np.mean,))
+                 lambda g, _y, _x, *, axis, keepdims: _broadcast_back(_divide_by_count(g, count(_x.shape, axis)), _x.shape, axis),
+                 bind=_bind_axes, numpy=(np.mean,))
 prod      = Rule(_prod, _prod_pullback,
-                 bind=over_axes, numpy=(np.prod, np.multiply.reduce))
+                 bind=_bind_axes, numpy=(np.prod, np.multiply.reduce))
 max       = Rule(lambda x, *, axis, keepdims: np.maximum.reduce(x, axis=axis, keepdims=keepdims),
-                 _extreme_pullback, bind=over_axes, numpy=(np.max, np.maximum.reduce))
+                 _extreme_pullback, bind=_bind_axes, numpy=(np.max, np.maximum.reduce))
 min       = Rule(lambda x, *, axis, keepdims: np.minimum.reduce(x, axis=axis, keepdims=keepdims),
-                 _extreme_pullback, bind=over_axes, numpy=(np.min, np.minimum.reduce))
-var       = Rule(_var, _var_pullback, keep=lambda _y, x, *, axis, **_: _deviation(x, axis),
-                 bind=_spread,      numpy=(np.var,))
-std       = Rule(_std, _std_pullback, keep=lambda _y, x, *, axis, **_: _deviation(x, axis),
-                 bind=_spread,      numpy=(np.std,))
+                 _extreme_pullback, bind=_bind_axes, numpy=(np.min, np.minimum.reduce))
+var       = Rule(_var, _var_pullback, residual=lambda _y, x, *, axis, **_: _deviation(x, axis),
+                 bind=_bind_variance, numpy=(np.var,))
+std       = Rule(_std, _std_pullback, residual=lambda _y, x, *, axis, **_: _deviation(x, axis),
+                 bind=_bind_variance, numpy=(np.std,))
 logsumexp = Rule(_logsumexp,
-                 lambda g, _y, _x, *, axis, keepdims, kept: restore(g, _x.shape, axis) * kept,
-                 keep=lambda y, x, *, axis, keepdims: np.exp(x - restore(y, x.shape, axis)),
-                 bind=over_axes)
+                 lambda g, _y, _x, *, axis, keepdims, residual: restore(g, _x.shape, axis) * residual,
+                 residual=lambda y, x, *, axis, keepdims: np.exp(x - restore(y, x.shape, axis)),
+                 bind=_bind_axes)
 cumsum    = Rule(lambda x, *, axis: np.cumsum(x, axis=axis),
-                 _cumsum_pullback,  bind=_running,  numpy=(np.cumsum, np.add.accumulate))
-cumprod   = Rule(lambda x, *, axis: np.cumprod(_wide(x), axis=axis).astype(x.dtype, copy=False),
-                 _cumprod_pullback, bind=_running,  numpy=(np.cumprod, np.multiply.accumulate))
+                 _cumsum_pullback, bind=_bind_axis, numpy=(np.cumsum, np.add.accumulate))
+cumprod   = Rule(lambda x, *, axis: np.cumprod(_as_double(x), axis=axis).astype(x.dtype, copy=False),
+                 _cumprod_pullback, bind=_bind_axis, numpy=(np.cumprod, np.multiply.accumulate))
 # fmt: on

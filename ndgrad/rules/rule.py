@@ -1,8 +1,8 @@
-"""What one row of the rule tables is: a forward, and one pullback per operand.
+"""Rule: a row of the rule tables, made of a forward and one pullback per operand.
 
-A rule knows arrays and nothing of graphs. It is written in NumPy, and NumPy hands a call over to whatever
-type its operands have. So the same row computes when it is given arrays, and records itself when it is given
-`Value`s, which is how derivatives of derivatives come without a second set of rules.
+A rule knows arrays and nothing of graphs. It is written in NumPy, and NumPy dispatches on the type of the operands: a
+pullback computes when it is called with arrays, and is recorded when it is called with Values. That is how derivatives
+of derivatives come without a second set of rules.
 """
 
 from __future__ import annotations
@@ -21,36 +21,37 @@ Options: TypeAlias = Mapping[str, Any]
 Call: TypeAlias = tuple[Operands, dict[str, Any]]
 
 
-_COMPUTED = frozenset({np.ndarray, float, int})  # types known to record nothing: they are not asked
-_TYPED = (np.ndarray, np.generic)  # whatever has a dtype
+_COMPUTED = frozenset({np.ndarray, float, int})  # types known to have no `__apply_rule__`
+_TYPED = (np.ndarray, np.generic)  # types that have a dtype
 
 
 class Rule:
-    """One differentiable op, callable with arrays (it gives an array) or with Values (it gives a Value).
+    """A differentiable op. Called with arrays it returns an array; called with Values it returns a Value.
 
     Args:
-        forward: `forward(*operands, **options)`, the op on arrays. With `keep`, it returns `(result, kept)`.
+        forward: `forward(*operands, **options)`, the op on arrays. With `residual`, it returns `(result, residual)`.
         pullbacks: one per operand, `pullback(g, y, *operands, **options)`: it carries the cotangent `g` of the
             result `y` to that operand. It may leave the broadcasting in: the engine sums it out. A parameter whose
-            name begins with an underscore is not read: the pullback uses its shape or dtype at the most, and `lean()`
-            need not keep its numbers. `None` for an operand that has no gradient.
-        keep: `keep(y, *operands, **options)`, the second thing that `forward` returned, recomputed so that it can
-            record itself. Pullbacks are given it as the option `kept`.
+            name begins with an underscore is not read: the pullback uses its shape or dtype at most, and `lean()`
+            need not store its numbers. `None` for an operand that has no gradient.
+        residual: `residual(y, *operands, **options)`, which recomputes what `forward` saves for the pullbacks beside
+            its result, so that it can be recorded. Pullbacks receive it as the option `residual`.
         bind: `bind(*args, **kwargs) -> (operands, options)`, the op's public signature; a list of such pairs
-            for an op with several results. The default takes operands alone.
-        numpy: the NumPy functions that mean this op. The default is `forward`, where NumPy wrote it.
+            for an op with several results. The default takes operands only.
+        numpy: the NumPy functions that mean this op. The default is `forward`, if it is a function of NumPy.
         operator: the Python operator without its underscores: `"add"` gives `__add__` and `__radd__`.
-        symbol: the short name that pictures show. The default is the rule's own name.
+        symbol: the short name shown in pictures. The default is the name of the rule.
         method: whether `Value` has a method of this name.
-        variadic: whether the op takes any number of operands. Its one pullback is told `position`.
+        variadic: whether the op takes any number of operands. Its single pullback takes the option `position`.
         views: whether the result may share the operand's memory.
+        doc: the docstring of the function and the method.
     """
 
-    def __init__(  # a row states many things, each by name
+    def __init__(  # a row has many fields, most of them given by name
         self,
         forward: Callable[..., Any],
         *pullbacks: Callable[..., Any] | None,
-        keep: Callable[..., Any] | None = None,
+        residual: Callable[..., Any] | None = None,
         bind: Callable[..., Call | list[Call]] | None = None,
         numpy: tuple[Callable[..., Any], ...] | None = None,
         operator: str = "",
@@ -62,10 +63,10 @@ class Rule:
     ) -> None:
         self.forward = forward
         self.pullbacks = pullbacks
-        self.keep = keep
+        self.residual = residual
         self.bind = bind or self._no_options
-        self.operands_alone = bind is None  # nothing is to be told apart
-        self.alone = self.operands_alone and len(pullbacks) == 1 and not keep  # one operand, and nothing else to say
+        self.operands_alone = bind is None  # there are no options to separate from the operands
+        self.alone = self.operands_alone and len(pullbacks) == 1 and not residual  # a plain function of one operand
         self.numpy = (forward,) if numpy is None and _is_numpys(forward) else numpy or ()
         self.operator = operator
         self.symbol = symbol
@@ -77,24 +78,24 @@ class Rule:
         self.__name__ = ""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the op, or record it where an operand is of a type that records."""
+        """Compute the op, or record it if an operand is of a type that records."""
         bound = self.bound(*args, **kwargs)
         if isinstance(bound, list):
             return [self.apply(operands, options) for operands, options in bound]
         return self.apply(*bound)
 
     def bound(self, *args: Any, **kwargs: Any) -> Call | list[Call]:
-        """Tell operands and options apart. An error names the op, where Python would name the function that binds."""
+        """Separate operands from options. Errors name the op, where Python's would name the function `bind`."""
         try:
             return self.bind(*args, **kwargs)
-        except np.exceptions.AxisError:  # which says all there is to say, in arguments of its own
+        except np.exceptions.AxisError:  # its message is complete, and its constructor takes other arguments
             raise
         except (TypeError, ValueError) as error:
             _, call, words = str(error).rpartition("() ")
             raise _like(error, f"{self.__name__}{' ' if call or words.startswith('takes ') else ': '}{words}") from None
 
     def apply(self, operands: Operands, options: Options) -> Any:
-        """Compute the op on operands and options that are already told apart."""
+        """Compute or record the op, given operands and options as `bind` returns them."""
         for operand in operands:
             if operand.__class__ not in _COMPUTED:
                 record = getattr(operand, "__apply_rule__", None)
@@ -102,15 +103,15 @@ class Rule:
                     return record(self, operands, options)
         arrays = [o if isinstance(o, np.ndarray) else self._array(o) for o in operands]
         if not self.weak and not any(isinstance(x, _TYPED) for x in arrays):
-            arrays = [np.asarray(x) for x in arrays]  # Python numbers alone: beside an array they would be weak
+            arrays = [np.asarray(x) for x in arrays]  # Python numbers only: beside an array they would be weak
         try:
             y = self.forward(*arrays, **options)
         except TypeError as error:
             raise TypeError(f"{self.__name__}: {error}") from error
-        return y[0] if self.keep else y
+        return y[0] if self.residual else y
 
     def _array(self, operand: Any) -> Any:
-        """Python numbers stay as they are, for NumPy treats them as weak; lists become arrays."""
+        """Convert lists to arrays. Python numbers stay as they are, since NumPy treats them as weak."""
         if isinstance(operand, (int, float, complex, np.generic)):
             return operand
         array = np.asarray(operand)
@@ -119,17 +120,16 @@ class Rule:
         return array
 
     def reads(self, positions: Iterable[int]) -> frozenset[int]:
-        """Whose numbers the pullbacks to some operands read: 0 stands for the result, 1 for the first operand ...
+        """Return which numbers the pullbacks to some operands read: 0 for the result, 1 for the first operand, ...
 
-        A pullback says so by the names of its parameters. What a derivative of the derivative computes again counts as
-        well.
+        The names of a pullback's parameters tell. What the recomputation of the residual reads counts as well.
         """
         pullbacks = [self.pullbacks[0 if self.variadic else i] for i in positions]
         read = [_read(pullback, 1) for pullback in pullbacks if pullback is not None]
-        return frozenset().union(*read, _read(self.keep, 0) if self.keep else ())
+        return frozenset().union(*read, _read(self.residual, 0) if self.residual else ())
 
     def each_pullback(self, operands: int) -> Sequence[Callable[..., Any] | None]:
-        """The pullbacks to so many operands. A variadic op's one is told which it is for."""
+        """Return a pullback for each of so many operands. That of a variadic op gets the operand's position."""
         only = self.pullbacks[0]
         if not self.variadic or only is None:
             return self.pullbacks
@@ -137,8 +137,8 @@ class Rule:
 
     def _no_options(self, *operands: Any) -> Call:
         if len(operands) != len(self.pullbacks):
-            wanted = len(self.pullbacks)
-            raise TypeError(f"takes {wanted} operand{'s' * (wanted != 1)}, but got {len(operands)}")
+            expected = len(self.pullbacks)
+            raise TypeError(f"takes {expected} operand{'s' * (expected != 1)}, but got {len(operands)}")
         return operands, {}
 
     def __repr__(self) -> str:
@@ -146,19 +146,19 @@ class Rule:
 
 
 def _like(error: TypeError | ValueError, words: str) -> TypeError | ValueError:
-    """An error of the same kind: of a kind of their own, NumPy's have other arguments."""
+    """Make an error of the same kind. Subclasses of NumPy's take other arguments, so the base class is used."""
     return TypeError(words) if isinstance(error, TypeError) else ValueError(words)
 
 
-_ALL = frozenset(range(100))  # more operands than any pullback names
+_ALL = frozenset(range(100))  # more than any pullback has parameters
 
 
 @lru_cache
 def _read(function: Callable[..., Any], start: int) -> frozenset[int]:
-    """The positions, counted from `start`, of the parameters whose numbers a function reads: its signature says so."""
+    """Return the positions, counted from `start`, of the parameters that a function reads, by its signature."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # some of C's functions have none
+    except (TypeError, ValueError):  # some functions written in C have no signature
         return _ALL
     placed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
     if any(p.kind is p.VAR_POSITIONAL and not p.name.startswith("_") for p in placed):
@@ -166,8 +166,8 @@ def _read(function: Callable[..., Any], start: int) -> frozenset[int]:
     return frozenset(i for i, p in enumerate(placed[start:]) if not p.name.startswith("_"))
 
 
-def named(table: ModuleType) -> Iterator[tuple[str, Rule]]:
-    """Walk the rules of a table, each told its name: that of the variable it was assigned to."""
+def rules_of(table: ModuleType) -> Iterator[tuple[str, Rule]]:
+    """Iterate over the rules of a table, and give each the name of the variable that it was assigned to."""
     for name, rule in vars(table).items():
         if isinstance(rule, Rule) and rule.__name__ in ("", name):
             rule.__name__ = name
@@ -177,7 +177,7 @@ def named(table: ModuleType) -> Iterator[tuple[str, Rule]]:
 
 
 def whole(name: str, number: Any) -> int:
-    """The whole number that an option is given: a Python integer, or one of NumPy's."""
+    """Convert an option to an int. A float is an error, also one without a fraction."""
     try:
         return operator.index(number)
     except TypeError:
@@ -185,9 +185,9 @@ def whole(name: str, number: Any) -> int:
 
 
 def floats(x: Any) -> Any:
-    """Whole numbers and booleans in double precision, for ops whose results are floats.
+    """Convert integers and booleans to double precision, for ops whose results are floats.
 
-    Complex numbers stay: by a step along the imaginary axis `ndgrad.numeric` takes slopes.
+    Complex numbers stay: `ndgrad.numeric` takes slopes by a step along the imaginary axis.
     """
     x = np.asarray(x)
     if x.dtype.kind not in "fciub":

@@ -89,9 +89,9 @@ def forward(op: str, wrong: Callable[..., Any]) -> Plant:
     return lambda: _rule(op, "forward", wrong)
 
 
-def keep(op: str, wrong: Callable[..., Any]) -> Plant:
-    """Replace what recomputes the thing that an op's forward kept for the way back."""
-    return lambda: _rule(op, "keep", wrong)
+def residual(op: str, wrong: Callable[..., Any]) -> Plant:
+    """Replace the function that recomputes the residual of an op."""
+    return lambda: _rule(op, "residual", wrong)
 
 
 def bind(op: str, wrong: Callable[..., Any]) -> Plant:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ndgrad import Value, enable_grad
 from ndgrad.engine import pass_back
-from ndgrad.engine.backward import _given, _in_dtype, _unbroadcast
+from ndgrad.engine.backward import _in_dtype, _pullback_arguments, _unbroadcast
 from ndgrad.engine.value import Gradients, constant
 from reference.mutation.planting import Plant, function
 
@@ -80,7 +80,7 @@ class Pass:
 
     def contributions(self, node: Value, g: Any) -> Iterable[tuple[Value, Any]]:
         """Say what a node passes on to each of its operands."""
-        y, values, options = _given(node, create_graph=self.create_graph)
+        y, values, options = _pullback_arguments(node, create_graph=self.create_graph)
         pullbacks = node._rule.each_pullback(len(values)) if node._rule else ()
         both = [(o, to) for o, to in zip(node._operands, pullbacks, strict=True) if to is not None and self.wants(o)]
         return [(operand, pullback(g, y, *values, **options)) for operand, pullback in both]

@@ -94,7 +94,7 @@ def _kinds(node: Value) -> list[tuple[Value, str]]:
 def _step(node: Value, inputs: Sequence[int]) -> Step:
     """A node as a step. Its rule has bound the options, and some are no longer as the user wrote them."""
     name, options = node._rule.__name__, dict(node._options)  # type: ignore[union-attr] # noqa: SLF001 - a result has one
-    options.pop("kept", None)
+    options.pop("residual", None)
     if "dtype" in options:
         options["dtype"] = np.dtype(options["dtype"]).name
     if name == "split":

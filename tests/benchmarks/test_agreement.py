@@ -1,4 +1,4 @@
-"""The check before the timing: who computes something else is stopped."""
+"""The check before timing: it detects peers that compute other numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NUMBERS = [np.array(2.5), np.array([1.0, -1e-9, 300.0])]
 
 
 def test_the_same_numbers_agree() -> None:
-    """Numbers that differ in their last digits only are the same."""
+    """Numbers that differ only in their last digits agree."""
     assert difference([x * (1 + 1e-13) for x in NUMBERS], NUMBERS) == ""
 
 
@@ -27,5 +27,5 @@ def test_the_same_numbers_agree() -> None:
     ],
 )
 def test_other_numbers_do_not(wrong: list[np.ndarray], says: str) -> None:
-    """Another shape, dtype, sign, number of arrays, NaN, and a factor of 1.0000001 are each told in words."""
+    """Another shape, dtype, sign or number of arrays, NaN, and a factor of 1.0000001 are differences, and described."""
     assert difference(wrong, NUMBERS) == says

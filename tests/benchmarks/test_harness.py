@@ -1,4 +1,4 @@
-"""What times the harness: it verifies what it times, chooses plain programs, and tells what it measured."""
+"""The benchmark of the harness: it verifies the programs that it times, selects plain ones, and reports its results."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ PARTS = {"draw", "engine", "reference", "verdict"}
     ids=["plain", "second order", "refused", "zero", "large", "nan"],
 )
 def test_plain_is_first_order_on_ordinary_numbers(line: str, *, plain: bool) -> None:
-    """Edges, infinities, second derivatives and refusals are not plain."""
+    """Programs with edges, infinities, second derivatives or refusals are not plain."""
     assert harness.is_plain(parse(line)) is plain
 
 
 def test_a_stream_is_verified_and_timed_in_parts() -> None:
-    """All programs that are timed are judged, and the time of all parts makes the rate."""
+    """All timed programs are judged, and the rate is computed from the time of all parts."""
     chosen = list(islice(harness.numbers(harness.is_plain), 30))
     stream = harness.in_bulk("plain", chosen)
     assert len(stream.verdicts) == 30
@@ -40,7 +40,7 @@ def test_a_stream_is_verified_and_timed_in_parts() -> None:
 
 
 def test_hypothesis_draws_a_stream_too() -> None:
-    """As many programs as were asked for are drawn, or some fewer where nothing came of choices, and each is judged."""
+    """As many programs as requested are drawn, or fewer if some choices fail, and each is judged."""
     stream = harness.by_hypothesis(20)
     assert 10 <= len(stream.verdicts) <= 20
     assert not any(verdict.result.blames for verdict in stream.verdicts)
@@ -50,7 +50,7 @@ def test_hypothesis_draws_a_stream_too() -> None:
 
 
 def test_a_line_says_whether_the_aim_is_reached() -> None:
-    """The rate stands beside its aim, and the share of witnesses beside its limit."""
+    """The row shows whether the rate meets its aim, and whether the share of witnessed programs meets its limit."""
     slow = harness.Stream("plain", 8.0, dict.fromkeys(PARTS, 1.0), harness.in_bulk("some", range(5)).verdicts)
     cells = harness.row(slow)
     assert len(cells) == len(harness.HEAD)

@@ -11,7 +11,7 @@ from benchmarks.__main__ import main
 
 
 def test_a_line_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line and two peers give a table and a JSON file."""
+    """A run with one line and two peers prints a table and writes a JSON file."""
     file = tmp_path / "new" / "bench.json"
     arguments = ["speed", "--lines", "article", "--peers", "ndgrad,by_hand", "--threads", "1", "--rounds", "1"]
     assert main([*arguments, "--json", str(file)]) == 0
@@ -30,8 +30,8 @@ def test_a_line_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--rounds", "0"], "'0' is not a number from 1 on"),
     ],
 )
-def test_wrong_usage_is_told(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is not known is named, together with what is."""
+def test_wrong_usage_is_reported(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error quotes an unknown name, and lists the known ones."""
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2

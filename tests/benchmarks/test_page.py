@@ -1,4 +1,4 @@
-"""The page: what the tool writes stands between its markers, and what a person wrote stays."""
+"""The page: results are written between the markers, and all other text stays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmarks.page import HARNESS, PAGE, SPEED, renewed
 
 
 def test_only_what_stands_between_the_markers_changes() -> None:
-    """New words replace the old ones between the markers, and twice gives the same as once."""
+    """New text replaces the old text between the markers, and a second update changes nothing."""
     begin, end = SPEED
     page = f"before\n{begin}\nold\n{end}\nafter\n"
     once = renewed(page, "new", SPEED)
@@ -17,14 +17,14 @@ def test_only_what_stands_between_the_markers_changes() -> None:
 
 
 def test_a_page_without_markers_is_refused() -> None:
-    """A page that has lost a marker is left as it is, with an error."""
+    """A page without a marker is an error."""
     with pytest.raises(ValueError, match="must have the markers"):
         renewed(f"before {SPEED[1]} after", "new", SPEED)
 
 
 @pytest.mark.parametrize("markers", [SPEED, HARNESS])
 def test_the_page_has_its_markers(markers: tuple[str, str]) -> None:
-    """benchmarks/README.md can be renewed, and has figures there."""
+    """benchmarks/README.md can be updated, and has a table between its markers."""
     page = PAGE.read_text()
     assert "measured here" in renewed(page, "measured here", markers)
     assert "| --: |" in page.partition(markers[0])[2].partition(markers[1])[0]

@@ -1,4 +1,4 @@
-"""The peers: each line computes the same in every peer that is installed; one that runs no such line says why."""
+"""The peers: each line computes the same numbers in every installed peer, and a missing line has a reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.workloads import PROGRAMS, WORKLOADS
 
 
 def missing(peer: str) -> str:
-    """Why a peer cannot be tested here; empty if it can."""
+    """Return the reason why a peer cannot be tested; empty if it can."""
     if peer != "by_hand" and not importlib.util.find_spec(peer):
         return f"{peer} is not installed: make bench installs it"
     try:
@@ -29,25 +29,25 @@ def missing(peer: str) -> str:
 LIMIT = sys.getrecursionlimit()
 MISSING = {name: missing(name) for name in peers.TITLES}
 PRESENT = [name for name, why in MISSING.items() if not why]
-sys.setrecursionlimit(LIMIT)  # tinygrad raises it, for the tests of other files as well
+sys.setrecursionlimit(LIMIT)  # tinygrad raises the limit, also for other test files
 
 
 @pytest.fixture(autouse=True)
 def _recursion_stays_limited() -> Iterator[None]:
-    """What an engine imports as late as in a test raises it, too."""
+    """Reset the recursion limit, which modules imported during a test may raise."""
     yield
     sys.setrecursionlimit(LIMIT)
 
 
 def cases() -> Iterator[tuple[str, str]]:
-    """Each peer but ndgrad, with each line that it runs."""
+    """Yield each peer except ndgrad, with each line that it runs."""
     for peer in PRESENT:
         known = peers.load(peer).BUILDERS
         yield from ((peer, line.name) for line in WORKLOADS.values() if line.program in known and peer != "ndgrad")
 
 
 def numbers(peer: str, line: str, steps: int) -> list[np.ndarray]:
-    """What a peer has after some steps of a line."""
+    """Return a peer's numbers after some steps of a line."""
     job: Job = peers.load(peer).BUILDERS[WORKLOADS[line].program](WORKLOADS[line].numbers(small=True))
     outputs = [job.step() for _ in range(steps)]
     return list(map(np.asarray, job.numbers(outputs[-1])))
@@ -55,21 +55,21 @@ def numbers(peer: str, line: str, steps: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("name", [name for name, why in MISSING.items() if why])
 def test_a_peer_that_is_not_here(name: str) -> None:
-    """A peer that is not installed, or does not run here, is not tested, and that is counted."""
+    """A peer that is not installed, or cannot run, is counted as a skip."""
     pytest.skip(MISSING[name])
 
 
 @pytest.mark.parametrize(("peer", "line"), list(cases()))
 @pytest.mark.parametrize("steps", [1, 3])
 def test_a_line_is_the_same_everywhere(peer: str, line: str, steps: int) -> None:
-    """After one step and after three, a peer has ndgrad's numbers: nothing is left over from one step to the next."""
+    """A peer has ndgrad's numbers after one step and after three: no state leaks from one step to the next."""
     base = "ndgrad" if WORKLOADS[line].program in peers.load("ndgrad").BUILDERS else "torch"
     assert difference(numbers(peer, line, steps), numbers(base, line, steps)) == ""
 
 
 @pytest.mark.parametrize("name", PRESENT)
 def test_a_line_that_a_peer_does_not_run_has_a_reason(name: str) -> None:
-    """Each program is known to a peer or it says why not, and it knows no others."""
+    """A peer has a builder or a reason for each program, and for no others."""
     peer, programs = peers.load(name), PROGRAMS.keys()
     others = programs - peer.BUILDERS.keys()
     assert all(peer.ABSENT.get(program) or peer.ABSENT.get("") for program in others)

@@ -1,4 +1,4 @@
-"""The picture: a dot for each ratio, and nothing for what was not measured."""
+"""The picture: it has a dot for each ratio, and none for peers that were not measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESULTS = [
 
 
 def test_each_ratio_has_a_dot() -> None:
-    """There is a dot for each ratio measured with one thread, at its place; beyond the scale it is at the edge."""
+    """Each ratio measured with one thread has a dot at its place, or at the edge if it is beyond the scale."""
     dots = [
         (dot[0].text, float(dot.attrib["cx"]))
         for dot in ET.fromstring(draw(RESULTS)).iter("{http://www.w3.org/2000/svg}circle")  # noqa: S314 - our own
@@ -29,5 +29,5 @@ def test_each_ratio_has_a_dot() -> None:
 
 
 def test_both_sides_are_drawn_alike() -> None:
-    """Twice as fast is as far from the middle as twice as slow."""
+    """The dot for twice as fast is as far from the middle as that for twice as slow."""
     assert round(place(2) - place(1), 6) == round(place(1) - place(0.5), 6) > 0

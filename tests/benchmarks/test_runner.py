@@ -1,4 +1,4 @@
-"""The contest: who has other numbers, dies or does not run is out, with a reason; the others are timed in turn."""
+"""The runner: peers that fail or have other numbers are excluded with a reason, and the others are timed in turn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import peers
 from benchmarks.job import Job
-from benchmarks.runner import Contest, Process, environment, run, weigh
+from benchmarks.runner import Contest, Process, environment, measure_memory, run
 from benchmarks.worker import Worker, answer
 from benchmarks.workloads import WORKLOADS, Numbers, Workload
 
@@ -32,13 +32,13 @@ class Here:
 
 
 def doubled(n: Numbers) -> Job:
-    """The bias line with a gradient that is counted twice. This is wrong, on purpose."""
+    """Return the bias line with a gradient that is doubled. This is wrong, on purpose."""
     job = peers.load("by_hand").BUILDERS["bias"](n)
     return Job(job.step, lambda outputs: [*outputs[:-1], 2 * outputs[-1]])
 
 
 def test_a_wrong_peer_is_not_timed() -> None:
-    """A peer whose gradient is twice what it should be is stopped before anybody is timed, and says so."""
+    """A peer whose gradient is doubled is excluded before any timing, and the reason is recorded."""
     journal: list[str] = []
     right = peers.load("by_hand")
     wrong, absent = (SimpleNamespace(BUILDERS=b, ABSENT={"": "no such line"}) for b in ({"bias": doubled}, {}))
@@ -57,7 +57,7 @@ def test_a_wrong_peer_is_not_timed() -> None:
 
 
 def test_a_line_is_run_in_processes() -> None:
-    """Two peers on a line, each in its process: both are timed, and a peer that has no such line says why."""
+    """Two peers on a line are timed, each in its own process, and a peer without this line has a reason."""
     result = run(WORKLOADS["article"], ["ndgrad", "by_hand", "micrograd"], rounds=1, small=True)
     ndgrad, by_hand, micrograd = result.cells
     assert (len(ndgrad.rounds), ndgrad.reason) == (1, "")
@@ -70,7 +70,7 @@ def test_a_line_is_run_in_processes() -> None:
 
 
 def test_a_fresh_line_is_a_new_process_each_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without settings, and with five steps before those timed. The page faults of each stand beside."""
+    """Each round of a fresh line starts a new process without settings, and page faults are recorded."""
     started = []
 
     class Noted(Process):
@@ -94,15 +94,15 @@ def test_a_fresh_line_is_a_new_process_each_round(monkeypatch: pytest.MonkeyPatc
 
 
 def test_memory_is_measured_in_processes() -> None:
-    """A line is weighed beyond what the import took: nothing like the 20 MB and more of NumPy."""
-    (weight,) = weigh(WORKLOADS["bias"], ["by_hand"], small=True).weights
-    assert weight.reason == ""
-    assert 0 <= weight.bytes < 10e6
+    """The memory of a line excludes that of the imports, which is 20 MB and more for NumPy."""
+    (memory,) = measure_memory(WORKLOADS["bias"], ["by_hand"], small=True).cells
+    assert memory.reason == ""
+    assert 0 <= memory.bytes < 10e6
 
 
-def test_a_process_is_told_its_threads() -> None:
-    """Each pool of threads is told its size before its library is imported; the limit alone keeps its memory."""
-    told = environment("torch", 2)
-    assert {told[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")} == {"2"}
-    assert "MALLOC_TRIM_THRESHOLD_" not in told.keys() - environment("by_hand", 2).keys()
+def test_the_environment_sets_the_number_of_threads() -> None:
+    """Thread pools get their size before the library is imported, and only the limit never returns memory."""
+    variables = environment("torch", 2)
+    assert {variables[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")} == {"2"}
+    assert "MALLOC_TRIM_THRESHOLD_" not in variables.keys() - environment("by_hand", 2).keys()
     assert environment("by_hand", 1)["MALLOC_TRIM_THRESHOLD_"] == str(2**30)

@@ -1,4 +1,4 @@
-"""A worker: what it is asked, it does, and what goes wrong is its answer."""
+"""A worker: it runs commands, and an error is its answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.worker import Worker, answer, peak_memory, timed
 
 
 def test_a_line_from_end_to_end(tmp_path: Path) -> None:
-    """A worker prepares a line, writes its numbers down, and times a burst of it."""
+    """A worker prepares a line, writes its numbers to a file, and times a burst."""
     worker = Worker("by_hand", "bias", small=True)
     assert answer(worker, "prepare", {}) == {}
     assert answer(worker, "numbers", {"file": str(tmp_path / "numbers.npz")}) == {}
@@ -26,8 +26,8 @@ def test_a_line_from_end_to_end(tmp_path: Path) -> None:
     assert burst["faults"] >= 0
 
 
-def test_a_peer_that_fails_says_how() -> None:
-    """An exception in a peer, and a line that it does not run, are answers."""
+def test_an_error_of_a_peer_is_its_answer() -> None:
+    """The answer is the reason if a peer raises an exception, or does not run the line."""
 
     def fails(_: object) -> Job:
         raise RecursionError("too deep\nand more")
@@ -40,7 +40,7 @@ def test_a_peer_that_fails_says_how() -> None:
 
 
 def test_the_collector_is_off_where_the_line_says_so() -> None:
-    """The line about the garbage collector is timed without it, and no other one is."""
+    """Only the line about the garbage collector is timed without it."""
     try:
         for line, on in (("nodes-100k", True), ("nodes-100k-nogc", False)):
             worker = Worker("by_hand", line, small=True)
@@ -52,7 +52,7 @@ def test_the_collector_is_off_where_the_line_says_so() -> None:
 
 
 def test_each_step_is_timed() -> None:
-    """There is a time for each step, and what a step gives is gone before the next begins."""
+    """Each step has a time, and its result is freed before the next begins."""
     alive: list[int] = []
 
     class Graph:
@@ -69,14 +69,14 @@ def test_each_step_is_timed() -> None:
     assert counts == [0, 1, 2]
 
 
-def test_a_peak_is_seen_after_it_has_gone() -> None:
-    """Memory that was taken and given back counts."""
+def test_a_past_peak_counts() -> None:
+    """Memory that was allocated and freed counts."""
     peak = peak_memory()
     np.ones(4_000_000).sum()
     assert 30e6 < peak() < 60e6
 
 
 @pytest.mark.parametrize("line", ["bias", "mlp-784"])
-def test_memory_is_weighed(line: str) -> None:
-    """A worker says how many bytes a line takes."""
+def test_memory_is_measured(line: str) -> None:
+    """A worker returns the number of bytes that a line takes."""
     assert answer(Worker("by_hand", line, small=True), "memory", {"steps": 2})["bytes"] >= 0

@@ -73,7 +73,7 @@ def _forward(op: str, change: Callable[[Any], Any]) -> Rule:
 
     def wrong(*operands: Any, **options: Any) -> Any:
         y = right.forward(*operands, **options)
-        return (change(y[0]), y[1]) if right.keep else change(y)
+        return (change(y[0]), y[1]) if right.residual else change(y)
 
     rule = copy.copy(right)
     rule.forward = wrong

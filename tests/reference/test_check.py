@@ -129,7 +129,7 @@ def test_a_users_rule_is_judged(op: str) -> None:
     """A rule in place of ndgrad's is called, although operators and NumPy's functions would call ndgrad's."""
     right = RULES[op]
     options = {
-        k: getattr(right, k) for k in ("keep", "numpy", "operator", "variadic", "views", "doc") if hasattr(right, k)
+        k: getattr(right, k) for k in ("residual", "numpy", "operator", "variadic", "views", "doc") if hasattr(right, k)
     }
     bind = None if right.operands_alone else right.bind
 

@@ -1,4 +1,4 @@
-"""One call for each rule, as users make it: its operands and options are drawn as its op row has them."""
+"""An example call for each rule, as users write it, with operands and options drawn by the op's row."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SHAPE = (2, 3)  # of one operand
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def drawn(op: str) -> tuple[list[np.ndarray], Options]:
-    """Operands and options of an op: the first that have several numbers, no two alike, and keep their dtype."""
+def example_operands(op: str) -> tuple[list[np.ndarray], Options]:
+    """Return the first drawn operands and options of an op with several numbers, no two alike, that keep the dtype."""
     row = OPS[op]
     for i in range(1_000):
         source = Seeded("calls", op, i)
@@ -34,21 +34,21 @@ def drawn(op: str) -> tuple[list[np.ndarray], Options]:
 
 
 def _unlike(source: Seeded, some: tuple[float, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """Numbers that are no zeros, and mostly unlike."""
+    """Return whether no number is 0, and most numbers are different."""
     others = [x for x in some if x]
     return np.array([pick(source, others) for _ in range(int(np.prod(shape)))]).reshape(shape)
 
 
 def call(name: str) -> Call:
-    """Arguments of a rule: by position operands, or the sequence of them; by name options."""
-    operands, options = drawn(name)
+    """Return the arguments of an example call of a rule: operands by position, options by keyword."""
+    operands, options = example_operands(name)
     options = {n: float(x) if isinstance(x, np.floating) else x for n, x in options.items()}
     if RULES[name].variadic:
         return (operands,), options
-    if name == "where":  # the condition stands first, as in NumPy
+    if name == "where":  # the condition comes first, as in NumPy
         return (options.pop("condition"), *operands), options
-    options.pop("piece", None)  # of a rule that gives several
-    if name in ("astype", "getitem"):  # NumPy's have no names for theirs
+    options.pop("piece", None)  # a rule with several results
+    if name in ("astype", "getitem"):  # NumPy's parameter has another name
         return (*operands, *options.values()), {}
     return tuple(operands), options
 

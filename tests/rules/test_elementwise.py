@@ -1,4 +1,4 @@
-"""Rules that work number by number: at special points beside PyTorch, in every broadcasting, without idle warnings."""
+"""Rules of elementwise ops agree with PyTorch, at special points and in every broadcasting, without false warnings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reference.ops import OPS
 
 Beside: TypeAlias = Callable[..., None]
 
-# Zeros of both signs, the kinks and bounds, numbers that saturate, and those that are none.
+# Zeros of both signs, the kinks and bounds, numbers that saturate, infinities and NaN.
 POINTS = np.array([
     -np.inf, -1000.0, -40.0, -2.0, -1.0, -0.5, -1e-12, -0.0, 0.0, 1e-300, 1e-12, 0.25, 1.0, 2.0, 3.0, 1000.0, np.inf,
     np.nan,
@@ -40,25 +40,25 @@ BINARY = [op.name for op in ELEMENTWISE if op.inputs.slots == 2]
 
 @pytest.mark.parametrize("slope", [0.01, 0.3, 0.0, 1.0])
 def test_leaky_relu(beside: Beside, slope: float) -> None:
-    """Below 0, and at 0 itself, the slope is the given one, as PyTorch's."""
+    """Below 0, and at 0 itself, the slope is the given one, as in PyTorch."""
     beside(lambda x: x.leaky_relu(slope), lambda x: F.leaky_relu(x, slope), POINTS)
 
 
 def test_leaky_relu_has_pytorchs_default(beside: Beside) -> None:
-    """Without a slope it is 0.01, by position and by name it is the given one."""
+    """The default slope is 0.01; another one can be given by position and by name."""
     beside(ndgrad.leaky_relu, F.leaky_relu, (7,))
     beside(lambda x: x.leaky_relu(negative_slope=0.2), lambda x: F.leaky_relu(x, 0.2), (7,))
 
 
 @pytest.mark.parametrize("x", [19.5, 20.5, 30.0, 700.0])
 def test_softplus_far_up(beside: Beside, x: float) -> None:
-    """It keeps its digits where PyTorch cuts it off, at 20; with the cut out of the way, they agree."""
+    """Softplus keeps its digits above 20, where PyTorch switches to x; without that threshold, PyTorch agrees."""
     beside(ndgrad.softplus, lambda t: torch.log1p(torch.exp(t)), [x])
 
 
 @pytest.mark.parametrize("x", [5.0, 19.5, 40.0, 700.0])
 def test_sigmoid_is_as_steep_above_as_below(x: float) -> None:
-    """Far up, where `y * (1 - y)` has no digits left, its slope is still that of the same place below 0."""
+    """For large x, where `y * (1 - y)` has no digits left, the slope is that at -x."""
     slopes = Value([x, -x])
     slopes.sigmoid().backward()
     assert slopes.grad[0] == slopes.grad[1] > 0
@@ -68,7 +68,7 @@ def test_sigmoid_is_as_steep_above_as_below(x: float) -> None:
 @pytest.mark.parametrize("name", ["sigmoid", "softplus", "relu", "leaky_relu", "tanh", "abs", "sin", "cos", "square"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_no_warning_where_nothing_is_wrong(name: str, dtype: type) -> None:
-    """Numbers of ±1000 are no reason to warn, forward or back; a warning is an error here."""
+    """Numbers of ±1000 do not cause a warning, forward or backward. Warnings are errors here."""
     x = Value(np.array([-1000.0, -0.0, 0.0, 1000.0], dtype))
     RULES[name](x).backward([1.0, -2.0, 3.0, 4.0])
     assert np.isfinite(x.grad).all()
@@ -76,7 +76,7 @@ def test_no_warning_where_nothing_is_wrong(name: str, dtype: type) -> None:
 
 @pytest.mark.parametrize("name", ["log", "sqrt", "divide", "power"])
 def test_the_pass_back_does_not_warn(name: str) -> None:
-    """An infinite slope is a slope like any other: 1/0 in a pullback is silent."""
+    """An infinite slope does not cause a warning: 1/0 in a pullback is silent."""
     x = Value([0.0, 4.0])
     at = {"log": [1.0, 1.0], "sqrt": [0.0, 0.0], "divide": [1.0, 2.0], "power": [0.5, 0.5]}[name]
     with np.errstate(all="ignore"):
@@ -91,9 +91,10 @@ def test_the_pass_back_does_not_warn(name: str) -> None:
 @pytest.mark.parametrize("exponent", [-2, -1, 0, 0.0, 1, 1.5, 2, 2.0, 3])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_power_of_a_number(beside: Beside, exponent: float, dtype: type) -> None:
-    """Number exponents, whole or not, at bases of 0, of both signs and infinite.
+    """Exponents that are numbers, integers or not, agree with PyTorch at bases of 0, of both signs and infinite.
 
-    For a number, PyTorch takes the root for the slope of the power 1.5, which is NaN at -inf; for a tensor it does not.
+    For a number, PyTorch computes the slope of the power 1.5 by the square root, which is NaN at -inf; for a tensor it
+    does not.
     """
     points = POINTS[~np.isneginf(POINTS)] if exponent == 1.5 else POINTS
     beside(lambda x: x**exponent, lambda x: x**exponent, points.astype(dtype))
@@ -101,7 +102,7 @@ def test_power_of_a_number(beside: Beside, exponent: float, dtype: type) -> None
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_power_of_a_half(beside: Beside, dtype: type) -> None:
-    """It is a square root. Not asked at -0 and -inf, where PyTorch's slope is that of its `rsqrt`."""
+    """The power 0.5 is a square root. It is not tested at -0 and -inf, where PyTorch's slope is that of its `rsqrt`."""
     beside(lambda x: x**0.5, lambda x: x**0.5, np.array([-1.0, 0.0, 1e-12, 0.25, 4.0, np.inf, np.nan], dtype))
 
 
@@ -117,7 +118,7 @@ def test_power_of_minus_infinity(exponent: Any) -> None:
 @pytest.mark.parametrize("exponent", [Value(0.5), Value([0.5, 3.0])], ids=["one", "several"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_minus_infinity_to_a_value(base: Any, exponent: Value, dtype: type) -> None:
-    """However the base is given: NumPy would take the root wherever there is one exponent."""
+    """A base of -inf gives inf however it is given. NumPy would take the root whenever there is a single exponent."""
     b = Value(exponent.data.astype(dtype))
     y = base**b
     assert y.dtype == (dtype if isinstance(base, float) and not isinstance(base, np.generic) else np.float64)
@@ -140,7 +141,7 @@ def test_one_minus_infinity_changes_no_other_slope() -> None:
 
 
 def test_the_exponents_slope_beside_minus_infinity_is_nan_twice() -> None:
-    """As PyTorch says: that the power a half is infinite there hides no base."""
+    """The slope towards the exponent is NaN, as in PyTorch, also next to an infinite power a half."""
     x, b = Value([-np.inf, 9.0]), Value([1.5, 0.5])
     (x**b).backward(np.ones(2), create_graph=True)
     slope = x.grad
@@ -152,12 +153,12 @@ def test_the_exponents_slope_beside_minus_infinity_is_nan_twice() -> None:
 @pytest.mark.parametrize("base", [-2.0, 0.0, 0.5, 1, 2, 10])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_power_to_a_value(beside: Beside, base: float, dtype: type) -> None:
-    """A number to the power of a Value: its slope is `y * log(base)`."""
+    """The slope of a number to the power of a Value is `y * log(base)`."""
     beside(lambda x: base**x, lambda x: base**x, np.array([-2.0, -1.0, 0.0, 0.5, 1.0, 3.0], dtype))
 
 
 def test_power_of_a_negative_base() -> None:
-    """Towards the exponent there is no slope; the slope towards the base is none the worse for it."""
+    """For a negative base the slope towards the exponent is NaN, and the slope towards the base is right."""
     base, exponent = Value([-2.0]), Value([2.0])
     (base**exponent).backward([3.0])
     assert base.grad.tolist() == [-12.0]
@@ -165,7 +166,7 @@ def test_power_of_a_negative_base() -> None:
 
 
 def test_a_whole_base_and_whole_powers() -> None:
-    """Whole numbers become floats first, so that negative powers are no error, forward or back."""
+    """Integers are converted to floats first, so negative powers work, forward and backward."""
     x = Value(np.array([1, 2, 4]))
     y = x ** np.array([0, -1, -2])
     y.backward([1, 1, 16])
@@ -178,7 +179,7 @@ def test_a_whole_base_and_whole_powers() -> None:
 
 @pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "power", "maximum", "minimum"])
 def test_the_same_value_twice(beside: Beside, name: str) -> None:
-    """Both contributions arrive: `maximum(x, x)` has slope 1, `x ** x` has `x ** x * (1 + log(x))`."""
+    """Both contributions are added: `maximum(x, x)` has slope 1, `x ** x` has `x ** x * (1 + log(x))`."""
     theirs = mirror(OPS[name])
     beside(lambda x: RULES[name](x, x), lambda x: theirs(x, x), np.array([0.5, 1.0, 2.0, 3.0]))
 
@@ -192,18 +193,18 @@ def test_clip_between_numbers(beside: Beside, bounds: tuple[float | None, float 
 
 
 def test_clip_between_values(beside: Beside) -> None:
-    """The bounds have gradients of their own: of the numbers that they replaced."""
+    """The bounds have gradients: those of the numbers that they replaced."""
     x, low, high = (a.ravel() for a in np.meshgrid(*[[-2.0, -1.0, 0.0, 1.0, 2.0]] * 3))
     beside(ndgrad.clip, torch.clamp, x, low, high)
 
 
 def test_clip_at_itself(beside: Beside) -> None:
-    """A Value clipped at itself passes its gradient on, whole."""
+    """A Value clipped at itself passes all of its gradient on."""
     beside(lambda x: x.clip(0.0, x), lambda x: torch.clamp(x, torch.zeros_like(x), x), [5.0, 0.0, 2.0])
 
 
 def test_clip_has_both_spellings_of_its_bounds() -> None:
-    """`a_min` and `a_max`, `min` and `max`, and places, as in NumPy."""
+    """`a_min` and `a_max`, `min` and `max`, and positions are equivalent, as in NumPy."""
     x = Value([-3.0, 0.5, 3.0])
     for y in (x.clip(-1, 1), x.clip(a_min=-1, a_max=1), x.clip(min=-1, max=1), np.clip(x, -1, 1), x.clip(-1, max=1)):
         assert y.data.tolist() == [-1.0, 0.5, 1.0]
@@ -223,18 +224,18 @@ def test_clip_has_both_spellings_of_its_bounds() -> None:
 def test_a_branch_not_taken_gets_zero(
     beside: Beside, ours: Callable[..., Any], theirs: Callable[..., Any], upstream: float
 ) -> None:
-    """Even when an infinity or NaN arrives: it is masked out, not multiplied by 0."""
+    """The branch not taken gets 0, even for an infinite or NaN cotangent: it is masked, not multiplied by 0."""
     beside(ours, theirs, [-2.0, 1.0, 2.0], cotangent=[upstream, upstream, 1.0])
 
 
 def test_where_sends_the_gradient_to_the_branch_taken(beside: Beside) -> None:
-    """Nothing is sent to the other, whatever it holds."""
+    """The branch not taken gets nothing, whatever it holds."""
     x, y = [np.nan, np.inf, 2.0], [1.0, -np.inf, np.nan]
     beside(lambda a, b: ndgrad.where(MASK, a, b), lambda a, b: torch.where(torch.tensor(MASK), a, b), x, y)
 
 
 def test_where_keeps_its_condition() -> None:
-    """A condition overwritten after the forward pass does not redirect the gradient."""
+    """Overwriting the condition after the forward pass does not change the gradient."""
     condition = np.array([True, False])
     a, b = Value([1.0, 2.0]), Value([3.0, 4.0])
     y = ndgrad.where(condition, a, b)
@@ -245,7 +246,7 @@ def test_where_keeps_its_condition() -> None:
 
 
 def test_where_takes_any_truth_for_its_condition() -> None:
-    """Numbers count as true unless they are 0, as in NumPy; a number may stand for a branch."""
+    """Numbers are true unless they are 0, as in NumPy. A branch may be a number."""
     x = Value([1.0, 2.0, 3.0])
     y: Any = np.where([0, 2, -1], x, 9)
     y.backward([1.0, 10.0, 100.0])
@@ -258,7 +259,7 @@ def test_where_takes_any_truth_for_its_condition() -> None:
 
 @pytest.mark.parametrize(("dtype", "to"), [(np.float64, np.float32), (np.float32, np.float64)])
 def test_astype(dtype: type, to: type) -> None:
-    """The result has the other dtype, the gradient has the operand's own again."""
+    """The result has the given dtype, and the gradient has the dtype of the operand."""
     x = Value(np.array([0.1, 0.2], dtype))
     y = x.astype(to)
     y.backward([3.0, -1.0])
@@ -270,7 +271,7 @@ def test_astype(dtype: type, to: type) -> None:
 
 @pytest.mark.parametrize("dtype", [int, bool, complex])
 def test_astype_to_no_float_is_refused(dtype: type) -> None:
-    """Whole numbers are flat in what they were cut from; a gradient of 1 through them would be wrong."""
+    """A cast to integers is an error: they are piecewise constant, so a gradient of 1 through them would be wrong."""
     with pytest.raises(TypeError):
         Value([1.5]).astype(dtype)
 
@@ -283,13 +284,13 @@ def test_astype_to_no_float_is_refused(dtype: type) -> None:
     name=st.sampled_from(["add", "subtract", "multiply", "maximum", "minimum"]),
 )
 def test_broadcasting_of_two_operands(beside: Beside, shapes: BroadcastableShapes, name: str) -> None:
-    """Whichever axes were repeated or empty, each gradient is summed over them, and is exactly PyTorch's."""
+    """Each gradient is summed over broadcast or empty axes, and is exactly PyTorch's."""
     beside(RULES[name], mirror(OPS[name]), *shapes.input_shapes, ulp=0)
 
 
 @given(shapes=mutually_broadcastable_shapes(num_shapes=2, max_dims=3, max_side=4))
 def test_broadcasting_in_divide_and_power(beside: Beside, shapes: BroadcastableShapes) -> None:
-    """So it is where the operands go into the slopes; a sum undone wrongly is off by a term, not by 2e-7."""
+    """The same holds where slopes depend on the operands. A wrong sum would be off by a term, not by 2e-7."""
     a, b = shapes.input_shapes
     ratio = 1e9  # in ULP: hundreds of logarithms of both signs may cancel nine digits
     beside(lambda x, y: x / y + (x * x) ** (y / 9), lambda x, y: x / y + (x * x) ** (y / 9), a, b, ulp=ratio)
@@ -297,7 +298,10 @@ def test_broadcasting_in_divide_and_power(beside: Beside, shapes: BroadcastableS
 
 @given(shapes=mutually_broadcastable_shapes(num_shapes=3, max_dims=3, max_side=3))
 def test_broadcasting_of_three_operands(beside: Beside, shapes: BroadcastableShapes) -> None:
-    """`clip` and `where` broadcast all three, the condition too. PyTorch's `clamp` by itself fails at some."""
+    """`clip` and `where` broadcast three operands, including the condition.
+
+    PyTorch's `clamp` fails for some of these.
+    """
     condition, b, c = shapes.input_shapes
     mask = np.indices(condition).sum(axis=0) % 2 == 0
     beside(lambda x, y: ndgrad.where(mask, x, y), lambda x, y: torch.where(torch.tensor(mask), x, y), b, c, ulp=0)
@@ -310,13 +314,13 @@ def _clamp(*xs: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("operation", [operator.add, operator.mul, operator.truediv, operator.pow, ndgrad.maximum])
 def test_what_does_not_broadcast_is_an_error(operation: Callable[..., Any]) -> None:
-    """NumPy's own: it names both shapes."""
+    """Shapes that do not broadcast raise NumPy's error, which names both."""
     with pytest.raises(ValueError, match=r"\(2,\) \(3,\)"):
         operation(Value([1.0, 2.0]), Value([1.0, 2.0, 3.0]))
 
 
 def test_powers_of_minus_infinity_have_slopes() -> None:
-    """The slope of x to the power 1.5 is 1.5 times the power a half, which is infinite at -inf, as IEEE's power is."""
+    """The slope of x to the power 1.5 is 1.5 times the power 0.5, which is infinite at -inf, as IEEE's power is."""
     x = Value([-np.inf])
     with np.errstate(all="ignore"):
         (x**1.5).backward()

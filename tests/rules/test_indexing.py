@@ -1,4 +1,4 @@
-"""Picking by index and putting back: a number picked twice is paid twice, whatever the index is made of."""
+"""Indexing and scatter: an entry that is taken twice gets both cotangents, for every kind of index."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BACK = slice(None, None, -1)
 
 # fmt: off
 INDICES: list[tuple[Shape, Any]] = [
-    # Numbers, slices, new axes, the rest.
+    # Integers, slices, new axes, ellipses.
     ((4,), 2), ((4,), -1), ((3, 3), 1), ((3, 3), (1, -1)), ((2, 3, 4), (1, ALL, 0)), ((), ()), ((), ...), ((), None),
     ((5,), slice(1, 4)), ((5,), slice(None, None, 2)), ((5,), BACK), ((5,), slice(3, 0, -2)),
     ((5,), slice(3, 0, -5)), ((5,), slice(-2, None)), ((5,), slice(2, 2)), ((5,), slice(4, 1)), ((5,), slice(0, 99)),
@@ -34,18 +34,18 @@ INDICES: list[tuple[Shape, Any]] = [
     ((3, 3), ...), ((2, 3, 4), (..., 1)), ((2, 3, 4), (1, ..., slice(0, 2))), ((2, 3, 4), (ALL, ..., -1)),
     ((3,), None), ((3,), (None, ALL, None)), ((2, 3), (None, 1, None, ..., None)), ((2, 3, 4), (..., None, 2)),
     ((3,), np.int64(1)), ((3, 3), (np.int32(-1), ALL)), ((0, 3), ALL), ((3, 0), 1),
-    # Lists and arrays: repeats, numbers that are another's name counted from the end, none at all, two-dimensional.
+    # Lists and arrays: repeats, two indices of one entry (one counted from the end), empty ones, two-dimensional ones.
     ((4,), [1, 1, 1]), ((3,), [0, -3]), ((3,), [2, -1, 2]), ((3, 3), [0, 0, 2]), ((4,), []), ((2, 3), []),
     ((4,), [[0, 1], [1, 3]]), ((3, 3), np.array([[2, 0], [0, 0]])), ((4,), np.array(1)),
     ((4,), np.array([3], np.uint8)),
     ((3, 3), ([0, 0, 1], [1, 1, 2])), ((3, 3), ([0, -3], [1, -2])), ((2, 3), ([[0], [1]], [0, 0, 2])),
     ((3, 3, 3), ([0, 0], [1, 1], [2, -1])), ((3,), ([1, 1],)), ((4,), np.array([], int)),
-    # Mixed: arrays among slices, with a number or a slice between them, new axes, the rest.
+    # Mixed: arrays among slices, with an integer or a slice between them, new axes, ellipses.
     ((3, 4), (ALL, [1, 1])), ((3, 4), ([0, 0, 2], slice(1, 3))), ((2, 3, 4), (ALL, [0, 1], 0)),
     ((2, 3, 4), (0, ALL, [0, 1])), ((2, 3, 4), ([0, 1], ALL, [0, 0])), ((2, 3, 4), (..., [0, 0])),
     ((2, 3, 4), (None, [1, 1], ..., slice(None, None, -2))), ((3, 4), ([0, 0], None, [1, 1])),
     ((2, 3, 4), (BACK, [[0, 2], [2, 0]])), ((3, 3), (np.array(1), [0, 0])),
-    # Truths, as many as numbers, for some axes, and alone.
+    # Booleans: masks of the whole shape, of some axes, and single ones.
     ((4,), np.array([True, False, True, True])), ((4,), [False, True, False, True]), ((3,), np.zeros(3, bool)),
     ((2, 3), np.array([[True, False, True], [False, False, True]])), ((2, 3), np.array([False, True])),
     ((2, 3, 4), np.eye(2, 3) > 0), ((3, 4), (ALL, np.array([True, False, False, True]))),
@@ -57,13 +57,13 @@ INDICES: list[tuple[Shape, Any]] = [
 
 @pytest.mark.parametrize(("shape", "index"), INDICES)
 def test_index(traced: Traced, shape: Shape, index: Any) -> None:
-    """What NumPy picks, and to each number the cotangents of all places it was picked to."""
+    """The result is NumPy's, and each entry gets the cotangents of all places that it was taken to."""
     traced(lambda x: x[index], lambda a: np.asarray(a[index]), shape)
 
 
 @given(st.data())
 def test_slices_at_random(traced: Traced, data: st.DataObject) -> None:
-    """Numbers, slices of both signs, new axes and the rest, in any mixture."""
+    """Random mixtures of integers, slices of both signs, new axes and ellipses agree with NumPy."""
     shape = tuple(data.draw(st.lists(st.integers(0, 4), max_size=4)))
     index = data.draw(basic_indices(shape, allow_newaxis=True, allow_ellipsis=True))
     traced(lambda x: x[index], lambda a: np.asarray(a[index]), shape)
@@ -71,7 +71,7 @@ def test_slices_at_random(traced: Traced, data: st.DataObject) -> None:
 
 @given(st.data())
 def test_arrays_at_random(traced: Traced, data: st.DataObject) -> None:
-    """Arrays of whole numbers for all axes, or for the first few with slices after them."""
+    """Integer arrays for all axes, or for the first few with slices after them, agree with NumPy."""
     shape = tuple(data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
     taken = data.draw(st.integers(1, len(shape)))
     index = data.draw(integer_array_indices(shape[:taken]))
@@ -81,7 +81,7 @@ def test_arrays_at_random(traced: Traced, data: st.DataObject) -> None:
 
 @given(st.data())
 def test_masks_at_random(traced: Traced, data: st.DataObject) -> None:
-    """Truths for the first axes, and slices for what is left."""
+    """Masks of the first axes, with slices for the others, agree with NumPy."""
     shape = tuple(data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=3)))
     mask = data.draw(arrays(bool, shape[: data.draw(st.integers(1, len(shape)))]))
     traced(lambda x: x[mask, ...], lambda a: a[mask, ...], shape)
@@ -91,14 +91,14 @@ def test_masks_at_random(traced: Traced, data: st.DataObject) -> None:
     "index", [0, [0, 0, 2], ([1, 1], [0, -3]), (slice(None), [2, 2, 1]), (Ellipsis, 1), (None, 1), (slice(1, 3), 0)]
 )
 def test_index_beside_pytorch(beside: Beside, index: Any) -> None:
-    """In the middle of a program, and of a Value that is used again."""
+    """Indexing agrees with PyTorch in the middle of a program, also if the operand is used again."""
     key = tuple(torch.tensor(i) if isinstance(i, list) else i for i in index) if isinstance(index, tuple) else index
     beside(lambda x: (x * x)[index] * x[0, 0], lambda t: (t * t)[key] * t[0, 0], (3, 3), ulp=0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_the_dtype_stays(dtype: type) -> None:
-    """Of the numbers picked, and of the gradient that many of them add up to."""
+    """The result and the gradient have the operand's dtype."""
     x = Value(np.array([1.0, 2.0], dtype))
     y = x[[0, 0, 1]]
     y.backward([1.0, 2.0, 4.0])
@@ -107,14 +107,14 @@ def test_the_dtype_stays(dtype: type) -> None:
 
 
 def test_index_after_index(traced: Traced) -> None:
-    """A slice of a slice, a row of picked rows: each goes back by its own way, in the right order."""
+    """In a chain of indexings, each is inverted, in the right order."""
     traced(lambda x: x[1:][::2][-1], lambda a: a[1:][::2][-1], (6, 2))
     traced(lambda x: x[[2, 0, 2]][:, 1:][0], lambda a: a[[2, 0, 2]][:, 1:][0], (3, 3))
     traced(lambda x: x.T[1][[0, 0]], lambda a: a.T[1][[0, 0]], (2, 3))
 
 
 def test_an_index_is_the_nodes_own() -> None:
-    """An index array that is overwritten after the forward pass does not send the gradient elsewhere."""
+    """Overwriting an index array after the forward pass does not change the gradient."""
     index = np.array([0, 0])
     x = Value([1.0, 2.0])
     y = x[index]
@@ -129,20 +129,20 @@ def test_an_index_is_the_nodes_own() -> None:
      slice("a"), 1j],
 )  # fmt: skip
 def test_what_is_no_index_is_refused(index: Any) -> None:
-    """Numbers that are not whole, text, places that are not there: an error, as in NumPy, and no guess."""
+    """Non-integers, strings and positions out of range are errors, as in NumPy."""
     with pytest.raises((IndexError, TypeError)):
         Value([1.0, 2.0, 3.0])[index]
 
 
 @pytest.mark.parametrize("index", [Value(1.0), (0, Value(1.0)), Value([0.0, 1.0])])
 def test_a_value_is_no_index(index: Any) -> None:
-    """Nothing can be differentiated towards an index; the error says what to take."""
+    """A Value as an index is an error, which says to use its data."""
     with pytest.raises(TypeError, match=r"a Value cannot be an index.*use its \.data"):
         Value([[1.0, 2.0], [3.0, 4.0]])[index]
 
 
 def test_a_value_cannot_be_written_into() -> None:
-    """There is no rule for `x[i] = y`, and so no silent one."""
+    """Assignment `x[i] = y` is an error, since it has no rule."""
     x: Any = Value([1.0, 2.0])
     with pytest.raises(TypeError, match="item assignment"):
         x[0] = 3.0
@@ -153,7 +153,7 @@ def test_a_value_cannot_be_written_into() -> None:
 
 @pytest.mark.parametrize(("shape", "index"), INDICES)
 def test_scatter(shape: Shape, index: Any) -> None:
-    """It adds each number at its index, one after another; its own gradient is picked there."""
+    """Scatter adds each number at its index; its gradient is taken from there."""
     places = np.asarray(np.arange(int(np.prod(shape))).reshape(shape)[index])
     numbers = np.arange(1.0, 1 + places.size).reshape(places.shape)
     x = Value(numbers)
@@ -169,7 +169,7 @@ def test_scatter(shape: Shape, index: Any) -> None:
 
 
 def test_scatter_of_fewer_numbers_than_places() -> None:
-    """They are repeated as NumPy repeats them, and their cotangents are summed."""
+    """Fewer numbers than places are broadcast as in NumPy, and their cotangents are summed."""
     x = Value([5.0])
     y = ndgrad.scatter(x, [0, 0, 2], (3,))
     y.backward([1.0, 10.0, 100.0])
@@ -182,8 +182,8 @@ def test_scatter_of_fewer_numbers_than_places() -> None:
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
 @pytest.mark.parametrize("shape", [(200,), (200, 4)])
-def test_rows_may_be_told_in_any_whole_numbers(dtype: str, shape: tuple[int, ...]) -> None:
-    """An index of bytes picks out of more rows than a byte can count, and takes their gradients back."""
+def test_rows_may_have_any_integer_dtype(dtype: str, shape: tuple[int, ...]) -> None:
+    """An index of bytes works for more rows than a byte can count, forward and backward."""
     x = Value(np.arange(math.prod(shape), dtype=float).reshape(shape))
     index = np.array([1, 3, 3, 0], dtype)
     x[index].sum().backward()

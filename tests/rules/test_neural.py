@@ -1,4 +1,4 @@
-"""Probabilities from scores: along any axis, of any size, with nothing that overflows on the way."""
+"""Softmax and its logarithm along any axis, and the loss of labels, without overflow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Beside: TypeAlias = Callable[..., None]
 Shape: TypeAlias = tuple[int, ...]
 
 inf, nan = math.inf, math.nan
-TERMS = 36.0  # a slope is a cotangent, up to 9, less shares of the sum of up to four of them
+TERMS = 36.0  # a slope is a cotangent, up to 9, less a weighted mean of up to four of them
 MIRRORS = {name: mirror(OPS[name]) for name in ("softmax", "log_softmax")}
 
 # fmt: off
@@ -39,14 +39,14 @@ AXES: list[tuple[Shape, int]] = [
 @pytest.mark.parametrize("name", MIRRORS)
 @pytest.mark.parametrize(("shape", "axis"), AXES)
 def test_axes(beside: Beside, name: str, shape: Shape, axis: int) -> None:
-    """By name and by place, values and gradients are PyTorch's along any axis, of lanes of one number and of none."""
+    """Values and gradients agree with PyTorch along any axis, by position and by keyword, also for empty lanes."""
     beside(lambda x: RULES[name](x, axis=axis), lambda t: MIRRORS[name](t, axis=axis), shape, terms=TERMS)
     beside(lambda x: getattr(x, name)(axis), lambda t: MIRRORS[name](t, axis=axis), shape, terms=TERMS)
 
 
 @pytest.mark.parametrize("name", MIRRORS)
-def test_the_last_axis_unless_another_is_named(beside: Beside, name: str) -> None:
-    """In a cube, where the shapes would not tell."""
+def test_the_default_axis_is_the_last(beside: Beside, name: str) -> None:
+    """The default axis is the last. The operand is a cube, whose shape would not show an error."""
     beside(RULES[name], lambda t: MIRRORS[name](t, axis=-1), (3, 3, 3), terms=TERMS)
 
 
@@ -68,21 +68,21 @@ def test_the_last_axis_unless_another_is_named(beside: Beside, name: str) -> Non
     ],
 )
 def test_special_points(beside: Beside, name: str, x: list[float], dtype: type) -> None:
-    """Scores far apart, equal, infinite or NaN, beside a lane of ordinary ones, which they do not touch."""
+    """Scores that are far apart, equal, infinite or NaN agree with PyTorch, and do not affect an ordinary lane."""
     beside(RULES[name], lambda t: MIRRORS[name](t, axis=-1), np.array([x, [1.0, 2.0, 4.0]], dtype), terms=TERMS)
 
 
 @pytest.mark.parametrize("name", MIRRORS)
 @pytest.mark.parametrize("size", [1000.0, 1.7e308])
 def test_large_scores_do_not_warn(name: str, size: float) -> None:
-    """Nothing overflows, forward or back. Scores that differ by more than the largest number are no matter."""
+    """Large scores do not overflow, forward or backward, even if they differ by more than the largest number."""
     x = Value([size, size / 2, size])
     RULES[name](x).backward([1.0, 2.0, 4.0])
     assert np.isfinite(x.grad).all()
 
 
 def test_softmax_by_hand() -> None:
-    """Of two equal scores each has one half, and half of the difference of the cotangents, halved again."""
+    """Two equal scores have probability one half; the gradient is a quarter of the difference of the cotangents."""
     x = Value([3.0, 3.0])
     y = x.softmax()
     y.backward([5.0, 1.0])
@@ -91,7 +91,7 @@ def test_softmax_by_hand() -> None:
 
 
 def test_log_softmax_of_a_probability_too_small_for_a_float() -> None:
-    """It is still a number: `log(softmax(x))` would be -inf there, and its slope NaN."""
+    """If a probability underflows, its logarithm is finite, while `log(softmax(x))` would be -inf with slope NaN."""
     x = Value([0.0, 800.0])
     y = x.log_softmax()
     y.backward([3.0, 0.0])
@@ -101,7 +101,7 @@ def test_log_softmax_of_a_probability_too_small_for_a_float() -> None:
 
 @given(st.lists(st.integers(-9, 9), min_size=1, max_size=6), st.integers(-1000, 1000))
 def test_only_differences_count(scores: list[int], shift: int) -> None:
-    """Whole scores moved by one whole number have exactly the same probabilities and gradients."""
+    """Adding an integer to all scores, which are integers, leaves probabilities and gradients exactly the same."""
     results = []
     for x in (Value(scores), Value([s + shift for s in scores])):
         y = x.softmax()
@@ -112,7 +112,7 @@ def test_only_differences_count(scores: list[int], shift: int) -> None:
 
 @pytest.mark.parametrize("name", MIRRORS)
 def test_in_the_middle_of_a_program(beside: Beside, name: str) -> None:
-    """Of scores that were computed and are used again, and with the result used twice."""
+    """The rules work for scores that are computed and used again, and for results that are used twice."""
     beside(
         lambda x, w: (RULES[name](x @ w / 9) * (x @ w)).sum() + RULES[name](x @ w / 9, axis=0)[0, 1],
         lambda x, w: (MIRRORS[name](x @ w / 9, axis=-1) * (x @ w)).sum() + MIRRORS[name](x @ w / 9, axis=0)[0, 1],
@@ -124,7 +124,7 @@ def test_in_the_middle_of_a_program(beside: Beside, name: str) -> None:
 @pytest.mark.parametrize("name", MIRRORS)
 @pytest.mark.parametrize("axis", [2, -3, None, (0, 1), 0.5])
 def test_an_axis_that_is_none_is_refused(name: str, axis: Any) -> None:
-    """One axis, which is there: anything else is an error."""
+    """An axis that is not a single existing axis is an error."""
     with pytest.raises((np.exceptions.AxisError, TypeError)):
         RULES[name](Value([[1.0, 2.0], [3.0, 4.0]]), axis=axis)
 
@@ -133,7 +133,7 @@ def test_an_axis_that_is_none_is_refused(name: str, axis: Any) -> None:
 
 
 def torchs_loss(t: torch.Tensor, labels: Any) -> torch.Tensor:
-    """PyTorch's, whose classes are on the second axis."""
+    """PyTorch's loss, with its classes moved to the second axis."""
     return F.cross_entropy(t.movedim(-1, min(1, t.ndim - 1)), torch.tensor(labels), reduction="none")
 
 
@@ -149,7 +149,7 @@ def torchs_loss(t: torch.Tensor, labels: Any) -> torch.Tensor:
     ],
 )
 def test_the_loss_of_labels(beside: Beside, shape: Shape, labels: Any) -> None:
-    """PyTorch's values and gradients, in any number of axes; of one example, and of none."""
+    """Values and gradients agree with PyTorch in any number of axes, for one example and for none."""
     whole = np.array(labels, np.int64)
     beside(lambda x: x.label_cross_entropy(whole), lambda t: torchs_loss(t, whole), shape, terms=TERMS)
 
@@ -160,7 +160,7 @@ def test_the_loss_of_labels(beside: Beside, shape: Shape, labels: Any) -> None:
 )
 @pytest.mark.parametrize("label", [0, 1, 2])
 def test_the_loss_of_labels_at_special_points(beside: Beside, label: int, x: list[float], dtype: type) -> None:
-    """Of what is certain and of what is impossible, beside an example of ordinary scores."""
+    """The loss of certain and impossible labels agrees with PyTorch, beside an ordinary example."""
     labels = [label, 1]
     scores: Any = np.array([x, [1.0, 2.0, 4.0]], dtype)
     beside(lambda x: ndgrad.label_cross_entropy(x, labels), lambda t: torchs_loss(t, labels), scores, terms=TERMS)
@@ -169,7 +169,7 @@ def test_the_loss_of_labels_at_special_points(beside: Beside, label: int, x: lis
 @pytest.mark.parametrize("dtype", [np.intp, np.uint8])
 @pytest.mark.parametrize("loss", [ndgrad.label_cross_entropy, partial(ndgrad.cross_entropy, reduction="none")])
 def test_labels_are_copied(loss: Callable[..., Any], dtype: type) -> None:
-    """Whoever changes the array afterwards changes no gradient. It may be of any whole-number dtype."""
+    """Overwriting the labels later does not change the gradient. They may have any integer dtype."""
     labels: Any = np.array([0, 1], dtype)
     x = Value(np.zeros((2, 2)))
     y = loss(x, labels)
@@ -189,13 +189,13 @@ def test_labels_are_copied(loss: Callable[..., Any], dtype: type) -> None:
     ],
 )
 def test_what_are_no_labels(scores: np.ndarray, labels: Any, error: type[Exception], says: str) -> None:
-    """Is refused, with what was given and what was wanted."""
+    """Invalid labels are errors, which say what was given and what was expected."""
     with pytest.raises(error, match=re.escape(says)):
         ndgrad.label_cross_entropy(Value(scores), labels)
 
 
 def test_plain_scores_give_plain_probabilities() -> None:
-    """An array or a list in, an array out."""
+    """For an array or a list, the results are arrays."""
     for scores in ([0.0, 0.0], np.zeros(2)):
         for y, wanted in ((ndgrad.softmax(scores), 0.5), (ndgrad.log_softmax(scores), math.log(0.5))):
             assert type(y) is np.ndarray

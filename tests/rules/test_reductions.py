@@ -1,4 +1,4 @@
-"""Rules that take many numbers to few: every way to name axes, ties, zeros, spreads of nothing, beside PyTorch."""
+"""Reductions agree with PyTorch, for all ways to give axes, for ties, zeros, and empty or constant operands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reference.engines.torch import mirror as in_pytorch
 from reference.ops import OPS
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
-Axis: TypeAlias = Any  # also what is refused
+Axis: TypeAlias = Any  # includes calls that are errors
 Beside: TypeAlias = Callable[..., None]
 Dims: TypeAlias = tuple[int, ...]
 
@@ -29,7 +29,7 @@ inf, nan = math.inf, math.nan
 REDUCTIONS = [op.name for op in OPS.values() if {"axis", "keepdims"} <= op.inputs.options.keys()]
 
 # fmt: off
-# Square and cubic shapes, where a wrong axis goes unnoticed by shapes; all different ones; axes of length 1.
+# Square and cubic shapes, which hide a wrong axis; shapes of different lengths; axes of length 1.
 AXES: list[tuple[Dims, list[Axis]]] = [
     ((4,),         [None, 0, -1, (0,), (-1,)]),
     ((3, 3),       [None, 0, 1, -1, -2, (1,), (0, 1), (1, 0), [-1, 0]]),
@@ -44,9 +44,9 @@ GRID = [(shape, axis) for shape, axes in AXES for axis in axes]
 
 
 def mirror(name: str, axis: Axis, *, keepdims: bool = False) -> Callable[[torch.Tensor], torch.Tensor]:
-    """PyTorch's function for a call of a rule."""
-    named = tuple(axis) if isinstance(axis, list) else axis
-    return lambda t: in_pytorch(OPS[name])(t, axis=named, keepdims=keepdims)
+    """Return PyTorch's function for a call of a rule."""
+    axes = tuple(axis) if isinstance(axis, list) else axis
+    return lambda t: in_pytorch(OPS[name])(t, axis=axes, keepdims=keepdims)
 
 
 # Axes.
@@ -55,14 +55,14 @@ def mirror(name: str, axis: Axis, *, keepdims: bool = False) -> Callable[[torch.
 @pytest.mark.parametrize("name", REDUCTIONS)
 @pytest.mark.parametrize(("shape", "axis"), GRID)
 def test_axes(beside: Beside, name: str, shape: Dims, axis: Axis) -> None:
-    """However the axes are named, in whatever order, kept or not, values and gradients are PyTorch's."""
+    """Values and gradients agree with PyTorch for all axes, in any order, with and without `keepdims`."""
     beside(lambda x: RULES[name](x, axis=axis), mirror(name, axis), shape)
     beside(lambda x: RULES[name](x, axis=axis, keepdims=True), mirror(name, axis, keepdims=True), shape)
 
 
 @pytest.mark.parametrize("axis", [0, -1])
 def test_an_axis_of_a_number(beside: Beside, axis: int) -> None:
-    """NumPy's sums, products and extremes take 0 and -1 for one, its means and spreads do not; so it is here."""
+    """For a 0-d operand, sums and extremes accept the axes 0 and -1, and means and variances do not, as in NumPy."""
     for name in ("sum", "prod", "max", "min"):
         beside(lambda x, name=name: RULES[name](x, axis=axis), mirror(name, axis), ())
     for name in ("mean", "var", "std"):
@@ -73,14 +73,14 @@ def test_an_axis_of_a_number(beside: Beside, axis: int) -> None:
 @pytest.mark.parametrize("name", ["sum", "mean", "prod", "max", "min", "logsumexp"])
 @pytest.mark.parametrize("shape", [(3,), (2, 3), ()])
 def test_no_axes_reduce_nothing(beside: Beside, name: str, shape: Dims) -> None:
-    """Over `axis=()` each number is alone, forward and back, as in NumPy."""
+    """With `axis=()` nothing is reduced, forward or backward, as in NumPy."""
     beside(lambda x: RULES[name](x, axis=()), lambda t: t * 1, shape)
     beside(lambda x: RULES[name](x, axis=(), keepdims=True), lambda t: t * 1, shape)
 
 
 @pytest.mark.parametrize("name", ["var", "std"])
 def test_no_axes_have_no_spread(name: str) -> None:
-    """A number alone has a spread of 0, whatever it is, and no slope."""
+    """With `axis=()` the variance is 0, with slope 0."""
     x = Value([3.0, -7.0])
     y = RULES[name](x, axis=())
     y.backward([2.0, 5.0])
@@ -90,7 +90,7 @@ def test_no_axes_have_no_spread(name: str) -> None:
 
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_by_place_and_by_method(name: str) -> None:
-    """The axis may stand in second place, of the function as of the method; a NumPy integer will do."""
+    """The axis may be given by position, to the function and to the method, also as a NumPy integer."""
     x = Value([[1.0, 2.0], [3.0, 5.0]])
     wanted = RULES[name](x, axis=1).data.tolist()
     for y in (RULES[name](x, 1), getattr(x, name)(1), getattr(x, name)(axis=np.int64(1)), getattr(x, name)([1])):
@@ -100,7 +100,7 @@ def test_by_place_and_by_method(name: str) -> None:
 @pytest.mark.parametrize("name", [*REDUCTIONS, "cumsum"])
 @pytest.mark.parametrize("axis", [2, -3, 1.0, "0", 2.5])
 def test_an_axis_that_is_none_is_refused(name: str, axis: Axis) -> None:
-    """Out of range or no whole number: an error of NumPy's kinds."""
+    """An axis that is out of range, or not an integer, raises an error of NumPy's types."""
     with pytest.raises((np.exceptions.AxisError, TypeError)):
         RULES[name](Value([[1.0, 2.0], [3.0, 4.0]]), axis=axis)
 
@@ -108,14 +108,14 @@ def test_an_axis_that_is_none_is_refused(name: str, axis: Axis) -> None:
 @pytest.mark.parametrize("name", REDUCTIONS)
 @pytest.mark.parametrize("axis", [(0, 0), (1, -1), (0, 2), (0, 1.0)])
 def test_axes_that_are_none_are_refused(name: str, axis: Axis) -> None:
-    """An axis named twice, also under two names; one out of range among good ones."""
+    """Repeated axes, also by two names, and an axis out of range among valid ones, are errors."""
     with pytest.raises((ValueError, TypeError)):
         RULES[name](Value([[1.0, 2.0], [3.0, 4.0]]), axis=axis)
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_float32(beside: Beside, name: str) -> None:
-    """Counts and divisors do not turn single numbers into double ones."""
+    """Counts and divisors do not promote float32 to float64."""
     x = np.array([[1.5, -2.0, 3.0], [0.25, 4.0, -1.0]], np.float32)
     beside(lambda x: RULES[name](x, axis=1), mirror(name, 1), x)
     beside(RULES[name], mirror(name, None), x)
@@ -123,7 +123,7 @@ def test_float32(beside: Beside, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["mean", "max", "min"])
 def test_float16_of_many(name: str) -> None:
-    """Of 70,000 equal numbers, more than float16 can count, each has its share, and nothing warns."""
+    """Of 70,000 equal numbers in float16, more than it can count, each has its share, without a warning."""
     x = Value(np.full(70_000, 2.0, np.float16))
     y = RULES[name](x)
     y.backward(60_000.0)
@@ -137,20 +137,20 @@ def test_float16_of_many(name: str) -> None:
 @pytest.mark.parametrize("name", ["sum", "prod", "logsumexp"])
 @pytest.mark.parametrize(("shape", "axis"), [((0,), 0), ((2, 0), 1), ((0, 3), 0), ((2, 0), 0), ((0, 2), None)])
 def test_of_nothing(beside: Beside, name: str, shape: Dims, axis: Axis) -> None:
-    """A sum of nothing is 0, a product is 1, the logarithm of a sum is -inf; the gradient is empty."""
+    """A sum of nothing is 0, a product is 1, a logsumexp is -inf; the gradient is empty."""
     beside(lambda x: RULES[name](x, axis=axis), mirror(name, axis), np.zeros(shape))
 
 
 @pytest.mark.parametrize("name", ["mean", "var", "std"])
-@pytest.mark.filterwarnings("ignore:.*degrees of freedom.*:UserWarning")  # PyTorch says so, beside its NaN
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom.*:UserWarning")  # PyTorch warns, and returns NaN
 def test_the_mean_of_nothing(beside: Beside, name: str) -> None:
-    """It is NaN, once for each lane, and nothing is there to have a gradient."""
+    """The mean of nothing is NaN for each lane, and the gradient is empty."""
     beside(lambda x: RULES[name](x, axis=0), mirror(name, 0), np.zeros((0, 3)))
 
 
 @pytest.mark.parametrize("name", ["max", "min"])
 def test_nothing_has_no_extreme(name: str) -> None:
-    """It is an error, as in NumPy; where no lane is asked for, it is none."""
+    """The maximum of nothing is an error, as in NumPy, unless there are no lanes."""
     with pytest.raises(ValueError, match="zero-size"):
         RULES[name](Value(np.zeros((2, 0))), axis=1)
     assert RULES[name](Value(np.zeros((2, 0))), axis=0).shape == (0,)
@@ -160,7 +160,7 @@ def test_nothing_has_no_extreme(name: str) -> None:
 
 
 TIES = [
-    [[1.0, 1.0, 0.0], [2.0, 2.0, 2.0], [3.0, 1.0, 2.0]],  # two, three, none
+    [[1.0, 1.0, 0.0], [2.0, 2.0, 2.0], [3.0, 1.0, 2.0]],  # ties of two, of three, of none
     [[-0.0, 0.0, 0.0], [0.0, -0.0, -1.0], [inf, inf, 1.0]],
     [[-inf, -inf, -inf], [-inf, inf, -inf], [0.0, 0.0, 0.0]],
     [[nan, 1.0, 2.0], [1.0, nan, nan], [1.0, 2.0, 2.0]],
@@ -171,12 +171,12 @@ TIES = [
 @pytest.mark.parametrize("axis", [None, 0, 1, (0, 1)])
 @pytest.mark.parametrize("name", ["max", "min"])
 def test_ties(beside: Beside, name: str, axis: Axis, x: list[list[float]]) -> None:
-    """Ties share equally, each lane among its own; a NaN has no winner."""
+    """Ties share the cotangent equally within each lane; a lane with NaN passes nothing on."""
     beside(lambda x: RULES[name](x, axis=axis), mirror(name, axis), x)
 
 
 def test_ties_share_the_gradient_not_its_square() -> None:
-    """Of a cotangent of 6, three winners get 2 each, whatever the losers are."""
+    """Three ties share a cotangent of 6 as 2 each, whatever the other numbers are."""
     x = Value([4.0, 1.0, 4.0, 4.0])
     x.max().backward(6.0)
     assert x.grad.tolist() == [2.0, 0.0, 2.0, 2.0]
@@ -195,8 +195,8 @@ ZEROS = [
 @pytest.mark.parametrize("number", [0.0, -2.0])
 @pytest.mark.parametrize("axis", [0, -1])
 @pytest.mark.parametrize("name", ["sum", "prod", "max", "min", "logsumexp", "cumsum", "cumprod"])
-def test_a_number_has_an_axis_where_numpy_says_so(name: str, axis: int, number: float) -> None:
-    """Of one number without axes NumPy takes 0 and -1 for an axis: forward and back, also where the number is 0."""
+def test_a_0d_operand_accepts_the_axes_that_numpy_accepts(name: str, axis: int, number: float) -> None:
+    """A 0-d operand accepts the axes 0 and -1, as in NumPy, forward and backward, also if the number is 0."""
     x = Value(number)
     y = RULES[name](x, axis=axis)
     y.backward(np.full(y.shape, 3.0))
@@ -207,14 +207,14 @@ def test_a_number_has_an_axis_where_numpy_says_so(name: str, axis: int, number: 
 @pytest.mark.parametrize("x", ZEROS)
 @pytest.mark.parametrize("axis", [None, 0, 1])
 def test_zeros_in_a_product(beside: Beside, axis: Axis, x: list[list[float]]) -> None:
-    """One zero in a lane has the product of the others for its slope; it is no matter of the other lanes."""
+    """A single 0 in a lane has the product of the others as its slope, and does not affect other lanes."""
     beside(lambda x: x.prod(axis=axis), mirror("prod", axis), x)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, (0, 1), (0, 2), (2, 0), (1, 2), (2, 1, 0), None])
 @pytest.mark.parametrize("shape", [(2, 3, 4), (3, 3, 3)])
 def test_zeros_in_a_product_over_several_axes(beside: Beside, axis: Axis, shape: Dims) -> None:
-    """The lanes are put together, and taken apart again, in the same order."""
+    """A reduction over several axes merges lanes, and restores them in the same order."""
     x = np.arange(1.0, 1 + math.prod(shape)).reshape(shape)
     x[0, 1, 2] = x[1, 2, 1] = x[0, 2, 0] = 0
     beside(lambda x: x.prod(axis=axis), mirror("prod", axis), x)
@@ -223,7 +223,7 @@ def test_zeros_in_a_product_over_several_axes(beside: Beside, axis: Axis, shape:
 @pytest.mark.parametrize("x", ZEROS)
 @pytest.mark.parametrize("axis", [None, 0, 1])
 def test_zeros_in_a_product_to_second_order(axis: Axis, x: list[list[float]]) -> None:
-    """The slopes of the slopes are right as well, with as many zeros."""
+    """Second derivatives are right as well, with any number of zeros."""
     direction = np.arange(1.0, 1 + np.size(x)).reshape(np.shape(x))
     v = Value(x)
     v.prod(axis=axis).sum().backward(create_graph=True)
@@ -232,15 +232,15 @@ def test_zeros_in_a_product_to_second_order(axis: Axis, x: list[list[float]]) ->
     (first * direction).sum().backward()
     t = torch.tensor(x, requires_grad=True, dtype=torch.float64)
     (expected,) = torch.autograd.grad(mirror("prod", axis)(t).sum(), t, create_graph=True)
-    # `0 * t` for PyTorch, to which the slope of one number alone is a constant.
+    # `0 * t` for PyTorch, for which the slope of a single number is a constant.
     (second,) = torch.autograd.grad(((expected + 0 * t) * torch.tensor(direction)).sum(), t)
-    # All are products of at most four whole numbers, or halves: both sides are exact.
+    # All products are of at most four integers or halves, so both sides are exact.
     np.testing.assert_array_equal(first.data, expected.detach().numpy())
     np.testing.assert_array_equal(v.grad, second.numpy())
 
 
 def test_a_product_of_one_number_to_second_order() -> None:
-    """Its second slope is 0, and not what rounding leaves of a quotient: 1.3 * 0.7 / 1.3 is not 0.7."""
+    """The second derivative of a product of one number is 0, without rounding: 1.3 * 0.7 / 1.3 is not 0.7."""
     v = Value([[0.7, 1.3, -3.1]])
     ((v * v).prod(axis=0) * [1.0, 2.0, 3.0]).sum().backward(create_graph=True)
     first = v.grad
@@ -260,7 +260,7 @@ def test_second_slopes_of_a_product_lose_no_digits(dtype: str) -> None:
 
 @pytest.mark.parametrize("axis", [None, 0])
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
-@pytest.mark.parametrize("factor", [0.1, 0.9, 3.0, 1e2])  # of where the product is too small, or of where too large
+@pytest.mark.parametrize("factor", [0.1, 0.9, 3.0, 1e2])  # from where the product is too small, or too large
 def test_a_product_that_is_lost(dtype: str, axis: Axis, factor: float) -> None:
     """Where a product of finite numbers is too small or too large for its dtype, each slope is what it should be.
 
@@ -286,7 +286,7 @@ def test_a_product_that_is_lost(dtype: str, axis: Axis, factor: float) -> None:
 @pytest.mark.parametrize("ddof", [0, 1, 2, 0.5])
 @pytest.mark.parametrize("keepdims", [False, True])
 def test_degrees_of_freedom(beside: Beside, name: str, axis: Axis, ddof: float, keepdims: bool) -> None:  # noqa: FBT001
-    """They are taken off the count of each lane, forward and back."""
+    """`ddof` is subtracted from the count of each lane, forward and backward."""
     beside(
         lambda x: RULES[name](x, axis=axis, ddof=ddof, keepdims=keepdims),
         lambda t: in_pytorch(OPS[name])(t, axis=axis, ddof=ddof, keepdims=keepdims),
@@ -299,9 +299,9 @@ def test_degrees_of_freedom(beside: Beside, name: str, axis: Axis, ddof: float, 
     ("x", "ddof"),
     [([3.0], 0), ([3.0], 1), ([3.0, 4.0], 2), ([3.0, 4.0], 3), ([2.0, 2.0, 2.0], 0)],
 )
-@pytest.mark.filterwarnings("ignore:.*degrees of freedom.*:UserWarning")  # PyTorch says so, beside its NaN
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom.*:UserWarning")  # PyTorch warns, and returns NaN
 def test_spread_of_few_or_equal_numbers(beside: Beside, name: str, x: list[float], ddof: float) -> None:
-    """Of one number, of as many as are taken off, of more; equal numbers have slope 0. The shape is kept throughout."""
+    """The spread of one number, of `ddof` numbers and of equal numbers agrees with PyTorch. Equal ones have slope 0."""
     theirs = {"var": torch.var, "std": torch.std}[name]
     beside(lambda x: RULES[name](x, axis=0, ddof=ddof), lambda t: theirs(t, 0, correction=ddof), x)
     beside(lambda x: RULES[name](x, ddof=ddof), lambda t: theirs(t, (0, 1), correction=ddof), [x])
@@ -310,7 +310,7 @@ def test_spread_of_few_or_equal_numbers(beside: Beside, name: str, x: list[float
 @pytest.mark.parametrize("name", ["var", "std"])
 @pytest.mark.parametrize("n", [3, 7, 10])
 def test_equal_numbers_have_no_spread(name: str, n: int) -> None:
-    """Not even that of rounding, which a mean of numbers such as 0.1 would leave behind."""
+    """Equal numbers have no spread, even if the mean is rounded, as for 0.1."""
     x = Value(np.full(n, 0.1))
     y = RULES[name](x)
     y.backward()
@@ -321,14 +321,14 @@ def test_equal_numbers_have_no_spread(name: str, n: int) -> None:
 @pytest.mark.parametrize("x", [[1.0, inf, 2.0], [inf, 1.0, -inf], [1.0, nan, 2.0], [nan, nan, nan]])
 @pytest.mark.parametrize("name", ["var", "std"])
 def test_spread_of_numbers_that_are_none(beside: Beside, name: str, x: list[float]) -> None:
-    """An infinity or NaN spoils its own lane, and no other."""
+    """An infinity or NaN affects only its own lane."""
     both = [x, [1.0, 2.0, 4.0]]
     beside(lambda x: RULES[name](x, axis=1), mirror(name, 1), both)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e8, -1e12])
 def test_variance_far_from_zero(offset: float) -> None:
-    """No digits are lost to the mean: 4 ULP of the exact variance, worked out in fractions."""
+    """The mean costs no digits: the variance is within 4 ULP of the exact one, computed in fractions."""
     x = [offset + d for d in (0.25, 1.0, -3.5, 7.0, 2.0)]
     mean = sum(map(Fraction, x), Fraction()) / 5
     exact = sum(((Fraction(n) - mean) ** 2 for n in x), Fraction()) / 4
@@ -346,7 +346,7 @@ def test_variance_far_from_zero(offset: float) -> None:
 
 @pytest.mark.parametrize("x", [1000.0, -1000.0, 1.5e308, -1.5e308])
 def test_logsumexp_of_large_numbers(x: float) -> None:
-    """Nothing overflows, nothing warns: two equal numbers have log(2) more than one, and share the gradient."""
+    """Nothing overflows or warns: two equal numbers give log(2) more than one, and share the gradient."""
     v = Value([x, x])
     y = v.logsumexp()
     y.backward(4.0)
@@ -360,13 +360,13 @@ def test_logsumexp_of_large_numbers(x: float) -> None:
 ])  # fmt: skip
 @pytest.mark.parametrize("axis", [None, 1])
 def test_logsumexp_of_infinities(beside: Beside, x: list[float], axis: Axis) -> None:
-    """Nothing is there to add where all are -inf; an infinity wins; the other lanes stay as they are."""
+    """A lane of -inf gives -inf, an infinity gives inf, and other lanes are not affected."""
     both = [x, [1.0, 2.0, 4.0]]
     beside(lambda x: x.logsumexp(axis), mirror("logsumexp", axis), both)
 
 
 def test_logsumexp_of_minus_infinities_does_not_warn() -> None:
-    """`log(0)` inside it is -inf on purpose, as `np.logaddexp(-inf, -inf)` is, which does not warn either."""
+    """`log(0)` inside is -inf on purpose, and does not warn, just as `np.logaddexp(-inf, -inf)` does not."""
     assert ndgrad.logsumexp(np.array([-inf, -inf])) == -inf
 
 
@@ -378,19 +378,19 @@ def test_logsumexp_of_minus_infinities_does_not_warn() -> None:
     [((4,), 0), ((4,), -1), ((3, 3), 0), ((3, 3), 1), ((2, 3, 4), 1), ((2, 3, 4), -3), ((3, 3, 3), 1), ((2, 0), 1)],
 )
 def test_running_sum(beside: Beside, shape: Dims, axis: int) -> None:
-    """A number counts from its own place on, so its gradient is summed from the end."""
+    """A number is part of all sums from its place on, so its gradient is summed from the end."""
     beside(lambda x: x.cumsum(axis=axis), lambda t: t.cumsum(axis), shape, ulp=0)
     beside(lambda x: x.cumsum(axis), lambda t: t.cumsum(axis), shape, ulp=0)
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 3), (), (2, 0)])
 def test_running_sum_of_everything(beside: Beside, shape: Dims) -> None:
-    """Without an axis all numbers stand in one row, as in NumPy."""
+    """Without an axis the operand is flattened, as in NumPy."""
     beside(lambda x: x.cumsum(), lambda t: t.reshape(-1).cumsum(0), shape, ulp=0)
 
 
 def test_a_running_sum_has_one_axis() -> None:
-    """Several axes are an error, not the first of them."""
+    """Several axes are an error."""
     with pytest.raises(TypeError):
         Value([[1.0]]).cumsum(axis=(0, 1))
 
@@ -400,7 +400,7 @@ def test_a_running_sum_has_one_axis() -> None:
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.product(["sum", "mean", "max", "prod"], repeat=2)))
 def test_one_after_the_other(beside: Beside, first: str, second: str) -> None:
-    """Reduced along one axis, then along what is left, with the operand used again in between."""
+    """Reductions can be chained, and the operand can be used again in between."""
     beside(
         lambda x: RULES[second](RULES[first](x, axis=1, keepdims=True) * x, axis=(0, -1)),
         lambda t: mirror(second, (0, -1))(mirror(first, 1, keepdims=True)(t) * t),

@@ -1,4 +1,4 @@
-"""What a row of the tables promises, asked of every row: how it is called, with what, and what comes of it."""
+"""Properties of every rule: ways to call it, operands, dtypes, and errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import ndgrad
 from ndgrad.engine import Value
 from ndgrad.rules import RULES, Rule
-from ndgrad.rules.rule import named
+from ndgrad.rules.rule import rules_of
 from reference.ops import OPS
 from reference.ops.source import Seeded, Unsuited
 from tests.rules.calls import CALLS
@@ -25,14 +25,14 @@ VARIADIC = [name for name, rule in RULES.items() if rule.variadic]
 
 
 def converted(args: Any, convert: Callable[[Array], Any]) -> Any:
-    """The arguments of a call, with each array of floats in them converted."""
+    """Return the arguments of a call with each array of floats converted."""
     if isinstance(args, (tuple, list)):
         return type(args)(converted(arg, convert) for arg in args)
     return convert(args) if isinstance(args, np.ndarray) and args.dtype.kind == "f" else args
 
 
 def valued(args: Any, dtype: type = np.float64) -> tuple[Any, list[Value]]:
-    """The arguments with Values in place of arrays, and these Values in their order."""
+    """Return the arguments with Values in place of arrays, and the list of these Values."""
     made: list[Value] = []
 
     def value(array: Array) -> Value:
@@ -43,7 +43,7 @@ def valued(args: Any, dtype: type = np.float64) -> tuple[Any, list[Value]]:
 
 
 def outcome(call: Callable[..., Any], name: str, dtype: type = np.float64) -> list[Array]:
-    """The results of a rule's example call, in whatever way it is made, and the gradients of all its operands."""
+    """Return the results and the gradients of all operands of a rule's example call, made by `call`."""
     args, options = CALLS[name]
     args, operands = valued(args, dtype)
     results = call(*args, **options)
@@ -55,7 +55,7 @@ def outcome(call: Callable[..., Any], name: str, dtype: type = np.float64) -> li
 
 
 def call_of(name: str, dtype: type = np.float64) -> tuple[tuple[Array, ...], dict[str, Any]]:
-    """The example call of a rule with one result, as the row has it: operands and options told apart."""
+    """Return the operands and options of the example call of a rule with one result."""
     args, options = CALLS[name]
     bound: Any = RULES[name].bind(*converted(args, lambda a: a.astype(dtype)), **options)
     operands, options = bound
@@ -63,7 +63,7 @@ def call_of(name: str, dtype: type = np.float64) -> tuple[tuple[Array, ...], dic
 
 
 def equal(ours: list[Array], theirs: list[Array]) -> None:
-    """Assert that two outcomes are the same to the last bit."""
+    """Assert that two outcomes are bitwise equal."""
     for a, b in zip(ours, theirs, strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a, b, strict=True)
@@ -74,7 +74,7 @@ def equal(ours: list[Array], theirs: list[Array]) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_the_function(name: str) -> None:
-    """`ndgrad.NAME` is the rule, in `__all__`, and says what it is."""
+    """`ndgrad.NAME` is the rule, is in `__all__`, and has a docstring."""
     rule = getattr(ndgrad, name)
     assert rule is RULES[name]
     assert name in ndgrad.__all__
@@ -85,7 +85,7 @@ def test_the_function(name: str) -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_the_method(name: str) -> None:
-    """`x.NAME(...)` does what `ndgrad.NAME(x, ...)` does, and has its name; where the row says so, there is none."""
+    """`x.NAME(...)` equals `ndgrad.NAME(x, ...)`, and has its name; rules without a method have none."""
     if RULES[name].method:
         equal(outcome(getattr(Value, name), name), outcome(RULES[name], name))
         assert getattr(Value, name).__name__ == name
@@ -97,31 +97,31 @@ def test_the_method(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "function"), NUMPY)
 def test_numpys_functions(name: str, function: Callable[..., Any]) -> None:
-    """Given Values, NumPy's function is the rule; given arrays, it computes what the rule does."""
+    """NumPy's function calls the rule for Values, and computes the same for arrays."""
     args, options = CALLS[name]
     equal(outcome(function, name), outcome(RULES[name], name))
     theirs, ours = function(*args, **options), RULES[name](*args, **options)
     for a, b in zip(*([y if isinstance(y, list) else [y] for y in (ours, theirs)]), strict=True):
-        # Where both sum in an order of their own, the last digits differ: 4 ULP of sums of few numbers.
+        # Where both sum in their own order, the last digits differ: 4 ULP for sums of few numbers.
         np.testing.assert_allclose(a, b, rtol=1e-15, atol=0, strict=True)
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_numpys_function_of_the_same_name(name: str) -> None:
-    """Where NumPy has one, it stands on the row."""
+    """If NumPy has a function of the rule's name, it is on the row."""
     function = getattr(np, name, None)
     assert function is None or function in RULES[name].numpy
 
 
 @pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.operator])
 def test_the_operator(name: str) -> None:
-    """Python's operator is the rule, with the operands in order."""
+    """Python's operator calls the rule, with the operands in order."""
     special = f"__{RULES[name].operator}__"
     equal(outcome(lambda x, *args: getattr(x, special)(*args), name), outcome(RULES[name], name))
 
 
 def test_there_are_all_operators() -> None:
-    """Those that NumPy's arrays have and that have a slope."""
+    """All operators of NumPy's arrays that have a slope are defined."""
     operators = {rule.operator: name for name, rule in RULES.items() if rule.operator}
     assert operators == {
         "abs": "abs", "add": "add", "getitem": "getitem", "matmul": "matmul", "mul": "multiply", "neg": "negative",
@@ -134,7 +134,7 @@ def test_there_are_all_operators() -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_plain_arrays(name: str) -> None:
-    """They give plain arrays, the same numbers as Values give, and are not written into."""
+    """Arrays give arrays, with the same numbers as Values, and are not written to."""
     args, options = CALLS[name]
     before = repr(args)
     plain = RULES[name](*args, **options)
@@ -147,7 +147,7 @@ def test_plain_arrays(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(RULES) - {"astype", "getitem", "squeeze"}))
 def test_lists(name: str) -> None:
-    """Lists are taken for arrays."""
+    """Lists are converted to arrays."""
     args, options = CALLS[name]
     a, b = RULES[name](*converted(args, lambda x: x.tolist()), **options), RULES[name](*args, **options)
     np.testing.assert_array_equal(np.array(a), np.array(b), strict=True) if name != "split" else equal(a, b)
@@ -155,20 +155,20 @@ def test_lists(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["exp", "sin", "cos", "tan", "tanh", "sqrt", "log", "square", "negative", "positive"])
 def test_complex_numbers(name: str) -> None:
-    """Plain ones pass through the rows that are analytic, which a complex step needs."""
+    """Rules of analytic functions accept complex arrays, which the complex step needs."""
     z = np.array([0.5 + 1e-3j, 2.0 - 1.0j])
     np.testing.assert_array_equal(RULES[name](z), getattr(np, name)(z), strict=True)
 
 
 @pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "power", "matmul"])
 def test_complex_pairs(name: str) -> None:
-    """So they do through the operators."""
+    """Operators accept complex arrays, too."""
     a, b = np.array([0.5 + 1e-3j, 2.0 - 1.0j]), np.array([1.5, 1.0j])
     np.testing.assert_array_equal(RULES[name](a, b), getattr(np, name)(a, b))
 
 
 def test_numbers() -> None:
-    """Of plain numbers a plain number comes, weak ones staying weak beside float32."""
+    """Plain numbers give a plain number, and are weak beside float32."""
     assert ndgrad.add(1, 2) == 3
     assert ndgrad.exp(0.0) == 1.0
     assert ndgrad.maximum(np.float32(1), 2.5).dtype == np.float32
@@ -180,19 +180,19 @@ def test_numbers() -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_single_numbers_stay_single(name: str) -> None:
-    """Of float32 operands each result and each gradient is float32; the rule named `astype` is told another."""
+    """For float32 operands, all results and gradients are float32; `astype` gets another dtype."""
     rule = ndgrad.astype if name == "astype" else RULES[name]
     assert {a.dtype for a in outcome(rule, name, np.float32)} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("name", sorted(set(RULES) - {"split", "astype"}))
 def test_pullbacks_keep_the_cotangents_dtype(name: str) -> None:
-    """They compute in float32 themselves: the engine, which would cut double numbers down, is not needed for it."""
+    """Pullbacks compute in float32 themselves, without the engine's cast."""
     rule = RULES[name]
     operands, bound = call_of(name, np.float32)
     y = rule.forward(*operands, **bound)
-    if rule.keep:
-        y, bound["kept"] = y
+    if rule.residual:
+        y, bound["residual"] = y
     for position, operand in enumerate(operands):
         where = {"position": position} if rule.variadic else {}
         pullback = rule.pullbacks[0 if rule.variadic else position]
@@ -200,42 +200,42 @@ def test_pullbacks_keep_the_cotangents_dtype(name: str) -> None:
             assert pullback(np.ones_like(y), y, *operands, **bound, **where).dtype == np.float32
 
 
-@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.keep])
-def test_what_is_kept_can_be_computed_again(name: str) -> None:
-    """`keep` gives what `forward` gave beside its result."""
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.residual])
+def test_residuals_can_be_recomputed(name: str) -> None:
+    """`residual` computes what `forward` returns beside its result."""
     rule = RULES[name]
     operands, bound = call_of(name)
-    y, kept = rule.forward(*operands, **bound)
-    assert rule.keep
-    # Both ways end in a few roundings of numbers up to 3; what is kept may be small.
-    again = rule.keep(y, *operands, **bound)
-    if isinstance(kept, tuple):  # a numerator and a denominator, of which the quotient counts
-        again, kept = np.divide(*again), np.divide(*kept)
-    np.testing.assert_allclose(again, kept, rtol=1e-14, atol=1e-15, strict=True)
+    y, residual = rule.forward(*operands, **bound)
+    assert rule.residual
+    # Both differ by a few roundings of numbers up to 3; residuals may be small.
+    again = rule.residual(y, *operands, **bound)
+    if isinstance(residual, tuple):  # a numerator and a denominator, whose quotient counts
+        again, residual = np.divide(*again), np.divide(*residual)
+    np.testing.assert_allclose(again, residual, rtol=1e-14, atol=1e-15, strict=True)
 
 
 @pytest.mark.parametrize("name", sorted(set(RULES) - {"split"}))
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.bool_])
 def test_plain_whole_numbers_are_taken_for_floats(name: str, dtype: type) -> None:
-    """Where the result is floats by nature it neither wraps around nor is cut; elsewhere it is whole by nature."""
+    """Integers are converted to floats if the result is of floats, and then neither wrap nor are truncated."""
     args, options = CALLS[name]
     whole = converted(args, lambda a: np.ceil(np.abs(a)).astype(dtype))
-    wanted = RULES[name](*converted(args, lambda a: np.ceil(np.abs(a)).astype(dtype).astype(np.float64)), **options)
+    expected = RULES[name](*converted(args, lambda a: np.ceil(np.abs(a)).astype(dtype).astype(np.float64)), **options)
     try:
         got = RULES[name](*whole, **options)
-    except TypeError:  # as NumPy's subtract refuses booleans
+    except TypeError:  # as NumPy's subtract rejects booleans
         assert dtype is np.bool_
         return
     if np.asarray(got).dtype.kind == "f":
-        np.testing.assert_array_equal(np.asarray(got, np.float64), np.asarray(wanted, got.dtype), strict=False)
+        np.testing.assert_array_equal(np.asarray(got, np.float64), np.asarray(expected, got.dtype), strict=False)
     else:
-        np.testing.assert_array_equal(wanted, np.round(wanted))
+        np.testing.assert_array_equal(expected, np.round(expected))
 
 
 @pytest.mark.parametrize("data", [np.array(["1", "2"]), np.array([None, 2])])
 @pytest.mark.parametrize("name", ["sigmoid", "softmax", "logsumexp", "std"])
 def test_what_is_no_number_is_refused(name: str, data: np.ndarray) -> None:
-    """Text is not read, and nothing is NaN in silence."""
+    """Strings and other objects are errors, and not converted or NaN."""
     with pytest.raises(TypeError, match=rf"{name}: an operand must be numbers, but got dtype"):
         RULES[name](data)
 
@@ -260,7 +260,7 @@ def test_what_is_no_number_is_refused(name: str, data: np.ndarray) -> None:
     ],
 )
 def test_calls_that_do_not_fit(call: Callable[[], Any], says: str) -> None:
-    """Too few or too many operands, or an option that the rule has not: the error names the rule."""
+    """The error for missing or extra operands, or an unknown option, names the rule."""
     with pytest.raises(TypeError, match=says):
         call()
 
@@ -268,7 +268,7 @@ def test_calls_that_do_not_fit(call: Callable[[], Any], says: str) -> None:
 @pytest.mark.parametrize("operand", [None, "text", object(), {1.0}, 1j, np.array(1j), np.array(["a"]), [None]])
 @pytest.mark.parametrize("name", ["add", "matmul", "maximum", "where"])
 def test_operands_that_are_no_numbers(name: str, operand: Any) -> None:
-    """Beside a Value there must be real numbers, from whichever side."""
+    """An operand beside a Value must be made of real numbers, on either side."""
     condition = (True,) if name == "where" else ()
     for operands in ((Value([1.0]), operand), (operand, Value([1.0]))):
         with pytest.raises(TypeError, match=rf"operand of {name} must be (a number|real numbers)"):
@@ -279,10 +279,10 @@ def test_operands_that_are_no_numbers(name: str, operand: Any) -> None:
 
 
 def test_a_new_row() -> None:
-    """One row makes a rule: its table gives it a name, and operands of any type that records take it over."""
+    """A row makes a rule: its table gives it a name, and operands of any type with `__apply_rule__` record it."""
     table = ModuleType("table")
     table.cube = Rule(lambda x: x**3, lambda g, y, x: g * 3 * x**2)  # type: ignore[attr-defined]
-    ((name, rule),) = named(table)
+    ((name, rule),) = rules_of(table)
     x = Value([1.0, 2.0])
     y = rule(x)
     y.backward([1.0, 10.0])
@@ -292,7 +292,7 @@ def test_a_new_row() -> None:
 
 
 def test_an_operand_that_records_is_asked_first() -> None:
-    """The rule hands itself, the operands and its options to the first operand that has `__apply_rule__`."""
+    """The rule passes itself, the operands and its options to the first operand that has `__apply_rule__`."""
 
     class Recorder:
         def __apply_rule__(self, rule: Rule, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -305,13 +305,13 @@ def test_an_operand_that_records_is_asked_first() -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_symbols_are_short(name: str) -> None:
-    """What pictures show of a rule is a sign for the operators, and its name for all others."""
+    """The symbol of a rule in pictures is a sign for operators, and its name for others."""
     signs = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@", "getitem": "[]"}
     assert RULES[name].symbol == {**signs, "negative": "neg", "positive": "pos"}.get(name, name)
 
 
 def of_a_number(name: str) -> dict[str, Any]:
-    """Options that an operand without axes may have; any, if there are none."""
+    """Return options that are valid for a 0-d operand."""
     inputs = OPS[name].inputs
     for i in range(40):
         try:
@@ -325,7 +325,7 @@ def of_a_number(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("number", [-3.0, 2.5, -2, 3, 0, -0.0, float("nan"), float("-inf")])
 @pytest.mark.parametrize("name", [name for name, rule in RULES.items() if not rule.variadic])
 def test_a_python_number_is_what_the_array_of_it_is(name: str, number: float) -> None:
-    """Alone, without any array beside it; or both are refused."""
+    """A Python number, without an array beside it, gives the same as its 0-d array, or both are errors."""
     rule, options = RULES[name], of_a_number(name)
 
     def called(operand: Any) -> Any:
@@ -336,14 +336,14 @@ def test_a_python_number_is_what_the_array_of_it_is(name: str, number: float) ->
         except (TypeError, ValueError, IndexError) as error:
             return type(error)
 
-    alone, wanted = called(number), called(np.array(float(number)))
-    if isinstance(wanted, type):
+    alone, expected = called(number), called(np.array(float(number)))
+    if isinstance(expected, type):
         assert isinstance(alone, type)
     else:
-        np.testing.assert_allclose(alone, wanted, rtol=1e-15)
+        np.testing.assert_allclose(alone, expected, rtol=1e-15)
 
 
 def test_a_generator_is_refused() -> None:
-    """A generator is none, though NumPy would hand it back from a sum."""
+    """A generator is an error, though NumPy would return it from a sum."""
     with pytest.raises(TypeError, match="sum takes numbers, but got generator"):
         ndgrad.sum(x for x in [1.0])

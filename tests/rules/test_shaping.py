@@ -1,4 +1,4 @@
-"""Rules that move numbers: each cotangent comes back to the number that it is of, in any shape and order."""
+"""Rules that move numbers: each cotangent returns to its number, for any shape and order."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ Traced: TypeAlias = Callable[..., None]
     ],
 )  # fmt: skip
 def test_reshape(traced: Traced, shape: Shape, new: Shape) -> None:
-    """To any shape of as many numbers, one length of which may be left to be worked out."""
+    """An operand can be reshaped to any shape of its size, with one length inferred."""
     traced(lambda x: x.reshape(new), lambda a: a.reshape(new), shape)
 
 
 def test_reshape_has_three_spellings(traced: Traced) -> None:
-    """Numbers, a tuple, a list or an array of them, and the option's name."""
+    """The shape can be given as integers, a tuple, a list, an array, or by keyword."""
     for ours in (
         lambda x: x.reshape(3, 2),
         lambda x: x.reshape([3, 2]),
@@ -59,13 +59,13 @@ def test_reshape_has_three_spellings(traced: Traced) -> None:
 
 @pytest.mark.parametrize("shape", [(4,), (2, -1, -1), (0, -1)])
 def test_reshape_to_another_size_is_refused(shape: Shape) -> None:
-    """NumPy's error, for Values too."""
+    """Another size raises NumPy's error."""
     with pytest.raises(ValueError, match=r"cannot reshape array of size 6|one unknown dimension"):
         Value(np.ones((2, 3))).reshape(shape)
 
 
 def test_reshape_of_what_is_not_contiguous(traced: Traced) -> None:
-    """Transposed, reversed and repeated numbers are read in the order of their axes, forward and back."""
+    """Transposed, reversed and repeated operands are read in the order of their axes, forward and backward."""
     traced(lambda x: x.T.reshape(-1), lambda a: a.T.reshape(-1), (2, 3))
     traced(lambda x: x.flip(0).reshape(3, 2), lambda a: a[::-1].reshape(3, 2), (2, 3))
     traced(lambda x: x.broadcast_to(4, 3).reshape(2, 6), lambda a: np.tile(a, 4).reshape(2, 6), (3,))
@@ -80,7 +80,7 @@ PERMUTATIONS = [p for n in (2, 3, 4) for p in itertools.permutations(range(n))]
 @pytest.mark.parametrize("axes", PERMUTATIONS)
 @pytest.mark.parametrize("negative", ["none", "all", "every other"])
 def test_transpose(traced: Traced, axes: tuple[int, ...], negative: str) -> None:
-    """By every permutation, those that are not their own inverse among them, with axes counted from either end."""
+    """Every permutation works, including those that are not their own inverse, with negative axes as well."""
     n = len(axes)
     every = {"none": n + 1, "all": 1, "every other": 2}[negative]
     axes = tuple(a - n if i % every == 0 and every <= n else a for i, a in enumerate(axes))
@@ -89,7 +89,7 @@ def test_transpose(traced: Traced, axes: tuple[int, ...], negative: str) -> None
 
 
 def test_transpose_beside_pytorch(beside: Beside) -> None:
-    """The cycle of three axes, in a cube, where no shape gives a wrong inverse away; and all axes reversed."""
+    """A cycle of three axes and reversed axes agree with PyTorch, in a cube, whose shape would hide a wrong inverse."""
     beside(lambda x: x.transpose(1, 2, 0), lambda t: t.permute(1, 2, 0), (3, 3, 3), ulp=0)
     beside(lambda x: x.transpose(-1, 0, 1), lambda t: t.permute(-1, 0, 1), (3, 3, 3), ulp=0)
     beside(lambda x: x.transpose(), lambda t: t.permute(2, 1, 0), (3, 3, 3), ulp=0)
@@ -105,21 +105,21 @@ def test_reversed_axes(traced: Traced, shape: Shape) -> None:
 
 @pytest.mark.parametrize("axes", [(0,), (0, 0), (0, 2), (0, 1, 2), (0, -2), (0.0, 1)])
 def test_no_permutation_is_refused(axes: Any) -> None:
-    """Axes left out, named twice, out of range, or no whole numbers."""
+    """Missing, repeated, out-of-range and non-integer axes are errors."""
     with pytest.raises((ValueError, TypeError)):
         Value(np.ones((2, 3))).transpose(axes)
 
 
 @pytest.mark.parametrize(("shape", "a", "b"), [((2, 3), 0, 1), ((3, 3, 3), 0, -1), ((2, 3, 4), -2, 0), ((2, 3), 1, 1)])
 def test_swapaxes(traced: Traced, shape: Shape, a: int, b: int) -> None:
-    """Two axes change places; `mT` exchanges the last two."""
+    """`swapaxes` swaps two axes, and `mT` swaps the last two."""
     traced(lambda x: x.swapaxes(a, b), lambda p: p.swapaxes(a, b), shape)
     traced(lambda x: x.mT, lambda p: p.swapaxes(-1, -2), shape)
 
 
 @pytest.mark.parametrize("swap", [lambda x: x.mT, lambda x: x.swapaxes(0, 1)])
 def test_a_vector_has_no_two_axes_to_swap(swap: Callable[[Value], Value]) -> None:
-    """`mT` and `swapaxes` of it are errors of NumPy's kind."""
+    """`mT` and `swapaxes` of a vector raise an error of NumPy's type."""
     with pytest.raises(np.exceptions.AxisError):
         swap(Value([1.0, 2.0]))
 
@@ -129,24 +129,24 @@ def test_a_vector_has_no_two_axes_to_swap(swap: Callable[[Value], Value]) -> Non
 
 @pytest.mark.parametrize("axis", [0, 1, 2, -1, -3, (0, 1), (0, 3), (-1, 0), (3, 1), [0, 2]])
 def test_expand_dims(traced: Traced, axis: Any) -> None:
-    """New axes of length 1, one or several, named in the result."""
+    """One or several new axes of length 1 are added; they are counted in the result."""
     traced(lambda x: x.expand_dims(axis), lambda a: np.expand_dims(a, axis), (2, 3))
 
 
 @pytest.mark.parametrize("axis", [None, 0, 2, -1, -3, (0, 2), (2, 0), (-1,), ()])
 def test_squeeze(traced: Traced, axis: Any) -> None:
-    """All axes of length 1, or those named; of several, each goes back to its own place."""
+    """All axes of length 1, or the given ones, are removed, and restored in their places."""
     traced(lambda x: x.squeeze(axis=axis), lambda a: a.squeeze(axis=axis), (1, 3, 1))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (), (2, 3), (1, 0)])
 def test_squeeze_everything(traced: Traced, shape: Shape) -> None:
-    """Also where all axes go, or none, or nothing is in them."""
+    """All axes may be removed, or none, also of an empty array."""
     traced(ndgrad.squeeze, np.squeeze, shape)
 
 
 def test_an_axis_that_cannot_go_is_refused() -> None:
-    """One that is longer than 1, one that is not there, a place named twice."""
+    """Axes that are longer than 1, missing or repeated are errors."""
     x = Value(np.ones((1, 3)))
     with pytest.raises(ValueError, match="squeeze"):
         x.squeeze(1)
@@ -158,7 +158,7 @@ def test_an_axis_that_cannot_go_is_refused() -> None:
 
 @pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 1), (2, 0), (-1, -2), ()])
 def test_flip(traced: Traced, axis: Any) -> None:
-    """Along one axis, several, all or none."""
+    """`flip` reverses one axis, several, all or none."""
     traced(lambda x: x.flip(axis=axis), lambda a: np.flip(a, axis), (2, 3, 4))
     traced(lambda x: x.flip(axis), lambda a: np.flip(a, axis), (3, 3, 3))
 
@@ -170,7 +170,7 @@ def test_flip(traced: Traced, axis: Any) -> None:
      ((3,), (3,)), ((1,), (0,)), ((3, 1), (3, 0)), ((0,), (2, 0))],
 )
 def test_broadcast_to(traced: Traced, shape: Shape, to: Shape) -> None:
-    """The cotangents of all copies are summed, over new axes and over those that had length 1."""
+    """The cotangents of all copies are summed, over new axes and over those of length 1."""
     traced(lambda x: x.broadcast_to(to), lambda a: np.broadcast_to(a, to), shape)
     traced(lambda x: ndgrad.broadcast_to(x, shape=to) * 1, lambda a: np.broadcast_to(a, to), shape)
 # fmt: on
@@ -178,7 +178,7 @@ def test_broadcast_to(traced: Traced, shape: Shape, to: Shape) -> None:
 
 @pytest.mark.parametrize("to", [(4,), (3, 1), (2,)])
 def test_broadcast_to_what_does_not_fit_is_refused(to: Shape) -> None:
-    """NumPy's error."""
+    """A shape that does not fit raises NumPy's error."""
     with pytest.raises(ValueError, match=r"broadcast|axis remapping"):
         Value(np.ones((1, 3))).broadcast_to(to)
 
@@ -195,7 +195,7 @@ def test_broadcast_to_what_does_not_fit_is_refused(to: Shape) -> None:
      ([(2, 3), (4,), (1, 1, 2)], None), ([(2,), (0,)], None)],
 )
 def test_concatenate(traced: Traced, shapes: list[Shape], axis: int | None) -> None:
-    """Pieces of unequal length, along any axis, each get their own part back; without an axis they are flattened."""
+    """Pieces are joined along any axis, and each gets its part back. Without an axis they are flattened."""
     traced(lambda *xs: ndgrad.concatenate(xs, axis=axis), lambda *ps: np.concatenate(ps, axis=axis), *shapes)
     traced(lambda *xs: np.concatenate(list(xs), axis), lambda *ps: np.concatenate(ps, axis), *shapes)
 
@@ -206,7 +206,7 @@ def test_concatenate(traced: Traced, shapes: list[Shape], axis: int | None) -> N
      ((2,), 1, 1), ((0, 2), 2, 1)],
 )
 def test_stack(traced: Traced, shape: Shape, n: int, axis: int) -> None:
-    """Along a new axis anywhere."""
+    """Arrays are stacked along a new axis at any place."""
     traced(lambda *xs: ndgrad.stack(xs, axis=axis), lambda *ps: np.stack(ps, axis=axis), *[shape] * n)
     traced(lambda *xs: np.stack(xs, axis), lambda *ps: np.stack(ps, axis), *[shape] * n)
 # fmt: on
@@ -214,12 +214,12 @@ def test_stack(traced: Traced, shape: Shape, n: int, axis: int) -> None:
 
 @pytest.mark.parametrize("join", [np.concatenate, np.stack])
 def test_the_same_value_in_several_pieces(traced: Traced, join: Callable[..., Any]) -> None:
-    """It gets the sum of all its parts; so it is in PyTorch."""
+    """A Value in several pieces gets the sum of all its parts, as in PyTorch."""
     traced(lambda x, y: join([x, y, x, x]), lambda a, b: join([a, b, a, a]), (2, 3), (2, 3))
 
 
 def test_join_beside_pytorch(beside: Beside) -> None:
-    """In the middle of a program, with a piece made of another one."""
+    """Joining agrees with PyTorch in the middle of a program, with a piece computed from another one."""
     beside(
         lambda x, y: ndgrad.concatenate([x * y, y[:1], x * x], axis=0) ** 2,
         lambda x, y: torch.cat([x * y, y[:1], x * x], dim=0) ** 2,
@@ -230,7 +230,7 @@ def test_join_beside_pytorch(beside: Beside) -> None:
 
 
 def test_constants_among_the_pieces() -> None:
-    """Arrays and lists take their place, and want nothing back."""
+    """Arrays and lists may be pieces, and get no gradient."""
     x = Value(np.array([[1, 2]], np.float32))
     y = ndgrad.concatenate([[[5, 6]], x, np.array([[7, 8]])])
     y.backward([[1, 2], [3, 4], [5, 6]])
@@ -240,7 +240,7 @@ def test_constants_among_the_pieces() -> None:
 
 
 def test_the_rows_of_one_value_are_pieces_too() -> None:
-    """A Value in place of the list stands for its rows."""
+    """A Value in place of the list means its rows."""
     x = Value([[1.0, 2.0], [3.0, 4.0]])
     y = ndgrad.concatenate(x)
     y.backward([1.0, 10.0, 100.0, 1000.0])
@@ -250,14 +250,14 @@ def test_the_rows_of_one_value_are_pieces_too() -> None:
 
 @pytest.mark.parametrize("join", [ndgrad.concatenate, ndgrad.stack])
 def test_nothing_to_join_is_an_error(join: Callable[..., Any]) -> None:
-    """It says so."""
+    """An empty list is an error with a message."""
     with pytest.raises(ValueError, match="need at least one array to join, but got none"):
         join([])
 
 
 @pytest.mark.parametrize("axis", [2, -3, 0.5])
 def test_pieces_that_do_not_fit_are_refused(axis: Any) -> None:
-    """Along an axis that is not there, or of shapes that differ elsewhere."""
+    """Axes out of range, and shapes that differ along other axes, are errors."""
     x = Value(np.ones((2, 3)))
     with pytest.raises((np.exceptions.AxisError, TypeError)):
         ndgrad.concatenate([x, x], axis=axis)
@@ -277,10 +277,10 @@ def test_pieces_that_do_not_fit_are_refused(axis: Any) -> None:
      ((3, 4), 2, -1), ((3, 3, 3), 3, 1), ((3, 3, 3), [1], -2), ((2, 3, 4), np.array([1, 3]), 2), ((0, 2), 3, 0)],
 )  # fmt: skip
 def test_split(traced: Traced, shape: Shape, cuts: Any, axis: int) -> None:
-    """In equal sections or at cuts, in any order, beyond the end, from the end: each piece, and all together."""
+    """Equal sections or cuts, in any order, beyond the end, or negative, give the right pieces and gradients."""
     pieces = len(np.split(np.zeros(shape), cuts, axis))
     assert len(ndgrad.split(Value(np.zeros(shape)), cuts, axis)) == pieces
-    for i in range(pieces):  # all other pieces are left out, and get zeros
+    for i in range(pieces):  # all other pieces are unused, and get zeros
         traced(lambda x, i=i: x.split(cuts, axis)[i], lambda a, i=i: np.split(a, cuts, axis)[i], shape)
     traced(
         lambda x: ndgrad.concatenate(np.split(x, cuts, axis=axis)[::-1], axis=axis),
@@ -291,13 +291,13 @@ def test_split(traced: Traced, shape: Shape, cuts: Any, axis: int) -> None:
 
 @pytest.mark.parametrize("sections", [4, 0, -1, 7])
 def test_sections_must_be_equal(sections: int) -> None:
-    """The error says what is wrong with the number."""
+    """The error explains why the number of sections does not fit."""
     with pytest.raises(ValueError, match=f"axis 0 has length 6, which does not split into {sections} equal sections"):
         Value(np.ones(6)).split(sections)
 
 
 def test_split_along_no_axis_is_refused() -> None:
-    """An axis that is not there, or none at all to split along."""
+    """An axis out of range, or a 0-d operand, is an error."""
     with pytest.raises(np.exceptions.AxisError):
         Value(np.ones(6)).split(2, axis=1)
     with pytest.raises(np.exceptions.AxisError):
@@ -324,7 +324,7 @@ WIDTHS: list[tuple[Shape, Any]] = [
 @pytest.mark.parametrize(("shape", "widths"), WIDTHS)
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
 def test_pad(traced: Traced, mode: Any, shape: Shape, widths: Any) -> None:
-    """By any width, 0 too; what repeats a number sends its cotangent there. Widths may pass the operand's length."""
+    """Any width works, including 0 and more than the length, and the cotangents of repeated numbers are added up."""
     filled: dict[str, Any] = {"constant_values": -1} if mode == "constant" else {}
     traced(lambda x: x.pad(widths, mode), lambda a: np.pad(a, widths, mode, **filled), shape)
     if np.ndim(widths) == 0:
@@ -332,7 +332,7 @@ def test_pad(traced: Traced, mode: Any, shape: Shape, widths: Any) -> None:
 
 
 def test_pad_with_constants() -> None:
-    """Whatever is filled in, it changes no gradient."""
+    """The constants do not affect the gradient."""
     x = Value([1.0, 2.0])
     y: Any = np.pad(x, (1, 2), constant_values=(7, 9))
     y.backward([1.0, 10.0, 100.0, 1000.0, 10_000.0])
@@ -341,7 +341,7 @@ def test_pad_with_constants() -> None:
 
 
 def test_pad_of_no_axes_and_of_nothing() -> None:
-    """A number has no edge to pad; nothing may be padded with constants."""
+    """A 0-d operand has no edge to pad; an empty one can be padded with constants."""
     x = Value(3.0)
     x.pad(1).backward(5.0)
     assert x.grad == 5.0
@@ -354,14 +354,14 @@ def test_pad_of_no_axes_and_of_nothing() -> None:
 
 @pytest.mark.parametrize("mode", ["mean", "linear_ramp", "maximum", "empty", "edges", None])
 def test_other_modes_are_refused(mode: Any) -> None:
-    """By an error that names those there are."""
+    """Other modes are errors, which list the valid ones."""
     with pytest.raises(ValueError, match="'constant', 'edge', 'reflect', 'symmetric', 'wrap'"):
         Value([1.0]).pad(1, mode)
 
 
 @pytest.mark.parametrize("width", [-1, (1, -1), 0.5, "1", ((1, 1), (1, 1))])
 def test_other_widths_are_refused(width: Any) -> None:
-    """Negative, no whole numbers, or for another number of axes."""
+    """Negative and non-integer widths, and those for another number of axes, are errors."""
     with pytest.raises(ValueError, match=r"pad_width|broadcast"):
         Value([1.0, 2.0]).pad(width)
 
@@ -371,7 +371,7 @@ def test_other_widths_are_refused(width: Any) -> None:
 
 @st.composite
 def moves(draw: st.DrawFn) -> tuple[Shape, list[Callable[[Any], Any]]]:
-    """A shape, and functions that move an array of that shape on and on; arrays and Values alike."""
+    """Draw a shape, and functions that move an array of it one after another, for arrays and Values alike."""
     shape = tuple(draw(st.lists(st.integers(1, 3), min_size=1, max_size=3)))
     now = np.empty(shape)
     steps: list[Callable[[Any], Any]] = []
@@ -415,7 +415,7 @@ def _cut(draw: st.DrawFn, shape: Shape) -> Callable[[Any], Any]:
 
 @given(moves())
 def test_one_move_after_another(traced: Traced, case: tuple[Shape, list[Callable[[Any], Any]]]) -> None:
-    """Whatever is done in a row, each cotangent finds its way back."""
+    """In a random sequence of such ops, each cotangent returns to its number."""
     shape, steps = case
 
     def moved(x: Any) -> Any:

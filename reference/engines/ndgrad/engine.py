@@ -65,7 +65,7 @@ def _packed(name: str, function: Callable[..., Any]) -> Callable[..., Any] | Non
     rule, as_written = _AS_WRITTEN.get(name, (None, {}))
     if rule is None or rule is not RULES.get(name) or function is not _spelling(name, rule):
         return function
-    if vars(rule) == as_written and all(map(_is_ours, (rule.forward, rule.keep, *rule.pullbacks))):
+    if vars(rule) == as_written and all(map(_is_ours, (rule.forward, rule.residual, *rule.pullbacks))):
         return None
     return partial(_CALLED[name], rule) if name in _CALLED else rule
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ndgrad import Value
 from ndgrad.engine import pass_back
-from ndgrad.engine.arrays import real
+from ndgrad.engine.arrays import real_array
 from ndgrad.engine.backward import accumulate
 from ndgrad.engine.recording import _result
 from ndgrad.engine.value import Gradients
@@ -174,7 +174,7 @@ def _cotangent_of_any_shape(right: Right) -> Right:
     def cotangent(value: Value, gradient: Any) -> Any:
         if gradient is None or isinstance(gradient, Value):
             return right(value, gradient)
-        return right(value, np.broadcast_to(real(gradient, "cotangent"), value.shape))
+        return right(value, np.broadcast_to(real_array(gradient, "cotangent"), value.shape))
 
     return cotangent
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from ndgrad import MLP, Layer, Module, Value, cross_entropy, hinge
 from ndgrad.library import ACTIVATIONS, INITIALIZERS
-from ndgrad.library.initial import _normal, _uniform, drawn
+from ndgrad.library.initial import _normal, _uniform, sample_parameters
 from ndgrad.library.inputs import array_of, holds_values
 from ndgrad.library.losses import _pair, _reduced
-from ndgrad.library.modules import _contents, _found_in, _read, _write
-from ndgrad.library.network import _activated, _alone
+from ndgrad.library.modules import _children, _parameters_in, _read, _write
+from ndgrad.library.network import _apply_layer, _without_single_axis
 from ndgrad.rules import RULES, Rule
 from reference.mutation.faults.steps import unnoticed
 from reference.mutation.planting import Change, Fault, around, entry, function, method, plain
@@ -127,10 +127,10 @@ def _drawn_anew(right: Right) -> Right:
     def made(net: MLP, *args: Any, **options: Any) -> None:
         right(net, *args, **options)
         if not isinstance(options.get("rng"), np.random.Generator):
-            drawn = {name: option for name, option in options.items() if not name.endswith("activation")}
+            sampling = {name: option for name, option in options.items() if not name.endswith("activation")}
             for i, layer in enumerate(net.layers):
                 nin, nout = layer.weight.shape
-                net.layers[i] = Layer(nin, nout, layer.activation, **drawn)
+                net.layers[i] = Layer(nin, nout, layer.activation, **sampling)
 
     return made
 
@@ -260,15 +260,15 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b227-off-by-one",          "the last layer but one has the activation of the last",                        "karpathy/micrograd",           (),
           method(MLP, "__init__", _last_but_one)),
     Fault("layer-bias-left-out",      "there is no bias",                                                             "folklore",                     (),
-          function(_activated, _with_bias(lambda bias, x: np.zeros(bias.shape, bias.dtype)))),
+          function(_apply_layer, _with_bias(lambda bias, x: np.zeros(bias.shape, bias.dtype)))),
     Fault("layer-bias-constant",      "no gradient reaches the bias",                                                 "ours",                         (),
-          function(_activated, _with_bias(lambda bias, x: bias.data))),
+          function(_apply_layer, _with_bias(lambda bias, x: bias.data))),
     Fault("layer-bias-along-rows",    "where there are as many examples as neurons, each example gets a bias",        "ours",                         (),
-          function(_activated, _with_bias(_along_rows))),
+          function(_apply_layer, _with_bias(_along_rows))),
     Fault("layer-input-constant",     "no gradient reaches an input that no op made",                                 "ours",                         (),
-          function(_activated, _constant_input)),
+          function(_apply_layer, _constant_input)),
     Fault("layer-output-squeezed",    "a batch of one loses its axis",                                                "ours",                         (),
-          function(_alone, lambda right: lambda y: y.squeeze())),
+          function(_without_single_axis, lambda right: lambda y: y.squeeze())),
     Fault("layer-leaky-relu",         '"leaky_relu" is relu',                                                         "ours",                         (),
           entry(ACTIVATIONS, "leaky_relu", RULES["relu"])),
 
@@ -284,27 +284,27 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b224-mean",                "uniform weights are all above 0",                                              "keras-team/keras#11773",       (),
           function(_uniform, lambda right: lambda rng, nin, nout, bound: rng.uniform(0.0, bound, (nin, nout)))),
     Fault("b226-bias-first",          "the bias is drawn before the weight",                                          "neetcode#5808",                (),
-          function(drawn, _bias_first)),
+          function(sample_parameters, _bias_first)),
     Fault("init-by-columns",          "weights are drawn neuron by neuron, not row by row",                           "ours",                         (),
           function(_uniform, lambda right: lambda rng, nin, nout, bound: right(rng, nout, nin, bound).T)),
     Fault("init-alike",               "each layer draws from the seed anew, so that equal layers are alike",          "ours",                         (),
           method(MLP, "__init__", _drawn_anew)),
     Fault("init-bias-drawn",          "the bias is drawn, whatever the weights are drawn by",                         "ours",                         (),
-          function(drawn, _bias_always)),
+          function(sample_parameters, _bias_always)),
     Fault("init-double",              "dtype has no effect",                                                          "ours",                         (),
-          function(drawn, _in_double)),
+          function(sample_parameters, _in_double)),
 
     # Parameters: found, saved, loaded.
     Fault("parameters-deep-lost",     "parameters that lie deeper than in a list of layers are not found",            "ours",                         (),
-          function(_found_in, _not_found(lambda parameter, path: len(path) >= 4))),
+          function(_parameters_in, _not_found(lambda parameter, path: len(path) >= 4))),
     Fault("parameters-tuples-lost",   "tuples are not searched for parameters",                                       "ours",                         (),
-          function(_contents, _not_searched(tuple))),
+          function(_children, _not_searched(tuple))),
     Fault("parameters-dicts-lost",    "dicts are not searched for parameters",                                        "ours",                         (),
-          function(_contents, _not_searched(dict))),
+          function(_children, _not_searched(dict))),
     Fault("parameters-tied-twice",    "a parameter that two layers share is listed twice",                            "ours",                         (),
-          function(_found_in, _found_again)),
+          function(_parameters_in, _found_again)),
     Fault("parameters-frozen-lost",   "parameters that want no gradient are not listed, nor saved",                   "ours",                         (),
-          function(_found_in, _not_found(lambda parameter, path: not parameter.requires_grad))),
+          function(_parameters_in, _not_found(lambda parameter, path: not parameter.requires_grad))),
     Fault("saved-single",             "parameters are saved in single precision",                                     "ours",                         (),
           function(_write, lambda right: lambda file, arrays: right(file, {name: np.float32(x) for name, x in arrays.items()}))),
     Fault("loaded-as-saved",          "parameters take the dtype of the file",                                        "ours",                         (),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ndgrad import Value, no_grad
-from ndgrad.engine.arrays import copied
+from ndgrad.engine.arrays import new_array
 from ndgrad.engine.backward import _in_dtype, _unbroadcast
 from ndgrad.engine.dispatch import UFUNCS
 from ndgrad.engine.recording import _common_dtype, binary, reflected
@@ -159,7 +159,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b168-python-number",            "a Python number beside single precision makes double of it",                    "chainer/chainer#6212",       (),
           attached(function(binary, _number_as_double))),
     Fault("b172-engine",                   "a Value of whole numbers stays one, and a power below 0 of it is refused",      "folklore",                   (),
-          function(copied, _whole_numbers_stay)),
+          function(new_array, _whole_numbers_stay)),
     Fault("dtype-not-cast-back",           "a single operand beside a double one has a double gradient",                    "ours",                       (),
           function(_in_dtype, _as_it_is)),
     Fault("dtype-promoted-down",           "single beside double precision gives single",                                   "ours",                       (),

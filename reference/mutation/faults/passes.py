@@ -12,7 +12,7 @@ import numpy as np
 
 from ndgrad import Value
 from ndgrad.engine import pass_back
-from ndgrad.engine.backward import _given
+from ndgrad.engine.backward import _pullback_arguments
 from ndgrad.engine.recording import _result
 from ndgrad.engine.value import Gradients, constant
 from ndgrad.modes import current
@@ -248,7 +248,7 @@ def _constant_result(right: Right) -> Right:
 def _constant_kept(right: Right) -> Right:
     def given(node: Value, *, create_graph: bool) -> Any:
         y, values, options = right(node, create_graph=create_graph)
-        return y, values, node._options if "kept" in options else options
+        return y, values, node._options if "residual" in options else options
 
     return given
 
@@ -320,11 +320,11 @@ FAULTS: tuple[Fault, ...] = (
 
     # Recorded.
     Fault("recorded-result-constant",      "second order: pullbacks are given the result as a constant",                    "ours",                       (),
-          function(_given, _constant_result)),
+          function(_pullback_arguments, _constant_result)),
     Fault("recorded-cotangent-constant",   "second order: pullbacks are given the cotangent as a constant",                 "ours",                       (),
           passing(_ConstantCotangent)),
     Fault("recorded-kept-constant",        "second order: what the forward kept is not recomputed, and has no slope",       "ours",                       (),
-          function(_given, _constant_kept)),
+          function(_pullback_arguments, _constant_kept)),
     Fault("modes-pass-not-recorded",       "backward(create_graph=True) under no_grad gives constants",                     "ours",                       (),
           function(pass_back, _constant_under_no_grad)),
 )

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ndgrad import Value
-from ndgrad.rules.neural import _at, _labelled
+from ndgrad.rules.neural import _bind_labels, _label_index
 from reference.mutation.planting import (
     Fault,
     around,
@@ -21,9 +21,9 @@ from reference.mutation.planting import (
     bind,
     forward,
     function,
-    keep,
     plain,
     pullback,
+    residual,
     scaled,
     unrecorded,
 )
@@ -120,11 +120,11 @@ def _log_softmax_of_something(x: Any, *, axis: int) -> tuple[Any, Any]:
     return z - np.log(total), e / total
 
 
-def _by_dividing(g: Any, y: Any, x: Any, *, axis: int, kept: Any) -> Any:
+def _by_dividing(g: Any, y: Any, x: Any, *, axis: int, residual: Any) -> Any:
     """The gradient of a logarithm after that of softmax: the probabilities divide, and then multiply."""
     del y, x
-    h = g / kept
-    return kept * (h - _sum(h * kept, axis))
+    h = g / residual
+    return residual * (h - _sum(h * residual, axis))
 
 
 def _cross_entropy_overflowing(x: Any, *, labels: Any) -> tuple[Any, Any]:
@@ -134,7 +134,7 @@ def _cross_entropy_overflowing(x: Any, *, labels: Any) -> tuple[Any, Any]:
 
 def _labels_shared(x: Any, labels: Any) -> Any:
     """The labels are checked, and not copied."""
-    _labelled(x, labels)
+    _bind_labels(x, labels)
     return (x,), {"labels": np.asarray(labels)}
 
 
@@ -142,15 +142,15 @@ def _last_class(x: Any, labels: Any) -> Any:
     """Labels below 0 are counted from the last class."""
     given, classes = np.asarray(labels), np.shape(x)[-1]
     below = given.dtype.kind == "i" and bool((given < 0).any()) and given.min() >= -classes
-    return _labelled(x, given % classes if below else labels)
+    return _bind_labels(x, given % classes if below else labels)
 
 
-def _all_pairs(g: Any, y: Any, x: Any, *, labels: Any, kept: Any) -> Any:
+def _all_pairs(g: Any, y: Any, x: Any, *, labels: Any, residual: Any) -> Any:
     """The slopes of whoever indexes by `[..., labels]`."""
     del y, x
-    chosen = np.zeros(kept[0].shape, bool)
+    chosen = np.zeros(residual[0].shape, bool)
     chosen[..., labels] = True
-    return g[..., None] * (kept[0] / kept[1] - chosen)
+    return g[..., None] * (residual[0] / residual[1] - chosen)
 
 
 def _sum(x: Any, axis: int | None) -> Any:
@@ -212,20 +212,20 @@ FAULTS: tuple[Fault, ...] = (
     Fault("b156-log-softmax",          "the way back divides by probabilities, which may be 0",                      "FluxML/NNlib.jl#68",          ("log_softmax",),
           pullback("log_softmax", 0, _by_dividing)),
     Fault("b159-log-softmax",          "the way back takes it that the cotangent sums to -1",                        "tensorflow/tensorflow#60314", ("log_softmax",),
-          pullback("log_softmax", 0, lambda g, y, x, *, axis, kept: g + kept)),
+          pullback("log_softmax", 0, lambda g, y, x, *, axis, residual: g + residual)),
     Fault("log-softmax-of-softmax",    "the value is the logarithm of probabilities, which may be 0",                "ours",                        ("log_softmax",),
           forward("log_softmax", _log_of_softmax)),
     Fault("log-softmax-empty",         "refuses an axis of no numbers",                                              "ours",                        ("log_softmax",),
           forward("log_softmax", _log_softmax_of_something)),
     Fault("log-softmax-keep",          "what was kept is recomputed as the logarithms",                              "ours",                        ("log_softmax",),
-          keep("log_softmax", lambda y, x, *, axis: y)),
+          residual("log_softmax", lambda y, x, *, axis: y)),
 
     Fault("cross-entropy-all-pairs",   "the way back charges each example for the labels of all",                    "folklore",                    ("label_cross_entropy",),
           pullback("label_cross_entropy", 0, _all_pairs)),
     Fault("cross-entropy-label-off",   "labels count from 1",                                                        "ours",                        ("label_cross_entropy",),
-          function(_at, lambda right: lambda labels: (*right(labels)[:-1], labels - 1))),
+          function(_label_index, lambda right: lambda labels: (*right(labels)[:-1], labels - 1))),
     Fault("cross-entropy-own-lost",    "the label's own slope lacks its -1",                                         "folklore",                    ("label_cross_entropy",),
-          pullback("label_cross_entropy", 0, lambda g, y, x, *, labels, kept: kept[0] * (g[..., None] / kept[1]))),
+          pullback("label_cross_entropy", 0, lambda g, y, x, *, labels, residual: residual[0] * (g[..., None] / residual[1]))),
     Fault("cross-entropy-averaged",    "the slope is that of the mean over the examples",                            "folklore",                    ("label_cross_entropy",),
           around("label_cross_entropy", 0, lambda right: lambda g, y, x, **options: right(g, y, x, **options) / max(y.size, 1))),
     Fault("cross-entropy-labels-shared", "the labels are not copied, and may change before the way back",           "ours",                        ("label_cross_entropy",),

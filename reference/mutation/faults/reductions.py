@@ -14,17 +14,17 @@ import numpy as np
 from ndgrad import Value
 from ndgrad.rules import RULES
 from ndgrad.rules.reductions import (
+    _bind_axes,
+    _bind_variance,
     _logsumexp,
     _mean,
-    _others,
+    _product_of_others,
     _reduced,
-    _spread,
-    _spread_of,
     _std,
     _sum,
     _var_pullback,
+    _variance,
     count,
-    over_axes,
     restore,
 )
 from ndgrad.rules.rule import floats
@@ -34,9 +34,9 @@ from reference.mutation.planting import (
     bind,
     forward,
     function,
-    keep,
     plain,
     pullback,
+    residual,
 )
 
 Pullback: TypeAlias = Callable[..., Any]
@@ -94,7 +94,7 @@ def _first_length(x: Any, y: Any, axis: Any) -> int:
 
 def _detached(x: Any, *args: Any, **options: Any) -> Any:
     """What makes its result of the bare numbers gives a constant."""
-    return over_axes(x.detach() if isinstance(x, Value) else x, *args, **options)
+    return _bind_axes(x.detach() if isinstance(x, Value) else x, *args, **options)
 
 
 def _in_half_precision(x: Any, **options: Any) -> Any:
@@ -117,7 +117,7 @@ def _zeros_anywhere(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool) -> Any
     """One zero, and each number that is none has slope 0, in whatever row."""
     del keepdims
     zeros = np.equal(x, 0)
-    slopes = np.where(zeros, _others(x, axis), 0.0) if zeros.any() else restore(y, x.shape, axis) / x
+    slopes = np.where(zeros, _product_of_others(x, axis), 0.0) if zeros.any() else restore(y, x.shape, axis) / x
     return restore(g, x.shape, axis) * slopes
 
 
@@ -192,8 +192,8 @@ def _shares(x: Any, axis: Any) -> Any:
     return np.exp(x - RULES["logsumexp"](x, axis=axis, keepdims=True))
 
 
-def _over_last_named(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool, kept: Any) -> Any:
-    del y, keepdims, kept
+def _over_last_named(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool, residual: Any) -> Any:
+    del y, keepdims, residual
     return restore(g, x.shape, axis) * _shares(x, axis[-1] if isinstance(axis, tuple) and axis else axis)
 
 
@@ -209,8 +209,8 @@ def _infinite_top(x: Any, *, axis: Any, keepdims: bool) -> Any:
 
 
 def _a_little_more(x: Any, **options: Any) -> Any:
-    y, kept = _logsumexp(x, **options)
-    return y * (1 + 1e-9), kept
+    y, shares = _logsumexp(x, **options)
+    return y * (1 + 1e-9), shares
 
 
 def _from_the_end(g: Any, axis: int) -> Any:
@@ -279,7 +279,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("prod-sign",             "by way of logarithms: the product loses its sign on the way back",           "ours",                         ("prod",),
           around("prod", 0, lambda right: lambda g, y, x, **options: right(g, np.abs(y), x, **options))),
     Fault("prod-not-brought-back", "beside a zero, axes that were brought last are brought there once more",     "ours",                         ("prod",),
-          function(_others, _brought_last_again)),
+          function(_product_of_others, _brought_last_again)),
     Fault("prod-frozen",           "second order: the product is taken for a constant",                          "ours",                         ("prod",),
           around("prod", 0, lambda right: lambda g, y, x, **options: right(g, plain(y), x, **options))),
 
@@ -302,9 +302,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("var-ddof-ignored",      "the pullback divides by the count, whatever ddof",                           "ours",                         ("var",),
           around("var", 0, lambda right: lambda g, y, x, *, ddof, **options: right(g, y, x, ddof=0, **options))),
     Fault("var-mean-constant",     "second order: the mean is taken for a constant",                             "ours",                         ("var",),
-          keep("var", lambda y, x, *, axis, **_: x - _mean(plain(x), axis=axis, keepdims=True))),
+          residual("var", lambda y, x, *, axis, **_: x - _mean(plain(x), axis=axis, keepdims=True))),
     Fault("var-some-freedom",      "divides by 1 where no freedom is left",                                      "ours",                         ("var",),
-          function(_spread_of, _some_freedom)),
+          function(_variance, _some_freedom)),
 
     Fault("b072-std",              "above 32 numbers the root is taken twice",                                   "pytorch/pytorch#15602",        ("std",),
           forward("std", _rooted_twice)),
@@ -313,7 +313,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("std-epsilon",           "1e-8 is added to what is divided by, for stability",                         "folklore",                     ("std",),
           around("std", 0, lambda right: lambda g, y, x, **options: right(g, np.where(np.equal(y, 0), y, y + 1e-8), x, **options))),
     Fault("std-ddof-flag",         "ddof is a yes or no: 2 is taken for 1",                                      "ours",                         ("std",),
-          bind("std", lambda x, *args, ddof=0, **options: _spread(x, *args, ddof=bool(ddof), **options))),
+          bind("std", lambda x, *args, ddof=0, **options: _bind_variance(x, *args, ddof=bool(ddof), **options))),
     Fault("std-frozen",            "second order: the spread is taken for a constant",                           "ours",                         ("std",),
           around("std", 0, lambda right: lambda g, y, x, **options: right(g, plain(y), x, **options))),
 
@@ -328,7 +328,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("logsumexp-value-1e-9",  "the value is too large by a thousand-millionth",                             "ours",                         ("logsumexp",),
           forward("logsumexp", _a_little_more)),
     Fault("logsumexp-frozen",      "second order: the result is taken for a constant",                           "ours",                         ("logsumexp",),
-          keep("logsumexp", lambda y, x, *, axis, **_: np.exp(x - restore(plain(y), x.shape, axis)))),
+          residual("logsumexp", lambda y, x, *, axis, **_: np.exp(x - restore(plain(y), x.shape, axis)))),
 
     Fault("b061-cumsum",           "the cotangents are summed from the front",                                   "folklore",                     ("cumsum",),
           pullback("cumsum", 0, lambda g, y, x, *, axis: np.cumsum(g, axis or 0).reshape(x.shape))),

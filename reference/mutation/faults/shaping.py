@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from ndgrad.rules.indexing import scatter
-from ndgrad.rules.shaping import _along
+from ndgrad.rules.shaping import _index_along
 from reference.mutation.planting import Change, Fault, around, forward, plain, pullback
 
 Pullback: TypeAlias = Callable[..., Any]
@@ -99,7 +99,7 @@ def _signless_axes(axis: Any, rank: int) -> Any:
 def _by_operands_rank(g: Any, y: Any, *xs: Any, axis: int, position: int) -> Any:
     """A negative axis is counted from the end of the operand, which has one fewer than the result."""
     del y
-    return g[_along(axis if axis >= 0 else axis % max(xs[0].ndim, 1), g.ndim, position)]
+    return g[_index_along(axis if axis >= 0 else axis % max(xs[0].ndim, 1), g.ndim, position)]
 
 
 def _cut(start: Callable[[list[int], int, Any], int], axis: Callable[[Any, Any], int]) -> Pullback:
@@ -110,7 +110,7 @@ def _cut(start: Callable[[list[int], int, Any], int], axis: Callable[[Any, Any],
         along = options["axis"]
         lengths = [x.size if along is None else x.shape[along] for x in xs]
         first = start(lengths, position, along)
-        piece = g[_along(axis(along, g), g.ndim, slice(first, first + lengths[position]))]
+        piece = g[_index_along(axis(along, g), g.ndim, slice(first, first + lengths[position]))]
         return piece.reshape(xs[position].shape)
 
     return wrong

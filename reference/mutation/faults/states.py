@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ndgrad import Value, enable_grad, modes, no_grad
-from ndgrad.engine.arrays import copied
-from ndgrad.engine.recording import _own, _result
+from ndgrad.engine.arrays import new_array
+from ndgrad.engine.recording import _result, _unshared
 from ndgrad.engine.staleness import _may_share, _written_since, remember, unreadable_where_changed
 from ndgrad.rules import indexing
 from reference.mutation.planting import Fault, Plant, attribute, bind, function, method, setter, together
@@ -150,7 +150,7 @@ FAULTS: tuple[Fault, ...] = (
 
     # Memory that is shared.
     Fault("b187-engine",                   "a Value shares the array that it is made from",                                 "folklore",                   (),
-          function(copied, _shared)),
+          function(new_array, _shared)),
     Fault("detach-shares",                 "detach gives a view, which follows later writes",                               "ours",                       (),
           method(Value, "detach", _detached_view)),
     Fault("detach-wants-a-gradient",       "what detach gives wants a gradient, and gets one",                              "ours",                       (),
@@ -162,7 +162,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("views-written",                 "data that is a view of another Value's can be written to",                      "ours",                       (),
           function(_result, _views_written)),
     Fault("views-constant-shared",         "a view made under no_grad follows later writes",                                "ours",                       (),
-          function(_own, lambda right: lambda rule, y: y)),
+          function(_unshared, lambda right: lambda rule, y: y)),
 
     # Writes between forward and backward.
     Fault("b025-engine",                   "a result that was written over is read on the way back",                        "linkedin/Liger-Kernel#272",  (),

@@ -153,7 +153,7 @@ def _spelled(node: Value, inputs: Sequence[int]) -> tuple[str, tuple[int, ...], 
     name = node._rule.__name__ if node._rule else ""  # noqa: SLF001 - a graph is read by it
     if name not in OPS:
         raise Untraceable(f"it uses {name}, which the op table has no row for")
-    options = {key: option for key, option in node._options.items() if key != "kept"}  # noqa: SLF001
+    options = {key: option for key, option in node._options.items() if key != "residual"}  # noqa: SLF001
     if name == "astype":
         options["dtype"] = str(options["dtype"])
     if name == "pad":

@@ -161,7 +161,9 @@ def test_a_factor_of_1_plus_1e_7_is_found(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_wrong_forward_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value that is off is told as such, not only by its gradient."""
-    monkeypatch.setattr(RULES["log_softmax"], "keep", None)  # so the pair of result and kept is taken for the result
+    monkeypatch.setattr(
+        RULES["log_softmax"], "residual", None
+    )  # so the pair of result and residual is taken for the result
     assert first_failure("log_softmax").op == "log_softmax"
     monkeypatch.undo()
     right = RULES["softmax"].forward

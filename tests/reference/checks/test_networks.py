@@ -205,7 +205,7 @@ def test_what_raises_is_told_with_its_line() -> None:
     def refusing(*args: Any, **options: Any) -> None:
         raise ValueError("no")
 
-    with function(initial.drawn, lambda right: refusing)():
+    with function(initial.sample_parameters, lambda right: refusing)():
         findings = [
             finding for i in range(20) for finding in checked(i).findings if finding.says == "raised ValueError: no"
         ]

@@ -13,10 +13,10 @@ import pytest
 
 from ndgrad import library, optim
 from ndgrad.library import Layer
-from ndgrad.library.initial import drawn as drawn_weights
+from ndgrad.library.initial import sample_parameters
 from ndgrad.library.inputs import array_of
 from ndgrad.library.losses import _reduced
-from ndgrad.library.network import _activated
+from ndgrad.library.network import _apply_layer
 from ndgrad.optim import SGD, Adam, AdamW, RMSprop
 from ndgrad.rules import RULES
 from reference.checks.training import TASKS, Stage, Task, TrainingRecord, article, digits, draw_task, moons
@@ -352,7 +352,7 @@ FAULTS: dict[str, Plant] = {
     "the bias is not trained":
         method(Layer, "__init__", frozen_bias),
     "inputs get no gradient":
-        function(_activated, lambda right: lambda layer, x: right(layer, plain(array_of(x, layer.weight.dtype)))),
+        function(_apply_layer, lambda right: lambda layer, x: right(layer, plain(array_of(x, layer.weight.dtype)))),
     "the last layer has the hidden ones' activation":
         BY_NAME["b227-activated"].plant,
     "a batch of one loses its axis":
@@ -438,7 +438,7 @@ def test_parameters_of_another_shape_are_told() -> None:
 
         return weights
 
-    with function(drawn_weights, change)():
+    with function(sample_parameters, change)():
         record = train(article())
     assert record.failures[0][2].kind is Kind.SHAPE
     assert record.steps == 0

@@ -13,7 +13,7 @@ import pytest
 import ndgrad
 from ndgrad import Value
 from ndgrad.engine import record
-from ndgrad.engine.arrays import told
+from ndgrad.engine.arrays import describe
 from ndgrad.engine.backward import accumulate
 from ndgrad.engine.recording import unary
 from ndgrad.rules import RULES
@@ -111,7 +111,7 @@ WAYS: dict[str, tuple[Plant, Callable[[], Any], Any, Any]] = {
          recorded,                                 True,               False),
     "forward":    (planting.forward("add", lambda a, b: a - b),
          lambda: [(Value(2.0) + 5.0).item()],      [7.0],              [-3.0]),
-    "keep":       (planting.keep("sigmoid", lambda y, x: y * 0.0 + 4.0),
+    "residual":   (planting.residual("sigmoid", lambda y, x: y * 0.0 + 4.0),
          recorded_slope,                           0.25,               2.0),
     "bind":       (planting.bind("negative", lambda x: ((x * 2,), {})),
          lambda: float(ndgrad.negative(3.0)),      -3.0,               -6.0),
@@ -123,7 +123,7 @@ WAYS: dict[str, tuple[Plant, Callable[[], Any], Any, Any]] = {
          lambda: getattr(Thing, "added", None),    None,               1),
     "method":     (planting.method(Thing, "method", lambda right: lambda thing, x: -right(thing, x + 1)),
          lambda: Thing().method(1),                20,                 -30),
-    "function":   (planting.function(told, lambda right: lambda x: f"no {right(x)}"),
+    "function":   (planting.function(describe, lambda right: lambda x: f"no {right(x)}"),
          refused,                                  "None",             "no None"),
     "static":     (planting.function(accumulate, lambda right: lambda roots, *, create_graph: None),
          lambda: slopes("add", 2.0, 5.0),          [3.0, 3.0],         [0.0, 0.0]),
