@@ -11,8 +11,8 @@
 # %% [markdown]
 # # Verify your own engine
 #
-# You have written an autograd engine. Is it right? This notebook gives one to the harness, and mends it until there is
-# nothing left to say. It takes an adapter of four small methods, and a table of functions.
+# You have written an autograd engine. Is it right? This notebook verifies a small engine with the harness, and fixes it
+# until no failure is left. You need an adapter of four small methods, and a table of functions.
 
 # %%
 import numpy as np
@@ -22,16 +22,16 @@ from reference import TapeEngine, TorchEngine, check_engine, judge, parse
 # %% [markdown]
 # ## An engine
 #
-# Small, and plausible. Arrays remember what they were made of; each pair is an operand, and what carries a gradient to
-# it.
+# This engine is small and plausible. Each array remembers its parents as pairs: an operand, and the pullback that
+# computes the contribution to the operand's gradient.
 
 # %%
 
 
 class Tensor:
-    def __init__(self, data, made_of=()):
+    def __init__(self, data, parents=()):
         self.data = np.asarray(data)
-        self.made_of = made_of
+        self.parents = parents
         self.grad = None
 
     def receive(self, g):
@@ -39,8 +39,8 @@ class Tensor:
             self.grad = g
         else:
             self.grad += g
-        for operand, carried in self.made_of:
-            operand.receive(carried(g))
+        for parent, pullback in self.parents:
+            parent.receive(pullback(g))
 
 
 def tensor(x):
@@ -64,7 +64,7 @@ def exp(x):
 
 
 # %% [markdown]
-# Its author tried it, and it was fine:
+# Its author tried it, and the result was right:
 
 # %%
 x, y = Tensor(2.0), Tensor(3.0)
@@ -74,8 +74,8 @@ x.grad, y.grad
 # %% [markdown]
 # ## The adapter
 #
-# How to make a leaf, read a value, pass back, and read a gradient. Ops go by the names of `reference.ops`; operands
-# are positional, options such as `axis` by keyword.
+# The adapter tells the harness how to make a leaf, read a value, run the backward pass, and read a gradient. Ops have
+# the names of `reference.ops`. Operands are positional; options such as `axis` are keywords.
 
 # %%
 
@@ -95,68 +95,68 @@ class Mine(TapeEngine):
 
 
 def failures():
-    """What is wrong with the engine as it stands."""
+    """Check the engine in its present state."""
     return check_engine(Mine("mine 0.1", {"add": add, "multiply": multiply, "exp": exp}))
 
 
 print(*failures(), sep="\n\n")
 
 # %% [markdown]
-# ## Mending
+# ## Fixing the engine
 #
-# Two bugs, and each failure is a case small enough to redo by hand.
+# There are two bugs. Each failure is a case small enough to redo by hand.
 #
-# - *The pass back raised:* `self.grad += g` adds in place, into an array that somebody else has as well. Here it was
-#   the harness's own cotangent, which is read-only for that very reason. In a user's program it would have been a wrong
-#   number somewhere else. The sum must be a new array.
-# - *The shape after broadcasting:* where an operand was repeated, its gradient is the sum over the repeats.
+# - *The pass back raised:* `self.grad += g` adds in place, into an array that other code uses as well. Here it was the
+#   harness's cotangent, which is read-only for this reason. In a user's program, a number elsewhere would have become
+#   wrong. The sum must be a new array.
+# - *The shape after broadcasting:* if an operand was broadcast, its gradient is the sum over the broadcast axes.
 
 # %%
 
 
-def summed(g, shape):
-    """Sum a gradient over the axes along which its operand was repeated."""
+def unbroadcast(g, shape):
+    """Sum a gradient over the broadcast axes of its operand."""
     g = np.sum(g, axis=tuple(range(np.ndim(g) - len(shape))))
     return np.sum(g, axis=tuple(i for i, n in enumerate(shape) if n == 1), keepdims=True)
 
 
 def receive(self, g):
-    g = summed(g, self.data.shape)
+    g = unbroadcast(g, self.data.shape)
     self.grad = g if self.grad is None else self.grad + g
-    for operand, carried in self.made_of:
-        operand.receive(carried(g))
+    for parent, pullback in self.parents:
+        parent.receive(pullback(g))
 
 
 Tensor.receive = receive
 print(*failures(), sep="\n\n")
 
 # %% [markdown]
-# The first two are gone, and what they hid has come up: single and double precision in one expression. The gradient of
-# a float32 must be float32.
+# The first two bugs are fixed, and a bug that they hid has appeared: single and double precision in one expression. The
+# gradient of a float32 must be float32.
 
 # %%
 
 
 def receive(self, g):
-    g = summed(g, self.data.shape).astype(self.data.dtype)
+    g = unbroadcast(g, self.data.shape).astype(self.data.dtype)
     self.grad = g if self.grad is None else self.grad + g
-    for operand, carried in self.made_of:
-        operand.receive(carried(g))
+    for parent, pullback in self.parents:
+        parent.receive(pullback(g))
 
 
 Tensor.receive = receive
 print(*failures(), sep="\n\n")
 
 # %% [markdown]
-# Now a Python number beside a float32. In NumPy and in PyTorch such a number is weak: the result stays float32. Our
-# `tensor` makes a float64 array of it, which is not weak. The same holds of integer arrays, though there NumPy thinks
-# otherwise; the harness goes by PyTorch. So: what is no float takes the dtype of the floats beside it.
+# The next case has a Python number and a float32. In NumPy and PyTorch such a number is weak: the result stays float32.
+# Our `tensor` turns it into a float64 array, which is not weak. Integer arrays have the same problem. NumPy treats them
+# differently, but the harness follows PyTorch. So operands that are not floats must take the dtype of the floats.
 
 # %%
 
 
 def numbers(*operands):
-    """The operands' numbers, in one dtype: that of the floats among them."""
+    """The operands as arrays of one dtype: that of the floats among them."""
     arrays = [x.data if isinstance(x, Tensor) else np.asarray(x) for x in operands]
     floats = [
         a.dtype for a, x in zip(arrays, operands, strict=True) if a.dtype.kind == "f" and not isinstance(x, float)
@@ -164,35 +164,36 @@ def numbers(*operands):
     return [a.astype(np.result_type(*floats)) for a in arrays]
 
 
-def made(data, *pairs):
-    """A result, that remembers those of its operands which want a gradient."""
-    return Tensor(data, [(operand, carried) for operand, carried in pairs if isinstance(operand, Tensor)])
+def record(data, *pairs):
+    """Make a result that remembers the operands that require a gradient."""
+    return Tensor(data, [(operand, pullback) for operand, pullback in pairs if isinstance(operand, Tensor)])
 
 
 def add(a, b):
     p, q = numbers(a, b)
-    return made(p + q, (a, lambda g: g), (b, lambda g: g))
+    return record(p + q, (a, lambda g: g), (b, lambda g: g))
 
 
 def multiply(a, b):
     p, q = numbers(a, b)
-    return made(p * q, (a, lambda g: g * q), (b, lambda g: g * p))
+    return record(p * q, (a, lambda g: g * q), (b, lambda g: g * p))
 
 
 print(*failures(), sep="\n\n")
 assert failures() == []
 
 # %% [markdown]
-# Nothing left to say. That is worth something, for silence was not to be had by looking away: the programs that were
-# drawn have empty arrays and axes of length 1, the same operand twice, constants, both precisions, memory in any order,
-# numbers from 1e-12 to 1000 with infinities and NaN among them, and what is sent backwards is drawn, too.
+# There are no more failures. That means something, because the random programs cover a lot: empty arrays, axes of
+# length 1, the same operand twice, constants, both precisions, memory in any order, numbers from 1e-12 to 1000 as well
+# as infinities and NaN, and random cotangents.
 #
-# In a test of your own, that is one line: `assert check_engine(Mine(...)) == []`. With `profile="deep"` it draws many
-# more.
+# In a test of your own, this is one line: `assert check_engine(Mine(...)) == []`. With `profile="deep"` it runs many
+# more programs.
 #
-# ## One case again
+# ## Replay one case
 #
-# The last line of a failure is the whole case. `parse` reads it, and `judge` runs it in an engine and in the reference.
+# The last line of a failure contains the whole case. `parse` reads it, and `judge` runs it in an engine and in the
+# reference.
 
 # %%
 program = parse("x=f8([1.0,2.0]); y=f8(3.0); a=multiply(x,y); back(a,f8([1.0,10.0]))")
@@ -201,22 +202,22 @@ print(judge(program, mine, TorchEngine()).result)
 mine.run(program).gradients
 
 # %% [markdown]
-# **Exercise.** Add `tanh`, with the slope `1 - y * y`. Then lose the square, and read what the harness says.
+# **Exercise.** Add `tanh` with the slope `1 - y * y`. Then leave out the square, and read the harness's report.
 
 # %% jupyter={"source_hidden": true} tags=["hide-input", "answer"]
 
 
 def tanh(x):
     y = np.tanh(x.data)
-    return made(y, (x, lambda g: g * (1 - y * y)))
+    return record(y, (x, lambda g: g * (1 - y * y)))
 
 
-def hasty_tanh(x):
+def wrong_tanh(x):
     y = np.tanh(x.data)
-    return made(y, (x, lambda g: g * (1 - y)))
+    return record(y, (x, lambda g: g * (1 - y)))
 
 
 assert check_engine(Mine("mine 0.3", {"tanh": tanh})) == []
-(failure,) = check_engine(Mine("mine 0.3", {"tanh": hasty_tanh}))
+(failure,) = check_engine(Mine("mine 0.3", {"tanh": wrong_tanh}))
 assert "a factor lost" in failure
 print(failure)
