@@ -16,7 +16,7 @@ from reference.campaign.records import Found, Record, Tally, merged
 from reference.campaign.runners import Here, Runner
 from reference.campaign.shards import Shard, Sides, load, shards_of
 from reference.campaign.store import FailureStore
-from reference.checks import EXPRESSIONS, SCRIPTED, Case, ProgramCase, Trial, left_out, shrink, without
+from reference.checks import EXPRESSIONS, SCRIPTED, Case, ProgramCase, Trial, shrink, skipped_calls, why_skipped
 from reference.engines import Engine, Reference
 from reference.engines.references import References
 from reference.processes.signals import held
@@ -167,7 +167,7 @@ class Campaign:
 
     def _why_left_out(self, kind: str) -> str:
         """Why cases of another kind are left out; empty if they are not."""
-        return left_out(kind, self.engine, self.references)
+        return why_skipped(kind, self.engine, self.references)
 
     def _again(self, cases: Sequence[Case]) -> Iterator[Record]:
         """Run cases that failed the last time: those that are asked for."""
@@ -227,7 +227,7 @@ class Campaign:
 
     def _completed(self, focus: str) -> Record:
         record, failing = merged(focus, self._in_order(focus))
-        lacking = without(focus, self.engine, self.references) if focus in SCRIPTED else ()
+        lacking = skipped_calls(focus, self.engine, self.references) if focus in SCRIPTED else ()
         record.left_out = f"the calls {', '.join(lacking)}" if lacking else ""
         del self._tallies[focus]
         self._done.append(record)

@@ -1,4 +1,4 @@
-"""Shrinks a case that fails, of whatever kind: it asks the case for smaller ones, and whether each still fails."""
+"""Shrinks a failing case of any kind: the case proposes smaller ones, and each is run to see if it still fails."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from reference.checks.case import Case
 
 C = TypeVar("C", bound=Case)
 
-TRIES = 600  # of smaller cases, some milliseconds each
+TRIES = 600  # smaller cases that are tried, at some milliseconds each
 
 
 def shrink(case: C, fails: Callable[[C], bool]) -> C:
-    """Give the smallest case found that still fails.
+    """Return the smallest case found that still fails.
 
-    With each that does, its own smaller cases are tried from the same place on, for those before it have just been
-    tried; and all of them once more at the end.
+    When a smaller case fails, shrinking goes on with that case's own smaller cases. It starts from the same place in
+    their list, since those before it have just been tried on the larger case. At the end the whole list is tried once
+    more.
     """
     tries, start = TRIES, 0
     while True:

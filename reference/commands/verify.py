@@ -14,7 +14,7 @@ from typing import Any
 
 from reference import campaign
 from reference.campaign import AGAIN, Campaign, Pool, Record, Runner
-from reference.checks import able, left_out, training
+from reference.checks import reference_for, training, why_skipped
 from reference.checks.training import TrainingRecord
 from reference.commands.asked import has_cluster, is_for_failures, loaded, ops, writable
 from reference.commands.status import AGREES, DISAGREES, ENVIRONMENT, NOTHING, USAGE, told
@@ -92,14 +92,14 @@ def _compare(run: _Run) -> None:
     size = campaign.PROFILES[options.profile]
     if options.ops is not None:
         size = replace(size, checks={})
-    trains = options.ops is None and not left_out("training", run.campaign.engine, run.campaign.references)
+    trains = options.ops is None and not why_skipped("training", run.campaign.engine, run.campaign.references)
     run.rows = run.campaign.rows(size) + (len(training.TASKS) if trains else 0)
     print(text.heading(*run.names, options.profile, options.seed), flush=True)
     with _runner(options, size.programs(len(known))) as runner, closing(run.campaign.run(size, runner)) as records:
         for record in records:
             run.print(record)
     if trains:
-        reference = able("training", run.campaign.references)
+        reference = reference_for("training", run.campaign.references)
         train(run.runs, run.campaign.engine, reference, run.maps if options.page else None)
 
 

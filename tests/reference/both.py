@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reference.checks import ScriptedCase, shrink
-from reference.checks.sessions import SessionRecord, replayed
+from reference.checks.sessions import SessionRecord, replay
 from reference.engines import Engine, Reference
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
@@ -17,4 +17,4 @@ def shrunk(record: SessionRecord, engine: Engine, reference: Reference) -> Sessi
     kinds, sides = frozenset(finding.kind for finding in record.findings), (engine, References([reference]))
     case = ScriptedCase("sessions", (("case", (int(record.careful),)), *record.script))
     (_, first), *calls = shrink(case, lambda smaller: smaller.fails(kinds, *sides)).script
-    return replayed(tuple(calls), engine, reference, careful=any(first))
+    return replay(tuple(calls), engine, reference, careful=any(first))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reference.checks.sessions import gradients, optimizing, values, writing
-from reference.checks.sessions.drawing import at_least_one, roots
+from reference.checks.sessions.drawing import latest_first, roots
 from reference.checks.sessions.session import Session
 from reference.ops.source import Source, pick
 
@@ -35,7 +35,7 @@ class Call:
 def refused(session: Session, source: Source) -> None:
     """What must be refused is, and leaves everything as it was."""
     line = pick(source, session.lines.refused)
-    several = at_least_one(p for p in roots(session) if p.numbers.size > 1)
+    several = latest_first(p for p in roots(session) if p.numbers.size > 1)
     session.refuse(line.form.format(pick(source, several).name), line.error, line.why)
 
 

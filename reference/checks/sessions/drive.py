@@ -20,7 +20,7 @@ from reference.verdict import Finding, Kind
 
 _SIMPLEST = ("leaf", "op", "backward")  # what every engine has
 REPEATS = "backward, a second time"  # what `unsupported` calls a second pass over one graph
-_TAKEN = ("optimizer", "saved")  # what calls after them take
+_PREREQUISITES = ("optimizer", "saved")  # what calls after them take
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class SessionRecord:
     script: Script
 
 
-class Running:
+class SessionRun:
     """A session while it runs, call by call. It stops at the first that goes wrong.
 
     It has a context of its own: the modes that it enters, and those that a wrong engine never leaves, end with it.
@@ -103,7 +103,7 @@ class Running:
                     self._context.run(self._session.close)
                 except Wrong as wrong:
                     self.findings = wrong.findings
-        session, found = self._session, "\n".join(explained(finding, self._reference) for finding in self.findings)
+        session, found = self._session, "\n".join(describe(finding, self._reference) for finding in self.findings)
         return SessionRecord(
             findings=self.findings,
             calls=len(self._script),
@@ -127,7 +127,7 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def explained(finding: Finding, reference: str) -> str:
+def describe(finding: Finding, reference: str) -> str:
     """A finding in words, with the reference's name."""
     if finding.says:
         return f"{finding.kind}: {finding.part} {finding.says}"
@@ -146,47 +146,47 @@ def unsupported(engine: Engine, reference: Reference) -> Mapping[str, str]:
     for tried, lacking in _TRIED:
         if tried is engine:
             return lacking
-    _TRIED.append((engine, _lacking(engine, reference)))
+    _TRIED.append((engine, _find_unsupported(engine, reference)))
     return _TRIED[-1][1]
 
 
-def _lacking(engine: Engine, reference: Reference) -> Mapping[str, str]:
-    speaker = Running(engine, reference, careful=False).speaker
+def _find_unsupported(engine: Engine, reference: Reference) -> Mapping[str, str]:
+    speaker = SessionRun(engine, reference, careful=False).speaker
     needs = {name: ", ".join(speaker.lines.missing(call.needs)) for name, call in CALLS.items()}
     lacking = {name: f"has no {missing}" for name, missing in needs.items() if missing}
     before = list(_SIMPLEST)
     if speaker.declares:
         return lacking
-    once_more = _raised_in_a_trial(engine, reference, [*before, "backward"])
+    once_more = _error_in_a_trial(engine, reference, [*before, "backward"])
     lacking |= dict.fromkeys((REPEATS, "twice", "backward_several"), once_more) if once_more else {}
     for name in [name for name in CALLS if name not in (*before, *lacking)]:
-        raised = _raised_in_a_trial(engine, reference, [*before, name, "backward"], repeats=not once_more)
+        raised = _error_in_a_trial(engine, reference, [*before, name, "backward"], repeats=not once_more)
         lacking |= {name: raised} if raised else {}
-        before += [name] * (name in _TAKEN and not raised)
+        before += [name] * (name in _PREREQUISITES and not raised)
     return lacking
 
 
-def _raised_in_a_trial(engine: Engine, reference: Reference, calls: Sequence[str], *, repeats: bool = True) -> str:
+def _error_in_a_trial(engine: Engine, reference: Reference, calls: Sequence[str], *, repeats: bool = True) -> str:
     """What one of several calls raised, the simplest of their kind, or that it took too long; empty if none did."""
-    running = Running(engine, reference, careful=False, repeats=repeats)
+    run = SessionRun(engine, reference, careful=False, repeats=repeats)
     for call in calls:
-        running.make(call, Replaying(((call, ()),)))
-        if running.findings:
+        run.make(call, Replaying(((call, ()),)))
+        if run.findings:
             break
-    cannot = [finding.says for finding in running.findings if finding.kind in (Kind.RAISED, Kind.TOO_SLOW)]
-    running.end()
+    cannot = [finding.says for finding in run.findings if finding.kind in (Kind.RAISED, Kind.TOO_SLOW)]
+    run.end()
     return cannot[0] if cannot else ""
 
 
-def _names(engine: Engine, reference: Reference) -> Sequence[str]:
+def _weighted_names(engine: Engine, reference: Reference) -> Sequence[str]:
     """Each call that the engine is given, as often as its weight says."""
     without = unsupported(engine, reference)
     return [name for name, call in CALLS.items() if name not in without for _ in range(call.weight)]
 
 
-def _begun(engine: Engine, reference: Reference, *, careful: bool) -> Running:
+def _start(engine: Engine, reference: Reference, *, careful: bool) -> SessionRun:
     repeats = REPEATS not in unsupported(engine, reference)
-    return Running(engine, reference, careful=careful, repeats=repeats)
+    return SessionRun(engine, reference, careful=careful, repeats=repeats)
 
 
 def run_session(source: Source, engine: Engine, reference: Reference, calls: int = 20) -> SessionRecord:
@@ -198,21 +198,21 @@ def run_session(source: Source, engine: Engine, reference: Reference, calls: int
         reference: what is believed.
         calls: how many are made. Those that were drawn where a session does not have what they take do not count.
     """
-    running = _begun(engine, reference, careful=chance(source, 35))
-    names = _names(engine, reference)
+    run = _start(engine, reference, careful=chance(source, 35))
+    names = _weighted_names(engine, reference)
     made, tries = 0, 0
     for name in ("leaf", "leaf", *["optimizer"] * chance(source, 30)):
-        made += running.make(name, source)
-    while made < calls and tries < 10 * calls and not running.findings:
+        made += run.make(name, source)
+    while made < calls and tries < 10 * calls and not run.findings:
         tries += 1
-        made += running.make(pick(source, names), source)
-    return running.end()
+        made += run.make(pick(source, names), source)
+    return run.end()
 
 
-def replayed(script: Script, engine: Engine, reference: Reference, *, careful: bool) -> SessionRecord:
+def replay(script: Script, engine: Engine, reference: Reference, *, careful: bool) -> SessionRecord:
     """Run the calls of a script, with the choices that it has."""
-    running = _begun(engine, reference, careful=careful)
+    run = _start(engine, reference, careful=careful)
     for name, choices in script:
-        if not running.findings:
-            running.make(name, Replaying(((name, choices),)))
-    return running.end()
+        if not run.findings:
+            run.make(name, Replaying(((name, choices),)))
+    return run.end()

@@ -22,7 +22,7 @@ class Line:
         return f"with suppress({self.refused}):\n    {indented}" if self.refused else self.text
 
 
-def executed(code: CodeType, space: dict[str, Any]) -> Exception | None:
+def execute(code: CodeType, space: dict[str, Any]) -> Exception | None:
     """Run a line. What it raised is given without its traceback, which would hold on to what the line used."""
     try:
         with np.errstate(all="ignore"):

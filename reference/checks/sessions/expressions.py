@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from reference.checks.sessions.drawing import Shape, any_usable, numbers, only_small, usable
+from reference.checks.sessions.drawing import Shape, numbers, pick_usable, require_small, usable
 from reference.checks.sessions.pairs import Pair
 from reference.checks.sessions.session import Session
-from reference.checks.sessions.spelling import written_index
+from reference.checks.sessions.spelling import format_index
 from reference.checks.sessions.state import Computed
 from reference.engines import Noise
 from reference.ops import OPS, Domain, Op
@@ -75,13 +75,13 @@ class Expression:
         array = session.reference.data(y)
         if not 0 < array.size <= MOST:
             raise Unsuited
-        only_small(array)
+        require_small(array)
         return y
 
     def written(self, session: Session) -> str:
         """Give arrays among operands and options to the user, and write the op with their names."""
         reference = session.reference
-        texts = [o.text or session.users(reference.data(o.theirs), o.theirs) for o in self.operands]
+        texts = [o.text or session.users_array(reference.data(o.theirs), o.theirs) for o in self.operands]
         options = {name: _option(session, name, x) for name, x in self.options.items()}
         by_name = ", ".join(f"{name}={text}" for name, text in options.items())
         return self.way.format(*texts, operands=", ".join(texts), **{"options": by_name, **options})
@@ -89,22 +89,23 @@ class Expression:
 
 def _option(session: Session, name: str, x: Any) -> str:
     if name == "index":
-        arrays = {i: session.users(entry) for i, entry in enumerate(x) if isinstance(entry, np.ndarray)}
-        return session.lines.index.format(written_index(x, arrays))
-    return session.users(x) if isinstance(x, np.ndarray) else repr(x)
+        arrays = {i: session.users_array(entry) for i, entry in enumerate(x) if isinstance(entry, np.ndarray)}
+        return session.lines.index.format(format_index(x, arrays))
+    return session.users_array(x) if isinstance(x, np.ndarray) else repr(x)
 
 
 def draw_expression(session: Session, source: Source, base: Pair | None = None) -> Expression:
     """Draw an op on a value that is there, or on a given one, and on what else it takes."""
     op = OPS[next(source.among(session.tickets)).partition(" ")[0]]
     slot = source.integer(0, op.inputs.slots - 1)
-    base = base or any_usable(session, source, op.domain(slot))
-    _only_in(op.domain(slot), base)
+    base = base or pick_usable(session, source, op.domain(slot))
+    _require_domain(op.domain(slot), base)
     shapes, options = op.inputs.draw(source, base.numbers.shape, slot)
     if any(0 in shape for shape in shapes):
         raise Unsuited
     operands = [
-        _of(base) if i == slot else _other(session, source, shape, op.domain(i)) for i, shape in enumerate(shapes)
+        _as_operand(base) if i == slot else _other(session, source, shape, op.domain(i))
+        for i, shape in enumerate(shapes)
     ]
     return Expression(op, pick(source, _ways(session, op, operands)), operands, options)
 
@@ -115,11 +116,11 @@ def _ways(session: Session, op: Op, operands: Sequence[_Operand]) -> Sequence[st
     return ways if operands[0].pair is not None else [way for way in ways if not way.startswith("{0}.")]
 
 
-def _of(pair: Pair) -> _Operand:
+def _as_operand(pair: Pair) -> _Operand:
     return _Operand(pair.theirs, pair.name, pair)
 
 
-def _only_in(domain: Domain, pair: Pair) -> None:
+def _require_domain(domain: Domain, pair: Pair) -> None:
     if not domain.holds(pair.numbers):
         raise Unsuited
 
@@ -128,8 +129,8 @@ def _other(session: Session, source: Source, shape: Shape, domain: Domain) -> _O
     """Another operand: a value of this shape, an array, a list, a Python number or one of NumPy's."""
     if chance(source, 60):  # of any shape: whether it fits the others, applying the op will tell
         pair = pick(source, usable(session))
-        _only_in(domain, pair)
-        return _of(pair)
+        _require_domain(domain, pair)
+        return _as_operand(pair)
     manner = pick(source, session.lines.arrays if shape else session.lines.scalars)
     array = numbers(source, shape, "float32" if manner == "float32" else "float64", domain)
     if manner in ("whole", "int"):
@@ -139,7 +140,7 @@ def _other(session: Session, source: Source, shape: Shape, domain: Domain) -> _O
     return _Operand(theirs, text.get(manner, repr(array.tolist())))
 
 
-def made(
+def apply_drawn_op(
     session: Session, source: Source, base: Pair | None = None, form: str = "{line}", *, recorded: bool = True
 ) -> Pair:
     """Draw an op, and apply it on both sides, in a mode or in none.

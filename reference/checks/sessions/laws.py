@@ -29,7 +29,7 @@ from reference.verdict.rounding import DISTURBANCE
 SINGLE = 2.0**22
 
 
-class _Seen(NamedTuple):
+class _Observed(NamedTuple):
     """Something that both sides have numbers of."""
 
     name: str
@@ -82,36 +82,36 @@ class Laws:
             if (mine is None) != (theirs is None):
                 says = "is missing: no gradient arrived" if mine is None else "is there, but none arrived"
                 raise Wrong(Finding(Kind.MISSING, name, says))
-            if name not in computed.parts and self._agreed.get(name) == _bits(theirs):
+            if name not in computed.parts and self._agreed.get(name) == _bit_pattern(theirs):
                 unasked = Kind.INPUT_MUTATED if kind is Kind.FORWARD else Kind.ACCUMULATION
                 raise Wrong(Finding(unasked, name, "changed, and no call has changed it"))
         if differ:
             self._compare(differ, computed)
 
-    def _is_equal(self, seen: _Seen) -> bool:
+    def _is_equal(self, seen: _Observed) -> bool:
         """Whether both sides have the same bits. Those that are new are counted."""
-        bits = _bits(seen.mine)
-        if bits != _bits(seen.theirs):
+        bits = _bit_pattern(seen.mine)
+        if bits != _bit_pattern(seen.theirs):
             return False
         if bits is not None and self._agreed.get(seen.name) != bits:
             self.numbers += seen.mine.size
         self._agreed[seen.name] = bits
         return True
 
-    def _compare(self, differ: Sequence[_Seen], computed: Computed) -> None:
+    def _compare(self, differ: Sequence[_Observed], computed: Computed) -> None:
         """Ask the verdict, and let the reference take over what agrees: its arrays are its own memory."""
         got = [Part(seen.name, seen.kind, seen.mine) for seen in differ]
-        wanted = [Part(seen.name, seen.kind, seen.theirs) for seen in differ]
+        expected = [Part(seen.name, seen.kind, seen.theirs) for seen in differ]
 
         def rerun(noise: Noise | None, precision: str | None) -> list[Part]:
             del precision  # both sides start from the same numbers: there is no other to start from
             if noise is None:
-                return wanted
+                return expected
             factor = SINGLE if computed.single and noise.size == DISTURBANCE else 1.0
             disturbed = computed.again(replace(noise, size=noise.size * factor))
-            return [_less_moved(part, disturbed.get(part.name, part.array), factor) for part in wanted]
+            return [_less_moved(part, disturbed.get(part.name, part.array), factor) for part in expected]
 
-        verdict = compare(got, wanted, rerun, single=computed.single)
+        verdict = compare(got, expected, rerun, single=computed.single)
         if verdict.findings:
             raise Wrong(*verdict.findings)
         self.numbers += verdict.numbers
@@ -119,7 +119,7 @@ class Laws:
         for seen in differ:
             if seen.theirs is not None:
                 seen.theirs[...] = seen.mine
-                self._agreed[seen.name] = _bits(seen.mine)
+                self._agreed[seen.name] = _bit_pattern(seen.mine)
 
 
 # What is looked at.
@@ -133,8 +133,8 @@ def _check_graphs(session: State) -> None:
     for name, pair in session.pairs.items():
         value = session.space[name]
         wants = speaker.wants(value)
-        if wants is not None and wants != pair.wanted:
-            says = f"has requires_grad={wants}, but must have {pair.wanted}"
+        if wants is not None and wants != pair.requires_grad:
+            says = f"has requires_grad={wants}, but must have {pair.requires_grad}"
             raise Wrong(Finding(Kind.MISSING, name, says))
         if not pair.operands and speaker.remembers(value):
             raise Wrong(Finding(Kind.LEAK, name, "is no part of a graph, but holds on to its operands"))
@@ -143,7 +143,7 @@ def _check_graphs(session: State) -> None:
 def _check_users_arrays(session: State) -> None:
     """Nothing that the user has was written into."""
     for name, users in session.arrays.items():
-        if contents(session.space[name]) != users.bits:
+        if contents(session.space[name]) != users.contents:
             kind = Kind.ALIASED if users.is_gradient else Kind.INPUT_MUTATED
             raise Wrong(Finding(kind, name, "was written into by the engine, though it is the user's"))
 
@@ -191,24 +191,24 @@ def _share(a: Any, b: Any) -> bool:
     return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.may_share_memory(a, b)
 
 
-def _all_seen(session: State) -> Iterator[_Seen]:
+def _all_seen(session: State) -> Iterator[_Observed]:
     for name, pair in session.pairs.items():
         if not pair.stale:
-            yield _Seen(pair.value_name, Kind.FORWARD, session.speaker.data(session.space[name]), pair.numbers)
+            yield _Observed(pair.value_name, Kind.FORWARD, session.speaker.data(session.space[name]), pair.numbers)
             if pair.is_leaf or session.speaker.shows_inner:
                 yield from _gradients(session, pair)
     for name, optimizer in session.optimizers.items():
         yield from _states(session, session.space[name], optimizer)
 
 
-def _gradients(session: State, pair: Pair) -> Iterator[_Seen]:
+def _gradients(session: State, pair: Pair) -> Iterator[_Observed]:
     mine, theirs = _gradient(session, pair), pair.gradient
     missing = (mine is None) != (theirs is None)
     if not (missing and session.speaker.none_or_zeros and not np.any(theirs if mine is None else mine)):
-        yield _Seen(pair.gradient_name, Kind.GRADIENT, mine, theirs)
+        yield _Observed(pair.gradient_name, Kind.GRADIENT, mine, theirs)
 
 
-def _states(session: State, mine: Any, pair: OptimizerPair) -> Iterator[_Seen]:
+def _states(session: State, mine: Any, pair: OptimizerPair) -> Iterator[_Observed]:
     """An optimizer's state, parameter by parameter. Steps are counted in whole numbers here, and in floats there."""
     moved = session.speaker.moved(mine)
     if moved is None:
@@ -216,19 +216,19 @@ def _states(session: State, mine: Any, pair: OptimizerPair) -> Iterator[_Seen]:
     if len(moved) != len(pair.params):
         says = f"moves {len(moved)} parameters, but must move {len(pair.params)}"
         raise Wrong(Finding(Kind.MISSING, pair.name, says))
-    for i, (state, wanted) in enumerate(zip(session.speaker.states(mine), pair.theirs.states(), strict=True)):
+    for i, (state, expected) in enumerate(zip(session.speaker.states(mine), pair.theirs.states(), strict=True)):
         part = f"{pair.name}.state[{i}]"
-        if state.keys() != wanted.keys():
-            raise Wrong(Finding(Kind.MISSING, part, f"has {sorted(state)}, but must have {sorted(wanted)}"))
-        steps, steps_wanted = int(state.get("step", 0)), int(wanted.get("step", 0))
-        if steps != steps_wanted:
-            raise Wrong(Finding(Kind.FORWARD, f"{part}['step']", f"is {steps}, but must be {steps_wanted}"))
-        for entry, array in wanted.items():
+        if state.keys() != expected.keys():
+            raise Wrong(Finding(Kind.MISSING, part, f"has {sorted(state)}, but must have {sorted(expected)}"))
+        steps, expected_steps = int(state.get("step", 0)), int(expected.get("step", 0))
+        if steps != expected_steps:
+            raise Wrong(Finding(Kind.FORWARD, f"{part}['step']", f"is {steps}, but must be {expected_steps}"))
+        for entry, array in expected.items():
             if entry != "step":
-                yield _Seen(f"{part}[{entry!r}]", Kind.FORWARD, state[entry], array)
+                yield _Observed(f"{part}[{entry!r}]", Kind.FORWARD, state[entry], array)
 
 
-def _bits(array: Any) -> Any:
+def _bit_pattern(array: Any) -> Any:
     """An array to the last bit, with its dtype and shape; of what is none, what it shows."""
     if isinstance(array, np.ndarray):
         return array.dtype, array.shape, array.tobytes()
@@ -251,19 +251,19 @@ def check_repeated(session: State, again: Mapping[str, Any]) -> None:
     Raises:
         Wrong: it has not.
     """
-    once, twice = (dict(_all_bits(session, space)) for space in (session.space, again))
+    once, twice = (dict(_all_bit_patterns(session, space)) for space in (session.space, again))
     for name, bits in once.items():
         if twice.get(name) != bits:
             raise Wrong(Finding(Kind.NON_DETERMINISTIC, name, "differs from one run of these lines to the next"))
 
 
-def _all_bits(session: State, space: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _all_bit_patterns(session: State, space: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, pair in session.pairs.items():
         value = space.get(name)
         if value is not None and session.speaker.is_value(value):
-            yield pair.value_name, _bits(session.speaker.data(value))
-            shown = pair.is_leaf or session.speaker.shows_inner
-            yield pair.gradient_name, _bits(session.speaker.gradient(value)) if shown else None
+            yield pair.value_name, _bit_pattern(session.speaker.data(value))
+            is_shown = pair.is_leaf or session.speaker.shows_inner
+            yield pair.gradient_name, _bit_pattern(session.speaker.gradient(value)) if is_shown else None
     for name in session.arrays:
         yield name, contents(space.get(name))
     for name in session.optimizers:
@@ -278,7 +278,7 @@ def check_freed(session: State, reachable: Sequence[Pair]) -> None:
     Raises:
         Wrong: something is still held.
     """
-    held = {id(pair) for root in reachable for pair in root.made_of()}
+    held = {id(pair) for root in reachable for pair in root.ancestors()}
     for pair in session.every:
         if id(pair) not in held and pair.value() is not None:
             raise Wrong(Finding(Kind.LEAK, pair.name, "is still held, though no name and no graph leads to it"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from reference.checks.sessions.drawing import at_least_one, leaves, some
-from reference.checks.sessions.expressions import made
+from reference.checks.sessions.drawing import latest_first, leaves, pick_some
+from reference.checks.sessions.expressions import apply_drawn_op
 from reference.checks.sessions.gradients import draw_cotangent
 from reference.checks.sessions.pairs import OptimizerPair
 from reference.checks.sessions.session import Session
@@ -16,7 +16,7 @@ from reference.ops.source import Source, Unsuited, chance, pick
 
 def optimizer(session: Session, source: Source) -> None:
     """An optimizer of some leaves: in a list or from a generator, one of them named twice, a rate of NumPy's."""
-    params = some(source, leaves(session), pick(source, [2, 1, 3]))
+    params = pick_some(source, leaves(session), pick(source, [2, 1, 3]))
     kind, options = _hyperparameters(session, source)
     written = {name: repr(x) for name, x in options.items()}
     if chance(source, session.lines.odd_optimizers):
@@ -40,7 +40,7 @@ def _hyperparameters(session: Session, source: Source) -> tuple[str, dict[str, A
 
 
 def _any(session: Session, source: Source) -> OptimizerPair:
-    return pick(source, at_least_one(session.optimizers.values()))
+    return pick(source, latest_first(session.optimizers.values()))
 
 
 def step(session: Session, source: Source) -> None:
@@ -71,11 +71,11 @@ def trained(session: Session, source: Source) -> None:
 
 def _train(session: Session, source: Source, pair: OptimizerPair) -> None:
     """A loss of a parameter at least, gradients zeroed by the optimizer, a pass, a step."""
-    root = made(session, source, pick(source, at_least_one(p for p in pair.params if not p.stale)))
+    root = apply_drawn_op(session, source, pick(source, latest_first(p for p in pair.params if not p.stale)))
     session.check()
     _zero(session, pair)
     given, cotangent = draw_cotangent(session, source, root)
-    session.back(root, given, cotangent)
+    session.backward(root, given, cotangent)
     session.check()
     _step(session, pair)
 
@@ -109,7 +109,7 @@ def saved(session: Session, source: Source) -> None:
 
 def loaded(session: Session, source: Source) -> None:
     """An optimizer goes on from what was saved of it; or a new one of the same parameters does, in its place."""
-    name = pick(source, at_least_one(session.saved))
+    name = pick(source, latest_first(session.saved))
     pair, theirs = session.saved[name]
     if chance(source, 40):
         listed = ", ".join(p.name for p in pair.params)

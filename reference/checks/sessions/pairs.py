@@ -23,7 +23,7 @@ class Pair:
         value: gives the engine's, for as long as something holds it.
         operands: what it was made of, if it is part of a graph.
         single: whether something in single precision went into it.
-        shown: the gradient of an inner node in the latest pass.
+        latest_gradient: the gradient of an inner node in the latest pass.
         nodes: of how many nodes its graph has more than those of its operands.
         rewritten: whether its own numbers were overwritten. An engine's pullback may have read them, where the
             reference's does not.
@@ -37,7 +37,7 @@ class Pair:
     value: Callable[[], Any]
     operands: tuple[Pair, ...] = ()
     single: bool = False
-    shown: np.ndarray | None = None
+    latest_gradient: np.ndarray | None = None
     nodes: int = 1
     rewritten: bool = False
     stale: bool = False
@@ -45,7 +45,7 @@ class Pair:
 
     def __post_init__(self) -> None:
         self.numbers = self.reference.data(self.theirs)
-        self.wanted = self.reference.wants(self.theirs)
+        self.requires_grad = self.reference.wants(self.theirs)
 
     @property
     def value_name(self) -> str:
@@ -65,27 +65,27 @@ class Pair:
     @property
     def is_leaf(self) -> bool:
         """Whether it wants a gradient and nothing made it."""
-        return self.wanted and not self.is_result
+        return self.requires_grad and not self.is_result
 
     @property
     def gradient(self) -> np.ndarray | None:
         """What the reference says of its gradient: a leaf's so far, an inner node's of the latest pass."""
-        return self.shown if self.is_result else self.reference.gradient(self.theirs)
+        return self.latest_gradient if self.is_result else self.reference.gradient(self.theirs)
 
     def set_gradient(self, gradient: np.ndarray | None) -> None:
         """Give a leaf another gradient in the reference."""
         self.reference.set_gradient(self.theirs, gradient)
 
-    def arrived(self, gradient: np.ndarray | None) -> None:
+    def accumulate(self, gradient: np.ndarray | None) -> None:
         """Take in what a pass brought. A leaf adds it to what it has."""
         if gradient is None:
             return
         if self.is_result:
-            self.shown = gradient.copy()
+            self.latest_gradient = gradient.copy()
         else:
             self.set_gradient(gradient if self.gradient is None else self.gradient + gradient)
 
-    def made_of(self) -> list[Pair]:
+    def ancestors(self) -> list[Pair]:
         """Itself, and all that it was made of."""
         found = {id(self): self}
         waiting = [self]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.checks.sessions.execution import Line, executed
+from reference.checks.sessions.execution import Line, execute
 from reference.checks.sessions.laws import Laws, check_freed, check_repeated
 from reference.checks.sessions.pairs import OptimizerPair, Pair
 from reference.checks.sessions.spelling import literal
@@ -84,14 +84,14 @@ class Session(State):
         if self._run(text, kind):
             raise Wrong(Finding(Kind.RAISED, _last(text), f"was accepted, but must be refused: {why}"))
 
-    def attempt(self, text: str, kind: type[Exception]) -> bool:
+    def try_line(self, text: str, kind: type[Exception]) -> bool:
         """Run a line that may be refused; say whether it was not."""
         return self._run(text, kind)
 
     def _run(self, text: str, allowed: type[Exception] | None) -> bool:
         line = Line(text, compile(text, "<session>", "exec"))
         self._lines.append(line)
-        error = executed(line.code, self.space)
+        error = execute(line.code, self.space)
         if error is not None and not (allowed and isinstance(error, allowed)):
             raise Wrong(Finding(Kind.RAISED, _last(text), f"raised {type(error).__name__}: {error}"))
         if error is not None and allowed:
@@ -110,7 +110,7 @@ class Session(State):
         """A new name for something else: its kind, and a number."""
         return f"{kind}{1 + sum(name.startswith(kind) for name in (*self.arrays, *self.optimizers))}"
 
-    def users(self, array: np.ndarray, operand: Any = None) -> str:
+    def users_array(self, array: np.ndarray, operand: Any = None) -> str:
         """Make an array of the user's, and give its name. An operand has the reference's value beside it."""
         name = self.numbered("n")
         self.do(f"{name} = {literal(array)}")
@@ -165,12 +165,12 @@ class Session(State):
 
     # The backward pass.
 
-    def back(self, root: Pair, given: str, cotangent: np.ndarray, form: str = "{}") -> None:
+    def backward(self, root: Pair, given: str, cotangent: np.ndarray, form: str = "{}") -> None:
         """Pass back from one value, with a cotangent as it is written and as it is."""
         line = self.lines.backward.format(root=root.name, given=given, then=f", {given}" if given else "")
-        self.pass_back([(root, cotangent)], form.format(line))
+        self.run_backward([(root, cotangent)], form.format(line))
 
-    def pass_back(
+    def run_backward(
         self, roots: Sequence[tuple[Pair, np.ndarray]], line: str, within: AbstractContextManager[None] | None = None
     ) -> None:
         """Pass back from one value or several, on both sides.
@@ -182,8 +182,8 @@ class Session(State):
             line: the engine's half of it.
             within: a context that the line runs in.
         """
-        reached = dict.fromkeys(p for root, _ in roots for p in root.made_of())  # each once
-        towards = [p for p in reached if p.wanted]
+        reached = dict.fromkeys(p for root, _ in roots for p in root.ancestors())  # each once
+        towards = [p for p in reached if p.requires_grad]
         values = [p.theirs for p in towards]
         starts = [(root.theirs, cotangent) for root, cotangent in roots]
         arriving = self.reference.gradients(starts, values)
@@ -195,7 +195,7 @@ class Session(State):
             self._spend({id(p) for p in towards if p.is_result})
         before = [None if p.is_result else p.gradient for p in towards]
         for pair, gradient in zip(towards, arriving, strict=True):
-            pair.arrived(gradient)
+            pair.accumulate(gradient)
 
         def again(noise: Noise) -> dict[str, np.ndarray]:
             disturbed = self.reference.gradients(starts, values, noise)
@@ -211,7 +211,7 @@ class Session(State):
     def _spend(self, passed: set[int]) -> None:
         """Note what was made of values whose graph was passed, these included."""
         for pair in self.every:
-            pair.spent |= any(id(p) in passed for p in pair.made_of())
+            pair.spent |= any(id(p) in passed for p in pair.ancestors())
 
     # The end.
 
@@ -223,7 +223,7 @@ class Session(State):
         """
         again = self.speaker.space()
         for line in self._lines:
-            executed(line.code, again)
+            execute(line.code, again)
         try:
             check_repeated(self, again)
         finally:

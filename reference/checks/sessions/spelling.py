@@ -16,17 +16,17 @@ def literal(x: Any) -> str:
     return f"np.array({x.tolist()!r}{dtype})"
 
 
-def written_index(entries: tuple[Any, ...], names: Mapping[int, str]) -> str:
+def format_index(entries: tuple[Any, ...], names: Mapping[int, str]) -> str:
     """Write an index as between brackets; arrays in it by their names."""
-    written = [names.get(i) or (_cut(entry) if isinstance(entry, slice) else _plain(entry))
+    written = [names.get(i) or (_format_slice(entry) if isinstance(entry, slice) else _format_entry(entry))
                for i, entry in enumerate(entries)]  # fmt: skip
     return ", ".join(written) or "()"
 
 
-def _plain(entry: Any) -> str:
+def _format_entry(entry: Any) -> str:
     return "..." if entry is Ellipsis else repr(entry)
 
 
-def _cut(entry: slice) -> str:
+def _format_slice(entry: slice) -> str:
     start, stop, step = ("" if end is None else str(end) for end in (entry.start, entry.stop, entry.step))
     return f"{start}:{stop}" + (f":{step}" if step else "")

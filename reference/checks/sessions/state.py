@@ -28,12 +28,12 @@ class UsersArray:
     """An array that the user has, or a dict of them, and that the engine must not write into.
 
     Args:
-        bits: its numbers, as the user last left them.
+        contents: its numbers, as the user last left them.
         operand: the reference's value of it, if it is an operand.
         is_gradient: whether it is a gradient that the user was given, which may be the one that a value still has.
     """
 
-    bits: bytes
+    contents: bytes
     operand: Any = None
     is_gradient: bool = False
 
@@ -77,9 +77,9 @@ class State:
     optimizers: dict[str, OptimizerPair] = field(default_factory=dict)
     computed: Computed = field(default_factory=Computed)
 
-    def as_it_is(self, name: str) -> None:
+    def refresh(self, name: str) -> None:
         """Take an array of the user's for what it is now: the user has written into it."""
-        self.arrays[name] = replace(self.arrays[name], bits=contents(self.space[name]))
+        self.arrays[name] = replace(self.arrays[name], contents=contents(self.space[name]))
 
 
 def arrays_in(name: str, held: Any) -> Iterator[tuple[str, Any]]:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from reference.checks.sessions.drawing import any_usable, at_least_one, numbers, only_small, some, usable
-from reference.checks.sessions.expressions import made
-from reference.checks.sessions.gradients import pass_back_in_few_calls
+from reference.checks.sessions.drawing import latest_first, numbers, pick_some, pick_usable, require_small, usable
+from reference.checks.sessions.expressions import apply_drawn_op
+from reference.checks.sessions.gradients import backward_in_few_calls
 from reference.checks.sessions.pairs import Pair
 from reference.checks.sessions.session import Session
 from reference.checks.sessions.state import Computed
-from reference.checks.sessions.writing import pass_ones_back, write_into
+from reference.checks.sessions.writing import backward_from_ones, write_into
 from reference.engines import Noise
 from reference.ops.source import Source, Unsuited, chance, pick
 
@@ -36,7 +36,7 @@ def constant(session: Session, source: Source) -> None:
 def _new(session: Session, source: Source, form: str, *, wanted: bool) -> None:
     array = numbers(source, pick(source, session.lines.shapes), pick(source, session.lines.leaf_dtypes))
     is_array = array.dtype == np.float32 or chance(source, 60)
-    given = session.users(array) if is_array else repr(array.tolist())
+    given = session.users_array(array) if is_array else repr(array.tolist())
     name = session.letter()
     session.do(form.format(name=name, given=given))
     floats = array if array.dtype == np.float32 else array.astype(float)  # whole numbers become floats
@@ -48,26 +48,26 @@ def _new(session: Session, source: Source, form: str, *, wanted: bool) -> None:
 def op(session: Session, source: Source) -> None:
     """An op on what is there. An index or a condition may change before it is passed back, for they are copied."""
     before = set(session.arrays)
-    pair = made(session, source)
+    pair = apply_drawn_op(session, source)
     new = [name for name, users in session.arrays.items() if name not in before and users.operand is None]
-    if session.lines.indexed and new and pair.wanted and chance(source, 50):
+    if session.lines.indexed and new and pair.requires_grad and chance(source, 50):
         session.check()
         write_into(session, new[0], 0)
-        pass_ones_back(session, pair)
+        backward_from_ones(session, pair)
 
 
 def in_a_mode(session: Session, source: Source) -> None:
     """An op in a mode: nested, entered again, left by an exception, as a decorator."""
     form, recorded = pick(source, session.lines.modes)
-    made(session, source, None, form, recorded=recorded)
+    apply_drawn_op(session, source, None, form, recorded=recorded)
 
 
 def index_array(session: Session, source: Source) -> None:
     """Rows by an array that may name one twice, and is the user's to change afterwards."""
-    base = pick(source, at_least_one(p for p in usable(session) if p.numbers.ndim))
+    base = pick(source, latest_first(p for p in usable(session) if p.numbers.ndim))
     rows = base.numbers.shape[0]
     index = np.array([source.integer(-rows, rows - 1) for _ in range(source.integer(2, 4))])
-    given = session.users(index)
+    given = session.users_array(index)
     _derived(session, session.lines.indexed, lambda x: x[index], base, given=given)
     if chance(source, 50):
         write_into(session, given, 0)
@@ -75,12 +75,12 @@ def index_array(session: Session, source: Source) -> None:
 
 def viewed(session: Session, source: Source) -> None:
     """A view of a view, whose numbers change with those of what it was made of; and an op on it."""
-    base = any_usable(session, source)
+    base = pick_usable(session, source)
     way = pick(source, session.lines.views)
     view = _derived(session, f"{{name}} = {way}", lambda x: x, base, shape=base.numbers.shape)
     session.check()
     with suppress(Unsuited):  # the view has been made
-        made(session, source, view)
+        apply_drawn_op(session, source, view)
 
 
 def added_up(session: Session, source: Source) -> None:
@@ -88,9 +88,9 @@ def added_up(session: Session, source: Source) -> None:
     if session.lines.joined and chance(source, 60):
         _joined(session, source)
         return
-    base = any_usable(session, source)
+    base = pick_usable(session, source)
     times = source.integer(2, 6)
-    only_small(base.numbers * times)
+    require_small(base.numbers * times)
 
     def added(x: Any) -> Any:
         return functools.reduce(operator.add, [x] * times)
@@ -108,28 +108,28 @@ def _joined(session: Session, source: Source) -> None:
         leaves.append(session.pair(name, session.reference.leaf(array)))
     pair = _derived(session, session.lines.joined, operator.add, *leaves)
     session.check()
-    pass_ones_back(session, pair)
+    backward_from_ones(session, pair)
 
 
 def rows(session: Session, source: Source) -> None:
     """The sum of a value, row by row."""
-    base = pick(source, at_least_one(p for p in usable(session) if p.numbers.ndim))
-    only_small(base.numbers * base.numbers.shape[0])
+    base = pick(source, latest_first(p for p in usable(session) if p.numbers.ndim))
+    require_small(base.numbers * base.numbers.shape[0])
     _derived(session, session.lines.rows, lambda x: functools.reduce(operator.add, x), base)
 
 
 def augmented(session: Session, source: Source) -> None:
     """`x += y` gives the name to another value, and leaves the one that had it as it was."""
-    base = any_usable(session, source)
+    base = pick_usable(session, source)
     number = pick(source, [1.0, 0.5, -2.0])
     line, change = pick(source, session.lines.augmented)
-    only_small(base.numbers * 3)
+    require_small(base.numbers * 3)
     _derived(session, line, lambda x: change(x, number), base, number=number)
 
 
 def chain(session: Session, source: Source) -> None:
     """So many nodes, one after the other, that recursion would not reach the end."""
-    base = any_usable(session, source)
+    base = pick_usable(session, source)
     rounds = source.integer(600, 750)
 
     def chained(x: Any) -> Any:
@@ -145,7 +145,7 @@ def diamond(session: Session, source: Source) -> None:
 
     They are passed back at once, and Python's calls are counted.
     """
-    base = pick(source, at_least_one(p for p in usable(session) if p.wanted))
+    base = pick(source, latest_first(p for p in usable(session) if p.requires_grad))
 
     def doubled(x: Any) -> Any:
         for _ in range(_DOUBLINGS):
@@ -156,7 +156,7 @@ def diamond(session: Session, source: Source) -> None:
     pair = _derived(session, session.lines.diamonds, doubled, base, times=_DOUBLINGS)
     pair.nodes = 2 * _DOUBLINGS
     session.check()
-    pass_back_in_few_calls(session, pair)
+    backward_in_few_calls(session, pair)
 
 
 def _derived(session: Session, line: str, function: Callable[..., Any], *bases: Pair, **words: Any) -> Pair:
@@ -186,7 +186,7 @@ def copied(session: Session, source: Source) -> None:
 
     Of a result the numbers alone are copied, for its graph cannot be.
     """
-    base = any_usable(session, source)
+    base = pick_usable(session, source)
     way = pick(source, session.lines.copies)
     name = session.letter()
     detached = session.lines.detached.format(name="{name}", base=base.name).partition(" = ")[2]
@@ -204,4 +204,4 @@ def dropped(session: Session, source: Source) -> None:
     names = [name for name, p in session.pairs.items() if id(p) not in moved][::-1]
     if not names:
         raise Unsuited
-    session.forget(some(source, names, pick(source, [1, 1, 1, 2, 2, 3, 4, len(names)])))
+    session.forget(pick_some(source, names, pick(source, [1, 1, 1, 2, 2, 3, 4, len(names)])))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reference.checks.sessions.drawing import at_least_one, numbers, only_small, roots, usable
+from reference.checks.sessions.drawing import latest_first, numbers, require_small, roots, usable
 from reference.checks.sessions.pairs import Pair
 from reference.checks.sessions.session import Session
 from reference.engines.lines import Write
@@ -19,11 +19,11 @@ def data_written(session: Session, source: Source) -> None:
 def wrong_moment(session: Session, source: Source) -> None:
     """Numbers change that a graph was made of, and then it is passed back: it must be right, or refused."""
     root = pick(source, roots(session)[:4])  # of the latest
-    inside = at_least_one(p for p in root.made_of() if p.name in session.pairs and not p.stale)
+    inside = latest_first(p for p in root.ancestors() if p.name in session.pairs and not p.stale)
     likely = [p for p in inside if p.is_leaf]  # parameters are what users change
     _write(session, source, pick(source, likely if likely and chance(source, 70) else inside))
     session.check()
-    pass_ones_back(session, root)
+    backward_from_ones(session, root)
 
 
 def _write(session: Session, source: Source, pair: Pair) -> None:
@@ -38,7 +38,7 @@ def _write(session: Session, source: Source, pair: Pair) -> None:
     write: Write = pick(source, session.lines.writes + session.lines.subscript_writes * often)
     gradient = pair.gradient if pair.gradient is not None else np.zeros_like(pair.numbers)
     new = np.asarray(write.change(pair.numbers, gradient), pair.numbers.dtype)
-    only_small(new)
+    require_small(new)
     _overwrite(session, pair, write.form.format(pair.name), new, in_place=write.in_place)
 
 
@@ -49,7 +49,7 @@ def data_assigned(session: Session, source: Source) -> None:
         raise Unsuited
     array = numbers(source, pair.numbers.shape, pick(source, session.lines.dtypes))
     is_array = chance(source, 70)
-    given = session.users(array) if is_array else repr(array.tolist())
+    given = session.users_array(array) if is_array else repr(array.tolist())
     line = session.lines.assigned.format(name=pair.name, given=given)
     _overwrite(session, pair, line, array, in_place=session.lines.assigned_in_place)
     if is_array and chance(source, 50):
@@ -70,16 +70,16 @@ def array_written(session: Session, source: Source) -> None:
     """
     own = [name for name, users in session.arrays.items() if name[0] == "n"
            and (users.operand is None or session.careful)]  # fmt: skip
-    write_into(session, pick(source, at_least_one(own)), pick(source, [9, -1]))
-    wanting = [p for p in session.pairs.values() if p.wanted and not p.spent]
+    write_into(session, pick(source, latest_first(own)), pick(source, [9, -1]))
+    wanting = [p for p in session.pairs.values() if p.requires_grad and not p.spent]
     if wanting:
         session.check()
-        pass_ones_back(session, pick(source, wanting[::-1]))
+        backward_from_ones(session, pick(source, wanting[::-1]))
 
 
-def pass_ones_back(session: Session, root: Pair) -> None:
+def backward_from_ones(session: Session, root: Pair) -> None:
     """Pass back without a cotangent."""
-    session.back(root, "", np.ones_like(root.numbers))
+    session.backward(root, "", np.ones_like(root.numbers))
 
 
 def write_into(session: Session, name: str, number: int) -> None:
@@ -89,4 +89,4 @@ def write_into(session: Session, name: str, number: int) -> None:
     if operand is not None:
         session.reference.overwrite(operand)
         session.reference.data(operand)[...] = session.space[name]
-    session.as_it_is(name)
+    session.refresh(name)

@@ -11,10 +11,10 @@ import pytest
 
 from ndgrad.library import INITIALIZERS, Module, initial
 from ndgrad.optim import hyperparameters
-from reference.checks.networks import NetworkCheck, begun, run_network_check
+from reference.checks.networks import NetworkCheck, run_network_check, start_check
 from reference.checks.networks.modules import check_module
-from reference.checks.networks.refusals import DRAWN, REFUSED, check_refusals
-from reference.checks.networks.weights import FALSE_ALARM, SCHEMES, check_weights, differ, drawn
+from reference.checks.networks.refusals import CHOICES, REFUSED, check_refusals
+from reference.checks.networks.weights import FALSE_ALARM, SCHEMES, check_weights, differ, draw_weights
 from reference.engines import TapeEngine
 from reference.mutation import BY_NAME
 from reference.mutation.planting import Plant, entry, function
@@ -43,13 +43,13 @@ def test_a_source_draws_the_same_check_again() -> None:
 @pytest.mark.parametrize("number", range(10))
 def test_lines_are_python_that_runs(number: int) -> None:
     """The lines of a check build its modules again, with the same parameters."""
-    check = begun(*BOTH)
+    check = start_check(*BOTH)
     check_module(Seeded("lines", number), check)
     again: dict[str, Any] = {}
     exec(str(check), again)  # noqa: S102 - that it runs is what is asked
-    modules = [name for name, made in check.made.items() if isinstance(made, Module)]
+    modules = [name for name, namespace in check.namespace.items() if isinstance(namespace, Module)]
     assert modules
-    assert [_parameters(again[name]) for name in modules] == [_parameters(check.made[name]) for name in modules]
+    assert [_parameters(again[name]) for name in modules] == [_parameters(check.namespace[name]) for name in modules]
 
 
 def _parameters(module: Module) -> list[Any]:
@@ -75,9 +75,9 @@ def test_an_engine_without_a_library_is_refused() -> None:
     """By its name; and so is a reference."""
     ndgrad, torch = BOTH
     with pytest.raises(ValueError, match="Bare 1 has no library"):
-        begun(TapeEngine("Bare 1", {}), torch)
+        start_check(TapeEngine("Bare 1", {}), torch)
     with pytest.raises(ValueError, match=r"ndgrad .* has no library"):
-        begun(ndgrad, type("Mute", (), {"name": "ndgrad 0"})())
+        start_check(ndgrad, type("Mute", (), {"name": "ndgrad 0"})())
 
 
 # Distributions.
@@ -87,7 +87,7 @@ def test_an_engine_without_a_library_is_refused() -> None:
 def test_an_initializer_has_pytorchs_distribution(init: str) -> None:
     """Ten thousand weights of each size are spread as torch.nn.init spreads them."""
     for number in range(40):
-        check = begun(*BOTH)
+        check = start_check(*BOTH)
         check_weights(Seeded(init, number), check)
         assert check.numbers == 10_000
         assert not check.findings
@@ -114,7 +114,7 @@ def test_false_alarms_are_as_rare_as_promised() -> None:
 def test_draws_are_in_order() -> None:
     """The weight is drawn first, row by row, and then the bias, from the same Generator."""
     rng = np.random.default_rng(3)
-    weight, bias = drawn(np.random.default_rng(3), "uniform", 2, 3)
+    weight, bias = draw_weights(np.random.default_rng(3), "uniform", 2, 3)
     assert weight.tolist() == [[rng.uniform(-1, 1) for _ in range(3)] for _ in range(2)]
     assert bias.tolist() == [rng.uniform(-1, 1) for _ in range(3)]
 
@@ -125,7 +125,7 @@ LINES = [
     (re.sub(r"\{(\w+)\}", lambda field: filled[field[1]], template), expected)  # noqa: B023 - called at once
     for template, expected in REFUSED
     for fields in [re.findall(r"\{(\w+)\}", template)]
-    for filled in (dict(zip(fields, choice, strict=True)) for choice in product(*(DRAWN[name] for name in fields)))
+    for filled in (dict(zip(fields, choice, strict=True)) for choice in product(*(CHOICES[name] for name in fields)))
 ]
 
 
@@ -133,7 +133,7 @@ def test_every_refusal_is_one() -> None:
     """Each line, whatever it is filled with, is refused with the error that is said."""
     assert len(LINES) > 150
     for line, expected in LINES:
-        check = begun(*BOTH)
+        check = start_check(*BOTH)
         check.run("p = [Value([1.0, 2.0])]")
         with pytest.raises(Exception, match="raised") as raised:
             check.run(line)
@@ -143,7 +143,7 @@ def test_every_refusal_is_one() -> None:
 def test_what_is_accepted_is_told() -> None:
     """A line that goes through, though it must not, is shown with what it must raise."""
     with function(initial._count, lambda right: lambda name, n: int(n))():
-        check = begun(*BOTH)
+        check = start_check(*BOTH)
         check_refusals(Seeded(4), check)
     assert {finding.kind for finding in check.findings} == {Kind.RAISED}
     assert any(finding.says == "was accepted, but must raise ValueError" for finding in check.findings)

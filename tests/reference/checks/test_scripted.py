@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reference.checks import SCRIPTED, Case, DrawnCase, NotACase, ScriptedCase, Trial, parse_case, shrink
+from reference.checks import SCRIPTED, Case, NotACase, ScriptedCase, SeededCase, Trial, parse_case, shrink
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine
@@ -25,7 +25,7 @@ SIDES = NdgradEngine(), References([TorchEngine()])
 
 def run(check: str, seed: int, number: int) -> Trial:
     """Run a case by its number."""
-    return DrawnCase(check, seed, number).run(*SIDES)
+    return SeededCase(check, seed, number).run(*SIDES)
 
 
 def first_wrong(check: str) -> tuple[int, Trial]:

@@ -13,7 +13,7 @@ import pytest
 
 from ndgrad import library, optim
 from ndgrad.library import Layer
-from ndgrad.library.initial import drawn as drawn_weights
+from ndgrad.library.initial import drawn as library_draw
 from ndgrad.library.inputs import array_of
 from ndgrad.library.losses import _reduced
 from ndgrad.library.network import _activated
@@ -192,7 +192,7 @@ def test_runs_repeat_themselves() -> None:
 # Drawn runs.
 
 
-def drawn(number: int, seed: str = "tests") -> Task:
+def draw(number: int, seed: str = "tests") -> Task:
     """Run `number` of a seed."""
     return draw_task(Seeded(seed, number))
 
@@ -200,7 +200,7 @@ def drawn(number: int, seed: str = "tests") -> Task:
 @cache
 def many() -> tuple[Task, ...]:
     """Four hundred drawn runs."""
-    return tuple(drawn(i) for i in range(400))
+    return tuple(draw(i) for i in range(400))
 
 
 def stages() -> Iterator[Stage]:
@@ -211,16 +211,16 @@ def stages() -> Iterator[Stage]:
 @pytest.mark.parametrize("number", range(40))
 def test_drawn_runs_agree(number: int) -> None:
     """Whatever is drawn, every step of it agrees."""
-    record = train(drawn(number))
+    record = train(draw(number))
     assert not record.failures
     assert record.agrees
 
 
 def test_a_source_draws_the_same_run_again() -> None:
     """The same choices make the same run, to the bit."""
-    once, again = drawn(7), drawn(7)
+    once, again = draw(7), draw(7)
     assert repr(once) == repr(again)
-    assert repr(once) != repr(drawn(8))
+    assert repr(once) != repr(draw(8))
 
 
 def test_runs_are_short() -> None:
@@ -364,7 +364,7 @@ FAULTS: dict[str, Plant] = {
 def found(plant: Plant, within: int) -> Finding | None:
     """What the first drawn run that fails says, with a fault planted."""
     with plant():
-        records = (train(drawn(i, "faults")) for i in range(within))
+        records = (train(draw(i, "faults")) for i in range(within))
         return next((record.failures[0][2] for record in records if record.failures), None)
 
 
@@ -438,7 +438,7 @@ def test_parameters_of_another_shape_are_told() -> None:
 
         return weights
 
-    with function(drawn_weights, change)():
+    with function(library_draw, change)():
         record = train(article())
     assert record.failures[0][2].kind is Kind.SHAPE
     assert record.steps == 0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ndgrad import Value, modes
-from reference.checks.sessions import CALLS, Running, SessionRecord, replayed, run_session, unsupported
+from reference.checks.sessions import CALLS, SessionRecord, SessionRun, replay, run_session, unsupported
 from reference.engines.ndgrad.spelling import HEADER, LINES, ways
 from reference.engines.torch import KNOWN
 from reference.mutation import BY_NAME
@@ -128,7 +128,7 @@ def test_an_unsuited_call_does_nothing() -> None:
     """Where a session does not have what a call takes, no line is run."""
     unsuited = 0
     for number in range(40):
-        running, source = Running(*BOTH, careful=False), Seeded("unsuited", number)
+        running, source = SessionRun(*BOTH, careful=False), Seeded("unsuited", number)
         for name in ["leaf", *(pick(source, list(CALLS)) for _ in range(12))]:
             before = running._session.text
             if not running.make(name, source):
@@ -140,7 +140,7 @@ def test_an_unsuited_call_does_nothing() -> None:
 
 def test_a_session_begins_with_a_value() -> None:
     """All other calls are unsuited to a session that has none."""
-    assert [name for name in CALLS if Running(*BOTH, careful=False).make(name, Seeded(name))] == ["leaf", "constant"]
+    assert [name for name in CALLS if SessionRun(*BOTH, careful=False).make(name, Seeded(name))] == ["leaf", "constant"]
 
 
 # Sessions that go wrong.
@@ -161,10 +161,10 @@ def test_it_stops_at_the_first_call_that_goes_wrong() -> None:
 def test_a_script_is_replayed() -> None:
     """Calls with their choices give the same session again, right or wrong."""
     for number in range(20):
-        assert replayed(session(number).script, *BOTH, careful=session(number).careful) == session(number)
+        assert replay(session(number).script, *BOTH, careful=session(number).careful) == session(number)
     with REPLACED():
         record = first_wrong()
-        assert replayed(record.script, *BOTH, careful=record.careful).text == record.text
+        assert replay(record.script, *BOTH, careful=record.careful).text == record.text
 
 
 def test_sessions_are_made_short() -> None:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from reference.checks.sessions import CALLS, Running
+from reference.checks.sessions import CALLS, SessionRun
 from reference.engines.ndgrad.spelling import HEADER
 from reference.mutation import BY_NAME
 from reference.ops.source import Source
@@ -30,11 +30,11 @@ class Drawn(Source):
 class Machine(RuleBasedStateMachine):
     """A session whose calls Hypothesis chooses. The rules are attached below, one for each row of the calls' table."""
 
-    running: Running
+    running: SessionRun
 
     @initialize(data=st.data(), careful=st.booleans())
     def begin(self, data: st.DataObject, *, careful: bool) -> None:
-        self.running = Running(*BOTH, careful=careful)
+        self.running = SessionRun(*BOTH, careful=careful)
         self.make("leaf", data)
 
     def make(self, name: str, data: st.DataObject) -> None:

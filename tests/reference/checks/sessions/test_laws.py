@@ -259,7 +259,7 @@ def test_what_cancels_in_single_precision_before_it_is_magnified_is_rounding() -
     session.do("opt1 = RMSprop([a], lr=0.125, weight_decay=0.1)")
     theirs = session.reference.optimizer("RMSprop", [a.theirs], {"lr": 0.125, "weight_decay": 0.1})
     optimizer = session.optimizers["opt1"] = OptimizerPair("opt1", "RMSprop", (a,), theirs)
-    session.back(a, "[-0.0625]", np.array([-0.0625], np.float32))
+    session.backward(a, "[-0.0625]", np.array([-0.0625], np.float32))
     session.check()
     before = theirs.held()
     session.overwrite(a)

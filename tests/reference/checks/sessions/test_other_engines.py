@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from reference.checks.sessions import CALLS, SessionRecord, replayed, run_session, unsupported
+from reference.checks.sessions import CALLS, SessionRecord, replay, run_session, unsupported
 from reference.engines import TapeEngine
 from reference.engines.torch import TorchEngine
 from reference.ops.source import Seeded
@@ -101,7 +101,7 @@ class Tape(TapeEngine):
     def data(self, value: Any) -> np.ndarray:
         return value.data  # type: ignore[no-any-return]
 
-    def back(self, result: Node, cotangent: np.ndarray) -> None:
+    def backward(self, result: Node, cotangent: np.ndarray) -> None:
         arrived = {id(result): cotangent}
         for node in result.order():
             g = arrived[id(node)]
@@ -214,7 +214,7 @@ def test_calls_that_an_engine_has_no_statements_for_are_never_drawn() -> None:
 class Once(Rich):
     """An engine that lets go of the graph as it passes back."""
 
-    def back(self, result: Node, cotangent: np.ndarray) -> None:
+    def backward(self, result: Node, cotangent: np.ndarray) -> None:
         nodes = result.order()
         if any(node.passed for node in nodes):
             raise RuntimeError("the graph was passed before")
@@ -226,7 +226,7 @@ class Once(Rich):
 class Recursive(Tape):
     """An engine that passes back along each path, by recursion."""
 
-    def back(self, result: Node, cotangent: np.ndarray) -> None:
+    def backward(self, result: Node, cotangent: np.ndarray) -> None:
         if not result.pulls:
             self.receive(result, cotangent)
         for operand, pull in result.pulls:
@@ -299,7 +299,7 @@ def test_pytorch_itself_is_right() -> None:
         def data(self, value: Any) -> np.ndarray:
             return self.torch.data(value)
 
-        def back(self, result: Any, cotangent: np.ndarray) -> None:
+        def backward(self, result: Any, cotangent: np.ndarray) -> None:
             result.backward(self.torch.leaf(cotangent, wanted=False), retain_graph=True)
 
         def gradient(self, leaf: Any) -> np.ndarray | None:
@@ -319,7 +319,7 @@ def test_pytorch_itself_is_right() -> None:
 class DoubleOnRepeat(Tape):
     """A node's cotangent stays with it, and a second pass adds to it and carries all of it once more."""
 
-    def back(self, result: Node, cotangent: np.ndarray) -> None:
+    def backward(self, result: Node, cotangent: np.ndarray) -> None:
         result.grad = cotangent.copy() if result.grad is None else result.grad + cotangent
         for node in result.order():
             for operand, pull in node.pulls:
@@ -330,7 +330,7 @@ class DoubleOnRepeat(Tape):
 class DoubleOnTwoPaths(Tape):
     """Depth first: whenever more arrives at a node, all that has arrived so far is carried on."""
 
-    def back(self, result: Node, cotangent: np.ndarray) -> None:
+    def backward(self, result: Node, cotangent: np.ndarray) -> None:
         arrived: dict[int, np.ndarray] = {}
         waiting = [(result, cotangent)]
         while waiting:
@@ -351,7 +351,7 @@ class CotangentsMemory(Tape):
 class SharedBuffer(CotangentsMemory):
     """The cotangent is copied, but the two operands of a sum get one array."""
 
-    def back(self, result: Node, cotangent: np.ndarray) -> None:
+    def backward(self, result: Node, cotangent: np.ndarray) -> None:
         super().back(result, cotangent.copy())
 
 
@@ -442,7 +442,7 @@ def test_a_wrong_engine_is_caught(kind: type[Tape], finding: Kind, words: str) -
 def test_the_text_is_in_a_notation_of_its_own() -> None:
     """Leaves, ops by the table's names, passes; and what was found."""
     script = tuple((name, ()) for name in ("leaf", "op", "backward", "backward"))
-    record = replayed(script, DoubleOnRepeat(), TORCH, careful=False)
+    record = replay(script, DoubleOnRepeat(), TORCH, careful=False)
     assert record.text.splitlines() == [
         "a = leaf(1.0)",
         "b = add(a, 1.0)",

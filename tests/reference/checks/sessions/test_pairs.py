@@ -28,7 +28,7 @@ def test_leaves_add_up_and_inner_nodes_show_the_latest() -> None:
     for p in (a, inner):
         assert p.gradient is None
         for gradient in (np.array([3.0]), None, np.array([3.0])):
-            p.arrived(gradient)
+            p.accumulate(gradient)
     assert a.gradient is not None
     assert inner.gradient is not None
     assert (a.gradient.item(), inner.gradient.item()) == (6.0, 3.0)
@@ -40,7 +40,7 @@ def test_all_that_a_value_is_made_of() -> None:
     a = leaf("a", 1.0)
     b = product("b", a, a)
     c = product("c", b, a)
-    assert sorted(p.name for p in c.made_of()) == ["a", "b", "c"]
+    assert sorted(p.name for p in c.ancestors()) == ["a", "b", "c"]
 
 
 def test_a_step_is_told_by_the_names_of_its_parts() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import ndgrad
 from ndgrad import Value
-from reference.checks.sessions.spelling import literal, written_index
+from reference.checks.sessions.spelling import format_index, literal
 from reference.engines.ndgrad.spelling import ways
 from reference.ops import OPS
 from tests.reference.drawing import ordinary
@@ -43,7 +43,7 @@ def test_an_index_reads_back(entries: tuple[Any, ...], text: str) -> None:
     """As it stands between brackets, arrays by their names."""
     names = {i: "n1" for i, entry in enumerate(entries) if isinstance(entry, np.ndarray)}
     x = np.arange(60).reshape(5, 4, 3)
-    assert written_index(entries, names) == text
+    assert format_index(entries, names) == text
     np.testing.assert_array_equal(eval(f"x[{text}]", {"x": x, "n1": np.array([0, 0])}), x[entries], strict=True)  # noqa: S307
 
 
