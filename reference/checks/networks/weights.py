@@ -19,7 +19,7 @@ _SIZES = (
     (100, 100),
     (25, 400),
     (400, 25),
-)  # 10,000 numbers each; fan_in and fan_out differ, but for one
+)  # 10,000 numbers each
 
 Draw = Callable[[np.random.Generator, float, tuple[int, ...]], np.ndarray]
 

@@ -1,4 +1,4 @@
-"""Sessions: random calls on shared state, made in an engine and in the reference, and laws checked after each."""
+"""Sessions: random calls on shared state, in an engine and in the reference, with laws checked after each call."""
 
 from reference.checks.sessions.calls import CALLS
 from reference.checks.sessions.drive import SessionRecord, SessionRun, describe, replay, run_session, unsupported

@@ -1,4 +1,4 @@
-"""Draws an op on what a session has: which one, on what, with what options, and how it is written."""
+"""Draws an op on a session's values: the op, its operands, its options and its spelling."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from reference.engines import Noise
 from reference.ops import OPS, Domain, Op
 from reference.ops.source import Source, Unsuited, chance, pick
 
-MOST = 48  # numbers of a result: a session stays short enough to read
-_TRIES = 8  # how often an op is drawn anew until one is suited to what there is
+MOST = 48  # the largest size of a result, so that a session stays short enough to read
+_TRIES = 8  # how often an op is drawn before giving up, if none suits the values
 
 
 @dataclass(frozen=True)
 class _Operand:
-    """What an op is applied to: a value, an array that is given a name, or what is written as it is.
+    """An operand: a value, an array that will get a name, or a literal.
 
     Args:
-        theirs: the reference's value, or a Python number, which takes the dtype of what it meets.
+        theirs: the reference's value, or a Python number, which takes the dtype of the other operands.
         text: how it is written; an array has no text until it has a name.
         pair: the value, if it is one.
     """
@@ -42,8 +42,8 @@ class Expression:
 
     Args:
         op: the op.
-        way: how it is written.
-        operands: what it is applied to; at least one is a value.
+        way: the template of its spelling.
+        operands: its operands, of which at least one is a value.
         options: its options.
     """
 
@@ -63,10 +63,10 @@ class Expression:
         return [o.theirs for o in self.operands]
 
     def compute(self, session: Session, *, recorded: bool = True) -> Any:
-        """Apply it in the reference.
+        """Apply the op in the reference.
 
         Raises:
-            Unsuited: the operands do not fit each other; or the result is too large to go on from.
+            Unsuited: the operands do not fit each other, or the result is too large.
         """
         try:
             y = session.reference.apply(self.op.name, self.theirs, self.options, recorded=recorded)
@@ -79,7 +79,7 @@ class Expression:
         return y
 
     def written(self, session: Session) -> str:
-        """Give arrays among operands and options to the user, and write the op with their names."""
+        """Assign arrays among operands and options to the user's names, and write the op with these names."""
         reference = session.reference
         texts = [o.text or session.users_array(reference.data(o.theirs), o.theirs) for o in self.operands]
         options = {name: _option(session, name, x) for name, x in self.options.items()}
@@ -95,7 +95,7 @@ def _option(session: Session, name: str, x: Any) -> str:
 
 
 def draw_expression(session: Session, source: Source, base: Pair | None = None) -> Expression:
-    """Draw an op on a value that is there, or on a given one, and on what else it takes."""
+    """Draw an op on an existing value or on the given one, with its other operands and its options."""
     op = OPS[next(source.among(session.tickets)).partition(" ")[0]]
     slot = source.integer(0, op.inputs.slots - 1)
     base = base or pick_usable(session, source, op.domain(slot))
@@ -111,7 +111,7 @@ def draw_expression(session: Session, source: Source, base: Pair | None = None) 
 
 
 def _ways(session: Session, op: Op, operands: Sequence[_Operand]) -> Sequence[str]:
-    """The ways to write it. Beside a list or a number only the operators and functions of arrays will do."""
+    """Return the ways to write the op. If the first operand is not a value, it has no methods to call."""
     ways = session.speaker.ways(op)
     return ways if operands[0].pair is not None else [way for way in ways if not way.startswith("{0}.")]
 
@@ -126,8 +126,8 @@ def _require_domain(domain: Domain, pair: Pair) -> None:
 
 
 def _other(session: Session, source: Source, shape: Shape, domain: Domain) -> _Operand:
-    """Another operand: a value of this shape, an array, a list, a Python number or one of NumPy's."""
-    if chance(source, 60):  # of any shape: whether it fits the others, applying the op will tell
+    """Draw another operand: a value, an array, a list, a Python number or a NumPy scalar."""
+    if chance(source, 60):  # of any shape: applying the op will tell whether it fits the others
         pair = pick(source, usable(session))
         _require_domain(domain, pair)
         return _as_operand(pair)
@@ -143,13 +143,13 @@ def _other(session: Session, source: Source, shape: Shape, domain: Domain) -> _O
 def apply_drawn_op(
     session: Session, source: Source, base: Pair | None = None, form: str = "{line}", *, recorded: bool = True
 ) -> Pair:
-    """Draw an op, and apply it on both sides, in a mode or in none.
+    """Draw an op and apply it on both sides, possibly in a mode.
 
     Args:
-        session: what it is made in.
-        source: where the choices come from.
-        base: what it is applied to; anything that is there by default.
-        form: what the line stands in: `{line}`, or `{name}` and `{expression}`.
+        session: the session.
+        source: the source of the choices.
+        base: a value that the op is applied to; by default any usable one.
+        form: a template around the line: `{line}`, or `{name}` and `{expression}`.
         recorded: whether the result joins the graph.
     """
     for _ in range(_TRIES):
@@ -163,7 +163,7 @@ def apply_drawn_op(
 
 
 def _apply(session: Session, expression: Expression, y: Any, form: str) -> Pair:
-    """Do in the engine what the reference has done."""
+    """Apply an expression in the engine, after the reference has computed `y` from it."""
     text = expression.written(session)
     name = session.letter()
     session.do(form.format(name=name, expression=text, line=f"{name} = {text}"))

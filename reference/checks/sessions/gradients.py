@@ -1,4 +1,4 @@
-"""Calls that pass back, and that do something to gradients."""
+"""Calls that run backward passes, and calls that read or change gradients."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from reference.checks.sessions.writing import write_into
 from reference.ops.source import Source, chance, pick
 from reference.verdict import Finding, Kind
 
-# How many calls, of Python's functions and of C's, a node may take in a backward pass. In ndgrad it takes about ten.
+# How many calls of Python and C functions a backward pass may make for each node. ndgrad makes about ten.
 FEW_CALLS = 200
 
 
 def backward(session: Session, source: Source) -> None:
-    """From any value, with a cotangent or from ones; an array that is given may change afterwards."""
+    """Run backward from any value, with a cotangent or from ones. A cotangent's array may change afterwards."""
     root = pick(source, roots(session))
     given, cotangent = draw_cotangent(session, source, root)
     session.backward(root, given, cotangent, pick(source, session.lines.in_modes))
@@ -32,7 +32,7 @@ def backward(session: Session, source: Source) -> None:
 
 
 def backward_from_several(session: Session, source: Source) -> None:
-    """From two or three values at once, each with its cotangent; one may be made of another, or come twice."""
+    """Run backward from two or three values at once. One may depend on another, or occur twice."""
     starts = roots(session)
     chosen = [pick(source, starts) for _ in range(source.integer(2, 3))]
     starts_and_cotangents = [draw_cotangent(session, source, root) for root in chosen]
@@ -43,7 +43,7 @@ def backward_from_several(session: Session, source: Source) -> None:
 
 
 def draw_cotangent(session: Session, source: Source, root: Pair) -> tuple[str, np.ndarray]:
-    """What is passed back, as it is written and as an array."""
+    """Draw a cotangent; return it as it is written and as an array."""
     shape = root.numbers.shape
     manner = pick(source, session.lines.cotangents)
     if manner == "ones":
@@ -56,7 +56,7 @@ def draw_cotangent(session: Session, source: Source, root: Pair) -> tuple[str, n
 
 
 def twice(session: Session, source: Source) -> None:
-    """Two passes over one graph, from gradients that are missing: twice the first, exactly if that is promised."""
+    """Run two passes over one graph. The gradients must double, exactly if the engine promises that."""
     root = pick(source, roots(session))
     reached = [p for p in root.ancestors() if p.is_leaf and p.name in session.pairs]
     for pair in reached:
@@ -70,7 +70,7 @@ def twice(session: Session, source: Source) -> None:
     for name, gradient in once.items() if session.speaker.adds_exactly else ():
         both = _gradient(session, name)
         if not np.array_equal(gradient + gradient, both, equal_nan=True):
-            says = f"is {both.tolist()} after two passes, but must be twice {gradient.tolist()}, to the bit"
+            says = f"is {both.tolist()} after two passes, but must be exactly twice {gradient.tolist()}"
             raise Wrong(Finding(Kind.ACCUMULATION, f"grad[{name}]", says))
 
 
@@ -79,7 +79,7 @@ def _gradient(session: Session, name: str) -> Any:
 
 
 def backward_in_few_calls(session: Session, root: Pair) -> None:
-    """Pass back from ones, and stop what takes more calls than there is reason for."""
+    """Run backward from ones, and stop if it takes too many calls."""
     calls = FEW_CALLS * sum(p.nodes for p in root.ancestors())
     line = session.lines.backward.format(root=root.name, given="", then="")
     try:
@@ -90,12 +90,12 @@ def backward_in_few_calls(session: Session, root: Pair) -> None:
 
 
 class _CallLimitExceeded(BaseException):
-    """Passes through whatever an engine catches."""
+    """Too many calls. It derives from BaseException, so that no engine catches it."""
 
 
 @contextmanager
 def _at_most(calls: int) -> Iterator[None]:
-    """Count calls, and stop after this many."""
+    """Raise after this many calls of functions."""
     left = calls
 
     def count(*_: Any) -> None:
@@ -109,14 +109,14 @@ def _at_most(calls: int) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.setprofile(before if callable(before) else None)  # a profiler written in C cannot be put back
+        sys.setprofile(before if callable(before) else None)  # a profiler written in C cannot be restored
 
 
 # Gradients.
 
 
 def zeroed(session: Session, source: Source) -> None:
-    """A gradient is made missing."""
+    """Clear a leaf's gradient."""
     _make_missing(session, pick(source, leaves(session)))
 
 
@@ -126,7 +126,7 @@ def _make_missing(session: Session, pair: Pair) -> None:
 
 
 def grad_assigned(session: Session, source: Source) -> None:
-    """`p.grad = 0.0`, or an array, which is copied and may change afterwards."""
+    """Assign 0.0, a list or an array to a gradient. The array is copied, and may change afterwards."""
     pair = pick(source, leaves(session))
     shape = pair.numbers.shape
     manner = pick(source, ["0.0", "array", "array", "list"])
@@ -140,7 +140,7 @@ def grad_assigned(session: Session, source: Source) -> None:
 
 
 def grad_written(session: Session, source: Source) -> None:
-    """A user writes into a leaf's gradient. An array that was kept of it is the same array, and changes with it."""
+    """Write into a leaf's gradient. If the user holds that gradient's array, it changes with it."""
     pair = pick(source, latest_first(p for p in leaves(session) if p.gradient is not None))
     form, change = pick(source, session.lines.written_gradients)
     array = _gradient(session, pair.name)
@@ -152,6 +152,6 @@ def grad_written(session: Session, source: Source) -> None:
 
 
 def grad_kept(session: Session, source: Source) -> None:
-    """A user keeps a gradient, of a leaf or of a node inside; nothing must change it any more."""
+    """Let the user hold a gradient, of a leaf or of an inner node. No later call may change it."""
     pair = pick(source, latest_first(p for p in session.pairs.values() if p.gradient is not None and not p.stale))
     session.keep(session.numbered("kept"), session.lines.gradient.format(base=pair.name), is_gradient=True)

@@ -1,4 +1,4 @@
-"""Calls that make values, and that drop them."""
+"""Calls that make values and drop them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _DOUBLINGS = 30
 
 
 def leaf(session: Session, source: Source) -> None:
-    """A value of a list or of an array, which is copied: the array may change afterwards."""
+    """Make a leaf from a list or an array. The array is copied, and may change afterwards."""
     _new(session, source, session.lines.leaf, wanted=True)
 
 
 def constant(session: Session, source: Source) -> None:
-    """A value that wants no gradient."""
+    """Make a value that requires no gradient."""
     _new(session, source, session.lines.constant, wanted=False)
 
 
@@ -46,7 +46,7 @@ def _new(session: Session, source: Source, form: str, *, wanted: bool) -> None:
 
 
 def op(session: Session, source: Source) -> None:
-    """An op on what is there. An index or a condition may change before it is passed back, for they are copied."""
+    """Apply an op. Its index or condition is copied, and may change before the backward pass."""
     before = set(session.arrays)
     pair = apply_drawn_op(session, source)
     new = [name for name, users in session.arrays.items() if name not in before and users.operand is None]
@@ -57,13 +57,13 @@ def op(session: Session, source: Source) -> None:
 
 
 def in_a_mode(session: Session, source: Source) -> None:
-    """An op in a mode: nested, entered again, left by an exception, as a decorator."""
+    """Apply an op in a mode: nested, reentered, left by an exception, or as a decorator."""
     form, recorded = pick(source, session.lines.modes)
     apply_drawn_op(session, source, None, form, recorded=recorded)
 
 
 def index_array(session: Session, source: Source) -> None:
-    """Rows by an array that may name one twice, and is the user's to change afterwards."""
+    """Index rows by an array, which may repeat a row, and which the user may change afterwards."""
     base = pick(source, latest_first(p for p in usable(session) if p.numbers.ndim))
     rows = base.numbers.shape[0]
     index = np.array([source.integer(-rows, rows - 1) for _ in range(source.integer(2, 4))])
@@ -74,7 +74,7 @@ def index_array(session: Session, source: Source) -> None:
 
 
 def viewed(session: Session, source: Source) -> None:
-    """A view of a view, whose numbers change with those of what it was made of; and an op on it."""
+    """Make a view of a view, whose numbers change with those of its base, and apply an op to it."""
     base = pick_usable(session, source)
     way = pick(source, session.lines.views)
     view = _derived(session, f"{{name}} = {way}", lambda x: x, base, shape=base.numbers.shape)
@@ -84,7 +84,7 @@ def viewed(session: Session, source: Source) -> None:
 
 
 def added_up(session: Session, source: Source) -> None:
-    """One value used again and again; or a sum of two new ones, to both of which one array arrives."""
+    """Add one value to itself several times; or add two new leaves, both of which receive the same array."""
     if session.lines.joined and chance(source, 60):
         _joined(session, source)
         return
@@ -99,7 +99,7 @@ def added_up(session: Session, source: Source) -> None:
 
 
 def _joined(session: Session, source: Source) -> None:
-    """Two new leaves of one shape are added, and passed back to: each must get a gradient of its own."""
+    """Add two new leaves of one shape and run backward: each must get a gradient array of its own."""
     shape = pick(source, session.lines.shapes)
     leaves = []
     for _ in range(2):
@@ -112,14 +112,14 @@ def _joined(session: Session, source: Source) -> None:
 
 
 def rows(session: Session, source: Source) -> None:
-    """The sum of a value, row by row."""
+    """Add up the rows of a value."""
     base = pick(source, latest_first(p for p in usable(session) if p.numbers.ndim))
     require_small(base.numbers * base.numbers.shape[0])
     _derived(session, session.lines.rows, lambda x: functools.reduce(operator.add, x), base)
 
 
 def augmented(session: Session, source: Source) -> None:
-    """`x += y` gives the name to another value, and leaves the one that had it as it was."""
+    """Run `x += y`: it assigns the name to a new value and leaves the old value unchanged."""
     base = pick_usable(session, source)
     number = pick(source, [1.0, 0.5, -2.0])
     line, change = pick(source, session.lines.augmented)
@@ -128,7 +128,7 @@ def augmented(session: Session, source: Source) -> None:
 
 
 def chain(session: Session, source: Source) -> None:
-    """So many nodes, one after the other, that recursion would not reach the end."""
+    """Make a chain of so many nodes that recursion would fail."""
     base = pick_usable(session, source)
     rounds = source.integer(600, 750)
 
@@ -141,9 +141,9 @@ def chain(session: Session, source: Source) -> None:
 
 
 def diamond(session: Session, source: Source) -> None:
-    """Doublings, each of two paths: to visit every path would take a thousand million steps.
+    """Make 30 diamonds in a row: visiting every path would take a thousand million steps.
 
-    They are passed back at once, and Python's calls are counted.
+    The backward pass is run at once, and its function calls are counted.
     """
     base = pick(source, latest_first(p for p in usable(session) if p.requires_grad))
 
@@ -160,7 +160,7 @@ def diamond(session: Session, source: Source) -> None:
 
 
 def _derived(session: Session, line: str, function: Callable[..., Any], *bases: Pair, **words: Any) -> Pair:
-    """Make a value of others by lines that are no op of the table; the words fill in what the lines leave open."""
+    """Make a value by lines that are not an op of the table; the words fill in their templates."""
     name = session.letter()
     y = session.reference.record(function, [base.theirs for base in bases])
     session.do(line.format(name=name, base=bases[0].name, other=bases[-1].name, **words))
@@ -174,7 +174,7 @@ def _derived(session: Session, line: str, function: Callable[..., Any], *bases: 
 
 
 def detached(session: Session, source: Source) -> None:
-    """A constant with the numbers of another value."""
+    """Detach a value: a constant with its numbers."""
     base = pick(source, usable(session))
     name = session.letter()
     session.do(session.lines.detached.format(name=name, base=base.name))
@@ -182,9 +182,9 @@ def detached(session: Session, source: Source) -> None:
 
 
 def copied(session: Session, source: Source) -> None:
-    """A copy, or a pickle that is read again: a leaf of its own. And an op on both, which have the same numbers.
+    """Copy or pickle a value, which gives a new leaf; and apply an op to both, which have the same numbers.
 
-    Of a result the numbers alone are copied, for its graph cannot be.
+    Of a result only the numbers are copied, since its graph cannot be.
     """
     base = pick_usable(session, source)
     way = pick(source, session.lines.copies)
@@ -199,7 +199,7 @@ def copied(session: Session, source: Source) -> None:
 
 
 def dropped(session: Session, source: Source) -> None:
-    """Names are deleted, but for parameters. What no other name leads to is freed at once."""
+    """Delete names, but not those of parameters. Values that nothing else refers to must be freed at once."""
     moved = {id(p) for optimizer in session.optimizers.values() for p in optimizer.params}
     names = [name for name, p in session.pairs.items() if id(p) not in moved][::-1]
     if not names:

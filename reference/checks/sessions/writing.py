@@ -1,4 +1,4 @@
-"""Calls that write: into data, between passes or at the wrong moment, and into arrays that the engine was given."""
+"""Calls that write into data, between passes or before one, and into arrays that were passed to the engine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from reference.ops.source import Source, Unsuited, chance, pick
 
 
 def data_written(session: Session, source: Source) -> None:
-    """A value's numbers change."""
+    """Change a value's numbers."""
     _write(session, source, pick(source, usable(session)))
 
 
 def wrong_moment(session: Session, source: Source) -> None:
-    """Numbers change that a graph was made of, and then it is passed back: it must be right, or refused."""
-    root = pick(source, roots(session)[:4])  # of the latest
+    """Change numbers that a graph was computed from, then run backward: it must be right, or be refused."""
+    root = pick(source, roots(session)[:4])  # one of the latest
     inside = latest_first(p for p in root.ancestors() if p.name in session.pairs and not p.stale)
     likely = [p for p in inside if p.is_leaf]  # parameters are what users change
     _write(session, source, pick(source, likely if likely and chance(source, 70) else inside))
@@ -27,9 +27,9 @@ def wrong_moment(session: Session, source: Source) -> None:
 
 
 def _write(session: Session, source: Source, pair: Pair) -> None:
-    """Change a value's numbers, by an augmented assignment or by subscript.
+    """Change a value's numbers by augmented assignment or by subscript.
 
-    By subscript only where the engine can notice it, or where no graph needs the numbers.
+    A subscript is used only if the engine can notice it or no graph needs the numbers.
     """
     if not session.speaker.may_write(session.space[pair.name], is_result=pair.is_result):
         raise Unsuited
@@ -43,7 +43,7 @@ def _write(session: Session, source: Source, pair: Pair) -> None:
 
 
 def data_assigned(session: Session, source: Source) -> None:
-    """Numbers are assigned as a list, or as an array, which is copied and may change afterwards."""
+    """Assign numbers from a list or an array. The array is copied, and may change afterwards."""
     pair = pick(source, usable(session))
     if not session.speaker.may_assign(is_result=pair.is_result):
         raise Unsuited
@@ -64,9 +64,9 @@ def _overwrite(session: Session, pair: Pair, line: str, new: np.ndarray, *, in_p
 
 
 def array_written(session: Session, source: Source) -> None:
-    """A user writes into an array that the engine was given, an index perhaps; and a graph is passed back.
+    """Write into an array that was passed to the engine, such as an index, and run backward.
 
-    Where the array is an operand, only if the engine can notice it.
+    An array that is an operand is written into only if the engine can notice it.
     """
     own = [name for name, users in session.arrays.items() if name[0] == "n"
            and (users.operand is None or session.careful)]  # fmt: skip
@@ -78,12 +78,12 @@ def array_written(session: Session, source: Source) -> None:
 
 
 def backward_from_ones(session: Session, root: Pair) -> None:
-    """Pass back without a cotangent."""
+    """Run backward without a cotangent."""
     session.backward(root, "", np.ones_like(root.numbers))
 
 
 def write_into(session: Session, name: str, number: int) -> None:
-    """Write a number all over an array of the user's."""
+    """Fill an array of the user's with a number."""
     session.do(f"{name}[...] = {session.space[name].dtype.type(number).item()!r}")
     operand = session.arrays[name].operand
     if operand is not None:

@@ -140,13 +140,13 @@ def _run_stage(
         if stage.until_goal and _reached_goal(task, free, theirs):
             return
         for batch in _batches(task, batches):
-            if record.failures or _runs_away(record):
+            if record.failures or _diverges(record):
                 return
             _one_step(record, task, stage, batch, sides)
             yield
 
 
-def _runs_away(record: TrainingRecord) -> bool:
+def _diverges(record: TrainingRecord) -> bool:
     """Whether the reference's loss is so large that the next step might leave only infinities to compare."""
     return bool(record.losses) and not abs(record.losses[-1][1]) <= LARGEST
 
