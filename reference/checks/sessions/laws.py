@@ -145,7 +145,7 @@ def _check_users_arrays(session: State) -> None:
     for name, users in session.arrays.items():
         if contents(session.space[name]) != users.contents:
             kind = Kind.ALIASED if users.is_gradient else Kind.INPUT_MUTATED
-            raise Wrong(Finding(kind, name, "is the user's array, but the engine wrote into it"))
+            raise Wrong(Finding(kind, name, "was written into by the engine, but belongs to the user"))
 
 
 def _owned_arrays(session: State) -> Iterator[tuple[str, Any]]:

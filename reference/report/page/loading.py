@@ -23,7 +23,7 @@ class NotLoaded(ValueError):  # noqa: N818 - it says what the file is
 
 
 @contextmanager
-def loaded(path: Path, name: str) -> Iterator[Function]:
+def load_function(path: Path, name: str) -> Iterator[Function]:
     """Run a file, and give its function of this name. What is imported from its folder is forgotten at the end.
 
     Raises:

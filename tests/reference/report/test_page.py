@@ -22,7 +22,7 @@ from reference.report.page.agreeing import Row, Worst, agreement
 from reference.report.page.exploring import POINTS, STEPS
 from reference.report.page.learning import _shades
 from reference.report.page.lessons import Lesson
-from reference.report.page.loading import loaded
+from reference.report.page.loading import load_function
 from reference.report.page.numbers import packed, script
 from reference.report.page.stepping import walks
 from tests.reference.report.conftest import OPS, Written
@@ -294,7 +294,7 @@ def test_a_wrong_rule_in_a_function_is_found(module: Path) -> None:
     """With a wrong pullback planted, the function's record has a failure, which names it."""
     from reference.mutation.planting import scaled  # noqa: PLC0415 - for this test alone
 
-    with loaded(module, "bell") as function, scaled("exp", 0, 1.001)():
+    with load_function(module, "bell") as function, scaled("exp", 0, 1.001)():
         records = records_of(function, "bell", [(2,), (2,)], 0)
     assert records[0].failures
     assert not agreement(records[:1], [], ["exp"], profile="quick", seed=0).agrees

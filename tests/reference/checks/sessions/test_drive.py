@@ -97,7 +97,7 @@ def test_every_call_is_made() -> None:
 
 @pytest.mark.parametrize("op", sorted(OPS.keys() - KNOWN.keys()))
 def test_every_op_occurs_in_each_spelling(op: str) -> None:
-    """Ops occur as methods, operators and functions of NumPy and ndgrad, but for those that PyTorch is known to fail."""
+    """Ops occur as methods, operators and functions of NumPy and ndgrad, except those in which PyTorch is limited."""
     for way in set(ways(OPS[op])):
         assert re.search("= " + re.sub(r"\\{\w+\\}", ".*", re.escape(way)) + "$", lines(), re.MULTILINE), way
 
