@@ -67,7 +67,7 @@ def comparison(
         alarms: how often each checker complained about the right engine.
         names: what each checker is called, with its version.
     """
-    theirs = [row for row in rows if row.theirs]
+    theirs = [row for row in rows if row.visible]
     groups = list(dict.fromkeys(alarm.group for alarm in alarms))
     head = "".join(f"{group:>14}" for group in groups)
     lines = [
@@ -79,7 +79,7 @@ def comparison(
         lines.append(f"{shown:<40}{f'{found} / {len(theirs)}':>18}{_alarms(alarms, name, groups)}")
     own = sum(caught[row.fault.name] for row in theirs)
     lines.append(f"{'this harness':<40}{f'{own} / {len(theirs)}':>18}")
-    more = [caught[row.fault.name] for row in rows if not row.theirs]
+    more = [caught[row.fault.name] for row in rows if not row.visible]
     lines.append(
         f"{len(more)} faults more are of what no checker is handed, states and optimizers: {sum(more)} caught here."
     )

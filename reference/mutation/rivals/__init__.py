@@ -16,6 +16,6 @@ from reference.mutation.rivals.comparison import (
     false_alarms,
     passes,
 )
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 
 __all__ = ["CHECKERS", "GROUPS", "Alarms", "Case", "Checker", "Row", "available", "compare", "false_alarms", "passes"]

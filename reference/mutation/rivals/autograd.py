@@ -14,7 +14,7 @@ import numpy as np
 from autograd.extend import defvjp, primitive
 from autograd.test_util import check_grads
 
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 
 
 def check(case: Case) -> None:
@@ -24,10 +24,10 @@ def check(case: Case) -> None:
         AssertionError: the derivatives are not close.
     """
     with _seeded():
-        check_grads(_wrapped(case), tuple(range(len(case.arrays))), modes=["rev"])(*case.arrays)
+        check_grads(_wrap(case), tuple(range(len(case.arrays))), modes=["rev"])(*case.arrays)
 
 
-def _wrapped(case: Case) -> Callable[..., Any]:
+def _wrap(case: Case) -> Callable[..., Any]:
     """The case's function for autograd. Its pullbacks are such functions, too, so that it can differentiate them."""
     value: Callable[..., Any] = primitive(case.value)
     pullbacks = [_pullback(case, i) for i in range(len(case.arrays))]
@@ -37,14 +37,14 @@ def _wrapped(case: Case) -> Callable[..., Any]:
 
 def _pullback(case: Case, position: int) -> Callable[..., Any]:
     """The pullback to one operand, a function of the cotangent and of all operands."""
-    pull: Callable[..., Any] = primitive(lambda g, *xs: case.pulled(g, *xs)[position])
+    pull: Callable[..., Any] = primitive(lambda g, *xs: case.pullback(g, *xs)[position])
 
     def twice(towards: int) -> Callable[..., Any]:
-        def pulled(h: Any, *given: Any) -> Any:
+        def pullback(h: Any, *args: Any) -> Any:
             hs = [h if i == position else np.zeros_like(a) for i, a in enumerate(case.arrays)]
-            return case.pulled_twice(hs, *given)[towards]
+            return case.second_pullback(hs, *args)[towards]
 
-        return lambda _, *given: lambda h: pulled(h, *given)
+        return lambda _, *args: lambda h: pullback(h, *args)
 
     defvjp(pull, *map(twice, range(1 + len(case.arrays))))
     return pull

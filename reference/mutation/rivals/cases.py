@@ -16,7 +16,7 @@ import numpy as np
 
 from reference.engines.ndgrad import NdgradEngine
 from reference.mutation.rivals.composed import composed
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 from reference.ops import OPS, Domain, Op
 from reference.ops.options import Options
 from reference.ops.shapes import Shape
@@ -43,20 +43,20 @@ def of_row(op: str) -> tuple[Case, ...]:
     return tuple(
         case
         for shape in _SHAPES
-        for case in islice(filter(_is_regular, _common_first(_drawn_for(OPS[op], shape))), CASES_PER_SHAPE)
+        for case in islice(filter(_is_regular, _common_first(_draw_cases(OPS[op], shape))), CASES_PER_SHAPE)
     )
 
 
-def _common_first(drawn: Iterable[Case]) -> list[Case]:
+def _common_first(cases: Iterable[Case]) -> list[Case]:
     """One case of each kind, the kinds that are drawn most often first; then another one of each."""
     kinds: dict[str, list[Case]] = {}
-    for case in drawn:
+    for case in cases:
         kinds.setdefault(case.name, []).append(case)
     ranked = sorted(kinds.values(), key=len, reverse=True)
     return [kind[n] for n in range(_ALIKE) for kind in ranked if n < len(kind)]
 
 
-def _drawn_for(op: Op, shape: Shape) -> Iterator[Case]:
+def _draw_cases(op: Op, shape: Shape) -> Iterator[Case]:
     """Cases with an operand of a shape, in any of the op's slots."""
     for i in range(_TRIES):
         source, rng = Seeded("checkers", op.name, shape, i), np.random.default_rng(i)
@@ -65,21 +65,21 @@ def _drawn_for(op: Op, shape: Shape) -> Iterator[Case]:
         except Unsuited:
             continue
         arrays = [_normal(rng, shape, op.domain(position)) for position, shape in enumerate(shapes)]
-        yield from _apart_and_together(op, arrays, options)
+        yield from _distinct_and_shared(op, arrays, options)
 
 
-def _apart_and_together(op: Op, arrays: Sequence[np.ndarray], options: Options) -> Iterator[Case]:
+def _distinct_and_shared(op: Op, arrays: Sequence[np.ndarray], options: Options) -> Iterator[Case]:
     """An op on these operands; and on one in all places, as in x * x, if there is one that may lie in all of them."""
 
     def function(*values: Any) -> Any:
         return _FUNCTIONS[op.name](*values, **options)
 
     places = range(len(arrays))
-    given = ", ".join([*(text(a.shape) for a in arrays), *(f"{k}={text(v)}" for k, v in options.items())])
-    yield Case(f"{op.name}({given})", function, tuple(arrays))
+    arguments = ", ".join([*(text(a.shape) for a in arrays), *(f"{k}={text(v)}" for k, v in options.items())])
+    yield Case(f"{op.name}({arguments})", function, tuple(arrays))
     fitting = [x for x in arrays if all(op.domain(i).holds(x) for i in places)]
     if len(arrays) > 1 and len({a.shape for a in arrays}) == 1 and fitting:
-        yield Case(f"{op.name}({given}), with itself", lambda v: function(*(v for _ in places)), (fitting[0],))
+        yield Case(f"{op.name}({arguments}), with itself", lambda v: function(*(v for _ in places)), (fitting[0],))
 
 
 def _normal(rng: np.random.Generator, shape: Shape, domain: Domain) -> np.ndarray:
@@ -95,8 +95,8 @@ def _is_regular(case: Case) -> bool:
     ones = [np.ones_like(a) for a in case.arrays]
     with np.errstate(all="ignore"):
         y = case.value(*case.arrays)
-        found = (y, *case.arrays, *case.pulled_twice(ones, np.ones_like(y), *case.arrays))
-    return all(a.size and a.dtype == case.arrays[0].dtype and np.isfinite(a).all() for a in found)
+        arrays = (y, *case.arrays, *case.second_pullback(ones, np.ones_like(y), *case.arrays))
+    return all(a.size and a.dtype == case.arrays[0].dtype and np.isfinite(a).all() for a in arrays)
 
 
 # For false alarms.
@@ -117,13 +117,13 @@ def scaled() -> tuple[Case, ...]:
     return tuple(filter(_is_fair, cases))
 
 
-def drawn(number: int = 300) -> tuple[Case, ...]:
+def random_programs(number: int = 300) -> tuple[Case, ...]:
     """Programs of two to nine steps, as a campaign draws them, of ordinary numbers and in one precision.
 
     The numbers are moved a little: as they are drawn they tie, and lie at kinks, where documentation warns of checking.
     """
     ops = [op for op in OPS if op != "astype"]
-    programs = (_drawn(_Ordinary("checkers", i), ops) for i in count())
+    programs = (_draw_program(_Ordinary("checkers", i), ops) for i in count())
     cases = (_moved(_of_program(f"program {i}", p), i) for i, p in enumerate(programs) if p and not _ties(p))
     return tuple(islice(filter(_is_fair, cases), number))
 
@@ -147,16 +147,16 @@ def _moved(case: Case, seed: int) -> Case:
 class _Ordinary(Seeded):
     """Choices from a seed, the first of them the simplest: that is a program's manner, and so the ordinary one."""
 
-    _begun = False
+    _started = False
 
     def integer(self, low: int, high: int) -> int:
         """Give a number from `low` to `high`, both included."""
-        highest = high if self._begun else low
-        self._begun = True
+        highest = high if self._started else low
+        self._started = True
         return super().integer(low, highest)
 
 
-def _drawn(source: Source, ops: Sequence[str] | None = None) -> Program | None:
+def _draw_program(source: Source, ops: Sequence[str] | None = None) -> Program | None:
     try:
         return draw_program(source, ops=ops)
     except Unsuited:
@@ -168,7 +168,7 @@ def _of_program(name: str, program: Program) -> Case:
 
     def function(*leaves: Any) -> Any:
         rest = iter(leaves)
-        values = [next(rest) if o.kind == LEAF else _given(o, leaves[0].dtype) for o in program.operands]
+        values = [next(rest) if o.kind == LEAF else _constant_operand(o, leaves[0].dtype) for o in program.operands]
         for step in program.steps:
             values.append(_FUNCTIONS[step.op](*(values[i] for i in step.inputs), **step.options))
         return values[-1]
@@ -176,7 +176,7 @@ def _of_program(name: str, program: Program) -> Case:
     return Case(name, function, tuple(o.array for o in program.leaves))
 
 
-def _given(operand: Operand, dtype: np.dtype[Any]) -> Any:
+def _constant_operand(operand: Operand, dtype: np.dtype[Any]) -> Any:
     if operand.kind == NUMBER or operand.data.dtype.kind != "f":
         return operand.array
     return operand.data.astype(dtype)
@@ -188,5 +188,5 @@ def _given(operand: Operand, dtype: np.dtype[Any]) -> Any:
 @cache
 def probes(number: int = 400) -> tuple[Case, ...]:
     """Whatever may show that a fault changes a function: what checkers are given, and programs as they are drawn."""
-    programs = (_drawn(Seeded("probes", i)) for i in range(number))
+    programs = (_draw_program(Seeded("probes", i)) for i in range(number))
     return (*composed(), *(_of_program(f"probe {i}", p) for i, p in enumerate(programs) if p and p.leaves))

@@ -17,7 +17,7 @@ import numpy as np
 from reference.mutation import Fault
 from reference.mutation.rivals import cases
 from reference.mutation.rivals.composed import composed
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ CHECKERS: Mapping[str, Checker] = {
 GROUPS: Mapping[str, Callable[[], Sequence[Case]]] = {
     "ordinary": cases.ordinary,
     "scaled":   cases.scaled,
-    "programs": cases.drawn,
+    "programs": cases.random_programs,
 }
 # fmt: on
 
@@ -85,13 +85,13 @@ class Row:
 
     Args:
         fault: which.
-        theirs: whether it is theirs to see: whether it changes what they are handed.
+        visible: whether it is theirs to see: whether it changes what they are handed.
         caught: for each checker the first case by which it finds the fault; None if it passes all that it passes on
             the right engine as well.
     """
 
     fault: Fault
-    theirs: bool
+    visible: bool
     caught: Mapping[str, Case | None]
 
 
@@ -103,17 +103,17 @@ def compare(faults: Sequence[Fault], names: Sequence[str] | None = None) -> Iter
     """
     chosen = list(names) if names is not None else list(filter(available, CHECKERS))
     for fault in faults:
-        theirs = _is_theirs(fault)
-        yield Row(fault, theirs, {name: _caught(name, fault) if theirs else None for name in chosen})
+        visible = _is_visible(fault)
+        yield Row(fault, visible, {name: _caught(name, fault) if visible else None for name in chosen})
 
 
 def _caught(name: str, fault: Fault) -> Case | None:
     for op in (*fault.rows, None):
         trusted = _trusted(name, op)
         with fault.plant():
-            found = next((case for case in trusted if not passes(name, case)), None)
-        if found:
-            return found
+            catching = next((case for case in trusted if not passes(name, case)), None)
+        if catching:
+            return catching
     return None
 
 
@@ -123,37 +123,37 @@ def _trusted(name: str, op: str | None) -> list[Case]:
     return [case for case in (cases.of_row(op) if op else composed()) if passes(name, case)]
 
 
-def _is_theirs(fault: Fault) -> bool:
+def _is_visible(fault: Fault) -> bool:
     """Whether a fault shows in what checkers are handed: it spoils rows, or a function's value or pullbacks.
 
     Faults of optimizers and of initial weights do not, nor do those of modes, of shared memory, of writes to data.
     """
     if fault.rows:
         return True
-    probes = list(zip(cases.probes(), _shown_when_right(), strict=True))
+    probes = list(zip(cases.probes(), _right_outputs(), strict=True))
     with fault.plant(), np.errstate(all="ignore"):
-        return any(a != b for case, right in probes for a, b in zip_longest(_shown(case), right))
+        return any(a != b for case, right in probes for a, b in zip_longest(_outputs(case), right))
 
 
 @cache
-def _shown_when_right() -> list[list[Any]]:
+def _right_outputs() -> list[list[Any]]:
     with np.errstate(all="ignore"):
-        return [list(_shown(case)) for case in cases.probes()]
+        return [list(_outputs(case)) for case in cases.probes()]
 
 
-def _shown(case: Case) -> Iterator[Any]:
+def _outputs(case: Case) -> Iterator[Any]:
     """A case's value, what its pullback gives, and what the pullback of that gives, to the bit."""
     cotangents = [np.ones_like(a) for a in case.arrays]
     try:
         y = case.value(*case.arrays)
-        yield _bits(y)
-        yield from map(_bits, case.pulled(np.cos(y), *case.arrays))
-        yield from map(_bits, case.pulled_twice(cotangents, np.cos(y), *case.arrays))
+        yield _bit_pattern(y)
+        yield from map(_bit_pattern, case.pullback(np.cos(y), *case.arrays))
+        yield from map(_bit_pattern, case.second_pullback(cotangents, np.cos(y), *case.arrays))
     except Exception as error:  # noqa: BLE001 - a refusal is as much to be seen as a number
         yield type(error)
 
 
-def _bits(array: np.ndarray) -> tuple[Any, ...]:
+def _bit_pattern(array: np.ndarray) -> tuple[Any, ...]:
     return array.dtype, array.shape, array.tobytes()
 
 
@@ -180,7 +180,7 @@ class Alarms:
 def false_alarms(names: Sequence[str] | None = None) -> Iterator[Alarms]:
     """Give the checkers, by default all that are available, the right engine, group by group."""
     chosen = list(names) if names is not None else list(filter(available, CHECKERS))
-    for group, made in GROUPS.items():
-        given = made()
+    for group, draw in GROUPS.items():
+        group_cases = draw()
         for name in chosen:
-            yield Alarms(group, name, len(given), tuple(case for case in given if not passes(name, case)))
+            yield Alarms(group, name, len(group_cases), tuple(case for case in group_cases if not passes(name, case)))

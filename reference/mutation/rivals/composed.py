@@ -14,7 +14,7 @@ import numpy as np
 
 from ndgrad import MLP, Layer, cross_entropy, grad, hinge, log_softmax, mean_squared_error
 from ndgrad.library import ACTIVATIONS
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 
 Function: TypeAlias = Callable[..., Any]
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ndgrad import Value
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 
 _STEP = 1e-6
 
@@ -21,9 +21,9 @@ def check(case: Case) -> None:
     leaves = [Value(a) for a in case.arrays]
     case.function(*leaves).sum().backward()
     for i, leaf in enumerate(leaves):
-        wanted = _slopes(lambda *arrays: float(case.value(*arrays).sum()), case.arrays, i)
-        if not np.allclose(leaf.grad, wanted):
-            raise AssertionError(f"the gradient of operand {i} is {leaf.grad}, but the slopes are {wanted}")
+        slopes = _slopes(lambda *arrays: float(case.value(*arrays).sum()), case.arrays, i)
+        if not np.allclose(leaf.grad, slopes):
+            raise AssertionError(f"the gradient of operand {i} is {leaf.grad}, but the slopes are {slopes}")
 
 
 def _slopes(loss: Callable[..., float], arrays: Sequence[np.ndarray], position: int) -> np.ndarray:

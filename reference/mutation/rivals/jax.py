@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax.test_util import check_grads
 
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -28,7 +28,7 @@ def check(case: Case) -> None:
         AssertionError: the derivatives are not close.
     """
     single = case.in_single()
-    wrapped = _wrapped(single.value(*single.arrays).shape, *(a.shape for a in single.arrays))
+    wrapped = _wrap(single.value(*single.arrays).shape, *(a.shape for a in single.arrays))
     wrapped.case = single
     with _silence():
         check_grads(wrapped.function, tuple(map(jnp.asarray, single.arrays)), order=2, modes=["rev"])
@@ -43,24 +43,24 @@ class _Wrapped:
     case: Case
 
     def __init__(self, result: Shape, shapes: tuple[Shape, ...]) -> None:
-        computed = _called(lambda *xs: (self.case.value(*xs),), result)
+        computed = _callback(lambda *xs: (self.case.value(*xs),), result)
         value = jax.custom_vjp(lambda *xs: computed(*xs)[0])
-        pulled = jax.custom_vjp(_called(lambda *given: self.case.pulled(*given), *shapes))  # noqa: PLW0108 - whichever ...
-        twice = _called(lambda *given: self.case.pulled_twice(*given), result, *shapes)  # noqa: PLW0108 - ... it is then
+        pulled = jax.custom_vjp(_callback(lambda *args: self.case.pullback(*args), *shapes))  # noqa: PLW0108 - whichever ...
+        twice = _callback(lambda *args: self.case.second_pullback(*args), result, *shapes)  # noqa: PLW0108 - ... it is then
         value.defvjp(lambda *xs: (value(*xs), xs), lambda xs, g: pulled(g, *xs))
-        pulled.defvjp(lambda *given: (pulled(*given), given), lambda given, hs: twice(hs, *given))
+        pulled.defvjp(lambda *args: (pulled(*args), args), lambda args, hs: twice(hs, *args))
         self.function = value
 
 
 @cache
-def _wrapped(result: Shape, *shapes: Shape) -> _Wrapped:
+def _wrap(result: Shape, *shapes: Shape) -> _Wrapped:
     return _Wrapped(result, shapes)
 
 
-def _called(function: Callable[..., Any], *shapes: Shape) -> Callable[..., Any]:
+def _callback(function: Callable[..., Any], *shapes: Shape) -> Callable[..., Any]:
     """Make the function that calls back a function of arrays. Its results have these shapes, in single precision."""
-    wanted = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
-    return lambda *given: jax.pure_callback(function, wanted, *given)
+    result_types = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
+    return lambda *args: jax.pure_callback(function, result_types, *args)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 from torch.autograd.function import once_differentiable
 
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 
 Tensor = torch.Tensor
 
@@ -33,26 +33,26 @@ class _Value(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         """Pass back, by a function that PyTorch can differentiate as well."""
-        pulled: Callable[..., tuple[Tensor, ...]] = _Pulled.apply
+        pulled: Callable[..., tuple[Tensor, ...]] = _Pullback.apply
         return None, *pulled(ctx.case, g, *ctx.saved_tensors)
 
 
-class _Pulled(torch.autograd.Function):
+class _Pullback(torch.autograd.Function):
     """Its pullback."""
 
     @staticmethod
-    def forward(ctx: Any, case: Case, *given: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, case: Case, *args: Tensor) -> tuple[Tensor, ...]:
         """Carry a cotangent, the first of what is given, back to the operands."""
         ctx.case = case
-        ctx.save_for_backward(*given)
-        return tuple(map(torch.from_numpy, case.pulled(*map(_array, given))))
+        ctx.save_for_backward(*args)
+        return tuple(map(torch.from_numpy, case.pullback(*map(_array, args))))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *hs: Tensor) -> tuple[Tensor | None, ...]:
         """Pass back through the pullback."""
-        found = ctx.case.pulled_twice([_array(h) for h in hs], *map(_array, ctx.saved_tensors))
-        return None, *map(torch.from_numpy, found)
+        gradients = ctx.case.second_pullback([_array(h) for h in hs], *map(_array, ctx.saved_tensors))
+        return None, *map(torch.from_numpy, gradients)
 
 
 def _array(x: Tensor) -> np.ndarray:

@@ -73,15 +73,15 @@ def test_all_checks_are_among_them() -> None:
 
 def test_no_two_cases_are_one() -> None:
     """Each round draws others; but for what cannot be drawn, which comes to nothing."""
-    drawn = [what for check, what in stream(cases(), 3) if check in OPS and what != "None"]
-    assert len(set(drawn)) == len(drawn) > 2.5 * len(OPS)
+    lines = [what for check, what in stream(cases(), 3) if check in OPS and what != "None"]
+    assert len(set(lines)) == len(lines) > 2.5 * len(OPS)
 
 
 def test_the_right_engine_passes() -> None:
     """No case of two rounds says that anything is wrong."""
-    said = [(check, cases().told(case)) for check, case in cases().up_to(2)]
-    assert [(check, says) for check, says in said if says] == []
-    assert len(said) == 2 * LENGTH
+    failures = [(check, cases().failure_in(case)) for check, case in cases().up_to(2)]
+    assert [(check, says) for check, says in failures if says] == []
+    assert len(failures) == 2 * LENGTH
 
 
 # What is caught.
@@ -109,12 +109,14 @@ def test_the_first_case_that_fails_is_counted() -> None:
     (fault,) = [fault for fault in SOON if fault.name == "exp-0-factor"]
     catch = detect(fault, cases(), SEED, ROUNDS["quick"])
     with fault.plant():
-        said = [(check, cases().told(case)) for check, case in islice(cases().up_to(ROUNDS["quick"]), catch.cases)]
-    assert said[-1] == (catch.check, catch.says)
-    assert not any(says for _, says in said[:-1])
+        failures = [
+            (check, cases().failure_in(case)) for check, case in islice(cases().up_to(ROUNDS["quick"]), catch.cases)
+        ]
+    assert failures[-1] == (catch.check, catch.says)
+    assert not any(says for _, says in failures[:-1])
 
 
-def told(catches: Iterator[Catch]) -> list[Catch]:
+def without_time(catches: Iterator[Catch]) -> list[Catch]:
     """Catches without the time that they took."""
     return [replace(catch, seconds=0.0) for catch in catches]
 
@@ -122,14 +124,14 @@ def told(catches: Iterator[Catch]) -> list[Catch]:
 def test_who_was_sought_before_does_not_matter() -> None:
     """Each fault is caught by the same case in the same words, on fresh cases and on used ones, in any order."""
     fresh = Cases(SEED)
-    used = told(detect(fault, cases(), SEED, ROUNDS["quick"]) for fault in SOON)
-    backwards = told(detect(fault, fresh, SEED, ROUNDS["quick"]) for fault in reversed(SOON))
+    used = without_time(detect(fault, cases(), SEED, ROUNDS["quick"]) for fault in SOON)
+    backwards = without_time(detect(fault, fresh, SEED, ROUNDS["quick"]) for fault in reversed(SOON))
     assert used == backwards[::-1]
 
 
 def test_another_process_catches_what_this_one_does() -> None:
     """Seed after seed, in the order of the names."""
     names = [fault.name for fault in SOON[:2]]
-    found = told(detect_all(names, [SEED, 1], ROUNDS["quick"], workers=1))
+    found = without_time(detect_all(names, [SEED, 1], ROUNDS["quick"], workers=1))
     assert [(catch.fault, catch.seed) for catch in found] == [(name, seed) for seed in (SEED, 1) for name in names]
-    assert found[:2] == told(detect(fault, cases(), SEED, ROUNDS["quick"]) for fault in SOON[:2])
+    assert found[:2] == without_time(detect(fault, cases(), SEED, ROUNDS["quick"]) for fault in SOON[:2])

@@ -11,7 +11,7 @@ import pytest
 from ndgrad import Value, lean
 from reference.checks.sessions import run_session
 from reference.engines.ndgrad import NdgradEngine
-from reference.mutation.stepwise import Pass, passing
+from reference.mutation.stepwise import Pass, backward_pass
 from reference.ops import OPS
 from reference.ops.source import Seeded, Unsuited
 from reference.programs import Program
@@ -45,13 +45,13 @@ def test_programs_have_the_same_gradients(op: str) -> None:
     """Of first and second order, of leaves and of what is between, and those of a second pass."""
     for program in programs(op):
         right = outcome(program)
-        with passing(Pass)():
+        with backward_pass(Pass)():
             assert outcome(program) == right
 
 
 def test_sessions_find_nothing() -> None:
     """No law is broken by it."""
-    with passing(Pass)():
+    with backward_pass(Pass)():
         records = [run_session(Seeded("stepwise", number), *BOTH) for number in range(60)]
     assert [record.text for record in records if record.findings] == []
 
@@ -62,7 +62,7 @@ def test_a_lean_graph_has_no_inner_gradients() -> None:
     with lean():
         y = x * x
         z = y.sum()
-    with passing(Pass)():
+    with backward_pass(Pass)():
         z.backward()
     assert x.grad.tolist() == [2.0, 4.0]
     assert not y.has_grad

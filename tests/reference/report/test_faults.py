@@ -32,7 +32,7 @@ def test_a_fault_that_is_missed_stands_out() -> None:
 
 def test_the_checkers_stand_side_by_side() -> None:
     """What each caught of what is theirs to see, and how often it complained about the right engine."""
-    rows = [Row(FIRST, theirs=True, caught={"a": None}), Row(SECOND, theirs=False, caught={"a": None})]
+    rows = [Row(FIRST, visible=True, caught={"a": None}), Row(SECOND, visible=False, caught={"a": None})]
     alarms = [Alarms("ordinary", "a", 20, ())]
     table = words.comparison(rows, {FIRST.name: True, SECOND.name: True}, alarms, {"a": "a (numpy 2)"}).splitlines()
     assert table[1].split() == ["checker", "caught", "/", "planted", "ordinary"]

@@ -18,7 +18,7 @@ from reference.checks.sessions.session import Session
 from reference.checks.sessions.state import Computed
 from reference.mutation import BY_NAME
 from reference.mutation.faults.passes import _uncopied
-from reference.mutation.faults.steps import unnoticed
+from reference.mutation.faults.steps import writes_unnoticed
 from reference.mutation.planting import Plant, attribute, forward, function, method, scaled, setter
 from reference.ops.source import Seeded
 from reference.verdict import Kind
@@ -73,7 +73,7 @@ def _unnoticed(right: Any) -> Any:
     """Writes to data are not noted."""
 
     def write(value: Value, data: Any) -> None:
-        with unnoticed([value]):
+        with writes_unnoticed([value]):
             right(value, data)
 
     return write

@@ -54,14 +54,14 @@ def test_cases_are_the_same_every_time() -> None:
 def test_programs_are_ordinary_and_regular() -> None:
     """They are drawn in the ordinary manner, and give finite numbers in either precision."""
     assert _MANNERS[cases._Ordinary("any").integer(0, len(_MANNERS) - 1)] == ORDINARY
-    for case in cases.drawn(20):
+    for case in cases.random_programs(20):
         assert cases._is_regular(case)
         assert cases._is_regular(case.in_single())
 
 
 def test_numbers_of_programs_do_not_tie() -> None:
     """As they are drawn they are eighths, and often the same; as they are checked, no two are."""
-    for case in cases.drawn(20):
+    for case in cases.random_programs(20):
         numbers = np.concatenate([a.ravel() for a in case.arrays])
         assert len(set(numbers)) == numbers.size
 

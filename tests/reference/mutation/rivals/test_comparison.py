@@ -52,14 +52,14 @@ def test_every_checker_tells_right_from_wrong(name: str) -> None:
 def test_a_gross_fault_is_caught_by_a_case() -> None:
     """A gradient of twice the size is caught, and the row says by which case."""
     row = row_of(scaled("exp", 0, 2.0), "exp")
-    assert row.theirs
+    assert row.visible
     assert all(case is not None and case.name.startswith("exp(") for case in row.caught.values())
 
 
 def test_the_smallest_fault_is_caught_by_none() -> None:
     """A ten-millionth is below what gradcheck tolerates."""
     row = row_of(scaled("exp", 0, 1 + 1e-7), "exp", names=["gradcheck, fast"])
-    assert row.theirs
+    assert row.visible
     assert set(row.caught.values()) == {None}
 
 
@@ -74,14 +74,14 @@ def test_a_fault_of_a_row_is_sought_in_mid_program_as_well() -> None:
 def test_a_fault_that_changes_no_function_is_not_theirs() -> None:
     """A step uphill is no gradient: no checker is given anything that shows it."""
     row = row_of(attribute(SGD, "step", lambda self: None))
-    assert not row.theirs
+    assert not row.visible
     assert set(row.caught.values()) == {None}
 
 
 def test_a_fault_of_the_engine_as_a_whole_is_theirs() -> None:
     """One that spoils functions without a row of its own is given the functions of several ops."""
     row = row_of(scaled("sin", 0, -1.0))
-    assert row.theirs
+    assert row.visible
     assert all(row.caught.values())
 
 

@@ -38,24 +38,24 @@ class Case:
         result: np.ndarray = self.function(*map(_leaf, arrays)).data
         return np.array(result)
 
-    def pulled(self, cotangent: Any, *arrays: Any) -> tuple[np.ndarray, ...]:
+    def pullback(self, cotangent: Any, *arrays: Any) -> tuple[np.ndarray, ...]:
         """Carry a cotangent back to each array."""
         leaves = [_leaf(a) for a in arrays]
         self.function(*leaves).backward(np.asarray(cotangent))
         return tuple(np.array(leaf.grad) for leaf in leaves)
 
-    def pulled_twice(self, cotangents: Any, cotangent: Any, *arrays: Any) -> tuple[np.ndarray, ...]:
+    def second_pullback(self, cotangents: Any, cotangent: Any, *arrays: Any) -> tuple[np.ndarray, ...]:
         """Carry a cotangent for each of what `pulled` gives back to the cotangent and the arrays that it was given."""
-        given = [_leaf(a) for a in (cotangent, *arrays)]
-        self.function(*given[1:]).backward(given[0], create_graph=True)
-        slopes = [leaf.grad for leaf in given[1:]]
-        totals = [np.zeros(leaf.shape, leaf.dtype) for leaf in given]
+        leaves = [_leaf(a) for a in (cotangent, *arrays)]
+        self.function(*leaves[1:]).backward(leaves[0], create_graph=True)
+        slopes = [leaf.grad for leaf in leaves[1:]]
+        totals = [np.zeros(leaf.shape, leaf.dtype) for leaf in leaves]
         for slope, c in zip(slopes, cotangents, strict=True):
             if isinstance(slope, Value) and slope.requires_grad:
-                for leaf in given:
+                for leaf in leaves:
                     leaf.zero_grad()
                 slope.backward(np.asarray(c))
-                totals = [total + leaf.grad for total, leaf in zip(totals, given, strict=True)]
+                totals = [total + leaf.grad for total, leaf in zip(totals, leaves, strict=True)]
         return tuple(map(np.asarray, totals))
 
 
