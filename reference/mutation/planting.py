@@ -206,7 +206,7 @@ def _entry(table: MutableMapping[Any, Any], key: Any, wrong: Any) -> Iterator[No
 
 
 def attached(plant: Plant) -> Plant:
-    """Plant a change in a function that makes operators and methods, and make them again: existing ones would not notice."""
+    """Plant a change in what operators and methods are made from, and make them again."""
 
     @contextmanager
     def with_new_operators() -> Iterator[None]:

@@ -49,7 +49,7 @@ def _deaf_of_labels(right: Right) -> Right:
 
 
 def _as_if_one(right: Right) -> Right:
-    """For probabilities y and p = softmax(logits): the right value, but the slope p - y, which is right if y sums to 1."""
+    """Use the slope p - y for probabilities y and p = softmax(logits), which is right only if y sums to 1."""
 
     def loss(logits: Any, labels: Any, *, reduction: str = "mean") -> Any:
         made = right(logits, labels, reduction=reduction)

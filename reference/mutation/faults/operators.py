@@ -101,7 +101,7 @@ def _of_all(right: Right) -> Right:
 
 
 def _elementwise(right: Right) -> Right:
-    """Compute as NumPy does without dispatch: an object array of each number of the left operand with the whole Value."""
+    """Compute as NumPy does without dispatch: an object array of each left number with the whole Value."""
 
     def dispatched(value: Value, ufunc: np.ufunc, how: str, *inputs: Any, **options: Any) -> Any:
         left = inputs[0]

@@ -141,7 +141,7 @@ def _quotient(change: Callable[[Any, Any], Any]) -> Pullback:
 
 
 def _shared(share: Callable[[Any, Any], Any], tie: Callable[[Any, Any], Any] = np.equal) -> Pullback:
-    """Make a pullback of max or min with another count of ties, `share(winners, axis)`, or another definition of a tie."""
+    """Make a pullback of max or min with another count of ties, `share(winners, axis)`, or another idea of a tie."""
 
     def wrong(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
         del keepdims

@@ -1,7 +1,7 @@
 """HIPS autograd's `check_grads`, on a `primitive` around ndgrad.
 
-Called as autograd's own example of a gradient defined by hand does: normally distributed numbers in double precision,
-reverse mode, and the order 2 that is its default. By default it looks at the first argument; here it is told of all.
+It is called as in autograd's own example of a gradient defined by hand: normally distributed numbers in double
+precision, reverse mode, and order 2, the default. By default it checks the first argument only; here it checks all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def check(case: Case) -> None:
 
 
 def _wrap(case: Case) -> Callable[..., Any]:
-    """The case's function for autograd. Its pullbacks are such functions, too, so that it can differentiate them."""
+    """Wrap the case's function for autograd. Its pullbacks are wrapped, too, so that they can be differentiated."""
     value: Callable[..., Any] = primitive(case.value)
     pullbacks = [_pullback(case, i) for i in range(len(case.arrays))]
     defvjp(value, *(lambda _, *xs, pull=pull: lambda g: pull(g, *xs) for pull in pullbacks))
@@ -36,7 +36,7 @@ def _wrap(case: Case) -> Callable[..., Any]:
 
 
 def _pullback(case: Case, position: int) -> Callable[..., Any]:
-    """The pullback to one operand, a function of the cotangent and of all operands."""
+    """Wrap the pullback for one operand, a function of the cotangent and of all operands."""
     pull: Callable[..., Any] = primitive(lambda g, *xs: case.pullback(g, *xs)[position])
 
     def twice(towards: int) -> Callable[..., Any]:
@@ -52,7 +52,7 @@ def _pullback(case: Case, position: int) -> Callable[..., Any]:
 
 @contextmanager
 def _seeded() -> Iterator[None]:
-    """It draws its directions from NumPy's global generator."""
+    """Seed NumPy's global generator, from which autograd draws its directions."""
     before = np.random.get_state()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     try:

@@ -1,4 +1,4 @@
-"""Central differences as textbooks have them: a step of 1e-6, a loss of `out.sum()`, `np.allclose` as it comes."""
+"""Central differences as in textbooks: a step of 1e-6, the loss `out.sum()`, and `np.allclose` with its defaults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STEP = 1e-6
 
 
 def check(case: Case) -> None:
-    """Compare each gradient of the sum of a case's results with slopes.
+    """Compare each gradient of the sum of a case's results with central differences.
 
     Raises:
         AssertionError: they are not close.
@@ -27,7 +27,7 @@ def check(case: Case) -> None:
 
 
 def _slopes(loss: Callable[..., float], arrays: Sequence[np.ndarray], position: int) -> np.ndarray:
-    """The slope of a loss along each number of one of its arrays."""
+    """Compute the slope of a loss along each number of one of its arrays."""
     slopes = np.zeros(arrays[position].shape)
     for place in np.ndindex(slopes.shape):
         up, down = (np.array(arrays[position]) for _ in range(2))

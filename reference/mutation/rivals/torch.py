@@ -1,7 +1,7 @@
 """`torch.autograd.gradcheck` and `gradgradcheck`, slow and fast, on an `autograd.Function` around ndgrad.
 
-Called as the note "Extending PyTorch" does, which names both, the second for functions that are differentiated twice:
-normally distributed numbers in double precision that require a gradient. All else is left to its default.
+They are called as in the note "Extending PyTorch", which uses the second one for functions that are differentiated
+twice: on normally distributed numbers in double precision that require a gradient, with all other defaults.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ Tensor = torch.Tensor
 
 
 class _Value(torch.autograd.Function):
-    """A case's function for PyTorch."""
+    """The case's function for PyTorch."""
 
     @staticmethod
     def forward(ctx: Any, case: Case, *xs: Tensor) -> Tensor:
-        """Compute it."""
+        """Compute the function."""
         ctx.case = case
         ctx.save_for_backward(*xs)
         return torch.from_numpy(case.value(*map(_array, xs)))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        """Pass back, by a function that PyTorch can differentiate as well."""
+        """Compute the gradients by a function that PyTorch can differentiate."""
         pulled: Callable[..., tuple[Tensor, ...]] = _Pullback.apply
         return None, *pulled(ctx.case, g, *ctx.saved_tensors)
 
 
 class _Pullback(torch.autograd.Function):
-    """Its pullback."""
+    """The pullback of the case's function for PyTorch."""
 
     @staticmethod
     def forward(ctx: Any, case: Case, *args: Tensor) -> tuple[Tensor, ...]:
-        """Carry a cotangent, the first of what is given, back to the operands."""
+        """Compute the gradients of the operands; the first argument is the cotangent."""
         ctx.case = case
         ctx.save_for_backward(*args)
         return tuple(map(torch.from_numpy, case.pullback(*map(_array, args))))
@@ -50,7 +50,7 @@ class _Pullback(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *hs: Tensor) -> tuple[Tensor | None, ...]:
-        """Pass back through the pullback."""
+        """Compute the pullback's own gradients."""
         gradients = ctx.case.second_pullback([_array(h) for h in hs], *map(_array, ctx.saved_tensors))
         return None, *map(torch.from_numpy, gradients)
 
@@ -64,10 +64,10 @@ def check(case: Case, *, fast: bool) -> None:
     """Check a case to second order.
 
     Raises:
-        RuntimeError: what PyTorch has against it.
+        RuntimeError: the derivatives are not close.
     """
     xs = tuple(torch.tensor(a, requires_grad=True) for a in case.arrays)
-    with torch.random.fork_rng(devices=()):  # it draws cotangents from PyTorch's global generator
+    with torch.random.fork_rng(devices=()):  # cotangents are drawn from PyTorch's global generator
         torch.manual_seed(0)
         gradcheck(partial(_Value.apply, case), xs, fast_mode=fast)
         gradgradcheck(partial(_Value.apply, case), xs, fast_mode=fast)

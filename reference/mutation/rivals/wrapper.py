@@ -1,7 +1,7 @@
-"""ndgrad as a checker is handed it: a function of arrays, its pullback, and the pullback of that.
+"""Wraps ndgrad for checkers: a function of arrays, its pullback, and the pullback of the pullback.
 
-This is what a user would write who wraps the engine for another library, and no more. It knows the engine's public
-face, and no checker.
+This is what a user would write to wrap the engine for another library. It uses the engine's public interface, and
+depends on no checker.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ndgrad import Value
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A function to be checked, and where.
+    """A function to check, with its arguments.
 
     Args:
-        name: what reports call it.
+        name: its name in reports.
         function: a function of Values.
-        arrays: where it is checked, one array for each Value, in double precision.
+        arrays: the arguments, one array for each Value, in double precision.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Case:
     arrays: tuple[np.ndarray, ...]
 
     def in_single(self) -> Case:
-        """Give the same in single precision."""
+        """Return the same case in single precision."""
         return Case(self.name, self.function, tuple(a.astype(np.float32) for a in self.arrays))
 
     def value(self, *arrays: Any) -> np.ndarray:
@@ -39,13 +39,13 @@ class Case:
         return np.array(result)
 
     def pullback(self, cotangent: Any, *arrays: Any) -> tuple[np.ndarray, ...]:
-        """Carry a cotangent back to each array."""
+        """Return the gradient of each array for a cotangent."""
         leaves = [_leaf(a) for a in arrays]
         self.function(*leaves).backward(np.asarray(cotangent))
         return tuple(np.array(leaf.grad) for leaf in leaves)
 
     def second_pullback(self, cotangents: Any, cotangent: Any, *arrays: Any) -> tuple[np.ndarray, ...]:
-        """Carry a cotangent for each of what `pulled` gives back to the cotangent and the arrays that it was given."""
+        """Return the pullback of `pullback`: from a cotangent for each of its results to its own arguments."""
         leaves = [_leaf(a) for a in (cotangent, *arrays)]
         self.function(*leaves[1:]).backward(leaves[0], create_graph=True)
         slopes = [leaf.grad for leaf in leaves[1:]]

@@ -48,7 +48,7 @@ ENDINGS = [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, True)
 
 @pytest.mark.parametrize(("number", "group"), ENDINGS)
 def test_a_signal_ends_it_while_workers_start(number: int, group: bool, tmp_path: Path) -> None:  # noqa: FBT001
-    """While workers import PyTorch, a signal to one or all processes ends them at once, with one line and its status."""
+    """While workers import PyTorch, a signal to one or all processes ends them with one line and a status."""
     started = Started(*QUICK, cwd=tmp_path)
     started.workers(3)  # the third is multiprocessing's own
     time.sleep(0.3)
