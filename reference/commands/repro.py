@@ -73,7 +73,7 @@ def _replay(case: Case, engine: Engine, references: References, path: Path | Non
         print(text.failure(failure, engine.name, reference.name))
     elif program and verdict.result is Result.REFERENCE_WRONG:
         explanation = explain(program, verdict, known=reference.known)
-        print(text.better(program, verdict, engine.name, reference.name, explanation))
+        print(text.reference_failure(program, verdict, engine.name, reference.name, explanation))
     elif verdict.numbers or verdict.refused:
         print(f"{engine.name} and {reference.name}: {verdict.result} ({verdict.numbers:,} numbers)")
         if program and verdict.result is not Result.AGREES:

@@ -120,7 +120,8 @@ def scaled() -> tuple[Case, ...]:
 def random_programs(number: int = 300) -> tuple[Case, ...]:
     """Draw programs of two to nine steps, as a campaign does, with ordinary numbers in one precision.
 
-    The numbers are moved a little: as drawn, they have ties and lie at kinks, where the documentation warns of checking.
+    The numbers are moved a little: as drawn, they have ties and lie at kinks, where no gradient should be checked
+    according to the documentation.
     """
     ops = [op for op in OPS if op != "astype"]
     programs = (_draw_program(_Ordinary("checkers", i), ops) for i in count())
