@@ -52,9 +52,9 @@ def test_the_text_of_a_wrong_gradient() -> None:
 
 def test_the_reason_stands_where_no_exact_number_does() -> None:
     """If the witness cannot decide, the judge's reason is printed below the distance."""
-    seen = replace(numbers(Kind.GRADIENT, "grad[x]"), exact=None, reason="the witness cannot tell")
-    assert failure(seen)[-2:-1] == ["  the witness cannot tell"]
-    assert failure(replace(seen, exact=np.float64(2.0)))[-2] != "  the witness cannot tell"
+    three_sides = replace(numbers(Kind.GRADIENT, "grad[x]"), exact=None, reason="the witness cannot tell")
+    assert failure(three_sides)[-2:-1] == ["  the witness cannot tell"]
+    assert failure(replace(three_sides, exact=np.float64(2.0)))[-2] != "  the witness cannot tell"
 
 
 # fmt: off
