@@ -140,7 +140,7 @@ def _other(session: Session, source: Source, shape: Shape, domain: Domain) -> _O
     return _Operand(theirs, text.get(manner, repr(array.tolist())))
 
 
-def apply_drawn_op(
+def apply_random_op(
     session: Session, source: Source, base: Pair | None = None, form: str = "{line}", *, recorded: bool = True
 ) -> Pair:
     """Draw an op and apply it on both sides, possibly in a mode.

@@ -90,12 +90,12 @@ class Laws:
 
     def _is_equal(self, seen: _Observed) -> bool:
         """Whether both sides have the same bits. New numbers are counted."""
-        bits = _bit_pattern(seen.mine)
-        if bits != _bit_pattern(seen.theirs):
+        pattern = _bit_pattern(seen.mine)
+        if pattern != _bit_pattern(seen.theirs):
             return False
-        if bits is not None and self._agreed.get(seen.name) != bits:
+        if pattern is not None and self._agreed.get(seen.name) != pattern:
             self.numbers += seen.mine.size
-        self._agreed[seen.name] = bits
+        self._agreed[seen.name] = pattern
         return True
 
     def _compare(self, differ: Sequence[_Observed], computed: Computed) -> None:
@@ -252,8 +252,8 @@ def check_repeated(session: State, again: Mapping[str, Any]) -> None:
         Wrong: it did not.
     """
     once, twice = (dict(_all_bit_patterns(session, space)) for space in (session.space, again))
-    for name, bits in once.items():
-        if twice.get(name) != bits:
+    for name, pattern in once.items():
+        if twice.get(name) != pattern:
             raise Wrong(Finding(Kind.NON_DETERMINISTIC, name, "differs from one run of these lines to the next"))
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from reference.checks.sessions.drawing import latest_first, leaves, pick_some
-from reference.checks.sessions.expressions import apply_drawn_op
+from reference.checks.sessions.expressions import apply_random_op
 from reference.checks.sessions.gradients import draw_cotangent
 from reference.checks.sessions.pairs import OptimizerPair
 from reference.checks.sessions.session import Session
@@ -71,7 +71,7 @@ def trained(session: Session, source: Source) -> None:
 
 def _train(session: Session, source: Source, pair: OptimizerPair) -> None:
     """Compute a loss of at least one parameter, zero the gradients, run backward, make a step."""
-    root = apply_drawn_op(session, source, pick(source, latest_first(p for p in pair.params if not p.stale)))
+    root = apply_random_op(session, source, pick(source, latest_first(p for p in pair.params if not p.stale)))
     session.check()
     _zero(session, pair)
     given, cotangent = draw_cotangent(session, source, root)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from reference.checks.sessions.drawing import latest_first, numbers, pick_some, pick_usable, require_small, usable
-from reference.checks.sessions.expressions import apply_drawn_op
+from reference.checks.sessions.expressions import apply_random_op
 from reference.checks.sessions.gradients import backward_in_few_calls
 from reference.checks.sessions.pairs import Pair
 from reference.checks.sessions.session import Session
@@ -48,7 +48,7 @@ def _new(session: Session, source: Source, form: str, *, wanted: bool) -> None:
 def op(session: Session, source: Source) -> None:
     """Apply an op. Its index or condition is copied, and may change before the backward pass."""
     before = set(session.arrays)
-    pair = apply_drawn_op(session, source)
+    pair = apply_random_op(session, source)
     new = [name for name, users in session.arrays.items() if name not in before and users.operand is None]
     if session.lines.indexed and new and pair.requires_grad and chance(source, 50):
         session.check()
@@ -59,7 +59,7 @@ def op(session: Session, source: Source) -> None:
 def in_a_mode(session: Session, source: Source) -> None:
     """Apply an op in a mode: nested, reentered, left by an exception, or as a decorator."""
     form, recorded = pick(source, session.lines.modes)
-    apply_drawn_op(session, source, None, form, recorded=recorded)
+    apply_random_op(session, source, None, form, recorded=recorded)
 
 
 def index_array(session: Session, source: Source) -> None:
@@ -80,7 +80,7 @@ def viewed(session: Session, source: Source) -> None:
     view = _derived(session, f"{{name}} = {way}", lambda x: x, base, shape=base.numbers.shape)
     session.check()
     with suppress(Unsuited):  # the view has been made
-        apply_drawn_op(session, source, view)
+        apply_random_op(session, source, view)
 
 
 def added_up(session: Session, source: Source) -> None:

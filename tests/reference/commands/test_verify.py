@@ -160,8 +160,8 @@ def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:
     os.kill(max(started.workers(3)), signal.SIGKILL)
     ended = started.ended()
     assert ended.status == 0
-    told = r"worker process \d+ was killed by SIGKILL while it ran .*\. Was memory short\? It is run again\.\n"
-    assert re.fullmatch(told, ended.err)
+    line = r"worker process \d+ was killed by SIGKILL while it ran .*\. Was memory short\? It is run again\.\n"
+    assert re.fullmatch(line, ended.err)
     assert found(tmp_path) == alone
 
 

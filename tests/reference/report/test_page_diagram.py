@@ -14,7 +14,7 @@ from reference.report.page.diagram import Box, Line, draw, look, title
 from reference.report.page.lessons import LESSONS
 
 
-def drawn(program: Program) -> ET.Element:
+def drawing(program: Program) -> ET.Element:
     """Draw a program with a value in each box, and parse the drawing."""
     boxes = [Box(title(program, i), look(program, i), [[Line([f"value {i}"])]]) for i in range(len(program.names))]
     return ET.fromstring(str(draw("it", program, boxes, "words")))  # noqa: S314 - it was drawn here
@@ -45,7 +45,7 @@ def places(svg: ET.Element) -> dict[int, tuple[float, float, float, float]]:
 @pytest.mark.parametrize("program", programs(), ids=lambda program: str(program)[:20])
 def test_boxes_do_not_overlap_and_edges_run_right(program: Program) -> None:
     """No two boxes overlap, all lie inside the drawing, and each step is to the right of its inputs."""
-    svg = drawn(program)
+    svg = drawing(program)
     boxes = places(svg)
     assert sorted(boxes) == list(range(len(program.names)))
     _, _, width, height = map(float, (svg.get("viewBox") or "").split())
@@ -61,7 +61,7 @@ def test_boxes_do_not_overlap_and_edges_run_right(program: Program) -> None:
 @pytest.mark.parametrize("program", programs(), ids=lambda program: str(program)[:20])
 def test_edges_go_around_boxes(program: Program) -> None:
     """An edge crosses a column in a straight line, and touches only the boxes that it connects."""
-    svg = drawn(program)
+    svg = drawing(program)
     boxes = places(svg)
     for path in svg.iter("path"):
         step, position = map(int, (path.get("id") or "").split("-")[-2:])
@@ -86,7 +86,7 @@ def level(path: str) -> list[tuple[float, float, float]]:
 
 def test_each_use_has_an_edge() -> None:
     """An operand that one op uses twice has two edges with different ids."""
-    svg = drawn(parse("x=f8(2.0); a=multiply(x,x); b=add(a,x); back(b,f8(1.0))"))
+    svg = drawing(parse("x=f8(2.0); a=multiply(x,x); b=add(a,x); back(b,f8(1.0))"))
     assert sorted(path.get("id") or "" for path in svg.iter("path")) == [
         "it-edge-0-0",
         "it-edge-0-1",

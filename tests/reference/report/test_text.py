@@ -207,8 +207,8 @@ def test_a_wrong_reference_is_shown_with_the_known_reason() -> None:
     )  # fmt: skip
     program = parse("x=f8(20.5); a=softplus(x); back(a,f8(1.0))")
     verdict = Verdict(Result.REFERENCE_WRONG, (finding,))
-    told = text.reference_failure(program, verdict, "ndgrad 0.1", "PyTorch 2", explain(program, verdict, known=KNOWN))
-    assert told.splitlines() == [
+    texts = text.reference_failure(program, verdict, "ndgrad 0.1", "PyTorch 2", explain(program, verdict, known=KNOWN))
+    assert texts.splitlines() == [
         "softplus: value is 20.5, but PyTorch 2 says 20.0 (exact: 20.5). PyTorch is wrong.",
         "  a=softplus(x)",
         "  x: float64 ()   cotangent: ()",

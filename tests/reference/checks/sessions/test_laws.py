@@ -157,7 +157,7 @@ FAULTS: list[tuple[str, Plant, Kind, str]] = [
         "a circle",
         function(_result, lambda _: _in_a_circle),
         Kind.LEAK,
-        r"still held, though no name and no graph leads",
+        r"still held, though no name and no graph refers",
     ),
     (
         "every path walked",

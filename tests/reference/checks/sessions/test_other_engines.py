@@ -101,7 +101,7 @@ class Tape(TapeEngine):
     def data(self, value: Any) -> np.ndarray:
         return value.data  # type: ignore[no-any-return]
 
-    def backward(self, result: Node, cotangent: np.ndarray) -> None:
+    def back(self, result: Node, cotangent: np.ndarray) -> None:
         arrived = {id(result): cotangent}
         for node in result.order():
             g = arrived[id(node)]
@@ -214,7 +214,7 @@ def test_calls_without_statements_are_never_drawn() -> None:
 class Once(Rich):
     """An engine that frees the graph in the backward pass."""
 
-    def backward(self, result: Node, cotangent: np.ndarray) -> None:
+    def back(self, result: Node, cotangent: np.ndarray) -> None:
         nodes = result.order()
         if any(node.passed for node in nodes):
             raise RuntimeError("the graph was passed before")
@@ -226,7 +226,7 @@ class Once(Rich):
 class Recursive(Tape):
     """An engine whose backward pass follows each path, by recursion."""
 
-    def backward(self, result: Node, cotangent: np.ndarray) -> None:
+    def back(self, result: Node, cotangent: np.ndarray) -> None:
         if not result.pulls:
             self.receive(result, cotangent)
         for operand, pull in result.pulls:
@@ -299,7 +299,7 @@ def test_pytorch_itself_is_right() -> None:
         def data(self, value: Any) -> np.ndarray:
             return self.torch.data(value)
 
-        def backward(self, result: Any, cotangent: np.ndarray) -> None:
+        def back(self, result: Any, cotangent: np.ndarray) -> None:
             result.backward(self.torch.leaf(cotangent, wanted=False), retain_graph=True)
 
         def gradient(self, leaf: Any) -> np.ndarray | None:
@@ -319,7 +319,7 @@ def test_pytorch_itself_is_right() -> None:
 class DoubleOnRepeat(Tape):
     """A node's cotangent stays, and a second pass adds to it and propagates the sum."""
 
-    def backward(self, result: Node, cotangent: np.ndarray) -> None:
+    def back(self, result: Node, cotangent: np.ndarray) -> None:
         result.grad = cotangent.copy() if result.grad is None else result.grad + cotangent
         for node in result.order():
             for operand, pull in node.pulls:
@@ -330,7 +330,7 @@ class DoubleOnRepeat(Tape):
 class DoubleOnTwoPaths(Tape):
     """Depth first: whenever a cotangent arrives at a node, the whole sum so far is propagated again."""
 
-    def backward(self, result: Node, cotangent: np.ndarray) -> None:
+    def back(self, result: Node, cotangent: np.ndarray) -> None:
         arrived: dict[int, np.ndarray] = {}
         waiting = [(result, cotangent)]
         while waiting:
@@ -351,7 +351,7 @@ class CotangentsMemory(Tape):
 class SharedBuffer(CotangentsMemory):
     """The cotangent is copied, but both operands of a sum get the same array."""
 
-    def backward(self, result: Node, cotangent: np.ndarray) -> None:
+    def back(self, result: Node, cotangent: np.ndarray) -> None:
         super().back(result, cotangent.copy())
 
 
