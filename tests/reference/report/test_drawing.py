@@ -71,7 +71,7 @@ def test_the_picture_has_the_notes() -> None:
 @pytest.mark.parametrize("root", [Value(1.0), Value(1.0, requires_grad=False) * 2.0])
 def test_nothing_recorded(root: Value) -> None:
     """If nothing was recorded, drawing raises an error."""
-    with pytest.raises(ValueError, match="there is no gradient to ask PyTorch for"):
+    with pytest.raises(ValueError, match="PyTorch has no gradient to show"):
         notes(root)
 
 

@@ -38,4 +38,4 @@ def test_the_checkers_are_compared() -> None:
     assert table[1].split() == ["checker", "caught", "/", "planted", "ordinary"]
     assert table[2].split() == ["a", "(numpy", "2)", "0", "/", "1", "0", "/", "20"]
     assert table[3].split() == ["this", "harness", "1", "/", "1"]
-    assert table[4].startswith("1 faults more")
+    assert table[4].startswith("1 more faults concern ")
