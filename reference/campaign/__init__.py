@@ -1,4 +1,4 @@
-"""Campaigns: many cases, cut into shards that anybody may run, and put together again into records."""
+"""Campaigns: many cases, divided into shards that any process may run, and merged into records."""
 
 from reference.campaign.campaign import AGAIN, Campaign, Failure
 from reference.campaign.profiles import PROFILES, Profile

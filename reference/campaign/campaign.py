@@ -1,7 +1,7 @@
-"""A campaign: what failed before, each op in turn, expressions of all of them, and the other checks.
+"""A campaign: cases that failed before, programs of each op, expressions of all ops, and the other checks.
 
-What fails is shrunk, and named for the op at fault. Case `i` of a campaign depends on the seed, the focus and `i`
-alone, so any number of processes can share a campaign, and find what one would find.
+A failing case is shrunk and attributed to the op at fault. Case `i` of a campaign depends only on the seed, the focus
+and `i`, so any number of processes can share a campaign with the same result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from reference.campaign.records import Found, Record, Tally, merged
 from reference.campaign.runners import Here, Runner
 from reference.campaign.shards import Shard, Sides, load, shards_of
 from reference.campaign.store import FailureStore
-from reference.checks import EXPRESSIONS, SCRIPTED, Case, ProgramCase, Trial, left_out, shrink, without
+from reference.checks import EXPRESSIONS, SCRIPTED, Case, ProgramCase, Trial, shrink, skipped_calls, why_skipped
 from reference.engines import Engine, Reference
 from reference.engines.references import References
 from reference.processes.signals import deferred
@@ -24,20 +24,20 @@ from reference.verdict import Verdict
 from reference.verdict.explanation import Explanation, at_fault, explain, explain_finding
 from reference.verdict.localise import Origin, localise
 
-AGAIN = "failed before"  # where an op's name stands for cases that failed in an earlier run
+AGAIN = "failed before"  # stands in place of an op's name, for cases that failed in an earlier run
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A case that an engine is wrong on, as small as it could be made.
+    """A failing case, shrunk as far as possible.
 
     Args:
-        op: the op that is at fault, as far as one alone shows it; or the check.
-        case: the smallest that fails in the same way.
-        verdict: what is wrong with it.
-        explanation: where in it things first go wrong, and why.
-        transcript: what was done, where the case itself does not say it.
-        found: the seed, the focus and the number that it was found by; None if it was given.
+        op: the op at fault, if a single one can be found; or the check.
+        case: the smallest case found that fails in the same way.
+        verdict: the verdict on it.
+        explanation: where the case first goes wrong, and why.
+        transcript: what was done, if the case itself does not say it.
+        found: the seed, the focus and the number of the case before shrinking; None if the case was not drawn.
     """
 
     op: str
@@ -49,15 +49,15 @@ class Failure:
 
 
 class Campaign:
-    """Cases for an engine beside the reference.
+    """Cases that compare an engine with a reference.
 
     Args:
-        engine: what is judged.
-        reference: what is believed, one reference or several.
-        ops: what programs are made of; by default all that the engine and the reference know.
-        seed: what cases are drawn from.
+        engine: the engine to judge.
+        reference: one reference, or several.
+        ops: the ops that programs may contain; by default all that the engine and the reference know.
+        seed: the seed of all draws.
         failures: the file of cases that failed before; they are tried first.
-        names: of the engine and of the references, without which no other process can run it.
+        names: the names of the engine and of the references. Without them no other process can run the campaign.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class Campaign:
         self.ops = tuple(ops if ops is not None else (op for op in self.references.ops if op in engine.ops))
         self._sides = Sides(*names, self.ops, seed)
         self._store = FailureStore(failures)
-        self._failed: dict[str, Case] = {}  # what has a failure, by its op
+        self._failed: dict[str, Case] = {}  # the cases with a failure, by op
         self._done: list[Record] = []
-        self._tallies: dict[str, dict[int, Tally]] = {}  # of shards, by the focus and the number of their first case
+        self._tallies: dict[str, dict[int, Tally]] = {}  # by focus, then by the shard's first case
 
     @classmethod
-    def named(
+    def by_name(
         cls,
         engine: str,
         references: Sequence[str],
@@ -88,32 +88,32 @@ class Campaign:
         seed: int = 0,
         failures: Path | None = None,
     ) -> Self:
-        """Make a campaign of names, which other processes can run as well.
+        """Make a campaign from names, so that other processes can run it, too.
 
         Args:
-            engine: a name of `ENGINES`, or `module:name`.
-            references: likewise.
+            engine: a name in `ENGINES`, or `module:name`.
+            references: names of the same kind.
             ops: as above.
             seed: as above.
             failures: as above.
 
         Raises:
-            NoEngine: there is no engine or reference of a name.
+            NoEngine: a name is unknown.
         """
         names = engine, tuple(references)
         return cls(*load(*names), ops, seed, failures, names=names)
 
     def run(self, profile: Profile, runner: Runner | None = None) -> Generator[Record, None, None]:
-        """Run what failed before, programs for each op, expressions and the other checks; give each record in turn.
+        """Run cases that failed before, programs of each op, expressions and the other checks; yield the records.
 
-        A check that the engine or the references do not offer is left out, and its record says so.
+        A check that the engine or the references do not offer is skipped, and its record says so.
 
         Args:
-            profile: how many of each.
-            runner: who runs them; by default this process. What fails is shrunk here.
+            profile: how many cases of each.
+            runner: runs the shards; by default this process. Failing cases are always shrunk in this process.
 
         Raises:
-            ValueError: another runner shall run it, and the engine has no name.
+            ValueError: a runner was given, but the engine and the references were not given by name.
         """
         if runner is not None and not self._sides.engine:
             raise ValueError(f"{self.engine.name} and {self.references.name} must be given by name to run elsewhere")
@@ -130,12 +130,12 @@ class Campaign:
 
     @property
     def seed(self) -> int:
-        """What cases are drawn from."""
+        """The seed of all draws."""
         return self._sides.seed
 
     @property
     def records(self) -> list[Record]:
-        """What there is so far, what is being worked at included: a run may be cut short."""
+        """The records so far, including unfinished ones, since a run may be interrupted."""
         return [*self._done, *(self._partial(focus) for focus, tallies in self._tallies.items() if tallies)]
 
     def _partial(self, focus: str) -> Record:
@@ -147,14 +147,14 @@ class Campaign:
     def _in_order(self, focus: str) -> list[Tally]:
         return [tally for _, tally in sorted(self._tallies[focus].items())]
 
-    # What is run.
+    # Running.
 
     def rows(self, profile: Profile) -> int:
-        """How many records there will be, but for that of what failed before."""
+        """Return how many records there will be, not counting that of the cases that failed before."""
         return len(self._numbers(profile)) + len(list(self._left_out(profile)))
 
     def _numbers(self, profile: Profile) -> dict[str, int]:
-        """How many cases there are of each focus."""
+        """Return the number of cases of each focus."""
         programs = dict.fromkeys(self.ops, profile.for_each_op)
         if programs:
             programs[EXPRESSIONS] = profile.expressions
@@ -166,12 +166,12 @@ class Campaign:
                 yield Record(kind, left_out=why)
 
     def _why_left_out(self, kind: str) -> str:
-        """Why cases of another kind are left out; empty if they are not."""
-        return left_out(kind, self.engine, self.references)
+        """Return why cases of this kind are skipped; empty if they are not."""
+        return why_skipped(kind, self.engine, self.references)
 
     def _again(self, cases: Sequence[Case]) -> Iterator[Record]:
-        """Run cases that failed the last time: those that are asked for."""
-        for case in cases:  # until its turn has come, each is kept
+        """Rerun those cases that failed the last time and belong to this campaign."""
+        for case in cases:  # a case stays stored until it has been rerun
             self._failed[str(case)] = case
         record = Record(AGAIN)
         for case in filter(self._is_asked_for, cases):
@@ -191,7 +191,7 @@ class Campaign:
         return not self._why_left_out(case.kind)
 
     def _run(self, numbers: Mapping[str, int], runner: Runner) -> Iterator[Record]:
-        """Run shards, and give the record of each focus as soon as all before it are there."""
+        """Run shards, and yield the record of each focus as soon as all earlier records are complete."""
         shards: dict[str, list[Shard]] = {focus: [] for focus in numbers}
         for shard in shards_of(numbers):
             shards[shard.focus].append(shard)
@@ -202,22 +202,22 @@ class Campaign:
             done.add(shard)
             while waiting and self._is_complete(shards[waiting[0]], done):
                 yield self._completed(waiting.pop(0))
-        for focus in waiting:  # of no cases at all, or after shards that were not needed
+        for focus in waiting:  # those without cases, or whose last shards were skipped
             yield self._completed(focus)
 
     def _begun(self, shard: Shard, tally: Tally) -> None:
-        if shard.focus in self._tallies:  # else its record is complete without this one
+        if shard.focus in self._tallies:  # otherwise its record is already complete
             self._tallies[shard.focus][shard.first] = tally
 
     def _unended(self, shards: Mapping[str, Sequence[Shard]]) -> Iterator[Shard]:
-        """Give the shards, but those after one that was found to fail: they have nothing new to say."""
+        """Yield the shards, except those after a failing one, which would show nothing new."""
         for shard in (shard for some in shards.values() for shard in some):
-            tallies = self._tallies.get(shard.focus)  # there are none any more where its record is complete
+            tallies = self._tallies.get(shard.focus)  # None once the record is complete
             if tallies is not None and not any(t.is_ended for first, t in tallies.items() if first < shard.first):
                 yield shard
 
     def _is_complete(self, shards: Sequence[Shard], done: set[Shard]) -> bool:
-        """Whether all shards of a focus are done, up to the first that failed."""
+        """Whether all shards of a focus up to the first failing one are done."""
         for shard in shards:
             if shard not in done:
                 return False
@@ -227,7 +227,7 @@ class Campaign:
 
     def _completed(self, focus: str) -> Record:
         record, failing = merged(focus, self._in_order(focus))
-        lacking = without(focus, self.engine, self.references) if focus in SCRIPTED else ()
+        lacking = skipped_calls(focus, self.engine, self.references) if focus in SCRIPTED else ()
         record.left_out = f"the calls {', '.join(lacking)}" if lacking else ""
         del self._tallies[focus]
         self._done.append(record)
@@ -235,16 +235,16 @@ class Campaign:
             self._look_into(record, failing.trial, (self.seed, focus, failing.number))
         return record
 
-    # What fails.
+    # Failures.
 
     def _look_into(self, record: Record, trial: Trial, found: Found) -> None:
-        """Shrink a failing case, and explain it, unless its op has failed before: then it has nothing new to say."""
+        """Shrink and explain a failing case, unless its op already has a failure: then it would show nothing new."""
         try:
             if self._repeats(trial):
                 record.repeats = True
             else:
                 self._note(record, self.explained(self.smallest(trial), found))
-        except BaseException:  # the run is cut short: what was found is told as it is
+        except BaseException:  # the run was interrupted: the failure is reported unshrunk
             self._note(record, _as_found(trial, found))
             raise
 
@@ -259,7 +259,7 @@ class Campaign:
         record.failures.append(failure)
 
     def smallest(self, trial: Trial) -> Trial:
-        """Shrink a case that fails, and give the trial of the smallest one found that fails in the same way."""
+        """Return the trial of the smallest case found that fails in the same way."""
         kinds = frozenset(finding.kind for finding in trial.verdict.findings)
         references = self.references.led_by(trial.verdict.reference)
         return shrink(trial, lambda case: case.reproduce(kinds, self.engine, references))
@@ -269,13 +269,13 @@ class Campaign:
 
         Args:
             trial: of that case.
-            found: by which draw it was found; None if it was given.
+            found: the draw that found it; None if it was given.
         """
         op, explanation = self._why(trial)
         return Failure(op, trial.case, trial.verdict, explanation, trial.transcript, found)
 
     def _why(self, trial: Trial) -> tuple[str, Explanation]:
-        """Which op of a program is at fault, where, and why; of another case the check."""
+        """Return the op at fault in a program, or the check of another case, and the explanation."""
         if not isinstance(trial.case, ProgramCase):
             return trial.case.kind, _of_findings(trial)
         program, reference = trial.case.program, self.references.by_name(trial.verdict.reference)
@@ -284,7 +284,7 @@ class Campaign:
 
 
 def _as_found(trial: Trial, found: Found) -> Failure:
-    """A failure that nobody has looked into: the run was cut short."""
+    """Make an unshrunk failure, after the run was interrupted."""
     case, verdict = trial.case, trial.verdict
     if not isinstance(case, ProgramCase):
         return Failure(case.kind, case, verdict, _of_findings(trial), trial.transcript, found)
@@ -293,5 +293,5 @@ def _as_found(trial: Trial, found: Found) -> Failure:
 
 
 def _of_findings(trial: Trial) -> Explanation:
-    """Why a case that is no program goes wrong, if it does."""
+    """Explain the first finding of a case that is not a program."""
     return explain_finding(trial.verdict.findings[0]) if trial.verdict.findings else Explanation()

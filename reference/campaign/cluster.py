@@ -1,4 +1,4 @@
-"""A Dask cluster as who runs shards: it needs `pip install 'ndgrad[cluster]'`, here and where its workers are."""
+"""Runs shards on a Dask cluster. It needs `pip install 'ndgrad[cluster]'`, here and on the workers' machines."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Self
 from distributed import Client, Future, as_completed
 
 from reference.campaign.records import Tally
-from reference.campaign.runners import Begun
+from reference.campaign.runners import OnTally
 from reference.campaign.shards import Shard, Sides, run_shard
 
-PATIENCE = 10  # seconds, until there is no scheduler at an address
-_ALONE = Lock()  # a worker may have several threads, and sessions switch the garbage collector off
+PATIENCE = 10  # seconds to wait for a scheduler
+_ALONE = Lock()  # a worker may have several threads, but sessions disable the garbage collector
 
 
 class Cluster:
-    """The workers of a scheduler. What a worker that died was to do, another does.
+    """The workers of a scheduler. If a worker dies, another one takes over its shards.
 
-    How many may die of one shard, until it is given up, is the scheduler's `allowed-failures`.
+    The scheduler's setting `allowed-failures` limits how many workers may die of one shard.
 
     Args:
-        address: of the scheduler, as `tcp://10.0.0.1:8786`.
+        address: the scheduler's address, such as `tcp://10.0.0.1:8786`.
     """
 
     def __init__(self, address: str) -> None:
@@ -34,15 +34,15 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def run(self, shards: Iterator[Shard], sides: Sides, begun: Begun) -> Iterator[Shard]:
-        """Hand out all shards at once, and give each as it is done."""
-        waiting = {self._submitted(shard, sides): shard for shard in shards}
+    def run(self, shards: Iterator[Shard], sides: Sides, on_tally: OnTally) -> Iterator[Shard]:
+        """Submit all shards at once, and yield each when it is done."""
+        waiting = {self._submit(shard, sides): shard for shard in shards}
         for future in as_completed(waiting):
             shard = waiting[future]
-            begun(shard, future.result())
+            on_tally(shard, future.result())
             yield shard
 
-    def _submitted(self, shard: Shard, sides: Sides) -> Future:
+    def _submit(self, shard: Shard, sides: Sides) -> Future:
         return self._client.submit(_run_alone, shard, sides, pure=False)
 
 

@@ -1,4 +1,4 @@
-"""How many cases a campaign runs of what."""
+"""Profiles: how many cases of each kind a campaign runs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Profile:
-    """How many programs a campaign runs, for each op and of any ops, and how many cases of the other checks."""
+    """The size of a campaign: programs for each op, expressions of any ops, and cases of the other checks."""
 
     for_each_op: int
     expressions: int
     checks: Mapping[str, int] = field(default_factory=dict)
 
     def programs(self, ops: int) -> int:
-        """How many programs and cases there are in all, of so many ops."""
+        """Return the total number of cases for so many ops."""
         return self.for_each_op * ops + self.expressions + sum(self.checks.values())
 
 

@@ -1,4 +1,4 @@
-"""What came of cases: of a shard, and of all shards of a focus together, in whatever order they were run."""
+"""The results of cases: a tally for each shard, merged into a record for each focus, in whatever order they ran."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Found: TypeAlias = tuple[int, str, int]  # the seed, the op or check, and the nu
 
 
 class Failing(NamedTuple):
-    """A case that the engine is wrong on, as it was run, and its number."""
+    """The trial of a failing case, and the case's number."""
 
     trial: Trial
     number: int
@@ -24,21 +24,21 @@ class Failing(NamedTuple):
 
 @dataclass(kw_only=True)
 class Counts:
-    """What is counted of cases.
+    """Counts over cases.
 
     Args:
-        programs: how many were judged.
-        numbers: how many were compared.
+        programs: how many cases were judged.
+        numbers: how many numbers were compared.
         worst: the largest distance that agreed at once, in ULP.
-        widest: the number of the case that had it, if one was drawn.
-        conditioned: those that agree within conditioning.
-        inconclusive: those that nobody could decide.
-        reference_wrong: those in which a reference is wrong.
-        whose: which reference, by its name, and in how many of them.
-        unsupported: those that no reference, or not the engine, supports.
-        witnessed: those in which the exact witness was asked.
-        refused: those that both sides refused, as they should.
-        unsuited: choices that no program came of.
+        widest: the number of the case with this distance, if it was drawn.
+        conditioned: cases that agree within conditioning.
+        inconclusive: cases that could not be decided.
+        reference_wrong: cases in which a reference is wrong.
+        whose: the number of these cases for each reference, by name.
+        unsupported: cases that the engine or all references do not support.
+        witnessed: cases in which the exact witness was asked.
+        refused: cases that both sides refused, as they should.
+        unsuited: draws that gave no program.
     """
 
     programs: int = 0
@@ -55,7 +55,7 @@ class Counts:
     unsuited: int = 0
 
     def add(self, verdict: Verdict, number: int | None = None) -> None:
-        """Count a verdict; on the case of this number, if it was drawn."""
+        """Count a verdict. `number` is the case's number if it was drawn."""
         self.programs += 1
         self.numbers += verdict.numbers
         if verdict.worst > self.worst:
@@ -70,7 +70,7 @@ class Counts:
         self.refused += verdict.refused
 
     def count(self, other: Counts) -> None:
-        """Count what another has counted, of cases that come after these."""
+        """Add the counts of later cases."""
         if other.worst > self.worst:
             self.worst, self.widest = other.worst, other.widest
         for name in _ADDED:
@@ -84,30 +84,30 @@ _ADDED = [f.name for f in fields(Counts) if f.name not in ("worst", "widest", "w
 
 @dataclass
 class Tally(Counts):
-    """What came of a shard.
+    """The results of a shard.
 
     Args:
-        failing: the case that ended it: the first that the engine is wrong on. Or else the first that fails by a
-            convention, which ends nothing.
+        failing: the first case that the engine is wrong on, which ended the shard. If there is none, the first case
+            that differs by a convention, which does not end the shard.
     """
 
     failing: Failing | None = None
 
     @property
     def is_ended(self) -> bool:
-        """Whether the engine was found wrong, so that cases after it have nothing new to say."""
+        """Whether the engine was found wrong, so that later cases would show nothing new."""
         return self.failing is not None and self.failing.trial.verdict.result is Result.ENGINE_WRONG
 
 
 @dataclass
 class Record(Counts):
-    """What came of the cases of one focus: an op's programs, expressions, or another check's cases.
+    """The results of one focus: an op's programs, expressions, or another check's cases.
 
     Args:
-        op: the op's name, or the check's.
-        repeats: whether a case failed for an op that a record before has a failure for.
-        left_out: why nothing was run, if that is so, or what was not.
-        failures: what is wrong.
+        op: the name of the op or check.
+        repeats: whether a case failed for an op that already has a failure in an earlier record.
+        left_out: why nothing was run, or which calls were skipped; empty if all was run.
+        failures: the failures.
     """
 
     op: str
@@ -117,13 +117,12 @@ class Record(Counts):
 
 
 def merged(op: str, tallies: Iterable[Tally]) -> tuple[Record, Failing | None]:
-    """Put the tallies of a focus together, in the order of their cases, up to the first that ended.
+    """Merge the tallies of a focus, in the order of their cases, up to the first that ended.
 
-    What was run beyond that is left out, for another runner might not have run it: so the record depends on the cases
-    alone.
+    Later tallies are dropped, since another runner might not have run them. So the record depends on the cases alone.
 
     Returns:
-        The record, and the case to look into.
+        The record, and the failing case to shrink, if any.
     """
     record, failing = Record(op), None
     for tally in tallies:

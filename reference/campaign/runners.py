@@ -1,4 +1,4 @@
-"""Who runs shards: this process, a pool of processes, or a cluster. What comes of them is the same."""
+"""Runners of shards: this process, a pool of processes, or a cluster. The results are the same."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from reference.campaign.records import Tally
 from reference.campaign.shards import Loaded, Shard, Sides, fill, run_shard
 from reference.processes.workers import Workers
 
-Begun = Callable[[Shard, Tally], None]  # is shown a tally as soon as there is one
+OnTally = Callable[[Shard, Tally], None]  # is called with a tally as soon as there is one
 
 
 class Runner(Protocol):
     """Runs shards, in any order."""
 
-    def run(self, shards: Iterator[Shard], sides: Sides, begun: Begun) -> Iterator[Shard]:
-        """Give each shard when it is done.
+    def run(self, shards: Iterator[Shard], sides: Sides, on_tally: OnTally) -> Iterator[Shard]:
+        """Yield each shard when it is done.
 
         Args:
-            shards: what to run. The next is asked for when there is room for it.
-            sides: what they are run with.
-            begun: is given the tally of each, at the latest when it is done.
+            shards: the shards to run. The next one is fetched when a worker is free.
+            sides: the engine, the references and the seed.
+            on_tally: called with each shard's tally, at the latest when the shard is done.
         """
         ...
 
 
 class Here:
-    """This process, which needs no names: it has the engine and the references themselves."""
+    """Runs shards in this process, which has the engine and the references and needs no names."""
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
 
-    def run(self, shards: Iterator[Shard], sides: Sides, begun: Begun) -> Iterator[Shard]:
-        """Run one after the other. A tally is shown before its shard is run: a run may be cut short in the middle."""
+    def run(self, shards: Iterator[Shard], sides: Sides, on_tally: OnTally) -> Iterator[Shard]:
+        """Run the shards in turn. Each tally is passed on before its shard runs, since a run may be interrupted."""
         for shard in shards:
             tally = Tally()
-            begun(shard, tally)
+            on_tally(shard, tally)
             fill(tally, shard, self._loaded, sides.ops, sides.seed)
             yield shard
 
 
 class Pool:
-    """Processes of this machine.
+    """Runs shards in processes of this machine.
 
     Args:
         workers: the processes.
@@ -51,8 +51,8 @@ class Pool:
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
 
-    def run(self, shards: Iterator[Shard], sides: Sides, begun: Begun) -> Iterator[Shard]:
-        """Run as many at a time as there are processes. A shard whose process dies is run by another."""
+    def run(self, shards: Iterator[Shard], sides: Sides, on_tally: OnTally) -> Iterator[Shard]:
+        """Run as many shards at a time as there are processes. If a process dies, another one reruns its shard."""
         for (shard, _), tally in self._workers.unordered(run_shard, ((shard, sides) for shard in shards)):
-            begun(shard, tally)
+            on_tally(shard, tally)
             yield shard

@@ -1,6 +1,6 @@
-"""Shards: parts of a campaign that are small and pure, so that any process may run any of them, and run it again.
+"""Shards: small, pure parts of a campaign, which any process may run, and run again.
 
-The cases of a shard depend on the seed, the focus and their numbers alone. Engines travel by name.
+The cases of a shard depend only on the seed, the focus and their numbers. Engines are sent to processes by name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Shard:
     Args:
         focus: an op, `expressions`, or another check.
         first: the number of the first case.
-        count: how many.
+        count: how many cases it has.
     """
 
     focus: str
@@ -39,19 +39,19 @@ class Shard:
     count: int
 
     def __str__(self) -> str:
-        """Name it in messages."""
+        """Return its name in messages."""
         return f"{self.focus} {self.first} to {self.first + self.count - 1}"
 
 
 @dataclass(frozen=True)
 class Sides:
-    """An engine, and what it is held against, by their names; and what else a shard needs to know of a campaign.
+    """An engine and its references by name, and whatever else a shard needs to know of a campaign.
 
     Args:
-        engine: a name of `ENGINES`, or `module:name`.
-        references: likewise.
-        ops: what programs are made of.
-        seed: what cases are drawn from.
+        engine: a name in `ENGINES`, or `module:name`.
+        references: names of the same kind.
+        ops: the ops that programs may contain.
+        seed: the seed of all draws.
     """
 
     engine: str
@@ -60,23 +60,23 @@ class Sides:
     seed: int
 
     def load(self) -> Loaded:
-        """Import both, and make this process fit for them; once in each process."""
+        """Import both and prepare this process, once in each process."""
         return load(self.engine, self.references)
 
 
 @lru_cache(maxsize=8)
 def load(engine: str, references: tuple[str, ...]) -> Loaded:
-    """Import an engine and what it is held against, and make this process fit for them; once in each process."""
+    """Import an engine and its references and prepare this process, once in each process."""
     loaded = make_engine(engine), References([make_reference(name) for name in references])
     ready(loaded[1])
     return loaded
 
 
 def ready(references: References) -> None:
-    """Make this process fit to run many small programs.
+    """Prepare this process to run many small programs.
 
-    The collector would go again and again through the hundreds of thousands of objects that importing PyTorch made: a
-    tenth of the time.
+    Importing PyTorch makes hundreds of thousands of objects. They are frozen, since the garbage collector would
+    otherwise spend a tenth of the time on them.
     """
     references.begin()
     gc.collect()
@@ -84,10 +84,10 @@ def ready(references: References) -> None:
 
 
 def shards_of(numbers: Mapping[str, int]) -> Iterator[Shard]:
-    """Cut cases into shards.
+    """Divide cases into shards.
 
     Args:
-        numbers: how many cases there are of each focus.
+        numbers: the number of cases of each focus.
     """
     for focus, number in numbers.items():
         size = SCRIPTED_AT_A_TIME if focus in SCRIPTED else AT_A_TIME
@@ -95,7 +95,7 @@ def shards_of(numbers: Mapping[str, int]) -> Iterator[Shard]:
 
 
 def run_shard(shard: Shard, sides: Sides) -> Tally:
-    """Run a shard, wherever this is."""
+    """Run a shard in this process."""
     tally = Tally()
     fill(tally, shard, sides.load(), sides.ops, sides.seed)
     return tally
@@ -104,7 +104,8 @@ def run_shard(shard: Shard, sides: Sides) -> Tally:
 def fill(tally: Tally, shard: Shard, loaded: Loaded, ops: tuple[str, ...], seed: int) -> None:
     """Run the cases of a shard and count them, up to the first that the engine is wrong on.
 
-    The next would be wrong in the same way. A convention ends nothing: it must not hide what is wrong.
+    Later cases would fail in the same way. A difference of conventions does not end the shard, since it must not hide a
+    bug.
     """
     engine, references = loaded
     for number in range(shard.first, shard.first + shard.count):

@@ -1,4 +1,4 @@
-"""Cases that failed, stored in a file, one on each line: tried first the next time, until they agree again."""
+"""A file of failing cases, one on each line. They are tried first in the next run, until they agree again."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from reference.programs import NotAProgram
 if sys.platform != "win32":
     import fcntl
 
-MOST = 100  # cases, the latest: what fails all over is not worth more
+MOST = 100  # only the latest cases are stored: if more fail, they add little
 HEADER = "# ndgrad: cases that failed, one on each line"
-_SHOWN = 60  # characters of a line that is refused
+_SHOWN = 60  # characters shown of a refused line
 
 
 class ForeignFileError(OSError):
-    """A file that holds something other than failing cases. It is never written to."""
+    """The file holds something other than failing cases. It is never written to."""
 
     def __init__(self, path: Path, words: str) -> None:
         super().__init__(errno.EINVAL, f"{words}. Cases that fail are stored in a file of their own", str(path))
 
 
 class Line(NamedTuple):
-    """A line of the file, and the case that it is; None if this version of ndgrad cannot read it."""
+    """A line of the file and its case; None if this version of ndgrad cannot parse it."""
 
     text: str
     case: Case | None
@@ -40,7 +40,7 @@ class FailureStore:
     """A file of failing cases, which several runs may use at the same time.
 
     Args:
-        path: of the file; None to store nothing. It need not exist.
+        path: the path of the file, which need not exist; None to store nothing.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -48,10 +48,10 @@ class FailureStore:
         self._read: dict[str, Case] = {}
 
     def cases(self) -> list[Case]:
-        """Read the cases. Lines that another version of ndgrad wrote, and this one cannot read, are passed over.
+        """Read the cases. Lines of another version of ndgrad that this one cannot parse are skipped.
 
         Raises:
-            ForeignFileError: the file holds anything else, or is not a regular file.
+            ForeignFileError: the file holds something other than cases, or is not a regular file.
             OSError: it cannot be read.
         """
         if self._path is None:
@@ -61,20 +61,20 @@ class FailureStore:
         return cases
 
     def keep(self, cases: Iterable[Case]) -> None:
-        """Add these cases to the file, and remove those that `cases()` gave and that are not among them.
+        """Add these cases to the file, and remove those that `cases()` returned and that are not among these.
 
-        Whatever else has come into the file since then stays. A file without cases is removed.
+        Other lines added since then stay. A file without cases is removed.
 
         Raises:
-            ForeignFileError: the file holds something other than cases by now.
-            OSError: it cannot be written. Then it is as it was.
+            ForeignFileError: the file by now holds something other than cases.
+            OSError: it cannot be written. Then it is unchanged.
         """
         failing = {str(case): case for case in cases}
         if self._path is None or not (failing or self._read):
             return
         target = Path(os.path.realpath(self._path))
         target.parent.mkdir(parents=True, exist_ok=True)
-        _lines(target)  # refuses a pipe, which `_locked` would wait for
+        _lines(target)  # refuses a pipe, on which `_locked` would block
         with _locked(target):
             gone = self._read.keys() - failing
             stay = [line for line in _lines(target) if str(line.case) not in gone]
@@ -83,7 +83,7 @@ class FailureStore:
 
 
 def _write(path: Path, lines: Sequence[Line]) -> None:
-    """Write the lines: the latest of the cases, and all others. Without any, there is no file."""
+    """Write the latest cases and all other lines. If there are none, remove the file."""
     cases = [line for line in lines if line.case is not None]
     dropped = cases[:-MOST]
     left = [line.text for line in lines if line not in dropped]
@@ -94,7 +94,7 @@ def _write(path: Path, lines: Sequence[Line]) -> None:
 
 
 def _lines(path: Path) -> list[Line]:
-    """All lines but the header. Only a file with the header may hold lines that are no cases."""
+    """Read all lines but the header. Only a file with the header may hold lines that are not cases."""
     if not path.exists():
         return []
     if not path.is_file():
@@ -128,12 +128,12 @@ def _case(line: str) -> Case | None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Let one run at a time read the file and replace it.
+    """Let only one run at a time read and replace the file.
 
-    The file is its own lock, so that nothing lies beside it. Whoever waited for a file that has been replaced
-    meanwhile waits for the one that took its place.
+    The file is its own lock, so that no lock file is needed. If it was replaced while this run waited for it, the run
+    waits for the new file.
     """
-    if sys.platform == "win32":  # where there is no such lock, and a file that is open cannot be replaced
+    if sys.platform == "win32":  # it has no such lock, and an open file cannot be replaced there
         yield
         return
     while True:

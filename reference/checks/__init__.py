@@ -1,27 +1,28 @@
-"""The kinds of case that an engine is checked with: programs, sessions, training runs and the library's parts.
+"""The kinds of case that an engine is checked with: programs, sessions, training runs and checks of the library.
 
-A case can be run, shrunk, printed as one line and read again; whoever runs it need not know of which kind it is.
+Every case can be run, shrunk, printed as one line and parsed again. The code that runs cases does not depend on
+their kind.
 """
 
 from reference.checks.case import Case, Trial
 from reference.checks.programs import ProgramCase
 from reference.checks.reading import EXPRESSIONS, NotACase, draw_case, parse_case
-from reference.checks.scripted import SCRIPTED, DrawnCase, ScriptedCase, able, left_out, without
+from reference.checks.scripted import SCRIPTED, ScriptedCase, SeededCase, reference_for, skipped_calls, why_skipped
 from reference.checks.shrinking import shrink
 
 __all__ = [
     "EXPRESSIONS",
     "SCRIPTED",
     "Case",
-    "DrawnCase",
     "NotACase",
     "ProgramCase",
     "ScriptedCase",
+    "SeededCase",
     "Trial",
-    "able",
     "draw_case",
-    "left_out",
     "parse_case",
+    "reference_for",
     "shrink",
-    "without",
+    "skipped_calls",
+    "why_skipped",
 ]

@@ -1,4 +1,4 @@
-"""What a case is to whoever runs, shrinks, prints and replays it."""
+"""The interface of a case: how it is run, shrunk, printed and replayed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from reference.verdict import Kind, Verdict
 
 
 class Case(Protocol):
-    """One thing that an engine is checked with. It is a value: running it changes nothing.
+    """One test case for an engine. It is immutable: running it does not change it.
 
-    It is run, and printed as the line that `repro` replays. What can be shrunk says how.
+    Its string form is the line that `repro` replays. A kind of case that can be shrunk overrides `smaller` and `size`.
 
     Attributes:
         kind: `program`, or the name of another check.
@@ -23,36 +23,36 @@ class Case(Protocol):
     kind: str
 
     def run(self, engine: Engine, references: References) -> Trial:
-        """Run it, and judge the engine by what comes of it."""
+        """Run the case and judge the engine by its results."""
         ...
 
     def reproduce(self, kinds: frozenset[Kind], engine: Engine, references: References) -> Trial | None:
-        """Run it, and give the trial if the engine is wrong in one of these ways; as quickly as that can be told."""
+        """Run it and return the trial if the engine is wrong in one of these ways, decided as quickly as possible."""
         trial = self.run(engine, references)
         return trial if kinds & {finding.kind for finding in trial.verdict.findings} else None
 
     def smaller(self) -> Iterator[Self]:
-        """Give cases that are simpler in one respect, the largest cuts first."""
+        """Yield cases that are simpler in one respect, the largest cuts first."""
         return iter(())
 
     @property
     def size(self) -> tuple[Any, ...]:
-        """What shrinking makes less, the most important first."""
+        """What shrinking reduces, the most important first."""
         return ()
 
     def shrunk(self) -> Self:
-        """Give the same case as it is shown when nothing smaller fails."""
+        """Return this case as it is shown once no smaller case fails."""
         return self
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A case that was run.
+    """The result of running a case.
 
     Args:
-        case: as it was run; if it was drawn while it ran, with the choices that were made.
-        verdict: what came of it.
-        transcript: what was done, line by line, where the case itself does not say it.
+        case: the case that was run. If it was drawn while it ran, it holds the choices that were made.
+        verdict: the verdict on the engine.
+        transcript: what was done, line by line, if the case itself does not say it.
     """
 
     case: Case

@@ -22,7 +22,7 @@ class ProgramCase(Case):
     kind: str = field(default="program", init=False)
 
     def run(self, engine: Engine, references: References) -> Trial:
-        """Judge it by each reference that knows all its ops. If none does, it is unsupported."""
+        """Judge the program by each reference that knows all its ops. If there is none, it is unsupported."""
         members = references.supporting(self.program)
         if not members:
             return Trial(self, Verdict(Result.UNSUPPORTED))
@@ -30,8 +30,8 @@ class ProgramCase(Case):
         return Trial(self, verdict)
 
     def reproduce(self, kinds: frozenset[Kind], engine: Engine, references: References) -> Trial | None:
-        """Judge it quickly by the first reference, and if that blames the engine, by all judges and references."""
-        if Kind.CONVENTION in kinds:  # which only the witness tells from a wrong gradient
+        """Judge it quickly by the first reference and, if that blames the engine, by all judges and references."""
+        if Kind.CONVENTION in kinds:  # only the witness can tell it from a wrong gradient
             kinds |= {Kind.GRADIENT}
         reference = (references.supporting(self.program) or references.members)[0]
         repeat = Kind.NON_DETERMINISTIC in kinds
@@ -41,20 +41,20 @@ class ProgramCase(Case):
         return trial if _is_wrong(trial.verdict, kinds) else None
 
     def smaller(self) -> Iterator[ProgramCase]:
-        """Give programs that are simpler in one respect."""
+        """Yield programs that are simpler in one respect."""
         return map(ProgramCase, smaller(self.program))
 
     @property
     def size(self) -> tuple[Any, ...]:
-        """Steps, operands, numbers, and what else makes it long."""
+        """The number of steps, operands and numbers, and whatever else makes the program long."""
         return size(self.program)
 
     def shrunk(self) -> ProgramCase:
-        """Give it with its operands in the order of their use."""
+        """Return the program with its operands in the order of their use."""
         return ProgramCase(in_order(self.program))
 
     def __str__(self) -> str:
-        """Write the program's line."""
+        """Return the program's line."""
         return str(self.program)
 
 

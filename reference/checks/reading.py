@@ -1,4 +1,4 @@
-"""Cases by their numbers, and from the lines that they are printed as."""
+"""Draws cases by number and parses the lines that cases are printed as."""
 
 from __future__ import annotations
 
@@ -7,55 +7,55 @@ from collections.abc import Sequence
 
 from reference.checks.case import Case
 from reference.checks.programs import ProgramCase
-from reference.checks.scripted import HEAD, SCRIPTED, DrawnCase, ScriptedCase
+from reference.checks.scripted import HEAD, SCRIPTED, ScriptedCase, SeededCase
 from reference.checks.sessions import CALLS
 from reference.ops.source import Script, Seeded
 from reference.programs import parse
 from reference.programs.generator import draw_program
 
-EXPRESSIONS = "expressions"  # where an op's name stands for programs of any ops
+EXPRESSIONS = "expressions"  # stands in place of an op's name, for programs of any ops
 
-_DRAWN = re.compile(r"(-?[0-9]{1,100}) ([0-9]{1,100})")  # a seed and a number
+_SEED_AND_NUMBER = re.compile(r"(-?[0-9]{1,100}) ([0-9]{1,100})")  # a seed and a number
 _BLOCK = re.compile(r"(\w+)(?: ([0-9]{1,100}(?:,[0-9]{1,100})*))?")
 _BLOCKS = {"sessions": frozenset(CALLS), "training": frozenset({"step"}), "library": frozenset[str]()}
 
 
 class NotACase(ValueError):  # noqa: N818 - it says what the line is
-    """A line that is no case: neither a program nor one of another kind."""
+    """The line is not a case: neither a program nor a case of another kind."""
 
 
 def draw_case(focus: str, seed: int, number: int, ops: Sequence[str], *, few_shapes: bool = False) -> Case:
-    """Draw a case of a campaign by its number: the same each time.
+    """Draw case `number` of a campaign. The same arguments always give the same case.
 
     Args:
         focus: an op, `expressions`, or a kind of `SCRIPTED`.
-        seed: of the campaign.
-        number: of the case.
-        ops: what programs are made of.
-        few_shapes: whether programs are of few shapes.
+        seed: the campaign's seed.
+        number: the case's number.
+        ops: the ops that programs may contain.
+        few_shapes: whether to draw programs of few shapes only.
 
     Raises:
-        Unsuited: no program came of these choices.
+        Unsuited: these choices give no program.
     """
     if focus in SCRIPTED:
-        return DrawnCase(focus, seed, number)
+        return SeededCase(focus, seed, number)
     source = Seeded(seed, focus, number)
     return ProgramCase(draw_program(source, None if focus == EXPRESSIONS else focus, ops, few_shapes=few_shapes))
 
 
 def parse_case(line: str) -> Case:
-    """Read the line that a case is printed as.
+    """Parse the line that a case is printed as.
 
     Raises:
-        NotAProgram: it looks like a program, and is none.
-        NotACase: it begins with another kind of case, and is none.
+        NotAProgram: the line looks like a program, but is not a valid one.
+        NotACase: the line begins with another kind of case, but is not a valid one.
     """
     line = " ".join(line.split())
     kind, _, rest = line.partition(" ")
     if "=" in line or kind not in SCRIPTED:
         return ProgramCase(parse(line))
-    if drawn := _DRAWN.fullmatch(rest):
-        return DrawnCase(kind, int(drawn[1]), int(drawn[2]))
+    if numbers := _SEED_AND_NUMBER.fullmatch(rest):
+        return SeededCase(kind, int(numbers[1]), int(numbers[2]))
     return ScriptedCase(kind, _script(kind, rest, line))
 
 
@@ -66,6 +66,6 @@ def _script(kind: str, written: str, line: str) -> Script:
     if not known or script[0][0] != HEAD:
         raise NotACase(
             f"not a program, and not a case: {line!r}; a case is its kind, a seed and a number, as '{kind} 0 3', "
-            f"or its kind and the choices that it is made of, as a failure prints them"
+            f"or its kind and its choices, as a failure prints them"
         )
     return script

@@ -1,7 +1,7 @@
 """Cases that are drawn while they run: sessions, training runs and checks of the library.
 
-Such a case is drawn from a source of choices. What is replayed and shrunk is the script of these choices, in named
-blocks: the calls of a session, the steps of a training run.
+Such a case is drawn from a source of choices. The record of these choices is its script, which can be replayed and
+shrunk. A script consists of named blocks: the calls of a session, the steps of a training run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from reference.checks.case import Case, Trial
 from reference.checks.networks import run_network_check
-from reference.checks.sessions import SessionRecord, replayed, run_session, unsupported
+from reference.checks.sessions import SessionRecord, replay, run_session, unsupported
 from reference.checks.training import draw_task, train
 from reference.engines import Engine, Reference
 from reference.engines.references import References
@@ -21,15 +21,20 @@ from reference.engines.stateful import offered
 from reference.ops.source import Recording, Replaying, Script, Seeded, Source
 from reference.verdict import Finding, Result, Verdict
 
-PLAINEST = "backward"  # the call of a session that most others with a backward pass are shrunk to
-FEW = 10  # blocks, of which any two may be left out together
-HEAD = "case"  # the block of the choices that a case begins with; it is never left out
+SIMPLEST = "backward"  # the session call that most calls with a backward pass shrink to
+FEW_BLOCKS = 10  # up to so many blocks, shrinking also tries to leave out any two of them together
+HEAD = "case"  # the block of a case's first choices; it is never left out
 
 
-class Performed(NamedTuple):
-    """What came of a case: what is wrong, how many numbers were compared, the largest distance that agreed at once.
+class Outcome(NamedTuple):
+    """The outcome of a case.
 
-    And what was done, as text and as the script to do it again.
+    Args:
+        findings: what is wrong.
+        numbers: how many numbers were compared.
+        worst: the largest distance that agreed at once, in ULP.
+        transcript: what was done, as text.
+        script: the choices, from which the case can be replayed.
     """
 
     findings: tuple[Finding, ...]
@@ -39,76 +44,76 @@ class Performed(NamedTuple):
     script: Script
 
     def trial(self, kind: str, reference: Reference) -> Trial:
-        """The verdict on it, from what a reference says."""
+        """Make the trial of this case, judged by this reference."""
         result = Result.ENGINE_WRONG if self.findings else Result.AGREES
         verdict = Verdict(result, self.findings, self.numbers, self.worst, reference=reference.name)
         return Trial(ScriptedCase(kind, self.script), verdict, self.transcript)
 
 
-# Sessions write their scripts themselves: which calls suit a session shows while it runs.
+# A session records its own script, because only while it runs is it known which calls suit it.
 
 
-def _session(source: Source, engine: Engine, reference: Reference) -> Performed:
-    return _performed(run_session(source, engine, reference))
+def _session(source: Source, engine: Engine, reference: Reference) -> Outcome:
+    return _outcome(run_session(source, engine, reference))
 
 
-def _replayed_session(script: Script, engine: Engine, reference: Reference) -> Performed:
+def _replay_session(script: Script, engine: Engine, reference: Reference) -> Outcome:
     (_, first), *calls = script
-    return _performed(replayed(tuple(calls), engine, reference, careful=any(first)))
+    return _outcome(replay(tuple(calls), engine, reference, careful=any(first)))
 
 
-def _performed(record: SessionRecord) -> Performed:
+def _outcome(record: SessionRecord) -> Outcome:
     head = (HEAD, (int(record.careful),))
-    return Performed(record.findings, record.numbers, record.worst, record.text, (head, *record.script))
+    return Outcome(record.findings, record.numbers, record.worst, record.text, (head, *record.script))
 
 
-def _training(source: Source, engine: Engine, reference: Reference) -> Performed:
+def _training(source: Source, engine: Engine, reference: Reference) -> Outcome:
     recording = Recording(source, HEAD)
     task = draw_task(recording)
     record = train(task, engine, reference)
     where = [f"{task.name}, step {step} ({optimizer})" for step, optimizer, _ in record.failures]
     findings = tuple(finding for _, _, finding in record.failures)
-    return Performed(findings, record.numbers, record.worst, "\n".join(where), recording.script)
+    return Outcome(findings, record.numbers, record.worst, "\n".join(where), recording.script)
 
 
-def _library(source: Source, engine: Engine, reference: Reference) -> Performed:
+def _library(source: Source, engine: Engine, reference: Reference) -> Outcome:
     recording = Recording(source, HEAD)
     check = run_network_check(recording, engine, reference)
-    return Performed(tuple(check.findings), check.numbers, 0.0, str(check), recording.script)
+    return Outcome(tuple(check.findings), check.numbers, 0.0, str(check), recording.script)
 
 
 class _Kind(NamedTuple):
-    """How cases of a kind are performed, and what for.
+    """How cases of one kind are run, and what they require.
 
     Args:
-        drawn: draws a case from a source, and runs it.
-        replayed: runs a case from its script.
+        draw: draws a case from a source and runs it.
+        replay: runs a case from its script.
         engine: what an engine must offer.
         reference: what the reference must offer.
     """
 
-    drawn: Callable[[Source, Engine, Reference], Performed]
-    replayed: Callable[[Script, Engine, Reference], Performed]
+    draw: Callable[[Source, Engine, Reference], Outcome]
+    replay: Callable[[Script, Engine, Reference], Outcome]
     engine: str
     reference: str
 
 
-def _replayed_by(drawn: Callable[[Source, Engine, Reference], Performed]) -> Callable[..., Performed]:
-    return lambda script, engine, reference: drawn(Replaying(script), engine, reference)
+def _replay_by(draw: Callable[[Source, Engine, Reference], Outcome]) -> Callable[..., Outcome]:
+    return lambda script, engine, reference: draw(Replaying(script), engine, reference)
 
 
 # fmt: off
 SCRIPTED: Mapping[str, _Kind] = {
-    # kind             drawn      replayed                 the engine offers  the reference offers
-    "sessions": _Kind(_session,  _replayed_session,        "speaker",         "stateful"),
-    "training": _Kind(_training, _replayed_by(_training),  "trainer",         "trainer"),
-    "library":  _Kind(_library,  _replayed_by(_library),   "library",         "library"),
+    # kind             draw       replay                 the engine offers  the reference offers
+    "sessions": _Kind(_session,  _replay_session,       "speaker",         "stateful"),
+    "training": _Kind(_training, _replay_by(_training), "trainer",         "trainer"),
+    "library":  _Kind(_library,  _replay_by(_library),  "library",         "library"),
 }
 # fmt: on
 
 
-def left_out(kind: str, engine: Engine, references: References) -> str:
-    """Why an engine is not given cases of a kind, in words; empty if it is."""
+def why_skipped(kind: str, engine: Engine, references: References) -> str:
+    """Return why cases of a kind are skipped for an engine; empty if they are not."""
     needed = SCRIPTED[kind]
     if offered(engine, needed.engine) is None:
         return f"{engine.name} offers none"
@@ -117,47 +122,47 @@ def left_out(kind: str, engine: Engine, references: References) -> str:
     return ""
 
 
-def without(kind: str, engine: Engine, references: References) -> Mapping[str, str]:
-    """The calls of sessions that an engine is not given, and why; of the other kinds nothing is left out."""
-    return unsupported(engine, able(kind, references)) if kind == "sessions" else {}
+def skipped_calls(kind: str, engine: Engine, references: References) -> Mapping[str, str]:
+    """Return the session calls that are skipped for an engine, with the reasons. Other kinds skip nothing."""
+    return unsupported(engine, reference_for(kind, references)) if kind == "sessions" else {}
 
 
-def able(kind: str, references: References) -> Reference:
-    """The first of the references that cases of a kind can be held against; the first of all, if there is none."""
+def reference_for(kind: str, references: References) -> Reference:
+    """Return the first reference that can judge cases of a kind, or the first of all if there is none."""
     offering = (r for r in references.members if offered(r, SCRIPTED[kind].reference) is not None)
     return next(offering, references.members[0])
 
 
 @dataclass(frozen=True)
 class ScriptedCase(Case):
-    """A case with the choices that it is made of.
+    """A case given by the choices it was drawn from.
 
     Args:
         kind: one of `SCRIPTED`.
-        script: its blocks, each with a name and the choices made in it.
+        script: its blocks, each with a name and its choices.
     """
 
     kind: str
     script: Script
 
     def run(self, engine: Engine, references: References) -> Trial:
-        """Replay it."""
-        reference = able(self.kind, references)
-        return SCRIPTED[self.kind].replayed(self.script, engine, reference).trial(self.kind, reference)
+        """Replay the script."""
+        reference = reference_for(self.kind, references)
+        return SCRIPTED[self.kind].replay(self.script, engine, reference).trial(self.kind, reference)
 
     def smaller(self) -> Iterator[ScriptedCase]:
-        """Give it without some of its blocks, with a plainer one, or with a choice that is simpler."""
+        """Yield the case without some of its blocks, with a simpler block, or with a simpler choice."""
         return (replace(self, script=script) for script in _smaller(self.script))
 
     @property
     def size(self) -> tuple[Any, ...]:
-        """Blocks, those that are not the plainest, choices that are not the simplest, and their sum."""
+        """The number of blocks, of blocks that are not the simplest and of nonzero choices; then the choices' sum."""
         choices = [choice for _, block in self.script for choice in block]
-        others = sum(name not in (PLAINEST, HEAD) for name, _ in self.script)
+        others = sum(name not in (SIMPLEST, HEAD) for name, _ in self.script)
         return len(self.script), others, sum(map(bool, choices)), sum(choices), len(choices)
 
     def __str__(self) -> str:
-        """Write its kind and its blocks."""
+        """Return the kind and the blocks."""
         blocks = (f"{name} {','.join(map(str, choices))}".rstrip() for name, choices in self.script)
         return f"{self.kind} {'; '.join(blocks)}"
 
@@ -167,12 +172,12 @@ def _smaller(script: Script) -> Iterator[Script]:
     for length in (len(blocks) // 2, len(blocks) // 4, 1):
         for i in reversed(range(0, len(blocks), length) if length else ()):
             yield (head, *blocks[:i], *blocks[i + length :])
-    few = range(len(blocks) if len(blocks) <= FEW else 0)
-    for i, j in itertools.combinations(few, 2):  # as a leaf and its only use
+    few = range(len(blocks) if len(blocks) <= FEW_BLOCKS else 0)
+    for i, j in itertools.combinations(few, 2):  # such as a leaf and its only use
         yield (head, *blocks[:i], *blocks[i + 1 : j], *blocks[j + 1 :])
     for i, (name, choices) in enumerate(script):
-        if name not in (PLAINEST, HEAD):
-            yield (*script[:i], (PLAINEST, ()), *script[i + 1 :])
+        if name not in (SIMPLEST, HEAD):
+            yield (*script[:i], (SIMPLEST, ()), *script[i + 1 :])
         if any(choices):
             yield (*script[:i], (name, (0,) * len(choices)), *script[i + 1 :])
     for i, (name, choices) in enumerate(script):
@@ -182,13 +187,13 @@ def _smaller(script: Script) -> Iterator[Script]:
 
 
 @dataclass(frozen=True)
-class DrawnCase(Case):
-    """A case by its number, not run yet: what choices it takes shows while it runs, and then its script is shrunk.
+class SeededCase(Case):
+    """A case given by its number and not yet run. Running it yields a `ScriptedCase`, which can be shrunk.
 
     Args:
         kind: one of `SCRIPTED`.
-        seed: what it is drawn from.
-        number: which case of the seed.
+        seed: the seed it is drawn from.
+        number: the number of the case for this seed.
     """
 
     kind: str
@@ -196,10 +201,10 @@ class DrawnCase(Case):
     number: int
 
     def run(self, engine: Engine, references: References) -> Trial:
-        """Draw it, and run it while it is drawn."""
-        source, reference = Seeded(self.seed, self.kind, self.number), able(self.kind, references)
-        return SCRIPTED[self.kind].drawn(source, engine, reference).trial(self.kind, reference)
+        """Draw the case and run it while it is drawn."""
+        source, reference = Seeded(self.seed, self.kind, self.number), reference_for(self.kind, references)
+        return SCRIPTED[self.kind].draw(source, engine, reference).trial(self.kind, reference)
 
     def __str__(self) -> str:
-        """Write its kind, its seed and its number."""
+        """Return the kind, the seed and the number."""
         return f"{self.kind} {self.seed} {self.number}"

@@ -1,4 +1,4 @@
-"""Shrinks a case that fails, of whatever kind: it asks the case for smaller ones, and whether each still fails."""
+"""Shrinks a failing case of any kind: the case proposes smaller ones, and each is run to see if it still fails."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Callable
 
 from reference.checks.case import Case, Trial
 
-TRIES = 600  # of smaller cases, some milliseconds each
+TRIES = 600  # smaller cases that are tried, at some milliseconds each
 
 
 def shrink(trial: Trial, reproduce: Callable[[Case], Trial | None]) -> Trial:
-    """Shrink a case that fails, and give the trial of the smallest one found that still fails.
+    """Return the trial of the smallest case found that still fails.
 
-    When a smaller case fails, its own smaller cases are tried from the same place on: those before it have just been
-    tried. All of them are tried once more at the end.
+    When a smaller case fails, shrinking goes on with that case's own smaller cases. It starts from the same place in
+    their list, since those before it have just been tried on the larger case. At the end the whole list is tried once
+    more.
 
     Args:
-        trial: of the case that fails.
-        reproduce: runs a case, and gives its trial if it still fails.
+        trial: the trial of the case that fails.
+        reproduce: runs a case and returns its trial if it still fails.
     """
     trial = _smallest(trial, reproduce)
     shown = trial.case.shrunk()

@@ -1,8 +1,8 @@
-"""Smaller programs: fewer steps, then fewer operands, then fewer and simpler numbers.
+"""Proposes smaller programs: fewer steps, then fewer operands, then fewer and simpler numbers.
 
-Hypothesis would shrink a program by how it was drawn, in thousands of tries. Here it is shrunk by what it is, which
-takes hundreds and reaches further: a value that was computed becomes an operand, an axis loses some of its numbers, a
-number becomes 1.
+Hypothesis would shrink the choices that a program was drawn from, in thousands of tries. Here the program itself is
+shrunk, which takes hundreds of tries and gives smaller programs: a computed value becomes an operand, an axis becomes
+shorter, a number becomes 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SIMPLE = (1.0, 0.0, 2.0)
 
 
 def in_order(program: Program) -> Program:
-    """The operands in the order in which they are used, and named so."""
+    """Return the program with its operands sorted by their first use and named in that order."""
     start = len(program.operands)
     used = dict.fromkeys(i for step in program.steps for i in step.inputs if i < start)
     order = [*used, *(i for i in range(start) if i not in used)]
@@ -39,7 +39,7 @@ def in_order(program: Program) -> Program:
 
 
 def size(program: Program) -> tuple[Any, ...]:
-    """What is to become less, the most important first."""
+    """Return what is to be reduced, the most important first."""
     arrays = [o.data for o in program.operands] + ([] if program.cotangent is None else [program.cotangent])
     numbers = np.concatenate([np.ravel(a).astype(float) for a in arrays])
     ranks = sum(a.ndim for a in arrays)
@@ -52,13 +52,13 @@ def size(program: Program) -> tuple[Any, ...]:
 
 
 def _places(option: Any) -> int:
-    """How many numbers of an index, a condition or labels are not 0."""
+    """Count the nonzero numbers of an index, a condition or labels."""
     entries = option if isinstance(option, tuple) else (option,)
     return sum(int(np.count_nonzero(e)) for e in entries if isinstance(e, (int, np.ndarray)))
 
 
 def smaller(program: Program) -> Iterator[Program]:
-    """Programs that are simpler in one respect, the largest cuts first."""
+    """Yield programs that are simpler in one respect, the largest cuts first."""
     if program.directions:
         yield replace(program, directions=())
     if program.cotangent is not None:
@@ -70,13 +70,14 @@ def smaller(program: Program) -> Iterator[Program]:
 
 
 def _fewer_steps(program: Program) -> Iterator[Program]:
-    """One step alone; all up to a step; all but those that a value was made by: it becomes an operand.
+    """Yield programs with fewer steps.
 
-    Or all but one step, which gives way to one of its inputs.
+    They hold one step alone, or all steps up to one, or a range of steps in which earlier values have become operands.
+    Or one step is left out, and one of its inputs takes the place of its value.
     """
     values = values_of(program)
     for last in range(len(program.steps)):
-        for cut in range(last, -1, -1):  # operands of these steps that earlier ones made are given
+        for cut in range(last, -1, -1):  # values of the steps before `cut` become operands
             yield from filter(None, [_fitted(_part(program, values, cut, last))])
     for i, step in enumerate(program.steps[:-1]):
         for base in dict.fromkeys(step.inputs):
@@ -84,7 +85,7 @@ def _fewer_steps(program: Program) -> Iterator[Program]:
 
 
 def _passed_by(program: Program, i: int, base: int) -> Program:
-    """The program without a step: an input of it is used in place of its value."""
+    """Return the program without a step: an input of the step takes the place of its value."""
     gone = len(program.operands) + i
 
     def place(j: int) -> int:
@@ -92,11 +93,11 @@ def _passed_by(program: Program, i: int, base: int) -> Program:
 
     steps = [replace(s, inputs=tuple(map(place, s.inputs))) for s in program.steps]
     shorter = replace(program, steps=(*steps[:i], *steps[i + 1 :]))
-    return _part(shorter, (), 0, len(shorter.steps) - 1)  # without what its result does not depend on
+    return _part(shorter, (), 0, len(shorter.steps) - 1)  # drops whatever the result does not depend on
 
 
 def _part(program: Program, values: Sequence[np.ndarray], first: int, last: int) -> Program:
-    """The steps from one to another, as far as the last needs them; what came before as operands."""
+    """Return the steps from `first` to `last` that `last` needs; earlier values become operands."""
     start = len(program.operands)
     needed, stack = set(), [start + last]
     while stack:
@@ -104,32 +105,32 @@ def _part(program: Program, values: Sequence[np.ndarray], first: int, last: int)
         if i not in needed:
             needed.add(i)
             stack += program.steps[i - start].inputs if i >= start + first else []
-    given = [i for i in sorted(needed) if i < start + first]
-    kept = [i for i in sorted(needed) if i >= start + first]
-    places = {i: place for place, i in enumerate([*given, *kept])}
+    inputs = [i for i in sorted(needed) if i < start + first]
+    retained = [i for i in sorted(needed) if i >= start + first]
+    places = {i: place for place, i in enumerate([*inputs, *retained])}
     names = operand_names()
     operands = [
         replace(program.operands[i], name=next(names)) if i < start else Operand(next(names), values[i - start].copy())
-        for i in given
+        for i in inputs
     ]
     steps = [
-        Step(s.op, tuple(places[j] for j in s.inputs), s.options) for s in (program.steps[i - start] for i in kept)
+        Step(s.op, tuple(places[j] for j in s.inputs), s.options) for s in (program.steps[i - start] for i in retained)
     ]
-    return Program(tuple(operands), tuple(steps), program.cotangent, _directions(program, given))
+    return Program(tuple(operands), tuple(steps), program.cotangent, _directions(program, inputs))
 
 
-def _directions(program: Program, given: Sequence[int]) -> tuple[np.ndarray, ...]:
-    """The directions of the operands that are still there; of the others `_fitted` makes some."""
+def _directions(program: Program, inputs: Sequence[int]) -> tuple[np.ndarray, ...]:
+    """Return the directions of the remaining operands; `_fitted` makes directions for new operands."""
     if not program.directions:
         return ()
     leaves = [i for i, o in enumerate(program.operands) if o.kind == LEAF]
     known = dict(zip(leaves, program.directions, strict=True))
-    wanted = [i for i in given if i in known or i >= len(program.operands)]
-    return tuple(known.get(i, np.zeros(0)) for i in wanted)
+    with_directions = [i for i in inputs if i in known or i >= len(program.operands)]
+    return tuple(known.get(i, np.zeros(0)) for i in with_directions)
 
 
 def _fewer_numbers(program: Program) -> Iterator[Program]:
-    """One axis of an operand, or of all that have it as long, is halved or loses a number; or the whole axis goes."""
+    """Shorten an axis of one operand, or of all operands in which it has the same length; or remove the axis."""
     for i, operand in enumerate(program.operands):
         for axis in range(operand.data.ndim):
             from_end = operand.data.ndim - axis
@@ -139,15 +140,15 @@ def _fewer_numbers(program: Program) -> Iterator[Program]:
                 yield _with_changed_options(squeezed, from_end, 1, np.squeeze)
             elif operand.data.size:
                 yield _with_data(program, {i: np.asarray(operand.data.take(0, axis))})
-            for kept in _halves(operand.data.shape[axis]):
+            for places in _halves(operand.data.shape[axis]):
                 length = operand.data.shape[axis]
-                alike = {j: _cut(program.operands[j].data, from_end, kept) for j in _alike(program, from_end, length)}
-                yield _with_changed_options(_with_data(program, alike), from_end, length, partial(_taken, kept))
-                yield _with_data(program, {i: _cut(operand.data, from_end, kept)})
+                alike = {j: _cut(program.operands[j].data, from_end, places) for j in _alike(program, from_end, length)}
+                yield _with_changed_options(_with_data(program, alike), from_end, length, partial(_take, places))
+                yield _with_data(program, {i: _cut(operand.data, from_end, places)})
 
 
 def _halves(n: int) -> Iterator[list[int]]:
-    """Places to keep: either half, and all but one."""
+    """Yield the places to keep: the first half, the second half, and all but one."""
     if n > 1:
         yield list(range(n // 2))
         yield list(range(n // 2, n))
@@ -155,7 +156,7 @@ def _halves(n: int) -> Iterator[list[int]]:
 
 
 def _alike(program: Program, from_end: int, length: int) -> list[int]:
-    """The operands that have this length at an axis counted from the end, as broadcasting counts them."""
+    """Return the operands that have this length at an axis, counted from the end as broadcasting does."""
     shapes = [o.data.shape for o in program.operands]
     return [i for i, shape in enumerate(shapes) if len(shape) >= from_end and shape[-from_end] == length]
 
@@ -163,7 +164,7 @@ def _alike(program: Program, from_end: int, length: int) -> list[int]:
 def _with_changed_options(
     program: Program, from_end: int, length: int, change: Callable[[np.ndarray, int], np.ndarray]
 ) -> Program:
-    """Change also the arrays among the options that have an axis of this length there."""
+    """Also change the array options that have this length at the axis."""
     for i, step in enumerate(program.steps):
         for name, lacks in _arrays(step):
             array, axis = step.options[name], from_end - lacks
@@ -172,12 +173,12 @@ def _with_changed_options(
     return program
 
 
-def _cut(data: np.ndarray, from_end: int, kept: list[int]) -> np.ndarray:
-    return _taken(kept, data, data.ndim - from_end)
+def _cut(data: np.ndarray, from_end: int, places: list[int]) -> np.ndarray:
+    return _take(places, data, data.ndim - from_end)
 
 
-def _taken(kept: list[int], data: np.ndarray, axis: int) -> np.ndarray:
-    return np.take(data, kept, axis=axis)
+def _take(places: list[int], data: np.ndarray, axis: int) -> np.ndarray:
+    return np.take(data, places, axis=axis)
 
 
 def _with_data(program: Program, data: dict[int, np.ndarray]) -> Program:
@@ -186,7 +187,10 @@ def _with_data(program: Program, data: dict[int, np.ndarray]) -> Program:
 
 
 def _fitted(program: Program) -> Program | None:
-    """Give the program with a cotangent and directions that fit, no two numbers of it alike; None if it is refused."""
+    """Return the program with a cotangent and directions that fit; None if a step refuses its operands.
+
+    A new cotangent has distinct numbers.
+    """
     if not any(o.kind == LEAF for o in program.operands):
         return None
     values = values_of(program)
@@ -202,32 +206,32 @@ def _fitted(program: Program) -> Program | None:
 
 
 def _simpler_options(program: Program) -> Iterator[Program]:
-    """A simpler index; arrays of zeros; a reduction that keeps no axes."""
+    """Yield a simpler index, an array option of zeros, or a reduction without keepdims."""
     for i, step in enumerate(program.steps):
         for name, option in OPS[step.op].inputs.options.items():
             if name not in step.options:
                 continue
-            given = step.options[name]
+            value = step.options[name]
             if option.is_index:
                 yield from _simpler_index(program, i, name)
             elif option.lacks is not None:
-                if given.any():
-                    yield _with_options(program, i, **{name: np.zeros_like(given)})
-                if given.ndim and not option.lacks:  # one number broadcasts
-                    yield from (_with_options(program, i, **{name: np.asarray(one)}) for one in given.flat[:1])
-            elif isinstance(given, bool) and given:
+                if value.any():
+                    yield _with_options(program, i, **{name: np.zeros_like(value)})
+                if value.ndim and not option.lacks:  # a single number broadcasts
+                    yield from (_with_options(program, i, **{name: np.asarray(one)}) for one in value.flat[:1])
+            elif isinstance(value, bool) and value:
                 yield _with_options(program, i, **{name: False})
 
 
 def _arrays(step: Step) -> Iterator[tuple[str, int]]:
-    """The options of a step that are arrays, and how many of the operand's last axes each lacks."""
+    """Yield the array options of a step, each with the number of the operand's last axes that it lacks."""
     for name, option in OPS[step.op].inputs.options.items():
         if option.lacks is not None and name in step.options:
             yield name, option.lacks
 
 
 def _simpler_index(program: Program, i: int, name: str) -> Iterator[Program]:
-    """The index of a step without an entry, and its operand without that axis; with fewer places, and simpler ones."""
+    """Yield the step with a simpler index: without an entry (and its axis), or with fewer or simpler places."""
     index, base = program.steps[i].options[name], program.steps[i].inputs[0]
     for j, entry in enumerate(index):
         shorter = _with_options(program, i, **{name: (*index[:j], *index[j + 1 :])})
@@ -240,10 +244,10 @@ def _simpler_index(program: Program, i: int, name: str) -> Iterator[Program]:
 
 
 def _simpler_entries(entry: Any) -> Iterator[Any]:
-    """Fewer places, and places that are 0; a number of 0; a slice of all."""
+    """Yield fewer places and places of 0 for an array, 0 for a number, and the full slice for a slice."""
     if isinstance(entry, np.ndarray) and entry.dtype.kind == "i":
         if entry.ndim == 1:
-            yield from (entry[kept] for kept in _halves(entry.size))
+            yield from (entry[places] for places in _halves(entry.size))
         yield np.zeros_like(entry)
         for place in np.ndindex(entry.shape):
             if entry[place]:
@@ -262,7 +266,7 @@ def _with_options(program: Program, i: int, **options: Any) -> Program:
 
 
 def _doubles(program: Program) -> Iterator[Program]:
-    """All operands in double precision."""
+    """Yield the program with all operands in double precision."""
     wide = {i: o.data.astype(float) for i, o in enumerate(program.operands) if o.kind != NUMBER}
     directions = tuple(d.astype(float) for d in program.directions)
     yield replace(_with_data(program, wide), cotangent=None, directions=directions)
@@ -281,7 +285,7 @@ def _replaced(program: Program, i: int, operand: Operand) -> Program:
 
 
 def _simpler(array: np.ndarray) -> Iterator[np.ndarray]:
-    """All numbers 1, or one of them something simple."""
+    """Yield the array with all numbers 1, or with one of them replaced by a simple number."""
     if array.dtype.kind != "f":
         return
     yield np.ones_like(array)

@@ -1,1 +1,1 @@
-"""The commands, a file each. What they have in common: how they end."""
+"""The commands, one file each. All return an exit status from `status`."""

@@ -1,4 +1,4 @@
-"""`faults`: bugs are planted, one at a time, and the checks must find each."""
+"""`faults`: mutation testing. Bugs are planted one at a time, and the checks must find each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
-from reference.commands.asked import known
 from reference.commands.status import AGREES, DISAGREES, USAGE
+from reference.commands.validation import check_names
 from reference.mutation import FAULTS, GENERIC, every
 from reference.mutation.detection import ROUNDS, Catch, detect_all
 from reference.mutation.rivals import CHECKERS, available, compare, false_alarms
@@ -17,15 +17,15 @@ from reference.report import faults as words
 
 
 def run(options: argparse.Namespace) -> int:
-    """Plant the faults, print a row for each, and give the status."""
+    """Plant the faults, print a row for each, and return the status."""
     chosen = [fault.name for fault in (*FAULTS, *GENERIC[options.generic]())]
-    names = known(options.names, list(every()), "fault") if options.names else chosen
+    names = check_names(options.names, list(every()), "fault") if options.names else chosen
     if names is None or (options.compare and not _comparable()):
         return USAGE
-    return _searched(options, list(dict.fromkeys(names)), options.stopping)
+    return _run_search(options, list(dict.fromkeys(names)), options.stopping)
 
 
-def _searched(options: argparse.Namespace, names: Sequence[str], stopping: Stopping) -> int:
+def _run_search(options: argparse.Namespace, names: Sequence[str], stopping: Stopping) -> int:
     seeds = range(options.seed, options.seed + options.seeds)
     print(words.heading(seeds, options.profile), flush=True)
     catches: dict[str, list[Catch]] = {name: [] for name in names}
@@ -51,7 +51,7 @@ def _search(options: argparse.Namespace, seeds: Sequence[int], catches: Mapping[
 
 
 def _comparable() -> bool:
-    """Whether the other checkers are there."""
+    """Whether the other checkers are installed; if not, print an error."""
     missing = sorted({checker.package for name, checker in CHECKERS.items() if not available(name)})
     if missing:
         print(f"error: {' and '.join(missing)} not found: pip install 'ndgrad[compare]'", file=sys.stderr)
@@ -59,7 +59,7 @@ def _comparable() -> bool:
 
 
 def _compare(names: Sequence[str], caught: Mapping[str, bool]) -> None:
-    """Give the faults to the other checkers, and print the comparison."""
+    """Run the other checkers on the faults, and print the comparison."""
     shown = {name: f"{name} ({checker.package} {checker.version})" for name, checker in CHECKERS.items()}
     rows = list(compare([every()[name] for name in names]))
     print(f"\n{words.comparison(rows, caught, list(false_alarms()), shown)}", flush=True)

@@ -1,4 +1,4 @@
-"""`page`: a quick `verify` and its page; or the page of a user's function."""
+"""`page`: runs a quick `verify` and writes its page, or the page of a user's function."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 from reference.checks.training import TrainingRecord
 from reference.commands import verify
 from reference.commands.arguments import PAGE
-from reference.commands.asked import writable
 from reference.commands.status import AGREES, DISAGREES, ENVIRONMENT, USAGE
+from reference.commands.validation import writable
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
 from reference.report import page, text
-from reference.report.page.loading import NotLoaded, loaded
+from reference.report.page.loading import NotLoaded, load_function
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the page of ndgrad, or of a user's function; give the status."""
+    """Write the page of ndgrad or of a user's function, and return the status."""
     if options.page is None:
         options.page = PAGE.with_stem(options.function[1]) if options.function else PAGE
     if options.function is None and options.shapes is None:
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     if not writable(options.page):
         return ENVIRONMENT
     try:
-        with loaded(*options.function) as function:
+        with load_function(*options.function) as function:
             return _page_of(function, options.function[1], options)
     except NotLoaded as error:
         print(f"error: {error}", file=sys.stderr)
@@ -47,7 +47,7 @@ def _page_of(function: Any, name: str, options: argparse.Namespace) -> int:
         print(text.row(record), flush=True)
     runs: list[TrainingRecord] = []
     verify.train(runs, engine, reference)
-    made = page.page_of_function(function, name, options.shapes, records, runs, seed=options.seed)
-    page.write(made, options.page)
-    print(f"\n{made.agreement.last_line}\nthe page: {options.page}")
-    return AGREES if made.agreement.agrees else DISAGREES
+    new_page = page.page_of_function(function, name, options.shapes, records, runs, seed=options.seed)
+    page.write(new_page, options.page)
+    print(f"\n{new_page.agreement.last_line}\nthe page: {options.page}")
+    return AGREES if new_page.agreement.agrees else DISAGREES

@@ -1,4 +1,4 @@
-"""`repro`: one case is replayed, from the line that a failure prints."""
+"""`repro`: replays one case from the line that a failure prints."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from ndgrad.graph import Picture
 from reference.campaign import Campaign
 from reference.checks import Case, NotACase, ProgramCase, parse_case
-from reference.commands.asked import loaded, ops
 from reference.commands.status import AGREES, DISAGREES, ENVIRONMENT, NOTHING, USAGE
+from reference.commands.validation import load_sides, select_ops
 from reference.engines import Engine
 from reference.engines.references import References
 from reference.engines.torch.sizes import TooLarge, check_sizes
@@ -23,31 +23,33 @@ from reference.verdict.explanation import explain
 
 
 def run(options: argparse.Namespace) -> int:
-    """Replay the case, or print its script; give the status."""
+    """Replay the case or print its script, and return the status."""
     try:
         case = parse_case(options.case)
     except (NotAProgram, NotACase) as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
     if not isinstance(case, ProgramCase) and (options.python or options.picture):
-        print(f"error: --python and --picture are for programs, and this is of the kind {case.kind}", file=sys.stderr)
+        print(
+            f"error: --python and --picture are for programs, but this case is of the kind {case.kind}", file=sys.stderr
+        )
         return USAGE
-    sides = loaded(options)
+    sides = load_sides(options)
     if isinstance(sides, int):
         return sides
     if isinstance(case, ProgramCase):
-        if ops(",".join(step.op for step in case.program.steps), sides[1].ops) is None:
+        if select_ops(",".join(step.op for step in case.program.steps), sides[1].ops) is None:
             return USAGE
         if options.python:
             print(script(case.program), end="")
             return AGREES
         if not _is_small(case.program):
             return USAGE
-    return _again(case, *sides, options.picture)
+    return _replay(case, *sides, options.picture)
 
 
 def _is_small(program: Program) -> bool:
-    """Whether a program has few enough numbers to be run; else it is told."""
+    """Whether a program is small enough to run; if not, print an error."""
     try:
         check_sizes(program)
     except TooLarge as error:
@@ -56,10 +58,11 @@ def _is_small(program: Program) -> bool:
     return True
 
 
-def _again(case: Case, engine: Engine, references: References, path: Path | None) -> int:
-    """Replay a case, say what came of it, and draw a program to a file if there is one.
+def _replay(case: Case, engine: Engine, references: References, path: Path | None) -> int:
+    """Replay a case and print the result; if a path is given, draw the program to this file.
 
-    A program is told as it was given. Another case that fails is shrunk: by its number alone, nobody has done so yet.
+    A program is reported as it was given. A failing case of another kind is shrunk first, since a line with its number
+    alone has not been shrunk yet.
     """
     trial, campaign = case.run(engine, references), Campaign(engine, references)
     verdict, reference = trial.verdict, references.by_name(trial.verdict.reference)
@@ -71,7 +74,7 @@ def _again(case: Case, engine: Engine, references: References, path: Path | None
         print(text.failure(failure, engine.name, reference.name))
     elif program and verdict.result is Result.REFERENCE_WRONG:
         explanation = explain(program, verdict, known=reference.known)
-        print(text.better(program, verdict, engine.name, reference.name, explanation))
+        print(text.reference_failure(program, verdict, engine.name, reference.name, explanation))
     elif verdict.numbers or verdict.refused:
         print(f"{engine.name} and {reference.name}: {verdict.result} ({verdict.numbers:,} numbers)")
         if program and verdict.result is not Result.AGREES:
@@ -81,15 +84,15 @@ def _again(case: Case, engine: Engine, references: References, path: Path | None
         for side in (engine, reference):
             print(f"  {side.name} says: {side.run(program).error if program else 'nothing'}")
     origin = failure.explanation.origin if failure else None
-    if path and program and not _drawn(draw(program, engine, reference, verdict.result, origin), path):
+    if path and program and not _write_picture(draw(program, engine, reference, verdict.result, origin), path):
         return ENVIRONMENT
     if failure:
         return DISAGREES
     return AGREES if verdict.numbers or verdict.refused else NOTHING
 
 
-def _drawn(picture: Picture, path: Path) -> bool:
-    """Whether a picture, or its source where nothing draws it, could be written."""
+def _write_picture(picture: Picture, path: Path) -> bool:
+    """Write a picture, or its source if nothing can draw it. Return whether that succeeded."""
     try:
         written, hint = write(picture, path)
     except OSError as error:

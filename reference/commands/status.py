@@ -1,4 +1,4 @@
-"""Exit statuses, and what each ending says. Nothing heavy is imported here."""
+"""Exit statuses, and the messages of commands that end early. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import NoReturn
 from reference.processes.signals import ENDING, Stopped, Stopping
 
 AGREES, DISAGREES, USAGE, ENVIRONMENT, HARNESS, NOTHING = 0, 1, 2, 3, 4, 5
-UNHEARD = 128 + 13  # SIGPIPE: whoever read standard output has gone, as `head` does
+BROKEN_PIPE = 128 + 13  # SIGPIPE: the reader of standard output has exited, as `head` does
 
 
-def ended(command: Callable[[Stopping], int]) -> int:
-    """Run a command, and give its status, however it ends."""
+def run_command(command: Callable[[Stopping], int]) -> int:
+    """Run a command and return its status, however it ends."""
     with Stopping() as stopping:
         try:
             status = command(stopping)
@@ -25,21 +25,21 @@ def ended(command: Callable[[Stopping], int]) -> int:
             stopping.heard()
             status = _interrupted(stop)
         except BrokenPipeError:
-            status = _unheard()
+            status = _broken_pipe()
         except OSError as error:
-            status = _environment(error)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the harness raises is its own failure
-            status = _failed(error)
+            status = _environment_error(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - any error of the harness is its own failure
+            status = _harness_failure(error)
         return status
 
 
-def told(error: BaseException) -> str:
-    """An error in one line."""
-    name = f"{type(error).__name__}: " if not str(error) or type(error).__name__ not in _SAY_IT_THEMSELVES else ""
+def one_line(error: BaseException) -> str:
+    """Describe an error in one line."""
+    name = f"{type(error).__name__}: " if not str(error) or type(error).__name__ not in _NAMED_BY_MESSAGE else ""
     return f"{name}{error}".strip()
 
 
-_SAY_IT_THEMSELVES = ("WorkerDeathError", "TaskError", "Stopped")
+_NAMED_BY_MESSAGE = ("WorkerDeathError", "TaskError", "Stopped")
 
 
 def _interrupted(stop: Stopped) -> int:
@@ -47,7 +47,7 @@ def _interrupted(stop: Stopped) -> int:
     return stop.status
 
 
-def _environment(error: OSError) -> int:
+def _environment_error(error: OSError) -> int:
     what = "" if error.filename is None else f"{error.filename}: "
     if _give_up_output():
         what = "cannot write the output: "
@@ -55,46 +55,47 @@ def _environment(error: OSError) -> int:
     return ENVIRONMENT
 
 
-def _failed(error: BaseException) -> int:
+def _harness_failure(error: BaseException) -> int:
     sys.stdout.flush()
     if type(error).__name__ == "WorkerDeathError":
         print(f"error: {error}", file=sys.stderr)
         return HARNESS
-    print(f"error: the harness failed, and not the engine: {told(error)}", file=sys.stderr)
+    print(f"error: the harness failed, and not the engine: {one_line(error)}", file=sys.stderr)
     traceback.print_exception(error)
     return HARNESS
 
 
-def _unheard() -> int:
+def _broken_pipe() -> int:
     _give_up_output()
-    return UNHEARD
+    return BROKEN_PIPE
 
 
 def _give_up_output() -> bool:
-    """Whether something could not be written. It goes nowhere: Python would try once more when it ends."""
-    lost = False
+    """Whether some output could not be written. It is discarded, since Python would try again at exit."""
+    failed = False
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            lost = True
+            failed = True
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
-    return lost
+    return failed
 
 
-def left(status: int) -> NoReturn:
-    """Leave the process. All is said: a late signal must change nothing."""
+def leave(status: int) -> NoReturn:
+    """Exit the process. All output has been written, so a late signal must change nothing."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     sys.exit(status)
 
 
 def open_streams() -> None:
-    """Make standard output fit to be written to.
+    """Prepare standard output and standard error for writing.
 
-    Where it was closed, the next file must not take its place; what its encoding lacks is written as an escape.
+    If they were closed, their descriptors are filled, so that no file opened later takes their place. Characters that
+    their encoding lacks are written as escapes.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - stdin, stdout, stderr
         pass

@@ -1,6 +1,6 @@
-"""`verify`: a campaign, the training runs, and all that was found of it, in words, JSON and a page.
+"""`verify`: runs a campaign and the training runs, and reports the results as text, JSON and a page.
 
-What was found is told however the run ends.
+The results are reported however the run ends.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any
 
 from reference import campaign
 from reference.campaign import AGAIN, Campaign, Pool, Record, Runner
-from reference.checks import able, left_out, training
+from reference.checks import reference_for, training, why_skipped
 from reference.checks.training import TrainingRecord
-from reference.commands.asked import has_cluster, is_for_failures, loaded, ops, writable
-from reference.commands.status import AGREES, DISAGREES, ENVIRONMENT, NOTHING, USAGE, told
+from reference.commands.status import AGREES, DISAGREES, ENVIRONMENT, NOTHING, USAGE, one_line
+from reference.commands.validation import can_store_failures, has_cluster, load_sides, select_ops, writable
 from reference.engines import Engine, Reference
 from reference.processes.signals import Stopped, Stopping, deferred
 from reference.processes.workers import Workers
 from reference.report import json, text
 
-WORTH_A_PROCESS = 1_000  # programs, which take about as long as a process takes to import PyTorch
+WORTH_A_PROCESS = 1_000  # programs that take about as long as importing PyTorch in a new process
 
 
 @dataclass
 class _Run:
-    """What there is of a run so far."""
+    """The state of a run."""
 
     campaign: Campaign
     options: argparse.Namespace
@@ -39,7 +39,7 @@ class _Run:
 
     @property
     def names(self) -> tuple[str, str]:
-        """The engine's and the reference's."""
+        """The names of the engine and of the references."""
         return self.campaign.engine.name, self.campaign.references.name
 
     def print(self, record: Record) -> None:
@@ -49,41 +49,44 @@ class _Run:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare, and tell what was found; give the status."""
+    """Compare, report the results, and return the status."""
     if options.page and (options.engine, *options.against) != ("ndgrad", "torch"):
-        print("error: the page shows PyTorch's numbers, so --page goes with --against torch alone", file=sys.stderr)
+        print(
+            "error: the page compares ndgrad with PyTorch: it needs --engine ndgrad --against torch",
+            file=sys.stderr,
+        )
         return USAGE
-    sides = loaded(options)
+    sides = load_sides(options)
     if isinstance(sides, int):
         return sides
     engine, references = sides
-    chosen = ops(options.ops, [op for op in references.ops if op in engine.ops])
-    if chosen is None or not is_for_failures(options.failures):
+    chosen = select_ops(options.ops, [op for op in references.ops if op in engine.ops])
+    if chosen is None or not can_store_failures(options.failures):
         return USAGE
     if not all(writable(path) for path in (options.json, options.page) if path):
         return ENVIRONMENT
     if options.scheduler and not has_cluster():
         return ENVIRONMENT
-    return _verified(options, chosen, options.stopping)
+    return _verify(options, chosen, options.stopping)
 
 
-def _verified(options: argparse.Namespace, chosen: Sequence[str], stopping: Stopping) -> int:
-    run = _Run(Campaign.named(options.engine, options.against, chosen, options.seed, options.failures), options)
+def _verify(options: argparse.Namespace, chosen: Sequence[str], stopping: Stopping) -> int:
+    run = _Run(Campaign.by_name(options.engine, options.against, chosen, options.seed, options.failures), options)
     try:
         _compare(run)
     except (Stopped, Exception) as error:
         stopping.heard()
-        _tell_so_far(run, error)
+        _report_partial(run, error)
         if isinstance(error, Stopped):
             return error.status
         raise
     with deferred():
-        found = _tell(run)
+        document = _report(run)
     if options.page:
         _write_page(run)
-    if found["agrees"]:
+    if document["agrees"]:
         return AGREES
-    compared = found["counts"]["numbers"] or found["failures"] or run.runs
+    compared = document["counts"]["numbers"] or document["failures"] or run.runs
     return DISAGREES if compared else NOTHING
 
 
@@ -92,23 +95,23 @@ def _compare(run: _Run) -> None:
     size = campaign.PROFILES[options.profile]
     if options.ops is not None:
         size = replace(size, checks={})
-    trains = options.ops is None and not left_out("training", run.campaign.engine, run.campaign.references)
+    trains = options.ops is None and not why_skipped("training", run.campaign.engine, run.campaign.references)
     run.rows = run.campaign.rows(size) + (len(training.TASKS) if trains else 0)
     print(text.heading(*run.names, options.profile, options.seed), flush=True)
     with _runner(options, size.programs(len(known))) as runner, closing(run.campaign.run(size, runner)) as records:
         for record in records:
             run.print(record)
     if trains:
-        reference = able("training", run.campaign.references)
+        reference = reference_for("training", run.campaign.references)
         train(run.runs, run.campaign.engine, reference, run.maps if options.page else None)
 
 
 @contextmanager
 def _runner(options: argparse.Namespace, programs: int) -> Iterator[Runner | None]:
-    """Who runs the shards: a cluster, as many processes as are worth it, or this process."""
+    """Return the runner of the shards: a cluster, as many processes as are worthwhile, or None for this process."""
     workers = min(options.workers, programs // WORTH_A_PROCESS)
     if options.scheduler:
-        from reference.campaign.cluster import Cluster  # noqa: PLC0415 - few have one
+        from reference.campaign.cluster import Cluster  # noqa: PLC0415 - Dask may be missing
 
         with Cluster(options.scheduler) as cluster:
             yield cluster
@@ -120,48 +123,48 @@ def _runner(options: argparse.Namespace, programs: int) -> Iterator[Runner | Non
 
 
 def train(runs: list[TrainingRecord], engine: Engine, reference: Reference, maps: list[Any] | None = None) -> None:
-    """Make the training runs, and print a row for each; with maps, for the page, of those in the plane."""
+    """Make the training runs and print a row for each. `maps` receives maps of the runs in the plane, for the page."""
     tasks = [make() for make in training.TASKS.values()]
-    drawn = {} if maps is None else _maps(tasks)
+    maps_by_name = {} if maps is None else _maps(tasks)
     if maps is not None:
-        maps += drawn.values()
+        maps += maps_by_name.values()
     print(text.training_heading(), flush=True)
     for task in tasks:
-        runs.append(training.train(task, engine, reference, drawn.get(task.name)))
+        runs.append(training.train(task, engine, reference, maps_by_name.get(task.name)))
         print(text.training_row(runs[-1]), flush=True)
 
 
 def _maps(tasks: Sequence[training.Task]) -> dict[str, Any]:
-    """Blank maps of the runs that can be drawn, by their names."""
-    from reference.report.page import Maps  # noqa: PLC0415 - the page is asked for by few
+    """Make empty maps of the runs that can be drawn, by name."""
+    from reference.report.page import Maps  # noqa: PLC0415 - few runs write a page
 
     return {task.name: Maps(task) for task in tasks if Maps.can_draw(task)}
 
 
-def _tell(run: _Run) -> dict[str, Any]:
-    """Print what was found in a run that came to its end, and write it down, also where nobody reads any more."""
-    found = _document(run, json.FINISHED)
+def _report(run: _Run) -> dict[str, Any]:
+    """Report the results of a complete run. The JSON is written even if standard output cannot be."""
+    document = _document(run, json.FINISHED)
     try:
         print(text.legend())
         _print_failures(run)
         print(f"\n{text.last_line(run.campaign.records, run.runs, len(run.campaign.ops), *run.names)}", flush=True)
     finally:
-        _write_json(run, found)
-    return found
+        _write_json(run, document)
+    return document
 
 
-def _tell_so_far(run: _Run, error: BaseException) -> None:
-    """Print what was found in a run that was cut short, and write it down."""
+def _report_partial(run: _Run, error: BaseException) -> None:
+    """Report the results of a run that was interrupted or failed."""
     ended = json.INTERRUPTED if isinstance(error, (Stopped, OSError)) else json.FAILED
-    found = _document(run, ended, told(error))
+    document = _document(run, ended, one_line(error))
     try:
-        if not isinstance(error, OSError):  # which standard output may have raised
-            _print_so_far(run, "interrupted" if ended == json.INTERRUPTED else "the harness failed")
+        if not isinstance(error, OSError):  # writing to standard output may have raised it
+            _print_partial(run, "interrupted" if ended == json.INTERRUPTED else "the harness failed")
     finally:
-        _write_json(run, found)
+        _write_json(run, document)
 
 
-def _print_so_far(run: _Run, how: str) -> None:
+def _print_partial(run: _Run, how: str) -> None:
     done = sum(record.op != AGAIN for record in run.printed) + len(run.runs)
     printed = set(map(id, run.printed))
     for record in run.campaign.records:
@@ -189,9 +192,9 @@ def _document(run: _Run, ended: str, error: str | None = None) -> dict[str, Any]
     )  # fmt: skip
 
 
-def _write_json(run: _Run, found: dict[str, Any]) -> None:
+def _write_json(run: _Run, document: dict[str, Any]) -> None:
     if run.options.json:
-        json.write(run.options.json, found)
+        json.write(run.options.json, document)
 
 
 def _write_page(run: _Run) -> None:
@@ -199,8 +202,10 @@ def _write_page(run: _Run) -> None:
 
     options, known = run.options, run.campaign.ops
     try:
-        made = page.page_of(run.campaign.records, run.runs, run.maps, known, profile=options.profile, seed=options.seed)
-        page.write(made, options.page)
+        new_page = page.page_of(
+            run.campaign.records, run.runs, run.maps, known, profile=options.profile, seed=options.seed
+        )
+        page.write(new_page, options.page)
     except Stopped:
         print(f"{options.page} was not written", file=sys.stderr)
         raise

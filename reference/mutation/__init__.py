@@ -1,7 +1,7 @@
-"""What must be caught: bugs that really happened to others, and some thought up here, each planted on purpose.
+"""Mutation testing: faults that the harness must catch. Many are real bugs of other engines, others were made up here.
 
-It knows the tables of what is written by hand, and what is derived for every op. How a fault is planted, `planting`
-knows; what catches it, the harness must find out by itself.
+Some faults are written by hand, in tables; the generic ones are derived for every op. `planting` plants them. The
+checks that must catch them are written without knowledge of them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +22,7 @@ GENERIC: Mapping[str, Callable[[], Iterable[Fault]]] = {
 
 @cache
 def every() -> Mapping[str, Fault]:
-    """All faults by name: those written by hand, and the generic ones."""
+    """Return all faults by name: first those written by hand, then the generic ones."""
     return {**BY_NAME, **{fault.name: fault for fault in generic()}}
 
 

@@ -1,8 +1,8 @@
-"""Mutation testing: the ordinary checks are run against each planted fault, and must catch it.
+"""Mutation testing: the ordinary checks are run against each planted fault and must catch it.
 
-The cases of a seed stand in one order, drawn in rounds: each op once, and some expressions, sessions, training runs and
-checks of the library, shuffled. The order knows no fault, and the cases know none: they are those that `verify` is made
-of. How many of them it takes until one fails is how well the harness detects a fault.
+A seed determines a sequence of cases in rounds. A round holds each op once, and some expressions, sessions, training
+runs and checks of the library, shuffled. Neither the order nor the cases depend on the faults: they are the cases that
+`verify` runs. The number of cases until one fails measures how well the harness detects a fault.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from reference.ops.source import Seeded, Unsuited
 from reference.processes.workers import Workers
 from reference.programs import Program
 
-# How often a kind of case comes in a round, beside each op once: about as in the profiles of a campaign.
+# How often each kind of case occurs in a round, beside each op once: about as in a campaign's profiles.
 A_ROUND = {EXPRESSIONS: 7, "sessions": 5, "training": 5, "library": 3}
 ROUNDS = {"quick": 60, "standard": 130, "deep": 3_000}
 
@@ -35,11 +35,11 @@ Pullback: TypeAlias = tuple[str, int]  # of an op, towards an operand
 
 
 class Numbered(NamedTuple):
-    """A case of the order.
+    """One case of the order.
 
     Args:
-        check: what it belongs to.
-        case: the case; None where none could be drawn.
+        check: the check that it belongs to.
+        case: the case; None if the draw was unsuited.
         called: the pullbacks that the right engine calls on it.
     """
 
@@ -47,23 +47,23 @@ class Numbered(NamedTuple):
     case: Case | None
     called: frozenset[Pullback]
 
-    def is_touched_by(self, fault: Fault) -> bool:
-        """Whether a fault can change anything here. One in a pullback that is not called cannot."""
+    def can_show(self, fault: Fault) -> bool:
+        """Whether a fault can change anything here. A fault in a pullback that is not called cannot."""
         plant = fault.plant
         return not isinstance(plant, AtPullback) or (plant.op, plant.position) in self.called
 
 
 @dataclass(frozen=True)
 class Catch:
-    """What came of the search for one fault.
+    """The result of running cases against one fault.
 
     Args:
-        fault: its name.
-        seed: of the cases.
-        check: the check that caught it: an op's programs, expressions, sessions ...; empty if none did.
-        says: what is wrong, in the words of that check.
-        cases: how many cases it took, the last included.
-        seconds: how long.
+        fault: the fault's name.
+        seed: the seed of the cases.
+        check: the check that caught it: an op's programs, expressions, sessions ...; empty if it was not caught.
+        says: the first finding.
+        cases: how many cases were run, including the one that caught it.
+        seconds: how long it took.
     """
 
     fault: str
@@ -75,32 +75,32 @@ class Catch:
 
 
 class Cases:
-    """The cases of a seed, in their order. What the reference says to a program is worked out once.
+    """The cases of a seed, in order. The reference's outcome of a program is computed once.
 
     Args:
-        seed: what they are drawn from.
+        seed: the seed.
     """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._rounds: list[list[Numbered]] = []
-        self._reference = _Remembering()
+        self._reference = _CachedTorch()
         self._sides = NdgradEngine(), References([self._reference])
 
     def rounds(self, number: int) -> Iterator[Sequence[Numbered]]:
-        """Give so many rounds. A new one is drawn, and run by the right engine: no fault may be planted then."""
+        """Yield so many rounds. A new one is drawn, and run by the right engine: no fault may be planted then."""
         for i in range(number):
             if i >= len(self._rounds):
                 self._rounds.append(self._round(i))
             yield self._rounds[i]
 
-    def told(self, case: Case | None) -> str:
-        """Run a case beside the reference, and say what is wrong; nothing if nothing is."""
+    def failure_in(self, case: Case | None) -> str:
+        """Run a case and return the first finding; empty if there is none."""
         verdict = case.run(*self._sides).verdict if case else None
         return f"{verdict.findings[0].kind} {verdict.findings[0].part}" if verdict and verdict.result.blames else ""
 
     def _round(self, number: int) -> list[Numbered]:
-        """The cases of a round. Each is numbered among those of its check: an op that is new changes no other's."""
+        """Draw the cases of a round. They are numbered by check, so that a new op changes no other op's cases."""
         each = {**dict.fromkeys(OPS, 1), **A_ROUND}
         tickets = tuple(f"{check} {i}" for check, times in each.items() for i in range(times))
         cases = []
@@ -112,7 +112,7 @@ class Cases:
     def _numbered(self, check: str, number: int) -> Numbered:
         case, called = self._case(check, number), set[Pullback]()
         with _recorded(called):
-            self.told(case)
+            self.failure_in(case)
         return Numbered(check, case, frozenset(called))
 
     def _case(self, check: str, number: int) -> Case | None:
@@ -121,7 +121,7 @@ class Cases:
         except Unsuited:
             return None
         if isinstance(case, ProgramCase):
-            self._reference.remember(case.program)
+            self._reference.cache(case.program)
         return case
 
 
@@ -144,16 +144,16 @@ def _recorded(called: set[Pullback]) -> Iterator[None]:
         yield
 
 
-class _Remembering(TorchEngine):
-    """PyTorch, which remembers what it said to programs."""
+class _CachedTorch(TorchEngine):
+    """PyTorch with a cache of outcomes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: dict[int, Outcome] = {}
+        self._outcomes: dict[int, Outcome] = {}
 
-    def remember(self, program: Program) -> None:
-        """Run a program, and give that outcome from now on. Whoever asks must keep the program."""
-        self._said[id(program)] = super().run(program)
+    def cache(self, program: Program) -> None:
+        """Run a program and cache the outcome under its id. The caller must keep the program alive."""
+        self._outcomes[id(program)] = super().run(program)
 
     def run(
         self,
@@ -164,48 +164,48 @@ class _Remembering(TorchEngine):
         path: Sequence[Any] | None = None,
         inner: bool = False,
     ) -> Outcome:
-        """Run a program, unless it is remembered as it stands."""
+        """Run a program, unless its plain outcome is cached."""
         if noise is not None or precision is not None or path is not None or inner:
             return super().run(program, noise=noise, precision=precision, path=path, inner=inner)
-        return self._said.get(id(program)) or super().run(program)
+        return self._outcomes.get(id(program)) or super().run(program)
 
 
 def detect(fault: Fault, cases: Cases, seed: int, rounds: int) -> Catch:
-    """Plant a fault, anew in each round, and run cases until one fails. Those that it cannot change are passed over."""
+    """Plant a fault, anew in each round, and run cases until one fails. Cases that cannot show it are skipped."""
     start, before = time.perf_counter(), 0
     for some in cases.rounds(rounds):
         with fault.plant():
             for number, numbered in enumerate(some, before + 1):
-                says = numbered.is_touched_by(fault) and cases.told(numbered.case)
+                says = numbered.can_show(fault) and cases.failure_in(numbered.case)
                 if says:
                     return Catch(fault.name, seed, numbered.check, says, number, time.perf_counter() - start)
         before += len(some)
     return Catch(fault.name, seed, "", "", before, time.perf_counter() - start)
 
 
-# Several processes: each keeps the cases of the seed that it is at.
+# Several processes: each caches the cases of its current seed.
 
-_CHUNK = 12  # faults that a process is given at a time
+_CHUNK = 12  # faults in a task
 
 
 @lru_cache(maxsize=1)
-def _cases(seed: int) -> Cases:
+def _cases_of(seed: int) -> Cases:
     return Cases(seed)
 
 
 def _chunk(names: Sequence[str], seed: int, rounds: int) -> list[Catch]:
     one_thread()
-    return [detect(every()[name], _cases(seed), seed, rounds) for name in names]
+    return [detect(every()[name], _cases_of(seed), seed, rounds) for name in names]
 
 
 def detect_all(names: Sequence[str], seeds: Sequence[int], rounds: int, workers: int) -> Generator[Catch, None, None]:
-    """Look for faults by name, in several processes; give each catch as it is there, seed after seed.
+    """Run cases against faults in several processes; yield the catches seed after seed.
 
     Args:
-        names: of faults.
-        seeds: of the cases.
-        rounds: how many rounds of cases each is given at the most.
-        workers: how many processes.
+        names: the names of the faults.
+        seeds: the seeds of the cases.
+        rounds: the most rounds of cases for each fault.
+        workers: the number of processes.
     """
     chunks = [(names[i : i + _CHUNK], seed) for seed in seeds for i in range(0, len(names), _CHUNK)]
     with Workers(min(workers, len(chunks))) as pool:

@@ -1,8 +1,8 @@
-"""Generic faults: what can go wrong in any pullback, for every row of the op table.
+"""Generic faults: what can go wrong in any pullback, derived for every row of the op table.
 
-They are derived, and none is written by hand: a row that is new has its own. Which of them make sense for a pullback is
-decided by facts: what it reads, how many operands there are, and what it gives for shapes and options that its row draws.
-A fault that could change nothing on any program is none. Its programs are drawn elsewhere, and do not know of this.
+None is written by hand, so a new row has its own. Facts about a pullback decide which faults apply to it: what it
+reads, how many operands there are, and what it returns for shapes and options that its row draws. A fault that could
+not change any program is left out. Programs are drawn elsewhere, without knowledge of the faults.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from reference.ops import OPS, Op
 from reference.ops.source import Seeded, Unsuited, pick
 
 _SHAPES = ((2, 2), (2, 1), (1, 2, 2), (3,), (2, 3), (2, 2, 2), (1,), ())
-_LARGEST = 10_000  # numbers that a cotangent has at the most
-_DRAWN = 60  # calls of an op that are looked at
+_LARGEST = 10_000  # the largest size of a cotangent
+_CALLS = 60  # calls of an op from which the facts are taken
 _NEAR = 1e-7  # how far operands are moved to see whether a pullback's result depends on them
 
 Right = Callable[..., Any]
 
 
-# The faults. Each is made of the right pullback.
+# The faults. Each wraps the right pullback.
 
 
 def _transposed(right: Right) -> Right:
-    """The last two axes are exchanged where they are of one length, so that the shape is right."""
+    """Swap the last two axes if they have equal length, so that the shape is right."""
 
     def pullback(*args: Any, **options: Any) -> Any:
         h = right(*args, **options)
@@ -44,7 +44,7 @@ def _transposed(right: Right) -> Right:
 
 
 def _unsummed(slot: int) -> Change:
-    """Of the copies of an operand that was broadcast the first counts, as if nothing had to be summed."""
+    """Of the copies of a broadcast operand use only the first, as if nothing had to be summed."""
 
     def change(right: Right) -> Right:
         def pullback(g: Any, y: Any, *operands: Any, **options: Any) -> Any:
@@ -58,7 +58,7 @@ def _unsummed(slot: int) -> Change:
 
 
 def _swapped(slot: int) -> Change:
-    """The operand and its neighbour are exchanged, where they have one shape."""
+    """Swap the operand with its neighbour if they have equal shape."""
 
     def change(right: Right) -> Right:
         def pullback(g: Any, y: Any, *operands: Any, **options: Any) -> Any:
@@ -78,7 +78,7 @@ def _exchanged(operands: tuple[Any, ...], slot: int) -> tuple[Any, ...]:
 
 
 def _other_position(right: Right) -> Right:
-    """An operand of many gets what is for the last but its number, where they have one shape."""
+    """Give an operand of many the gradient of its mirror position if both have equal shape."""
 
     def pullback(g: Any, y: Any, *operands: Any, position: int, **options: Any) -> Any:
         other = len(operands) - 1 - position
@@ -89,11 +89,11 @@ def _other_position(right: Right) -> Right:
 
 
 def _detached(right: Right) -> Right:
-    """The operands, the result and what was kept are taken for constants. The cotangent is not."""
+    """Treat the operands, the result and the residual as constants, but not the cotangent."""
 
-    def pullback(g: Any, *given: Any, **options: Any) -> Any:
+    def pullback(g: Any, *rest: Any, **options: Any) -> Any:
         constants = {name: _plain(option) for name, option in options.items()}
-        return right(g, *map(plain, given), **constants)
+        return right(g, *map(plain, rest), **constants)
 
     return pullback
 
@@ -103,8 +103,8 @@ def _plain(option: Any) -> Any:
 
 
 def _unrecorded(right: Right) -> Right:
-    """The cotangent is taken for a constant, and so there is nothing left to differentiate."""
-    return lambda g, *given, **options: right(plain(g), *given, **options)
+    """Treat the cotangent as a constant, so that nothing is left to differentiate."""
+    return lambda g, *rest, **options: right(plain(g), *rest, **options)
 
 
 def _times(factor: float) -> Change:
@@ -112,10 +112,10 @@ def _times(factor: float) -> Change:
 
 
 def _aliased(right: Right) -> Right:
-    """The gradient is written over the cotangent, which may be on its way elsewhere."""
+    """Write the gradient into the cotangent, which others may still use."""
 
-    def pullback(g: Any, *given: Any, **options: Any) -> Any:
-        h = right(g, *given, **options)
+    def pullback(g: Any, *rest: Any, **options: Any) -> Any:
+        h = right(g, *rest, **options)
         if not isinstance(g, np.ndarray) or not g.flags.writeable or (h.shape, h.dtype) != (g.shape, g.dtype):
             return h
         np.copyto(g, h)
@@ -157,12 +157,12 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What is known of a pullback.
+    """The facts about a pullback.
 
     Args:
-        slot: which operand it is for.
-        pullback: itself.
-        variadic: whether it is told for which of any number of operands it is; here for the first.
+        slot: the operand that it is for.
+        pullback: the pullback.
+        variadic: whether it takes the position among any number of operands; here the first.
         calls: calls of the op.
     """
 
@@ -173,51 +173,51 @@ class _Facts:
 
     @property
     def right(self) -> Right:
-        """The pullback to this slot."""
-        return self._told(self.pullback)
+        """The pullback for this slot."""
+        return self._at_slot(self.pullback)
 
-    def _told(self, pullback: Right) -> Right:
+    def _at_slot(self, pullback: Right) -> Right:
         return partial(pullback, position=self.slot) if self.variadic else pullback
 
     def broadcasts(self) -> bool:
-        """It leaves broadcasting in, which the engine sums out."""
+        """Whether it leaves broadcast axes for the engine to sum."""
         return any(call.of(self.right).shape != np.shape(call.operands[self.slot]) for call in self.calls)
 
     def moves(self) -> bool:
-        """It does more to the cotangent than to change each number where it stands, and gives matrices."""
+        """Whether it changes the cotangent's shape and returns square matrices."""
         results = [(call.of(self.right), call.g.shape) for call in self.calls]
         square = any(h.ndim > 1 and h.shape[-1] == h.shape[-2] > 1 for h, _ in results)
         return square and any(h.shape != shape for h, shape in results)
 
     def curves(self) -> bool:
-        """It depends on the numbers, and so the op has a second derivative other than 0."""
+        """Whether it depends on the numbers, so that the op has a nonzero second derivative."""
         return any(not np.array_equal(call.of(self.right), call.near().of(self.right)) for call in self.calls)
 
     def writes(self) -> bool:
-        """It gives another array than the cotangent, though of the cotangent's shape."""
+        """Whether it returns numbers other than the cotangent's, but of its shape."""
         both = [(call.of(self.right), call.g) for call in self.calls]
         return any(h.shape == g.shape and not np.array_equal(h, g) for h, g in both)
 
     def chooses(self, change: Change) -> bool:
-        """It gives something else if its operands are exchanged."""
-        wrong = self._told(change(self.pullback))
+        """Whether its result changes if operands are swapped."""
+        wrong = self._at_slot(change(self.pullback))
         return any(len(call.operands) > 1 and call.tells(wrong, self.right) for call in self.calls)
 
 
 def _facts(op: Op, slot: int) -> _Facts:
     rule = RULES[op.name]
     pullback = rule.pullbacks[slot]
-    assert pullback is not None  # noqa: S101 - who has none is not asked for
+    assert pullback is not None  # noqa: S101 - a slot without a pullback has no faults
     return _Facts(slot, pullback, rule.variadic, _calls(op))
 
 
 @cache
 def _calls(op: Op) -> tuple[_Call, ...]:
-    """Calls of an op, with shapes and options that its row draws."""
-    return tuple(call for number in range(_DRAWN) if (call := _drawn(op, number)) is not None)
+    """Draw calls of an op, with shapes and options of its row."""
+    return tuple(call for number in range(_CALLS) if (call := _draw_call(op, number)) is not None)
 
 
-def _drawn(op: Op, number: int) -> _Call | None:
+def _draw_call(op: Op, number: int) -> _Call | None:
     source, numbers = Seeded("facts", op.name, number), np.random.default_rng(number)
     try:
         shapes, options = op.inputs.draw(source, pick(source, _SHAPES), source.integer(0, op.inputs.slots - 1))
@@ -225,16 +225,16 @@ def _drawn(op: Op, number: int) -> _Call | None:
         return None
     operands = [_general(op, i, shape, numbers) for i, shape in enumerate(shapes)]
     cotangents = numbers.uniform(1, 2, _LARGEST)
-    return _called(op, operands, options, cotangents)
+    return _call(op, operands, options, cotangents)
 
 
 def _general(op: Op, position: int, shape: tuple[int, ...], numbers: np.random.Generator) -> np.ndarray:
-    """Numbers of the operand's domain, no two of them alike, and none at a kink."""
+    """Draw distinct numbers of the operand's domain, none at a kink."""
     few = np.array(op.domain(position).numbers)
     return np.asarray(numbers.choice(few[few != 0], shape) + numbers.uniform(0.001, 0.03, shape))
 
 
-def _called(op: Op, operands: Sequence[np.ndarray], options: Any, cotangents: np.ndarray) -> _Call:
+def _call(op: Op, operands: Sequence[np.ndarray], options: Any, cotangents: np.ndarray) -> _Call:
     with np.errstate(all="ignore"):
         y = NdgradEngine().functions[op.name](*map(Value, operands), **options)
     return _Call(
@@ -242,15 +242,15 @@ def _called(op: Op, operands: Sequence[np.ndarray], options: Any, cotangents: np
         y.data,
         tuple(x.data for x in y._operands),
         y._options,
-        lambda: _called(op, [x * (1 + _NEAR) for x in operands], options, cotangents),
+        lambda: _call(op, [x * (1 + _NEAR) for x in operands], options, cotangents),
     )
 
 
-# Which there are.
+# The list.
 
 
-def _of(op: Op, slot: int) -> Iterator[Fault]:
-    """The faults of one pullback."""
+def _faults_of(op: Op, slot: int) -> Iterator[Fault]:
+    """Yield the faults of one pullback."""
     facts, variadic = _facts(op, slot), RULES[op.name].variadic
     exchanged = _other_position if variadic else _swapped(slot)
     to = "the gradient" if len(RULES[op.name].pullbacks) == 1 else f"the gradient of operand {slot}"
@@ -262,33 +262,31 @@ def _of(op: Op, slot: int) -> Iterator[Fault]:
     yield fault("factor", f"{to} is too large by a ten-millionth", _times(1 + 1e-7))
     yield fault("sign", f"{to} has the wrong sign", _times(-1.0))
     if not variadic and facts.broadcasts():
-        yield fault(
-            "unsummed", f"{to} is not summed over the axes along which the operand was repeated", _unsummed(slot)
-        )
+        yield fault("unsummed", f"{to} is not summed over the broadcast axes", _unsummed(slot))
     if facts.moves():
-        yield fault("transposed", f"{to} is transposed where it is square", _transposed)
+        yield fault("transposed", f"{to} is transposed if it is square", _transposed)
     if facts.chooses(exchanged):
-        yield fault("swapped", f"{to} is that of another operand, where both have one shape", exchanged)
+        yield fault("swapped", f"{to} is that of another operand, if both have equal shape", exchanged)
     if facts.curves():
-        yield fault("detached", f"second order: for {to} all but the cotangent is taken for constant", _detached)
+        yield fault("detached", f"second order: {to} treats all but the cotangent as constant", _detached)
     else:
-        yield fault("detached", f"second order: for {to} the cotangent is taken for constant", _unrecorded)
+        yield fault("detached", f"second order: {to} treats the cotangent as constant", _unrecorded)
     if facts.writes():
-        yield fault("aliased", f"{to} is written over the cotangent", _aliased)
+        yield fault("aliased", f"{to} is written into the cotangent", _aliased)
 
 
 @cache
 def generic() -> tuple[Fault, ...]:
-    """All generic faults: of every row, of each of its pullbacks."""
+    """Return the generic faults of every pullback of every row."""
     return tuple(
         fault
         for op in OPS.values()
         for slot, pullback in enumerate(RULES[op.name].pullbacks)
         if pullback is not None
-        for fault in _of(op, slot)
+        for fault in _faults_of(op, slot)
     )
 
 
 def third(faults: Iterable[Fault]) -> Iterator[Fault]:
-    """A third of some faults, by a hash of their names: of a fault that is new, the others do not hear."""
+    """Select a third of the faults by a hash of their names, so that a new fault does not change the selection."""
     return (fault for fault in faults if int.from_bytes(blake2b(fault.name.encode(), digest_size=8).digest()) % 3 == 0)

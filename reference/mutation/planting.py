@@ -1,9 +1,9 @@
-"""What a fault is, and how one is planted: from outside, while a context is entered, and undone after it.
+"""Faults, and the ways to plant them: a context plants a fault in `ndgrad` from outside, and removes it afterwards.
 
-It knows how `ndgrad` is put together: rules with a forward and pullbacks, functions, methods, attributes. These are its
-seams: what stands at one is replaced by a wrong one, which most often calls the right one, and changes what goes into it
-or comes out. No source is read, so how `ndgrad` is written does not matter. Which faults there are, the tables beside
-this file say; how they are found, nobody here knows.
+Faults are planted at the seams of `ndgrad`: the forward functions and pullbacks of rules, functions, methods and
+attributes. Each is replaced by a wrong one, which mostly calls the right one and changes its arguments or its result.
+No source is read, so the way that `ndgrad` is written does not matter. The tables in `faults` list the faults. This
+module does not know how they are found.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ndgrad.engine import Value, attach
 from ndgrad.rules import RULES
 
 Plant: TypeAlias = Callable[[], AbstractContextManager[None]]
-Change: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]  # from what is right to what is wrong
+Change: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]  # from the right function to the wrong one
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Fault:
     """A bug that is planted on purpose.
 
     Args:
-        name: what tables call it: the entry of the collection it comes from, and the op.
+        name: its name in the tables: the entry of the collection, and the op.
         what: what is wrong, in a sentence.
         source: where the real bug was seen: a tracker's entry, `folklore`, or `ours`.
-        rows: the rows of the op table that it spoils; none if it lies in the engine or the library as a whole.
+        rows: the rows of the op table that it breaks; none if it is in the engine or the library as a whole.
         plant: makes the context in which `ndgrad` has the fault.
     """
 
@@ -70,22 +70,22 @@ class AtPullback:
 
 
 def pullback(op: str, position: int, wrong: Callable[..., Any]) -> Plant:
-    """Replace the pullback of an op towards one operand."""
+    """Replace the pullback of an op for one operand."""
     return AtPullback(op, position, lambda right: wrong)
 
 
 def around(op: str, position: int, change: Change) -> Plant:
-    """Replace a pullback by what `change` makes of the right one."""
+    """Replace a pullback by `change(right)`."""
     return AtPullback(op, position, change)
 
 
 def scaled(op: str, position: int, factor: float) -> Plant:
-    """Multiply what the right pullback gives."""
+    """Scale the result of the right pullback."""
     return around(op, position, lambda right: lambda *args, **options: right(*args, **options) * factor)
 
 
 def forward(op: str, wrong: Callable[..., Any]) -> Plant:
-    """Replace an op's forward: `wrong(*operands, **options)`, which returns what the right one returns."""
+    """Replace an op's forward function by `wrong(*operands, **options)`, which has the same kind of result."""
     return lambda: _rule(op, "forward", wrong)
 
 
@@ -95,7 +95,7 @@ def residual(op: str, wrong: Callable[..., Any]) -> Plant:
 
 
 def bind(op: str, wrong: Callable[..., Any]) -> Plant:
-    """Replace how an op's arguments become operands and options."""
+    """Replace the function that turns an op's arguments into operands and options."""
     return lambda: _rule(op, "bind", wrong)
 
 
@@ -104,7 +104,7 @@ def _rule(op: str, name: str, wrong: Any) -> Iterator[None]:
     rule = RULES[op]
     right = getattr(rule, name)
     setattr(rule, name, wrong)
-    attach(op, rule)  # operators hold on to a rule's forward
+    attach(op, rule)  # operators hold the rule's forward function
     try:
         yield
     finally:
@@ -120,7 +120,7 @@ def attribute(owner: Any, name: str, wrong: Any) -> Plant:
 @contextmanager
 def _attribute(owner: Any, name: str, wrong: Any) -> Iterator[None]:
     own = name in vars(owner)
-    right = inspect.getattr_static(owner, name, None)  # none, where it is a new one
+    right = inspect.getattr_static(owner, name, None)  # None for a new attribute
     setattr(owner, name, wrong)
     try:
         yield
@@ -132,7 +132,7 @@ def _attribute(owner: Any, name: str, wrong: Any) -> Iterator[None]:
 
 
 def function(right: Callable[..., Any], change: Change) -> Plant:
-    """Replace a function, in each module and class of `ndgrad` that has it, by what `change` makes of it."""
+    """Replace a function by `change(right)` in each module and class of `ndgrad` that has it."""
     return lambda: _function(right, change(right))
 
 
@@ -146,7 +146,7 @@ def _function(right: Callable[..., Any], wrong: Callable[..., Any]) -> Iterator[
 
 
 def _places(right: Callable[..., Any]) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
-    """Where a function is found: the module or class, the name, and as what it stands there."""
+    """Yield each place of a function: the module or class, the name, and a wrapper such as staticmethod."""
     modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "ndgrad"]
     for module in modules:
         yield from ((module, name, lambda wrong: wrong) for name, thing in vars(module).items() if thing is right)
@@ -160,17 +160,17 @@ def _is_static(thing: Any, function: Callable[..., Any]) -> bool:
 
 
 def method(owner: type, name: str, change: Change) -> Plant:
-    """Replace a method by what `change` makes of the right one."""
+    """Replace a method by `change(right)`."""
     return lambda: _attribute(owner, name, change(getattr(owner, name)))
 
 
 def getter(owner: type, name: str, change: Change) -> Plant:
-    """Replace how a property is read."""
+    """Replace the getter of a property."""
     return lambda: _attribute(owner, name, _property(owner, name).getter(change(_property(owner, name).fget)))
 
 
 def setter(owner: type, name: str, change: Change) -> Plant:
-    """Replace how a property is written."""
+    """Replace the setter of a property."""
     return lambda: _attribute(owner, name, _property(owner, name).setter(change(_property(owner, name).fset)))
 
 
@@ -179,7 +179,7 @@ def _property(owner: type, name: str) -> Any:
 
 
 def together(*plants: Plant) -> Plant:
-    """Plant several at once, which are one bug."""
+    """Plant several changes at once, which form one bug."""
 
     @contextmanager
     def all_of_them() -> Iterator[None]:
@@ -192,12 +192,12 @@ def together(*plants: Plant) -> Plant:
 
 
 def plain(x: Any) -> Any:
-    """Give the array of a Value, and what is none as it is. What is computed of that is not recorded."""
+    """Return the array of a Value, and anything else unchanged. Computations on it are not recorded."""
     return x.data if isinstance(x, Value) else x
 
 
 def unrecorded(op: str, position: int) -> Plant:
-    """Let a pullback compute with plain arrays alone: right at first order, and nothing is left to differentiate."""
+    """Let a pullback compute on plain arrays: it is right at first order, but cannot be differentiated."""
 
     def change(right: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *args, **options: right(*map(plain, args), **{k: plain(v) for k, v in options.items()})
@@ -206,7 +206,7 @@ def unrecorded(op: str, position: int) -> Plant:
 
 
 def entry(table: MutableMapping[Any, Any], key: Any, wrong: Any) -> Plant:
-    """Replace what a dictionary holds under a key."""
+    """Replace a dictionary's value for a key."""
     return lambda: _entry(table, key, wrong)
 
 
@@ -221,7 +221,7 @@ def _entry(table: MutableMapping[Any, Any], key: Any, wrong: Any) -> Iterator[No
 
 
 def attached(plant: Plant) -> Plant:
-    """Plant what operators and methods are made by, and make them anew: those that are there would not notice."""
+    """Plant a change in what operators and methods are made from, and make them again."""
 
     @contextmanager
     def with_new_operators() -> Iterator[None]:

@@ -1,1 +1,1 @@
-"""What is printed, and what is written. Nothing else prints."""
+"""Reports: everything that is printed or written to files. Only this package and the commands print."""

@@ -1,6 +1,6 @@
-"""Pieces of our own source, made fit to stand elsewhere: with the imports and the definitions that they need.
+"""Extracts pieces of our own source that run elsewhere, with the imports and definitions that they need.
 
-It knows Python's grammar, and modules that are there to be read. Nothing of what it reads is run here.
+It parses the source of loaded modules and runs none of it.
 """
 
 from __future__ import annotations
@@ -22,37 +22,35 @@ _OURS = __name__.partition(".")[0]
 
 
 class Excerpts:
-    """What source of ours needs to run elsewhere, gathered piece by piece."""
+    """Collects the imports and definitions that pieces of source need."""
 
     def __init__(self) -> None:
-        self.definitions: list[str] = []  # each after those that it uses
+        self.definitions: list[str] = []  # each after the ones it uses
         self._imports: dict[str, set[str]] = defaultdict(set)
-        self._met: set[tuple[str, str]] = set()
+        self._seen: set[tuple[str, str]] = set()
 
     def add(self, source: str, module: ModuleType) -> None:
-        """Add what a piece of a module's source uses of the module, what that uses, and so on.
+        """Add everything in a module that a piece of its source uses, directly or indirectly.
 
         Raises:
-            LookupError: it uses a name that is neither the module's nor Python's.
+            LookupError: the piece uses a name that neither the module nor Python defines.
         """
         for name in sorted(_used(source) - vars(builtins).keys()):
-            if (module.__name__, name) not in self._met:
-                self._met.add((module.__name__, name))
+            if (module.__name__, name) not in self._seen:
+                self._seen.add((module.__name__, name))
                 self._add_name(name, module)
 
     def _add_name(self, name: str, module: ModuleType) -> None:
         statement = _statements(module).get(name)
         match statement:
             case None:
-                raise LookupError(
-                    f"{name} is nothing that {module.__name__} defines, so it cannot be copied from there"
-                )
+                raise LookupError(f"{module.__name__} does not define {name}, so it cannot be copied from there")
             case ast.ImportFrom(module=str(origin)) if origin.partition(".")[0] == _OURS:
                 self.add(name, import_module(origin))
             case ast.Import(names=aliases):
-                self._imports[""].add(_imported(name, aliases))
+                self._imports[""].add(_import_of(name, aliases))
             case ast.ImportFrom(module=str(origin), names=aliases):
-                self._imports[origin].add(_imported(name, aliases))
+                self._imports[origin].add(_import_of(name, aliases))
             case _:
                 source = _source(statement, module)
                 self.add(source, module)
@@ -60,7 +58,7 @@ class Excerpts:
 
     @property
     def imports(self) -> list[str]:
-        """The imports, a module a line."""
+        """The imports, one line for each module."""
         whole = [f"import {name}" for name in sorted(self._imports[""])]
         return whole + [
             f"from {m} import {', '.join(sorted(names))}" for m, names in sorted(self._imports.items()) if m
@@ -68,7 +66,7 @@ class Excerpts:
 
 
 def _used(source: str) -> set[str]:
-    """The names that a piece of source uses, and does not define."""
+    """Return the names that a piece of source uses but does not define."""
     return _outside(symtable.symtable(source, "a piece of source", "exec"))
 
 
@@ -77,7 +75,7 @@ def _outside(table: symtable.SymbolTable) -> set[str]:
     return outside.union(*map(_outside, table.get_children()))
 
 
-@cache  # so that all is cut from one text, though the file may change meanwhile
+@cache  # so that all pieces come from one text, even if the file changes meanwhile
 def _text(module: ModuleType) -> str:
     return inspect.getsource(module)
 
@@ -89,11 +87,11 @@ def _tree(module: ModuleType) -> ast.Module:
 
 @cache
 def _statements(module: ModuleType) -> Mapping[str, ast.stmt]:
-    """What defines each of a module's names."""
-    return {name: statement for statement in _tree(module).body for name in _defined(statement)}
+    """Return the statement that defines each name of a module."""
+    return {name: statement for statement in _tree(module).body for name in _defined_names(statement)}
 
 
-def _defined(statement: ast.stmt) -> Iterator[str]:
+def _defined_names(statement: ast.stmt) -> Iterator[str]:
     match statement:
         case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
             yield from map(_name, aliases)
@@ -109,53 +107,53 @@ def _name(alias: ast.alias) -> str:
     return alias.asname or alias.name
 
 
-def _imported(name: str, aliases: list[ast.alias]) -> str:
+def _import_of(name: str, aliases: list[ast.alias]) -> str:
     return next(ast.unparse(alias) for alias in aliases if _name(alias) == name)
 
 
 def _source(statement: ast.stmt, module: ModuleType) -> str:
-    """The statement's lines, with decorators and comments."""
+    """Return a statement's lines, with decorators and comments."""
     first = min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", []))])
     return "\n".join(_text(module).splitlines()[first - 1 : statement.end_lineno])
 
 
 @cache
 def entries(module: ModuleType, name: str) -> Mapping[str, str]:
-    """What is written in a table, a dictionary by texts: each entry's source, by its key."""
+    """Return the source of each entry of a table, a dictionary with strings as keys."""
     match _statements(module).get(name):
         case ast.Assign(value=ast.Dict() as table) | ast.AnnAssign(value=ast.Dict() as table):
             pairs = zip(table.keys, table.values, strict=True)
             return {str(key.value): ast.unparse(value) for key, value in pairs if isinstance(key, ast.Constant)}
-    raise LookupError(f"{name} is no table of {module.__name__}")
+    raise LookupError(f"{name} is not a table of {module.__name__}")
 
 
 # Lambdas.
 
 
-def filled(function: FunctionType, operands: Sequence[str], options: Mapping[str, str]) -> str | None:
-    """Write what a lambda does, with what it is given in the place of its parameters.
+def inline(function: FunctionType, operands: Sequence[str], options: Mapping[str, str]) -> str | None:
+    """Inline a call of a lambda: return its body with the arguments in place of its parameters.
 
     Args:
         function: the lambda.
-        operands: the expressions that it is given by their places.
-        options: those that it is given by name.
+        operands: the expressions of the positional arguments.
+        options: the expressions of the keyword arguments.
 
     Returns:
-        An expression; None if the lambda does not take these.
+        An expression; None if the lambda does not accept these arguments.
     """
     try:
         bound = inspect.signature(function).bind(
-            *map(_parsed, operands), **{name: _parsed(option) for name, option in options.items()}
+            *map(_parse, operands), **{name: _parse(option) for name, option in options.items()}
         )
     except TypeError:
         return None
     bound.apply_defaults()
-    given = {name: _expression(argument) for name, argument in bound.arguments.items()}
-    return ast.unparse(_Filling(given).visit(copy.deepcopy(_lambda(function).body)))
+    substitutions = {name: _expression(argument) for name, argument in bound.arguments.items()}
+    return ast.unparse(_Substitution(substitutions).visit(copy.deepcopy(_lambda(function).body)))
 
 
-def written(function: FunctionType) -> str:
-    """The source of a lambda, the only one that begins on its line."""
+def source_of(function: FunctionType) -> str:
+    """Return the source of a lambda, which must be the only one that begins on its line."""
     return ast.unparse(_lambda(function))
 
 
@@ -166,43 +164,43 @@ def _lambda(function: FunctionType) -> ast.Lambda:
     return node
 
 
-def _parsed(expression: str) -> ast.expr:
+def _parse(expression: str) -> ast.expr:
     return ast.parse(expression, mode="eval").body
 
 
 def _expression(argument: Any) -> Any:
-    """What a parameter was bound to: an expression, several, several by name, or what the lambda has as default."""
+    """Convert a bound argument to an expression: one, several, several by name, or a default of the lambda."""
     if isinstance(argument, (ast.expr, dict)):
         return argument
     if isinstance(argument, tuple):
         return ast.Tuple(list(map(_expression, argument)))
-    return _parsed(repr(argument))
+    return _parse(repr(argument))
 
 
-class _Filling(ast.NodeTransformer):
-    """Puts expressions in the place of names.
+class _Substitution(ast.NodeTransformer):
+    """Replaces names by expressions.
 
     Args:
-        given: the expressions; a dictionary of them for what is handed on as `**options`.
+        substitutions: the expressions by name; a dictionary of expressions for `**options`.
     """
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self._given = given
+    def __init__(self, substitutions: Mapping[str, Any]) -> None:
+        self._substitutions = substitutions
 
     def visit_Name(self, node: ast.Name) -> Any:
-        """Each use of a parameter."""
-        return self._given.get(node.id, node)
+        """Replace a use of a parameter."""
+        return self._substitutions.get(node.id, node)
 
     def visit_Call(self, node: ast.Call) -> Any:
-        """What is handed on as `**options` becomes an option each."""
+        """Expand `**options` into keyword arguments."""
         self.generic_visit(node)
-        handed: list[Any] = [keyword.value for keyword in node.keywords if keyword.arg is None]
+        unpacked: list[Any] = [keyword.value for keyword in node.keywords if keyword.arg is None]
         own = [keyword for keyword in node.keywords if keyword.arg is not None]
-        node.keywords = [*own, *(ast.keyword(*option) for options in handed for option in options.items())]
+        node.keywords = [*own, *(ast.keyword(*option) for options in unpacked for option in options.items())]
         return node
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
-        """In brackets, slices have colons, and one index alone no comma."""
+        """Write slices between brackets with colons, and a single index without a comma."""
         self.generic_visit(node)
         if isinstance(node.slice, ast.Tuple):
             entries = [_with_colons(entry) for entry in node.slice.elts]

@@ -1,4 +1,4 @@
-"""Words for mutation testing: a row for each fault, what it took over several seeds, and other checkers beside it."""
+"""The texts of mutation testing: a row for each fault, a summary, and the comparison with other checkers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WIDTH = 32
 
 
 def heading(seeds: Sequence[int], profile: str) -> str:
-    """What is done, and the head of the table."""
+    """Return the heading and the head of the table."""
     several = f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
     return (
         f"one fault at a time, planted in ndgrad; the ordinary checks, profile {profile}, {several}\n\n"
@@ -24,7 +24,7 @@ def heading(seeds: Sequence[int], profile: str) -> str:
 
 
 def row(fault: Fault, catches: Sequence[Catch]) -> str:
-    """One fault: the check that caught it first, the median and the worst of the cases that it took, over the seeds."""
+    """Return a fault's row: the check that caught it first, and the median and largest number of cases over seeds."""
     caught = [catch for catch in catches if catch.check]
     first = min(caught, key=lambda c: c.cases, default=None)
     cases = [catch.cases for catch in catches]
@@ -38,7 +38,7 @@ def row(fault: Fault, catches: Sequence[Catch]) -> str:
 
 
 def last_lines(catches: Mapping[str, Sequence[Catch]]) -> str:
-    """How many cases it took, over all faults and seeds; and what was caught of what was planted, in each seed."""
+    """Return the summary: the cases needed over all faults and seeds, and how many faults every seed caught."""
     every = [catch for some in catches.values() for catch in some]
     cases = [catch.cases for catch in every if catch.check]
     median, most = (np.percentile(cases, p) if cases else float("nan") for p in (50, 95))
@@ -50,7 +50,7 @@ def last_lines(catches: Mapping[str, Sequence[Catch]]) -> str:
 
 
 def cut_short(catches: Mapping[str, Sequence[Catch]], seeds: int) -> str:
-    """What there is of a search that was interrupted, in one line."""
+    """Return the last line of an interrupted search."""
     done = [some for some in catches.values() if len(some) == seeds]
     caught = sum(all(catch.check for catch in some) for some in done)
     return f"interrupted after {len(done)} of {len(catches)} faults: {caught} caught, {len(done) - caught} not caught."
@@ -59,29 +59,29 @@ def cut_short(catches: Mapping[str, Sequence[Catch]], seeds: int) -> str:
 def comparison(
     rows: Sequence[Row], caught: Mapping[str, bool], alarms: Sequence[Alarms], names: Mapping[str, str]
 ) -> str:
-    """The checkers side by side: what each caught of the faults that are theirs to see, and its false alarms.
+    """Return the comparison of the checkers: how many visible faults each caught, and its false alarms.
 
     Args:
-        rows: what the checkers made of the faults.
+        rows: the checkers' results for each fault.
         caught: which faults this harness caught.
-        alarms: how often each checker complained about the right engine.
-        names: what each checker is called, with its version.
+        alarms: each checker's failures on the right engine.
+        names: each checker's name with its version.
     """
-    theirs = [row for row in rows if row.theirs]
+    visible = [row for row in rows if row.visible]
     groups = list(dict.fromkeys(alarm.group for alarm in alarms))
     head = "".join(f"{group:>14}" for group in groups)
     lines = [
-        f"{'':<58}  false alarms / cases, the engine being right:",
+        f"{'':<58}  false alarms / cases, on the right engine:",
         f"{'checker':<40}{'caught / planted':>18}{head}",
     ]
     for name, shown in names.items():
-        found = sum(row.caught[name] is not None for row in theirs)
-        lines.append(f"{shown:<40}{f'{found} / {len(theirs)}':>18}{_alarms(alarms, name, groups)}")
-    own = sum(caught[row.fault.name] for row in theirs)
-    lines.append(f"{'this harness':<40}{f'{own} / {len(theirs)}':>18}")
-    more = [caught[row.fault.name] for row in rows if not row.theirs]
+        found = sum(row.caught[name] is not None for row in visible)
+        lines.append(f"{shown:<40}{f'{found} / {len(visible)}':>18}{_alarms(alarms, name, groups)}")
+    own = sum(caught[row.fault.name] for row in visible)
+    lines.append(f"{'this harness':<40}{f'{own} / {len(visible)}':>18}")
+    more = [caught[row.fault.name] for row in rows if not row.visible]
     lines.append(
-        f"{len(more)} faults more are of what no checker is handed, states and optimizers: {sum(more)} caught here."
+        f"{len(more)} more faults concern states and optimizers, which no checker sees: {sum(more)} caught here."
     )
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Words for programs: everything that a campaign found, in one JSON file of a schema that has a version."""
+"""The JSON report: all results of a campaign, in a file whose schema has a version."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from reference.checks.training import TrainingRecord
 from reference.ops import OPS
 from reference.verdict import Finding
 
-SCHEMA = 2  # goes up when a field goes, or comes to mean something else; not when one is added
+SCHEMA = 2  # increased when a field is removed or changes its meaning, but not when one is added
 FINISHED, INTERRUPTED, FAILED = "finished", "interrupted", "harness failed"  # how a run ends
 
 
 def versions() -> dict[str, str]:
-    """What the numbers came from."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and the packages."""
+    installed = {"python": platform.python_version()}
     for name in ("ndgrad", "numpy", "torch", "hypothesis", "scikit-learn"):
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed as a package"
-    return found
+            installed[name] = "not installed as a package"
+    return installed
 
 
 def document(
@@ -43,18 +43,18 @@ def document(
     ended: str = FINISHED,
     error: str | None = None,
 ) -> dict[str, Any]:
-    """Everything, as plain dicts and lists. Numbers of findings are text: JSON has no NaN.
+    """Return the report as plain dicts and lists. Numbers in findings are strings, since JSON has no NaN.
 
     Args:
-        records: of the campaign.
+        records: the campaign's records.
         runs: the training runs.
-        engine: its name.
-        reference: its name.
-        profile: of the campaign.
-        seed: of the campaign.
-        ended: `finished`, `interrupted` or `harness failed`. A run that did not finish never agrees, nor does one
-            that compared nothing.
-        error: what ended it, if it did not finish.
+        engine: the engine's name.
+        reference: the reference's name.
+        profile: the campaign's profile.
+        seed: the campaign's seed.
+        ended: `finished`, `interrupted` or `harness failed`. A run that did not finish or compared nothing never
+            agrees.
+        error: the error that ended the run, if it did not finish.
     """
     failures = [failure for record in records for failure in record.failures]
     numbers = sum(r.numbers for r in records) + sum(r.numbers for r in runs)
@@ -87,7 +87,7 @@ def document(
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Write the file, and the folder that it stands in if that is missing."""
+    """Write the file; make its folder if that is missing."""
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     files.write(path, text.encode())
 
@@ -112,11 +112,11 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "convention": failure.explanation.convention,
         "known": dict(failure.explanation.known),
         "findings": [_finding(finding) for finding in failure.verdict.findings],
-        "found": failure.found and _found(failure.found),
+        "found": failure.found and _case_id(failure.found),
     }
 
 
-def _found(found: Found) -> dict[str, Any]:
+def _case_id(found: Found) -> dict[str, Any]:
     return dict(zip(("seed", "for", "number"), found, strict=True))
 
 

@@ -1,6 +1,6 @@
-"""The documentation's page of ops, in Markdown: `python -m reference.report.ops > docs/reference/ops.md`.
+"""Writes the documentation's page of ops in Markdown: `python -m reference.report.ops > docs/reference/ops.md`.
 
-It walks both tables, and knows no op.
+It is derived from the rules and the op table, and depends on no particular op.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from reference.ops import OPS, Op
 HEAD = """\
 # The ops
 
-Each is a function of `ndgrad` under this name, and goes by it in programs and in the tables that `verify` prints. Given
-plain arrays, it gives a plain array. An operator or a function of NumPy, given a Value, is the same op.
+Each op is a function of `ndgrad` with this name, which programs and the tables of `verify` use, too. For plain arrays
+it returns a plain array. An operator or a NumPy function that is applied to a Value is the same op.
 
-| op | also written | kinks, ties, and where PyTorch is poor |
+| op | also written | kinks, ties, and limits of PyTorch |
 |---|---|---|
 """
 
 
 def page() -> str:
     """Write the page."""
-    return HEAD + "".join(f"| `{name}` | {_spellings(name)} | {_said(op)} |\n" for name, op in OPS.items())
+    return HEAD + "".join(f"| `{name}` | {_spellings(name)} | {_remarks(op)} |\n" for name, op in OPS.items())
 
 
 def _spellings(name: str) -> str:
-    """How else an op is written: as an operator, as a method, as NumPy's function."""
+    """Return an op's other spellings: as an operator, a method, a NumPy function."""
     rule = RULES[name]
     method = [f"`x.{name}()`"] if rule.method else []
     operator = [f"`{_OPERATORS.get(rule.operator, rule.operator)}`"] if rule.operator else []
@@ -36,13 +36,13 @@ def _spellings(name: str) -> str:
 
 
 def _numpys(function: object) -> str:
-    """NumPy's name of a function; of a ufunc's method, both of theirs."""
+    """Return NumPy's name of a function, or of a ufunc's method with the ufunc."""
     owner = getattr(function, "__self__", None)
     name: str = getattr(function, "__name__", "")
     return f"{owner.__name__}.{name}" if hasattr(owner, "reduce") else name  # type: ignore[union-attr] # a ufunc
 
 
-def _said(op: Op) -> str:
+def _remarks(op: Op) -> str:
     return "; ".join(_sentences(op))
 
 

@@ -1,6 +1,6 @@
-"""A picture of a program: its operands and steps, each with its value, and its gradient in both engines side by side.
+"""Draws a program: its operands and steps, with the values and gradients of both sides.
 
-It knows what both sides made of a program, and where that first goes wrong. How to draw, `ndgrad.graph` knows.
+It marks differences and the step that first goes wrong. `ndgrad.graph` does the drawing.
 """
 
 from __future__ import annotations
@@ -26,34 +26,35 @@ from reference.verdict.rounding import is_single
 
 
 def write(picture: Picture, path: Path) -> tuple[Path, str]:
-    """Write a picture, or its source where nothing here draws it.
+    """Write a picture, or its source if Graphviz is missing.
 
     Args:
-        picture: what to write.
-        path: to which file. Its suffix names the format; `.dot` that of the source.
+        picture: the picture.
+        path: the file. Its suffix is the format; `.dot` is the source.
 
     Returns:
-        The file that was written, that with the suffix `.dot` in place of a picture; and how to get one, if it is none.
+        The file that was written, with the suffix `.dot` if it is the source; and a hint how to get a picture, if it is
+        not one.
     """
     source, hint = picture.source.encode(), ""
     try:
-        drawn = source if path.suffix == ".dot" else picture.pipe(path.suffix[1:])
+        content = source if path.suffix == ".dot" else picture.pipe(path.suffix[1:])
     except RuntimeError as error:
-        path, drawn, hint = path.with_suffix(".dot"), source, str(error)
-    files.write(path, drawn)
+        path, content, hint = path.with_suffix(".dot"), source, str(error)
+    files.write(path, content)
     return path, hint
 
 
 def draw(
     program: Program, engine: Engine, reference: Reference, result: Result, origin: Origin | None = None
 ) -> Picture:
-    """Draw a program and what both sides make of it.
+    """Draw a program with the results of both sides.
 
     Args:
-        program: what to draw.
-        engine: whose numbers stand on the left; one that shows the gradients of steps.
-        reference: whose stand on the right.
-        result: what the program came to.
+        program: the program.
+        engine: the engine, whose numbers are on the left; it must show the gradients of steps.
+        reference: the reference, whose numbers are on the right.
+        result: the verdict on the program.
         origin: where it first goes wrong, if it does.
     """
     plain = replace(program, directions=())
@@ -75,78 +76,78 @@ def draw(
     return picture
 
 
-# What there is to show.
+# The contents.
 
 
 class _Row(NamedTuple):
-    """What a box tells of one thing.
+    """A row of a box.
 
     Args:
-        what: of what.
-        mine: the engine's: an array, words, or nothing.
+        what: what it shows, such as `value`.
+        mine: the engine's: an array, an error message, or None.
         theirs: the reference's.
-        apart: where the two are not alike; without axes where there are no numbers to compare.
+        mismatch: where the two differ; of shape () if there are no numbers to compare.
         single: whether distances are counted in single precision.
     """
 
     what: str
     mine: Any
     theirs: Any
-    apart: np.ndarray
+    mismatch: np.ndarray
     single: bool
 
     @property
     def off(self) -> bool:
-        """Whether anything is set off."""
-        return bool(self.apart.any())
+        """Whether anything differs."""
+        return bool(self.mismatch.any())
 
     @property
     def shared(self) -> bool:
-        """Whether it is told once for both sides: a value that both agree on."""
+        """Whether it is shown once for both sides: a value on which both agree."""
         return self.what == "value" and not self.off and isinstance(self.mine, np.ndarray)
 
 
-def _boxes(program: Program, got: Outcome, wanted: Outcome) -> list[list[_Row]]:
-    """For each value of a program, what its box tells: as far as either side has something to tell."""
-    single = is_single([*(operand.data for operand in program.operands), *wanted.values])
-    mine, theirs = _found(program, got), _found(program, wanted)
+def _boxes(program: Program, got: Outcome, expected: Outcome) -> list[list[_Row]]:
+    """Return the rows of each value's box, as far as either side has results."""
+    single = is_single([*(operand.data for operand in program.operands), *expected.values])
+    mine, theirs = _results(program, got), _results(program, expected)
     boxes: list[list[_Row]] = [[] for _ in program.names]
     for what in mine:
         for i in mine[what].keys() | theirs[what].keys():
             sides = mine[what].get(i), theirs[what].get(i)
-            boxes[i].append(_Row(what, *sides, _apart(*sides, single=single), single))
+            boxes[i].append(_Row(what, *sides, _mismatch(*sides, single=single), single))
     return boxes
 
 
-def _found(program: Program, outcome: Outcome) -> Mapping[str, dict[int, Any]]:
-    """What an engine found, by the index of the value that it belongs to; where it did not go on, what it said."""
+def _results(program: Program, outcome: Outcome) -> Mapping[str, dict[int, Any]]:
+    """Return an engine's results by the index of their value; at the value where it stopped, its error."""
     first = len(program.operands)
     leaves = [i for i, operand in enumerate(program.operands) if operand.kind == LEAF]
     values = [*(operand.data for operand in program.operands), *outcome.values]
-    found = {
+    results = {
         "value": dict(enumerate(values)),
         "gradient": dict([*zip(leaves, outcome.gradients, strict=False), *enumerate(outcome.inner, first)]),
         "second order": dict(zip(leaves, outcome.second, strict=False)),
     }
-    found = {what: {i: x for i, x in of.items() if x is not None} for what, of in found.items()}
+    results = {what: {i: x for i, x in of.items() if x is not None} for what, of in results.items()}
     if outcome.error is not None:
         stopped = "value" if len(values) <= program.result else "gradient"
-        found[stopped][min(len(values), program.result)] = f"{type(outcome.error).__name__}: {outcome.error}"
-    return found
+        results[stopped][min(len(values), program.result)] = f"{type(outcome.error).__name__}: {outcome.error}"
+    return results
 
 
-def _apart(mine: Any, theirs: Any, *, single: bool) -> np.ndarray:
-    """Where two arrays are not alike, where they have one shape and dtype; of all else, whether."""
+def _mismatch(mine: Any, theirs: Any, *, single: bool) -> np.ndarray:
+    """Return where two arrays of equal shape and dtype differ; for anything else, whether they differ."""
     if isinstance(mine, str) or isinstance(theirs, str):
         return np.array(type(mine) is not type(theirs))
     mine, theirs = (np.zeros_like(b) if a is None else a for a, b in ((mine, theirs), (theirs, mine)))
     if not isinstance(mine, np.ndarray) or (mine.shape, mine.dtype) != (theirs.shape, theirs.dtype):
-        return np.array(True)  # noqa: FBT003 - that is what the array holds
+        return np.array(True)  # noqa: FBT003 - it is the array's number
     return ulps(mine, theirs, single=single) > AT_ONCE if mine.dtype.kind == "f" else mine != theirs
 
 
 def _heads(program: Program) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """The title and the look of each value's box."""
+    """Yield the title and the style of each value's box."""
     names = program.names
     for operand in program.operands:
         kind = "a Python number" if operand.kind == NUMBER else f"{operand.data.dtype} {operand.data.shape}"
@@ -156,7 +157,7 @@ def _heads(program: Program) -> Iterator[tuple[str, Mapping[str, str]]]:
         yield f"{name} = {step.op}({', '.join([*(names[i] for i in step.inputs), *options])})", _STEP
 
 
-# How it is shown, in Graphviz's HTML. Colours only repeat what outlines, signs and words say.
+# The layout, in Graphviz's HTML. Colours only repeat what outlines, signs and words show.
 
 _LEAF = {**boxes.LEAF, "shape": "box"}
 _CONSTANT = {**boxes.CONSTANT, "shape": "box"}
@@ -165,57 +166,57 @@ _WRONG = {"penwidth": "4", "color": "#b00020"}
 _CAPTION = {"labelloc": "t", "fontname": NODES["fontname"], "fontsize": "12"}
 _OFF = "#ffd7cf"
 
-_MARKED = f"≠ marks what is more than {AT_ONCE:.0f} units in the last place (ULP) apart"
-_LINE, _LINES = 48, 3  # characters in a line of words, and lines
-_FEW = 8  # so many numbers are all shown, in the rows of their matrix
-_FIRST = 3  # so many of more
+_MARKED = f"≠ marks numbers that differ by more than {AT_ONCE:.0f} units in the last place (ULP)"
+_LINE, _LINES = 48, 3  # characters in a line of text, and lines
+_FEW = 8  # up to so many numbers are all shown, in the rows of their matrix
+_FIRST = 3  # of more numbers, so many are shown
 
 
 def _html(*lines: str) -> str:
-    """Any text, written so that a label shows it and nothing else."""
+    """Escape any text, so that a label shows it as it is."""
     return html("\n".join(lines))
 
 
 def _words(words: str) -> str:
-    """A text, or its beginning, in lines of a box."""
+    """Wrap a text, or its beginning, into the lines of a box."""
     return _html(*textwrap.wrap(words, _LINE, max_lines=_LINES, placeholder=" …"))
 
 
 def _caption(lines: Sequence[str], *, marked: bool) -> str:
-    """What stands above the picture: lines, and what its marks mean."""
+    """Return the caption above the picture: lines, and the meaning of marks."""
     shown = [*filter(None, lines), *[_MARKED] * marked]
     return statement("graph", {"label": f"<{_html(*shown)}>", **_CAPTION})
 
 
 def _table(title: str, note: str, sides: Sequence[str], rows: Sequence[_Row]) -> str:
-    """A box: its title, a note, what is the same on both sides, and below their names what each has."""
+    """Return a box: its title, a note, the shared rows, and below the sides' names the others."""
     lines = [_line([f"<B>{_words(title)}</B>"])]
     if note:
         lines.append(_line([f'<FONT COLOR="{_WRONG["color"]}"><B>{_words(note)}</B></FONT>']))
-    lines += [_line([row.what, _shown(row.mine, row.apart)]) for row in rows if row.shared]
+    lines += [_line([row.what, _shown(row.mine, row.mismatch)]) for row in rows if row.shared]
     if not all(row.shared for row in rows):
         lines.append(_line(["", *map(_html, sides)]))
-    lines += [line for row in rows if not row.shared for line in _told(row)]
+    lines += [line for row in rows if not row.shared for line in _row_lines(row)]
     return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4">{"".join(lines)}</TABLE>'
 
 
 def _line(cells: Sequence[str], *, off: bool = False) -> str:
-    """A line of a table, of three columns; the last cell has what is left of them. What is set off is filled."""
+    """Return a line of a table of three columns, of which the last cell spans the rest; differences are filled."""
     fill = f' BGCOLOR="{_OFF}"' if off else ""
     looks = ["", *[fill] * (len(cells) - 2), f'{fill} COLSPAN="{4 - len(cells)}"'][-len(cells) :]
-    made = (f'<TD ALIGN="LEFT" BALIGN="LEFT"{look}>{cell}</TD>' for look, cell in zip(looks, cells, strict=True))
-    return f"<TR>{''.join(made)}</TR>"
+    html_cells = (f'<TD ALIGN="LEFT" BALIGN="LEFT"{look}>{cell}</TD>' for look, cell in zip(looks, cells, strict=True))
+    return f"<TR>{''.join(html_cells)}</TR>"
 
 
-def _told(row: _Row) -> Iterator[str]:
-    """The lines of a row: what each side has, and if that is set off, the worst of it."""
-    yield _line([row.what, *(_shown(side, row.apart) for side in (row.mine, row.theirs))], off=row.off)
+def _row_lines(row: _Row) -> Iterator[str]:
+    """Yield the lines of a row: both sides, and if they differ, the largest difference."""
+    yield _line([row.what, *(_shown(side, row.mismatch) for side in (row.mine, row.theirs))], off=row.off)
     if row.off and isinstance(row.mine, np.ndarray) and isinstance(row.theirs, np.ndarray):
         yield _line(_worst(row), off=True)
 
 
 def _worst(row: _Row) -> list[str]:
-    """Where two arrays are furthest apart and by how much, and both numbers with all digits; or how they misfit."""
+    """Return the place and size of the largest difference and both numbers in full; or both shapes and dtypes."""
     mine, theirs = row.mine, row.theirs
     if (mine.shape, mine.dtype) != (theirs.shape, theirs.dtype):
         return ["≠", *(_html(f"{side.dtype} {side.shape}") for side in (mine, theirs))]
@@ -224,11 +225,11 @@ def _worst(row: _Row) -> list[str]:
     return [_html(f"{f'at {list(place)}: ' if place else ''}{distance:.2g} ULP"), str(a), str(b)]
 
 
-def _shown(side: Any, apart: np.ndarray) -> str:
-    """All of few numbers, in the rows of their matrix; of many the dtype, the shape and the first; words; or a dash."""
+def _shown(side: Any, mismatch: np.ndarray) -> str:
+    """Show all of few numbers, or the dtype, shape and first of many; or an error message; or a dash."""
     if not isinstance(side, np.ndarray):
         return "–" if side is None else _words(str(side))
-    marks = apart if apart.shape == side.shape else np.zeros(side.shape, bool)
+    marks = mismatch if mismatch.shape == side.shape else np.zeros(side.shape, bool)
     write = "{:.4g}" if side.dtype.kind == "f" else "{}"
     words = [_marked(write.format(x), off=off) for x, off in zip(side.flat, marks.flat, strict=True)]
     if side.ndim < 1:

@@ -1,9 +1,9 @@
-"""The documentation's page of references, in Markdown.
+"""Writes the documentation's page of references in Markdown.
 
     python -m reference.report.references > docs/reference/references.md
 
-It looks for programs of one op in which a reference is wrong, by the exact witness, and shows the shortest for each op.
-What explains it, the reference's own table says.
+It searches for programs of one op in which a reference is wrong according to the exact witness, and shows the shortest
+one for each op. The explanations come from the reference's own table.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from reference.verdict.steps import steps_alone
 HEAD = """\
 # The references
 
-`verify --against NAME[,NAME...]` compares with these. PyTorch can be disturbed, and so shows by itself what rounding
-does. Another reference is believed as far as the exact witness bears it out. The witness moves the operands of each
-step to see what rounding may do; where it cannot tell, the result is *inconclusive*. If a reference loses less than
-half of its digits, it is imprecise and not wrong, and that is not told. Sessions, training and the library's checks run
-PyTorch beside ndgrad, and are left out without it.
+`verify --against NAME[,NAME...]` compares with these. PyTorch's operands can be disturbed, which measures the effect of
+rounding. Other references are trusted as far as the exact witness confirms them. The witness moves the operands of
+each step to see what rounding may do; if it cannot decide, the result is *inconclusive*. A reference that loses less
+than half of its digits is imprecise, not wrong, and is not listed. Sessions, training and checks of the library compare
+ndgrad with PyTorch, and are skipped without it.
 
-The tables show where a reference is wrong by itself: in a program of one op, as short as was found.
+The tables show where a reference is wrong by itself: for each op, the shortest program of one step that was found.
 """
-DRAWN = 60  # programs for each op, and the steps of each by themselves
-COMPILED = 12  # the same for a reference that compiles: each takes it a second
-LONGEST = 170  # characters of a program that is shown
+PROGRAMS = 60  # programs drawn for each op, whose steps are run one by one
+COMPILED = 12  # the same for a reference that compiles, which takes a second for each
+LONGEST = 170  # the most characters of a program that is shown
 
 
 def page() -> str:
@@ -52,7 +52,7 @@ def _section(name: str) -> str:
         lines.append(f"It has no {without}.\n")
     declared = ", ".join(f"`{op}`" for op in OPS if op in reference.conventions)
     if declared:
-        lines.append(f"At kinks of {declared} it takes other slopes: any will do.\n")
+        lines.append(f"At kinks of {declared} it chooses other slopes, which count as right.\n")
     lines.append("| op | what it says | exact | why |\n|---|---|---|---|")
     lines += [_row(op, finding, program, reference) for op, finding, program in disagreements(reference)]
     return "\n".join(lines) + "\n"
@@ -61,8 +61,10 @@ def _section(name: str) -> str:
 def _row(op: str, finding: Finding, program: Program, reference: Reference) -> str:
     line = str(program)
     shown = f"`{line}`" if len(line) <= LONGEST else "(a longer program)"
-    said = finding.says or f"`{finding.part}{list(finding.place) or ''}` = {finding.wanted}"
-    return f"| `{op}` | {said.replace('|', '&#124;')}: {shown} | {_exact(finding)} | {reference.known.get(op, '')} |"
+    statement = finding.says or f"`{finding.part}{list(finding.place) or ''}` = {finding.wanted}"
+    return (
+        f"| `{op}` | {statement.replace('|', '&#124;')}: {shown} | {_exact(finding)} | {reference.known.get(op, '')} |"
+    )
 
 
 def _exact(finding: Finding) -> str:
@@ -70,25 +72,25 @@ def _exact(finding: Finding) -> str:
 
 
 def disagreements(reference: Reference) -> Iterator[tuple[str, Finding, Program]]:
-    """For each op in which a reference is wrong, the shortest program found that shows it, and how."""
+    """Yield each op in which a reference is wrong, the finding, and the shortest program found that shows it."""
     engine = NdgradEngine()
-    found: dict[str, tuple[Finding, Program]] = {}
+    shortest: dict[str, tuple[Finding, Program]] = {}
     for program in _steps(reference):
         verdict = judge(program, engine, reference, repeat=False)
         op = program.steps[0].op
         if verdict.result is Result.REFERENCE_WRONG:
             length = len(str(program))
-            if length < (len(str(found[op][1])) if op in found else math.inf):
-                found[op] = verdict.findings[0], program
-    yield from ((op, *found[op]) for op in OPS if op in found)
+            if length < (len(str(shortest[op][1])) if op in shortest else math.inf):
+                shortest[op] = verdict.findings[0], program
+    yield from ((op, *shortest[op]) for op in OPS if op in shortest)
 
 
 def _steps(reference: Reference) -> Iterator[Program]:
-    """Steps by themselves, of programs drawn for each op that the reference has."""
+    """Yield single steps of programs drawn for each op of the reference."""
     torch = TorchEngine()
     few = reference.abilities.few_shapes
     for op in reference.ops:
-        for i in range(COMPILED if few else DRAWN):
+        for i in range(COMPILED if few else PROGRAMS):
             try:
                 program = draw_program(Seeded("references", op, i), op, reference.ops, few_shapes=few)
             except Unsuited:

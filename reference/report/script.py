@@ -1,7 +1,8 @@
-"""A program as a script that stands by itself: in ndgrad as its users write it, in PyTorch as its engine does.
+"""Writes a program as a standalone script: in ndgrad as users write it, and in PyTorch.
 
-A script needs NumPy, ndgrad and PyTorch, and nothing of this package. Nothing here knows an op: how ndgrad spells one,
-its engine says; how PyTorch does, that engine's table; and what of their source a script needs is copied into it.
+A script needs NumPy, ndgrad and PyTorch, but not this package. This module depends on no particular op: the engine of
+ndgrad has ndgrad's spelling of an op, and PyTorch's engine has PyTorch's. The source that a script needs of them is
+copied into it.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from reference.engines.torch import TorchEngine
 from reference.engines.torch import ops as mirrors
 from reference.ops import OPS, promoted
 from reference.programs import LEAF, NUMBER, Operand, Program, Step, text
-from reference.report.excerpt import Excerpts, entries, filled, written
+from reference.report.excerpt import Excerpts, entries, inline, source_of
 
 _HEAD = """\
-# One program in ndgrad and in PyTorch: what each makes of it, and how far they are apart.{refused}
+# One program in ndgrad and in PyTorch, the results of both, and the differences.{refused}
 # Made by: python -m reference repro --python {line}
 
 {imports}
 """
 _FRAME = '''\
 def run(name, half):
-    """Print what one half gives, or what it says instead."""
+    """Run one half, and print its results or its error."""
     print(name)
     try:
         found = {part: numbers(given) for part, given in half().items()}
@@ -45,12 +46,12 @@ def run(name, half):
 
 
 def numbers(given):
-    """An array of its own; None if no gradient arrived."""
+    """Return a result as an array; None if there is no gradient."""
     return given.detach().clone().numpy() if isinstance(given, torch.Tensor) else given
 
 
 def written(array, indent):
-    """All digits of all numbers."""
+    """Format all numbers with all digits."""
     if array is None:
         return "None"
     options = {"separator": ", ", "floatmode": "unique", "threshold": array.size + 1}
@@ -58,7 +59,7 @@ def written(array, indent):
 
 
 def difference(mine, theirs):
-    """The largest there is. NaN is as good as NaN, and a gradient that did not arrive as good as 0."""
+    """Return the largest difference. NaN equals NaN, and a missing gradient equals 0."""
     theirs = np.zeros_like(mine) if theirs is None else theirs
     if (mine.dtype, mine.shape) != (theirs.dtype, theirs.shape):
         return f"{mine.dtype} {mine.shape} beside {theirs.dtype} {theirs.shape}"
@@ -66,7 +67,7 @@ def difference(mine, theirs):
     return np.max(np.abs(mine - theirs), where=~alike, initial=0.0)
 
 
-np.seterr(all="ignore")  # infinities and NaN are met on purpose
+np.seterr(all="ignore")  # infinities and NaN occur on purpose
 ndgrads = run(f"ndgrad {ndgrad.__version__}", in_ndgrad)
 pytorchs = run(f"PyTorch {torch.__version__}", in_pytorch)
 if ndgrads and pytorchs:
@@ -77,10 +78,10 @@ if ndgrads and pytorchs:
 
 
 def script(program: Program) -> str:
-    """Write a program as Python that prints what both sides make of it: values and gradients, or what they say instead.
+    """Write a program as Python source that prints the values and gradients of both sides, or their errors.
 
     Args:
-        program: what to run. Its numbers come out to the bit.
+        program: the program. Its numbers are reproduced exactly.
 
     Returns:
         The source, which runs by itself.
@@ -97,15 +98,15 @@ def script(program: Program) -> str:
     return "\n\n".join([head, halves[0], *needs.definitions, halves[1], _FRAME])
 
 
-# The two halves. Each is a function, and ends in one of three ways, written here with gaps that are filled in.
+# The two halves. Each is a function with one of three endings, which are templates here.
 
 
 class _Half:
     """One side of a script.
 
     Args:
-        program: what it runs.
-        needs: told what it uses of our own source.
+        program: the program.
+        needs: collects what the script uses of our own source.
     """
 
     name = ""
@@ -117,20 +118,20 @@ class _Half:
         self.names = [_variable(name) for name in program.names]
 
     def operand(self, operand: Operand) -> str:
-        """Write what an operand starts as."""
+        """Write the initial value of an operand."""
         raise NotImplementedError
 
     def step(self, step: Step) -> str:
-        """Write a step on values that have their names."""
+        """Write a step on named values."""
         raise NotImplementedError
 
     def beside(self, value: int, array: np.ndarray) -> str:
-        """Write an array that is multiplied with the gradient of a value."""
+        """Write a cotangent or direction for a value."""
         raise NotImplementedError
 
     def __str__(self) -> str:
-        made = [*map(self.operand, self.program.operands), *map(self.step, self.program.steps)]
-        lines = [f"{name} = {expression}" for name, expression in zip(self.names, made, strict=True)]
+        expressions = [*map(self.operand, self.program.operands), *map(self.step, self.program.steps)]
+        lines = [f"{name} = {expression}" for name, expression in zip(self.names, expressions, strict=True)]
         return "\n    ".join([f"def {self.name}():", *lines, *self._end().splitlines()]) + "\n"
 
     def _end(self) -> str:
@@ -150,7 +151,7 @@ class _Half:
 
 
 class _InNdgrad(_Half):
-    """Operators where there are some, NumPy's functions and ndgrad's: as the engine behind the protocol calls them."""
+    """The half in ndgrad, with operators, NumPy's functions and ndgrad's functions, as the engine calls them."""
 
     name = "in_ndgrad"
     refused = """\
@@ -165,7 +166,7 @@ leaves, directions = [{leaves}], [{directions}]
 cotangent = {cotangent}
 {result}.backward(cotangent)
 found = {{"value": {result}.data, {gradients}}}
-# Second order: the gradients times the directions, added up, are differentiated again.
+# Second order: differentiate the sum of the gradients times the directions.
 for leaf in leaves:
     leaf.zero_grad()
 {result}.backward(cotangent, create_graph=True)
@@ -178,32 +179,32 @@ return found | {{f"second-order grad[{{leaf.label}}]": leaf.grad for leaf in lea
 """
 
     def operand(self, operand: Operand) -> str:
-        """Leaves are Values; constants arrays, laid out in memory as the program says, and Python numbers."""
+        """Write leaves as Values, and constants as arrays with the program's memory layout or as Python numbers."""
         if operand.kind == NUMBER:
             return _literal(operand.array)
         array = _laid_out(operand)
         return f'Value({array}, "{operand.name}")' if operand.kind == LEAF else array
 
     def step(self, step: Step) -> str:
-        """What an engine's function does is written in its place; failing that, ndgrad's function is called."""
+        """Inline the engine's function for the op; if that is impossible, call ndgrad's function."""
         function, rule = NdgradEngine().functions[step.op], RULES[step.op]
         operands = [self.names[i] for i in step.inputs]
         options = {name: _literal(option) for name, option in step.options.items()}
         if isinstance(function, FunctionType):
-            self.needs.add(written(function), sys.modules[function.__module__])
-            spelled = filled(function, operands, options)
+            self.needs.add(source_of(function), sys.modules[function.__module__])
+            spelled = inline(function, operands, options)
         else:
             spelled = _operation(rule, operands) if function is not rule and not options else None
         return spelled or _call(f"ndgrad.{step.op}", operands, options)
 
     def beside(self, value: int, array: np.ndarray) -> str:
-        """As it is."""
+        """Write the array unchanged."""
         del value
         return _array("np", array)
 
 
 class _InPyTorch(_Half):
-    """The mirrors, as PyTorch's engine has them. Operands of several dtypes are cast before they meet."""
+    """The half in PyTorch, with the functions of PyTorch's engine. Operands of several dtypes are cast first."""
 
     name = "in_pytorch"
     refused = """\
@@ -216,7 +217,7 @@ return {{"value": {result}, {gradients}}}
     twice = """\
 names, leaves, directions = [{names}], [{leaves}], [{directions}]
 first = torch.autograd.grad({result}, leaves, {cotangent}, create_graph=True, allow_unused=True)
-# Second order: the gradients times the directions, added up, are differentiated again.
+# Second order: differentiate the sum of the gradients times the directions.
 along = [(g * d).sum() for g, d in zip(first, directions) if g is not None and g.requires_grad]
 second = torch.autograd.grad(sum(along), leaves, allow_unused=True) if along else [None] * len(leaves)
 found = {{"value": {result}}} | {{f"grad[{{name}}]": g for name, g in zip(names, first)}}
@@ -228,13 +229,13 @@ return found | {{f"second-order grad[{{name}}]": g for name, g in zip(names, sec
         self.dtypes = _dtypes(program)
 
     def operand(self, operand: Operand) -> str:
-        """Leaves and constants are tensors."""
+        """Write leaves and constants as tensors."""
         if operand.kind == NUMBER:
             return _literal(operand.array)
         return _array("torch", operand.data, *["requires_grad=True"] * (operand.kind == LEAF))
 
     def step(self, step: Step) -> str:
-        """The op's mirror, called."""
+        """Call PyTorch's function for the op."""
         mirror = entries(mirrors, "MIRRORS").get(step.op) or mirrors.source_of(OPS[step.op])
         self.needs.add(mirror, mirrors)
         mirror = f"({mirror})" if mirror.startswith("lambda") else mirror
@@ -244,20 +245,20 @@ return found | {{f"second-order grad[{{name}}]": g for name, g in zip(names, sec
         return _call(mirror, operands, {name: _literal(option) for name, option in step.options.items()})
 
     def beside(self, value: int, array: np.ndarray) -> str:
-        """In the value's dtype."""
+        """Write the array in the value's dtype."""
         return _cast(_array("torch", array), array.dtype, self.dtypes[value] or array.dtype)
 
 
-# Words for arrays, numbers, names and calls.
+# Formatting of arrays, numbers, names and calls.
 
 
 def _variable(name: str) -> str:
-    """A name that means nothing else in a script, where no other ends in an underscore or is a letter with a number."""
+    """Return a name with no other meaning in a script, whose other names neither end in an underscore nor look so."""
     return name if re.fullmatch(r"[a-z]\d*", name) else f"{name}_"
 
 
 def _array(library: str, array: np.ndarray, *more: str) -> str:
-    """An array of `np`, or a tensor of `torch`; the dtype is named where it is not clear from the numbers."""
+    """Write an array of `np` or a tensor of `torch`, with the dtype if it is not clear from the numbers."""
     clear = array.dtype.kind in "ib" if array.size else False
     clear |= library == "np" and array.dtype == np.float64
     dtype = [] if clear else [f"dtype={library}.{array.dtype}"]
@@ -268,12 +269,12 @@ def _array(library: str, array: np.ndarray, *more: str) -> str:
 
 
 def _numbers(line: str) -> str:
-    """Numbers of a program's line, as Python reads them."""
+    """Convert the numbers of a program's line to Python."""
     return re.sub(r"\b(nan|inf)\b", r"np.\1", line).replace(",", ", ")
 
 
 def _laid_out(operand: Operand) -> str:
-    """An array that lies in memory as the program says."""
+    """Write an array with the operand's memory layout."""
     array = operand.data
     if operand.layout == "F":
         return _array("np", array, 'order="F"')
@@ -285,7 +286,7 @@ def _laid_out(operand: Operand) -> str:
 
 
 def _literal(option: Any) -> str:
-    """A number, or what an option may be: None, text, slices, arrays, tuples of such."""
+    """Write a number or an option: None, a string, a slice, an array, or a tuple of these."""
     if isinstance(option, np.ndarray):
         return _array("np", option)
     if isinstance(option, tuple):
@@ -298,24 +299,24 @@ def _call(function: str, operands: Sequence[str], options: Mapping[str, str]) ->
 
 
 def _operation(rule: Rule, operands: Sequence[str]) -> str | None:
-    """A Python operator between its operands; None if there are too few or too many."""
+    """Write a Python operator with its operands; None if their number does not fit."""
     if len(operands) != len(rule.pullbacks):
         return None
     if len(operands) > 1:
         return f" {rule.symbol} ".join(operands)
     sign = {"neg": "-", "pos": "+"}.get(rule.operator)
-    return f"{sign}{operands[0]}" if sign else f"{rule.operator}({operands[0]})"  # as abs(x)
+    return f"{sign}{operands[0]}" if sign else f"{rule.operator}({operands[0]})"  # such as abs(x)
 
 
 def _dtypes(program: Program) -> list[np.dtype[Any] | None]:
-    """The dtype of each value, as the reference has it; None of a Python number. Past a step that it refuses, any."""
+    """Return each value's dtype in the reference; None for a Python number, anything after a refused step."""
     operands = [None if o.kind == NUMBER else o.data.dtype for o in program.operands]
     steps = [value.dtype for value in TorchEngine().run(program).values]
     return [*operands, *steps, *[np.dtype(float)] * (len(program.steps) - len(steps))]
 
 
-def _cast(tensor: str, dtype: np.dtype[Any] | None, wanted: np.dtype[Any]) -> str:
-    """A tensor, or the name of a Python number, in the dtype that is wanted."""
+def _cast(tensor: str, dtype: np.dtype[Any] | None, target: np.dtype[Any]) -> str:
+    """Write a tensor, or a Python number, converted to a dtype."""
     if dtype is None:
-        return f"torch.tensor({tensor}, dtype=torch.{wanted})"
-    return tensor if dtype == wanted else f"{tensor}.to(torch.{wanted})"
+        return f"torch.tensor({tensor}, dtype=torch.{target})"
+    return tensor if dtype == target else f"{tensor}.to(torch.{target})"

@@ -1,4 +1,4 @@
-"""Words for people: the table that grows while a campaign works, failures, and the last line."""
+"""The texts of `verify`: the rows of its tables, the failures, and the last line."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from reference.programs import NUMBER, Program
 from reference.verdict import Finding, Kind, Result, Verdict
 from reference.verdict.explanation import Explanation
 
-WIDTH = max(map(len, OPS))  # of the column that an op's name stands in
-_SHOWN = 60  # names at the most, where one is not known
+WIDTH = max(map(len, OPS))  # of the column of op names
+_SHOWN = 60  # the most names that are listed for an unknown one
 _HEAD = (
     f"{'op':<{WIDTH}}{'programs':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}{'inconclusive':>14}"
     f"{'reference wrong':>17}"
@@ -36,12 +36,12 @@ _MEANING = (
 
 
 def heading(engine: str, reference: str, profile: str, seed: int) -> str:
-    """Say what is compared with what."""
+    """Return the heading and the head of the table."""
     return f"{engine} beside {reference}: profile {profile}, seed {seed}\n\n{_HEAD}"
 
 
 def row(record: Record) -> str:
-    """One line of the table."""
+    """Return a row of the table."""
     counts = (
         f"{record.op:<{WIDTH}}{record.programs:>9,}{record.numbers:>12,}{_ulp(record.worst):>8}"
         f"{record.conditioned:>13,}{record.inconclusive:>14,}{record.reference_wrong:>17,}"
@@ -51,12 +51,12 @@ def row(record: Record) -> str:
 
 
 def training_heading() -> str:
-    """The head of the second table."""
+    """Return the head of the table of training runs."""
     return f"\n{_TRAINING_HEAD}"
 
 
 def training_row(record: TrainingRecord) -> str:
-    """One training run."""
+    """Return the row of a training run."""
     drift = f"{max(record.drift):.1e}" if record.drift else "-"
     accuracy = "  " + ", ".join(f"{a:.1%}" for a in record.accuracy) if record.accuracy else ""
     if record.goal is not None:
@@ -73,7 +73,7 @@ def _ulp(distance: float) -> str:
 
 
 def failure(failing: Failure, engine: str, reference: str) -> str:
-    """A failing case: what part of what, the numbers, the case, and how to replay it."""
+    """Describe a failing case: the part and its numbers, the case, and the command to replay it."""
     finding = failing.verdict.findings[0]
     reference = failing.verdict.reference or reference
     lines = [
@@ -88,27 +88,27 @@ def failure(failing: Failure, engine: str, reference: str) -> str:
 
 
 def _shown(failing: Failure) -> list[str]:
-    """What was done: the steps and operands of a program, the transcript of another case."""
+    """Return what was done: the steps and operands of a program, or the transcript of another case."""
     if isinstance(failing.case, ProgramCase):
         return [*_steps(failing.case.program), _operands(failing.case.program)]
     return failing.transcript.splitlines()
 
 
 def _again(failing: Failure, engine: str, reference: str) -> list[str]:
-    """The command that replays it. It runs ndgrad, and of another engine a session is another one."""
+    """Return the command that replays a case. It runs ndgrad, so it is left out for other engines' sessions."""
     if not isinstance(failing.case, ProgramCase) and not engine.startswith("ndgrad "):
         return []
     return [f"  again: python -m reference repro {_against(reference)}{shlex.quote(str(failing.case))}"]
 
 
 def _against(reference: str) -> str:
-    """The option that names a reference, where it is not the usual one."""
+    """Return the option that names a reference other than PyTorch."""
     name = reference.partition(" ")[0].lower()
     return "" if name == "pytorch" else f"--against {name} "
 
 
-def better(program: Program, verdict: Verdict, engine: str, reference: str, explanation: Explanation) -> str:
-    """A program in which the reference is the one that is wrong, and what is known of that, by op."""
+def reference_failure(program: Program, verdict: Verdict, engine: str, reference: str, explanation: Explanation) -> str:
+    """Describe a program in which the reference is wrong, with the known reasons for its ops."""
     finding = verdict.findings[0]
     lines = [
         f"{program.steps[-1].op}: {_headline(finding, engine, reference)}",
@@ -121,7 +121,7 @@ def better(program: Program, verdict: Verdict, engine: str, reference: str, expl
 
 
 def training_failure(record: TrainingRecord, engine: str, reference: str) -> str:
-    """A training run that went wrong: at which step, in what."""
+    """Describe a training run that went wrong: the step and the finding."""
     if not record.failures:
         return f"{record.name}: the goal of {record.goal or 0:.0%} was not reached: {training_row(record).strip()}"
     step, optimizer, finding = record.failures[0]
@@ -149,12 +149,12 @@ def _headline(finding: Finding, engine: str, reference: str) -> str:
 
 
 def _number(x: Any) -> str:
-    """A number with all its digits, in its own precision."""
+    """Format a number with all digits of its precision."""
     return str(x) if isinstance(x, np.generic) else str(np.asarray(x))
 
 
 def _origin(failing: Failure) -> list[str]:
-    """Where it first goes wrong, if there is more than one step; and what a row says of its kinks."""
+    """Return where a program of several steps first goes wrong, and the row's convention for its kinks."""
     if not isinstance(failing.case, ProgramCase):
         return []
     program, origin = failing.case.program, failing.explanation.origin
@@ -169,13 +169,13 @@ def _origin(failing: Failure) -> list[str]:
 
 
 def _numbers_of(explanation: Explanation) -> list[str]:
-    """How far the numbers are apart, and what they suggest; and the reason, where no exact number shows it."""
-    told = "; ".join(filter(None, (explanation.distance, explanation.cause)))
-    return [f"  {line}" for line in (told, explanation.reason) if line]
+    """Return the distance and the likely cause, and the judge's reason if there is no exact number."""
+    distance_and_cause = "; ".join(filter(None, (explanation.distance, explanation.cause)))
+    return [f"  {line}" for line in (distance_and_cause, explanation.reason) if line]
 
 
 def _steps(program: Program) -> list[str]:
-    """The steps alone, as they stand in the program's line."""
+    """Return the steps of a program's line."""
     return str(program).split("; ")[len(program.operands) : len(program.operands) + len(program.steps)]
 
 
@@ -190,7 +190,7 @@ def _operands(program: Program) -> str:
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """What may have been meant by a name that is not known."""
+    """Suggest known names for an unknown one."""
     near = difflib.get_close_matches(name, known)
     if near:
         return f"did you mean {' or '.join(near)}?"
@@ -201,12 +201,12 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 
 def legend() -> str:
-    """What the tables' columns mean."""
+    """Explain the columns of the tables."""
     return f"\n{_MEANING}"
 
 
 def last_line(records: Sequence[Record], runs: Sequence[TrainingRecord], ops: int, engine: str, reference: str) -> str:
-    """The verdict on all of it, in one line."""
+    """Return the overall verdict in one line."""
     programs = sum(r.programs for r in records)
     numbers = _numbers(records, runs)
     training = f"{len(runs)} training {'run' if len(runs) == 1 else 'runs'}"
@@ -240,15 +240,15 @@ def cut_short(
     engine: str,
     reference: str,
 ) -> str:
-    """What there is of a run that did not come to its end, in one line.
+    """Return the last line of a run that did not finish.
 
     Args:
-        how: it ended, as `interrupted`.
-        rows: how many of the tables' rows were done, and how many there are.
-        records: what there is.
-        runs: the training runs that were done.
-        engine: its name.
-        reference: its name.
+        how: how it ended, such as `interrupted`.
+        rows: how many rows of the tables were done, and how many there are.
+        records: the records so far.
+        runs: the training runs so far.
+        engine: the engine's name.
+        reference: the reference's name.
     """
     programs, numbers = sum(r.programs for r in records), _numbers(records, runs)
     wrong = sum(len(r.failures) for r in records) + sum(not r.agrees for r in runs)

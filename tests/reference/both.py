@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reference.checks import ScriptedCase, shrink
-from reference.checks.sessions import SessionRecord, replayed
+from reference.checks.sessions import SessionRecord, replay
 from reference.engines import Engine, Reference
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
@@ -19,4 +19,4 @@ def shrunk(record: SessionRecord, engine: Engine, reference: Reference) -> Sessi
     small = shrink(case.run(*sides), lambda smaller: smaller.reproduce(kinds, *sides)).case
     assert isinstance(small, ScriptedCase)
     (_, first), *calls = small.script
-    return replayed(tuple(calls), engine, reference, careful=any(first))
+    return replay(tuple(calls), engine, reference, careful=any(first))

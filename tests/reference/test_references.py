@@ -258,7 +258,7 @@ def test_a_case_is_run_again_against_another(capsys: pytest.CaptureFixture[str])
 def test_the_page_needs_pytorch(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
     """The page shows PyTorch's numbers, which would not be the compared ones."""
     assert command_line.main(["verify", "--against", "autograd", "--page", str(tmp_path / "p.html")]) == 2
-    assert "goes with --against torch alone" in capsys.readouterr().err
+    assert "needs --engine ndgrad --against torch" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("names", ["pytorch", "torch,nowhere", ""])

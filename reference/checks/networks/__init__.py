@@ -1,7 +1,7 @@
-"""What is asked of the library beside training: initial weights, parameters of modules, losses at kinks, refusals.
+"""Checks of the library apart from training: initial weights, parameters of modules, losses at kinks, refusals.
 
-What modules compute, and how they learn, is asked in `training`. The lines are those of ndgrad's library; whoever has
-another by the same names says how it is imported.
+What modules compute and how they learn is checked in `training`. The lines are written for ndgrad's library. An engine
+whose library has the same names supplies its own import lines.
 """
 
 from reference.checks.networks.check import NetworkCheck
@@ -20,8 +20,8 @@ __all__ = ["NetworkCheck", "begun", "run_network_check"]
 _CHECKS = [check_module, check_module, check_module, check_weights, check_loss, check_refusals]
 
 
-def begun(engine: Engine, reference: Reference) -> NetworkCheck:
-    """A check in which nothing has been run yet but the imports.
+def start_check(engine: Engine, reference: Reference) -> NetworkCheck:
+    """Start a check: only the imports have been run.
 
     Raises:
         ValueError: the engine or the reference offers no `library`.
@@ -33,8 +33,8 @@ def begun(engine: Engine, reference: Reference) -> NetworkCheck:
 
 
 def run_network_check(source: Source, engine: Engine, reference: Reference) -> NetworkCheck:
-    """Draw a check, run it, and say what is wrong."""
-    check = begun(engine, reference)
+    """Draw a check and run it."""
+    check = start_check(engine, reference)
     try:
         pick(source, _CHECKS)(source, check)
     except Raised as raised:

@@ -1,4 +1,4 @@
-"""A check of the library: a few lines of Python that are drawn, and run one by one; and what came of them."""
+"""A check of the library: a few drawn lines of Python, run one by one, and their results."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from reference.verdict import Finding, Part, compare
 
 @dataclass
 class NetworkCheck:
-    """A few lines of Python, and what came of them.
+    """A few lines of Python and their results.
 
     Args:
-        imports: the lines that it begins with: they import the library.
-        reference: losses and weights to compare with.
-        lines: what was run, line by line.
-        numbers: how many were compared.
+        imports: the first lines, which import the library.
+        reference: gives the losses and weights to compare with.
+        lines: the lines that were run.
+        numbers: how many numbers were compared.
         findings: what is wrong.
-        made: what the lines gave names to.
+        namespace: the namespace that the lines run in.
     """
 
     imports: Sequence[str]
@@ -29,7 +29,7 @@ class NetworkCheck:
     lines: list[str] = field(default_factory=list)
     numbers: int = 0
     findings: list[Finding] = field(default_factory=list)
-    made: dict[str, Any] = field(default_factory=dict, repr=False)
+    namespace: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for line in self.imports:
@@ -39,18 +39,18 @@ class NetworkCheck:
         return "\n".join(self.lines)
 
     def run(self, line: str) -> None:
-        """Run a line, after those before it."""
+        """Run a line in the namespace that the earlier lines have filled."""
         self.lines.append(line)
         with answering():
-            exec(line, self.made)  # noqa: S102 - a line of our own
+            exec(line, self.namespace)  # noqa: S102 - the line was written here
 
-    def judge(self, got: Sequence[Part], wanted: Sequence[Part], sizes: Sequence[float] | None = None) -> None:
-        """Compare parts. Numbers may be off by rounding of numbers of the sizes given; without, by hardly anything."""
+    def judge(self, got: Sequence[Part], expected: Sequence[Part], sizes: Sequence[float] | None = None) -> None:
+        """Compare parts. The sizes bound the rounding error; without sizes the parts must agree at once."""
 
-        def rerun(noise: Noise | None, precision: str | None) -> list[Part]:  # noqa: ARG001 - as the verdict asks
-            moved = [noise.size * size if noise else 0.0 for size in sizes or [0.0] * len(wanted)]
-            return [part._replace(array=part.array + by) for part, by in zip(wanted, moved, strict=True)]
+        def rerun(noise: Noise | None, precision: str | None) -> list[Part]:  # noqa: ARG001 - the verdict's signature
+            moved = [noise.size * size if noise else 0.0 for size in sizes or [0.0] * len(expected)]
+            return [part._replace(array=part.array + by) for part, by in zip(expected, moved, strict=True)]
 
-        verdict = compare(got, wanted, rerun)
+        verdict = compare(got, expected, rerun)
         self.numbers += verdict.numbers
         self.findings += verdict.findings

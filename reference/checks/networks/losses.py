@@ -1,4 +1,4 @@
-"""Losses of short numbers beside the reference's: sums are exact, kinks are met, and no rounding is an excuse."""
+"""Compares losses of short numbers with the reference's. Sums are exact and kinks occur: no rounding is allowed."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from reference.verdict import Kind, Part
 
 
 def check_loss(source: Source, check: NetworkCheck) -> None:
-    """Is a loss the reference's, to the last digits, at kinks and beside them?"""
+    """Check that a loss and its gradient agree with the reference's, at kinks and beside them."""
     name, reduction = pick(source, ["hinge", "mean_squared_error"]), pick(source, ["mean", "sum", "none"])
     shape, dtype = pick(source, [(2,), (3,), (), (2, 2)]), pick(source, ["float64", "float32"])
-    predicted, wanted = _short(source, shape, dtype), _short(source, shape, dtype)
-    wanted = np.sign(wanted) if name == "hinge" else wanted
+    predicted, targets = _short(source, shape, dtype), _short(source, shape, dtype)
+    targets = np.sign(targets) if name == "hinge" else targets
     cotangent = _short(source, shape if reduction == "none" else (), dtype)
     check.run(f"x = Value(np.array({predicted.tolist()}, {dtype!r}))")
-    check.run(f"loss = {name}(x, {wanted.tolist()}, reduction={reduction!r})")
+    check.run(f"loss = {name}(x, {targets.tolist()}, reduction={reduction!r})")
     check.run(f"loss.backward(np.array({cotangent.tolist()}, {dtype!r}))")
-    loss, gradient = check.reference.loss(name.replace("_", " "), predicted, wanted, reduction, cotangent)
+    loss, gradient = check.reference.loss(name.replace("_", " "), predicted, targets, reduction, cotangent)
     check.judge(
-        [Part("loss", Kind.FORWARD, check.made["loss"].data), Part("grad[x]", Kind.GRADIENT, check.made["x"].grad)],
+        [
+            Part("loss", Kind.FORWARD, check.namespace["loss"].data),
+            Part("grad[x]", Kind.GRADIENT, check.namespace["x"].grad),
+        ],
         [Part("loss", Kind.FORWARD, loss), Part("grad[x]", Kind.GRADIENT, gradient)],
     )
 

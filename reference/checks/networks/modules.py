@@ -1,7 +1,7 @@
-"""Drawn modules, and the parameters that must be in them: under which names, in what order, with what numbers.
+"""Draws modules and checks their parameters: names, order and initial numbers.
 
-Beside each line that builds a part of a module stands what must come of it. The module is then asked for its
-parameters, told to clear their gradients, saved, and loaded into a twin.
+Each line that builds a part of a module comes with the parameters that the part must have. The module then lists its
+parameters, clears their gradients, is saved, and is loaded into a second module of the same structure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.checks.networks.check import NetworkCheck
-from reference.checks.networks.weights import SCHEMES, drawn
+from reference.checks.networks.weights import SCHEMES, draw_weights
 from reference.engines.training import answering
 from reference.ops.source import Recording, Replaying, Source, chance, pick, shuffled
 from reference.verdict import Finding, Kind, Part
@@ -25,14 +25,14 @@ _ACTIVATIONS = ("tanh", "relu", "leaky_relu", "sigmoid", "softplus", "linear")
 _DTYPES = ("float64", "float32")
 
 
-class _Wanted(NamedTuple):
+class _Expected(NamedTuple):
     """A parameter that a module must have.
 
     Args:
-        name: what the module must call it.
+        name: the name it must have in the module.
         value: the parameter itself.
-        numbers: what it must begin as.
-        size: that of the numbers that these were computed from: so much may cancel.
+        numbers: its expected initial numbers.
+        size: the size of the numbers they were computed from, which bounds the rounding error.
     """
 
     name: str
@@ -40,206 +40,208 @@ class _Wanted(NamedTuple):
     numbers: np.ndarray
     size: float
 
-    def under(self, name: object) -> _Wanted:
-        """The same, in a place of that name."""
+    def under(self, name: object) -> _Expected:
+        """Return this parameter as it is named inside a part of the given name."""
         return self._replace(name=f"{name}.{self.name}" if self.name else str(name))
 
 
-class _Thing(NamedTuple):
-    """Something that was built: its name in Python, and the parameters in it."""
+class _Part(NamedTuple):
+    """Something that may stand in a module: its name in Python and its expected parameters."""
 
     name: str
-    wanted: Sequence[_Wanted]
+    expected: Sequence[_Expected]
 
 
 class _Built(NamedTuple):
-    """One of the library's modules: its name in Python, itself, and what its layers are drawn from in turn."""
+    """One of the library's modules: its Python name, the module, and how its layers are initialized."""
 
     name: str
-    made: Any
+    namespace: Any
     rng: np.random.Generator
     init: str
     dtype: str
 
-    def parameters(self, layer: Any, nin: int, nout: int) -> list[_Wanted]:
-        """The weight and the bias that the next layer must have."""
-        weight, bias = drawn(self.rng, self.init, nin, nout)
+    def parameters(self, layer: Any, nin: int, nout: int) -> list[_Expected]:
+        """Return the weight and the bias that the next layer must have."""
+        weight, bias = draw_weights(self.rng, self.init, nin, nout)
         _, size = SCHEMES[self.init]
         with answering():
             values = layer.weight, layer.bias
         return [
-            _Wanted("weight", values[0], weight.astype(self.dtype), size(nin, nout)),
-            _Wanted("bias", values[1], bias.astype(self.dtype), 1.0),
+            _Expected("weight", values[0], weight.astype(self.dtype), size(nin, nout)),
+            _Expected("bias", values[1], bias.astype(self.dtype), 1.0),
         ]
 
 
-class _Growing:
-    """A module while it is built, line by line.
+class _Builder:
+    """Builds a module line by line.
 
     Args:
-        source: where the choices come from.
-        check: what runs the lines.
-        dtypes: those of its parameters, the simplest first.
+        source: the source of the choices.
+        check: runs the lines.
+        dtypes: the dtypes that parameters may have, the simplest first.
     """
 
     def __init__(self, source: Source, check: NetworkCheck, dtypes: Sequence[str] = _DTYPES) -> None:
         self._source = source
         self._check = check
         self._dtypes = dtypes
-        self._things: list[_Thing] = []
+        self._parts: list[_Part] = []
         seed = source.integer(0, 999)
         self._rng = np.random.default_rng(seed)
         check.run(f"rng = np.random.default_rng({seed})")
 
-    def root(self) -> _Thing:
-        """A module: one of the library's, or one of any things."""
+    def root(self) -> _Part:
+        """Build a module: one of the library's, or one of any parts."""
         return pick(self._source, [self._layer, self._network, self._neuron, *[self._module] * 6])()
 
-    def _thing(self, depth: int) -> _Thing:
-        """Anything that may stand in a module, one that stands elsewhere included."""
-        if self._things and chance(self._source, 30):
-            return pick(self._source, self._things)
-        kinds: list[Callable[[], _Thing]] = [self._value, self._layer, self._neuron, self._network, self._other]
+    def _part(self, depth: int) -> _Part:
+        """Build anything that may stand in a module, or reuse a part that stands elsewhere."""
+        if self._parts and chance(self._source, 30):
+            return pick(self._source, self._parts)
+        kinds: list[Callable[[], _Part]] = [self._value, self._layer, self._neuron, self._network, self._other]
         if depth:
             kinds += [lambda: self._list(depth), lambda: self._dict(depth), lambda: self._module(depth)] * 3
-        self._things.append(pick(self._source, [self._value, *kinds])())
-        return self._things[-1]
+        self._parts.append(pick(self._source, [self._value, *kinds])())
+        return self._parts[-1]
 
-    def _named(self, word: str, written: str) -> str:
-        """Run a line that makes something, and give its name."""
+    def _assign(self, word: str, source_text: str) -> str:
+        """Run a line that assigns something to a new name; return the name."""
         name = f"{word}{len(self._check.lines)}"
-        self._check.run(f"{name} = {written}")
+        self._check.run(f"{name} = {source_text}")
         return name
 
-    # What holds parameters.
+    # Parts that are or hold parameters.
 
-    def _value(self) -> _Thing:
+    def _value(self) -> _Part:
         shape = pick(self._source, [(), (2,), (1, 3)])
         numbers = np.array(self._source.integers(-8, 8, math.prod(shape))).reshape(shape) / 4
         dtype, wants = pick(self._source, self._dtypes), not chance(self._source, 25)
-        name = self._named("value", f"Value(np.array({numbers.tolist()}, {dtype!r}), requires_grad={wants})")
-        return _Thing(name, [_Wanted("", self._check.made[name], numbers.astype(dtype), 1.0)])
+        name = self._assign("value", f"Value(np.array({numbers.tolist()}, {dtype!r}), requires_grad={wants})")
+        return _Part(name, [_Expected("", self._check.namespace[name], numbers.astype(dtype), 1.0)])
 
-    def _layer(self) -> _Thing:
+    def _layer(self) -> _Part:
         sizes = self._source.integer(1, 4), self._source.integer(1, 4)
         built = self._built("Layer", *sizes)
-        return _Thing(built.name, built.parameters(built.made, *sizes))
+        return _Part(built.name, built.parameters(built.namespace, *sizes))
 
-    def _neuron(self) -> _Thing:
+    def _neuron(self) -> _Part:
         nin = self._source.integer(1, 4)
         built = self._built("Neuron", nin)
-        weight, bias = built.parameters(built.made, nin, 1)
+        weight, bias = built.parameters(built.namespace, nin, 1)
         single = [weight._replace(numbers=weight.numbers[:, 0]), bias._replace(numbers=bias.numbers[0])]
-        return _Thing(built.name, single)
+        return _Part(built.name, single)
 
-    def _network(self) -> _Thing:
+    def _network(self) -> _Part:
         nin, nouts = self._source.integer(1, 4), [self._source.integer(1, 4) for _ in range(self._source.integer(1, 3))]
         built = self._built("MLP", nin, nouts)
-        wanted: list[_Wanted] = []
+        expected: list[_Expected] = []
         for i, sizes in enumerate(pairwise([nin, *nouts])):
-            wanted += [p.under(f"layers.{i}") for p in built.parameters(built.made.layers[i], *sizes)]
-        return _Thing(built.name, wanted)
+            expected += [p.under(f"layers.{i}") for p in built.parameters(built.namespace.layers[i], *sizes)]
+        return _Part(built.name, expected)
 
     def _built(self, kind: str, *sizes: Any) -> _Built:
-        """One of the library's modules, from a seed or from the generator that others are drawn from, too."""
+        """Build one of the library's modules, from a seed or from the generator that it shares with others."""
         seed = self._source.integer(0, 999) if chance(self._source, 60) else None
         init, dtype = pick(self._source, list(SCHEMES)), pick(self._source, self._dtypes)
         options = {"activation": pick(self._source, _ACTIVATIONS), "init": init, "dtype": dtype}
-        written = ", ".join([*map(repr, sizes), *(f"{name}={option!r}" for name, option in options.items())])
-        name = self._named(kind.lower(), f"{kind}({written}, rng={'rng' if seed is None else seed})")
+        arguments = ", ".join([*map(repr, sizes), *(f"{name}={option!r}" for name, option in options.items())])
+        name = self._assign(kind.lower(), f"{kind}({arguments}, rng={'rng' if seed is None else seed})")
         rng = self._rng if seed is None else np.random.default_rng(seed)
-        return _Built(name, self._check.made[name], rng, init, dtype)
+        return _Built(name, self._check.namespace[name], rng, init, dtype)
 
-    # What holds what holds parameters, and what holds none.
+    # Containers of such parts, and parts without parameters.
 
-    def _list(self, depth: int) -> _Thing:
-        things = [self._thing(depth - 1) for _ in range(self._source.integer(0, 4))]
+    def _list(self, depth: int) -> _Part:
+        parts = [self._part(depth - 1) for _ in range(self._source.integer(0, 4))]
         kind = pick(self._source, ["list", "tuple"])
-        name = self._named(kind, f"{kind}([{', '.join(thing.name for thing in things)}])")
-        return _Thing(name, [parameter.under(i) for i, thing in enumerate(things) for parameter in thing.wanted])
+        name = self._assign(kind, f"{kind}([{', '.join(part.name for part in parts)}])")
+        return _Part(name, [parameter.under(i) for i, part in enumerate(parts) for parameter in part.expected])
 
-    def _dict(self, depth: int) -> _Thing:
-        things = {key: self._thing(depth - 1) for key in _some(self._source, ["inner", 3, "head"])}
-        name = self._named("dict", f"{{{', '.join(f'{key!r}: {thing.name}' for key, thing in things.items())}}}")
-        return _Thing(name, [parameter.under(key) for key, thing in things.items() for parameter in thing.wanted])
+    def _dict(self, depth: int) -> _Part:
+        parts = {key: self._part(depth - 1) for key in _some(self._source, ["inner", 3, "head"])}
+        name = self._assign("dict", f"{{{', '.join(f'{key!r}: {part.name}' for key, part in parts.items())}}}")
+        return _Part(name, [parameter.under(key) for key, part in parts.items() for parameter in part.expected])
 
-    def _module(self, depth: int = 2) -> _Thing:
-        name = self._named("module", "Module()")
-        wanted: list[_Wanted] = []
+    def _module(self, depth: int = 2) -> _Part:
+        name = self._assign("module", "Module()")
+        expected: list[_Expected] = []
         for attribute in _some(self._source, ["first", "scale", "blocks", "last"]):
-            thing = self._thing(depth - 1)
-            self._check.run(f"{name}.{attribute} = {thing.name}")
-            wanted += [parameter.under(attribute) for parameter in thing.wanted]
+            part = self._part(depth - 1)
+            self._check.run(f"{name}.{attribute} = {part.name}")
+            expected += [parameter.under(attribute) for parameter in part.expected]
         if chance(self._source, 10):
             self._check.run(f"{name}.itself = {name}")
-        return _Thing(name, wanted)
+        return _Part(name, expected)
 
-    def _other(self) -> _Thing:
-        """No parameter: a number, a word, an array, nothing, or the result of an op."""
-        written = pick(self._source, ["3", "'x'", "np.ones(2)", "None", "Value(1.5) * 2"])
-        return _Thing(self._named("other", written), [])
+    def _other(self) -> _Part:
+        """Build something that is not a parameter: a number, a string, an array, None, or the result of an op."""
+        source_text = pick(self._source, ["3", "'x'", "np.ones(2)", "None", "Value(1.5) * 2"])
+        return _Part(self._assign("other", source_text), [])
 
 
 def _some(source: Source, names: Sequence[Any]) -> list[Any]:
-    """At least one of several names, in any order."""
+    """Pick at least one of several names, in any order."""
     return shuffled(source, names)[: source.integer(1, len(names))]
 
 
 def check_module(source: Source, check: NetworkCheck) -> None:
-    """Has a module the parameters that it must have? Are they cleared, saved and loaded?"""
+    """Check a module's parameters: their listing, initial numbers, zero_grad, saving and loading."""
     recording = Recording(source, "module")
-    module, wanted = _grown(recording, check, _DTYPES)
-    check.findings += _listed(module, wanted)
-    got = [Part(parameter.name, Kind.FORWARD, parameter.value.data) for parameter in wanted]
-    begun = [Part(parameter.name, Kind.FORWARD, parameter.numbers) for parameter in wanted]
-    check.judge(got, begun, [parameter.size for parameter in wanted])
-    check.findings += _cleared(module, wanted)
+    module, expected = _build(recording, check, _DTYPES)
+    check.findings += _check_listing(module, expected)
+    got = [Part(parameter.name, Kind.FORWARD, parameter.value.data) for parameter in expected]
+    initial = [Part(parameter.name, Kind.FORWARD, parameter.numbers) for parameter in expected]
+    check.judge(got, initial, [parameter.size for parameter in expected])
+    check.findings += _check_zero_grad(module, expected)
     if chance(source, 30) and not check.findings:
-        twin, loaded = _grown(Replaying(recording.script), check, _DTYPES[::-1])
-        check.lines.append("# The last module is loaded from what the one before it, its twin, has saved.")
-        check.findings += _stored(module, wanted, twin, loaded)
+        twin, loaded = _build(Replaying(recording.script), check, _DTYPES[::-1])
+        check.lines.append("# The last module loads what the one before it, of the same structure, has saved.")
+        check.findings += _check_loading(module, expected, twin, loaded)
 
 
-def _grown(source: Source, check: NetworkCheck, dtypes: Sequence[str]) -> tuple[Any, Sequence[_Wanted]]:
-    """A module, and what parameters it must have: what stands in several places has the first of its names."""
-    root = _Growing(source, check, dtypes).root()
-    once: dict[int, _Wanted] = {}
-    for parameter in root.wanted:
+def _build(source: Source, check: NetworkCheck, dtypes: Sequence[str]) -> tuple[Any, Sequence[_Expected]]:
+    """Build a module and its expected parameters. A shared parameter has the first of its names."""
+    root = _Builder(source, check, dtypes).root()
+    once: dict[int, _Expected] = {}
+    for parameter in root.expected:
         once.setdefault(id(parameter.value), parameter)
-    return check.made[root.name], list(once.values())
+    return check.namespace[root.name], list(once.values())
 
 
-def _listed(module: Any, wanted: Sequence[_Wanted]) -> Iterator[Finding]:
-    """Whether a module lists its parameters, each once, and in order."""
+def _check_listing(module: Any, expected: Sequence[_Expected]) -> Iterator[Finding]:
+    """Check that a module lists its parameters, each once and in order."""
     with answering():
-        named, listed = module.named_parameters(), module.parameters()
-    names = [parameter.name for parameter in wanted]
-    if list(named) != names:
-        yield Finding(Kind.MISSING, "named_parameters()", f"has the names {list(named)}, but must have {names}")
-    for by, found in (("named_parameters()", named.values()), ("parameters()", listed)):
-        if list(map(id, found)) != [id(parameter.value) for parameter in wanted]:
-            yield Finding(Kind.MISSING, by, f"has not these Values, each once and in order: {names}")
+        by_name, listed = module.named_parameters(), module.parameters()
+    names = [parameter.name for parameter in expected]
+    if list(by_name) != names:
+        yield Finding(Kind.MISSING, "named_parameters()", f"has the names {list(by_name)}, but must have {names}")
+    for method, values in (("named_parameters()", by_name.values()), ("parameters()", listed)):
+        if list(map(id, values)) != [id(parameter.value) for parameter in expected]:
+            yield Finding(Kind.MISSING, method, f"must have these Values, each once and in order: {names}")
 
 
-def _cleared(module: Any, wanted: Sequence[_Wanted]) -> Iterator[Finding]:
-    """Whether zero_grad reaches every parameter."""
+def _check_zero_grad(module: Any, expected: Sequence[_Expected]) -> Iterator[Finding]:
+    """Check that zero_grad reaches every parameter."""
     with answering():
-        for parameter in wanted:
+        for parameter in expected:
             parameter.value.grad = 1.0
         module.zero_grad()
-        left = [parameter.name for parameter in wanted if parameter.value.has_grad]
+        left = [parameter.name for parameter in expected if parameter.value.has_grad]
     yield from (Finding(Kind.ACCUMULATION, f"grad[{name}]", "is still there after zero_grad()") for name in left)
 
 
-def _stored(module: Any, wanted: Sequence[_Wanted], twin: Any, loaded: Sequence[_Wanted]) -> Iterator[Finding]:
-    """Whether a twin of other dtypes gets a module's numbers from a file; and whether a graph notices that it did."""
+def _check_loading(
+    module: Any, expected: Sequence[_Expected], twin: Any, loaded: Sequence[_Expected]
+) -> Iterator[Finding]:
+    """Check that a module of other dtypes loads the saved numbers, and that older graphs detect the change."""
     with answering(), TemporaryDirectory() as folder:
         module.save(Path(folder, "module.npz"))
         for parameter in loaded:
             parameter.value.data = parameter.numbers + 1
         graph = [parameter.value * parameter.value for parameter in loaded if parameter.value.requires_grad]
         twin.load(Path(folder, "module.npz"))
-    for before, after in zip(wanted, loaded, strict=True):
+    for before, after in zip(expected, loaded, strict=True):
         array, numbers = after.value.data, before.value.data.astype(after.numbers.dtype)
         if (array.dtype, array.tobytes()) != (numbers.dtype, numbers.tobytes()):
             says = f"was saved as {before.value.data!r}, but came back as {array!r}"
@@ -249,4 +251,6 @@ def _stored(module: Any, wanted: Sequence[_Wanted], twin: Any, loaded: Sequence[
             node.backward()
         except RuntimeError:
             continue
-        yield Finding(Kind.INPUT_MUTATED, "a pass back", "reads what was loaded for what a parameter was before")
+        yield Finding(
+            Kind.INPUT_MUTATED, "a backward pass", "reads the loaded numbers instead of the parameter's former ones"
+        )

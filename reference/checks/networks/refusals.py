@@ -1,4 +1,4 @@
-"""What the library must refuse, and with what error: what its docstrings say that it raises."""
+"""Checks that the library refuses what its docstrings say it refuses, with the documented error."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from reference.ops.source import Source, pick
 from reference.verdict import Finding, Kind
 
 # fmt: off
-# Lines that must be refused, and with what. What stands in braces is drawn: what to ask, and what is wrong there.
-DRAWN: Mapping[str, Sequence[str]] = {
+# Lines that must be refused, each with its error. Fields in braces are drawn from CHOICES: some name what is called,
+# others are invalid arguments.
+CHOICES: Mapping[str, Sequence[str]] = {
     "Module":    ("Neuron(2", "Layer(2, 3", "MLP(2, [3, 1]"),
     "Loss":      ("mean_squared_error", "hinge"),
     "Adaptive":  ("Adam", "AdamW"),
@@ -66,15 +67,15 @@ REFUSED: Sequence[tuple[str, type[Exception]]] = (
 
 
 def check_refusals(source: Source, check: NetworkCheck) -> None:
-    """Is refused what must be?"""
+    """Check that each line is refused with its error."""
     check.run("p = [Value([1.0, 2.0])]")
     for template, expected in REFUSED:
-        written = re.sub(r"\{(\w+)\}", lambda field: pick(source, DRAWN[field[1]]), template)
+        written = re.sub(r"\{(\w+)\}", lambda field: pick(source, CHOICES[field[1]]), template)
         says = f"was accepted, but must raise {expected.__name__}"
         try:
             check.run(written)
         except Raised as raised:
             if isinstance(raised.__cause__, expected):
                 continue
-            says = f"{raised}; it must raise {expected.__name__}"
+            says = f"{raised}, but must raise {expected.__name__}"
         check.findings.append(Finding(Kind.RAISED, f"`{written}`", says))

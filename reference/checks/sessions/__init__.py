@@ -1,6 +1,6 @@
-"""Sessions: random calls on shared state, made in an engine and in the reference, and laws checked after each."""
+"""Sessions: random calls on shared state, in an engine and in the reference, with laws checked after each call."""
 
 from reference.checks.sessions.calls import CALLS
-from reference.checks.sessions.drive import Running, SessionRecord, explained, replayed, run_session, unsupported
+from reference.checks.sessions.drive import SessionRecord, SessionRun, describe, replay, run_session, unsupported
 
-__all__ = ["CALLS", "Running", "SessionRecord", "explained", "replayed", "run_session", "unsupported"]
+__all__ = ["CALLS", "SessionRecord", "SessionRun", "describe", "replay", "run_session", "unsupported"]

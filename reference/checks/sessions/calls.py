@@ -1,7 +1,7 @@
-"""The calls that sessions are made of: one row a call.
+"""The table of the calls that sessions consist of.
 
-A call draws what it needs from a source, and is made on both sides. Where a session does not have what it needs, it is
-unsuited, and nothing is done. An engine without the statements that it needs is never given it.
+A call draws its choices from a source and is made on both sides. If the session lacks something that the call needs,
+the call is unsuited and does nothing. A call is never drawn for an engine that lacks the statements it needs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reference.checks.sessions import gradients, optimizing, values, writing
-from reference.checks.sessions.drawing import at_least_one, roots
+from reference.checks.sessions.drawing import latest_first, roots
 from reference.checks.sessions.session import Session
 from reference.ops.source import Source, pick
 
@@ -20,9 +20,9 @@ class Call:
     """A call.
 
     Args:
-        name: what scripts and tests call it.
-        weight: how often it is made, beside the others.
-        make: makes it.
+        name: its name in scripts and tests.
+        weight: how often it is drawn, relative to the others.
+        make: makes the call.
         needs: the statements that an engine must have for it: fields of `Lines`.
     """
 
@@ -33,9 +33,9 @@ class Call:
 
 
 def refused(session: Session, source: Source) -> None:
-    """What must be refused is, and leaves everything as it was."""
+    """Run a line that the engine must refuse. It leaves everything unchanged."""
     line = pick(source, session.lines.refused)
-    several = at_least_one(p for p in roots(session) if p.numbers.size > 1)
+    several = latest_first(p for p in roots(session) if p.numbers.size > 1)
     session.refuse(line.form.format(pick(source, several).name), line.error, line.why)
 
 

@@ -1,4 +1,4 @@
-"""Sessions from a source: drawn, made and judged, call by call; and replayed from a script."""
+"""Runs sessions: draws, makes and judges calls one by one; or replays them from a script."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from reference.engines.stateful import offered
 from reference.ops.source import Recording, Replaying, Script, Source, Unsuited, chance, pick
 from reference.verdict import Finding, Kind
 
-_SIMPLEST = ("leaf", "op", "backward")  # what every engine has
-REPEATS = "backward, a second time"  # what `unsupported` calls a second pass over one graph
-_TAKEN = ("optimizer", "saved")  # what calls after them take
+_SIMPLEST = ("leaf", "op", "backward")  # every engine has these calls
+REPEATS = "backward, a second time"  # the name that `unsupported` gives to a second pass over one graph
+_PREREQUISITES = ("optimizer", "saved")  # later calls need them
 
 
 @dataclass(frozen=True)
 class SessionRecord:
-    """What came of a session.
+    """The results of a session.
 
     Args:
         findings: what is wrong; the session ended there.
         calls: how many calls were made.
         numbers: how many numbers were compared.
         worst: the largest distance among those that agreed at once, in ULP.
-        text: the engine's side of it, as Python that can be run; what was found stands at its end.
-        careful: whether all of it was in a mode in which the engine notices every write.
-        script: the calls, and the choices that each has made: what it is replayed from.
+        text: the engine's side as Python that can be run, followed by the findings as comments.
+        careful: whether the whole session was in a mode in which the engine notices every write.
+        script: the calls and their choices, from which the session can be replayed.
     """
 
     findings: tuple[Finding, ...]
@@ -46,16 +46,16 @@ class SessionRecord:
     script: Script
 
 
-class Running:
-    """A session while it runs, call by call. It stops at the first that goes wrong.
+class SessionRun:
+    """A running session, call by call. It stops at the first call that goes wrong.
 
-    It has a context of its own: the modes that it enters, and those that a wrong engine never leaves, end with it.
+    It runs in its own context, so that no mode outlives it, not even one that a wrong engine never leaves.
 
     Args:
         engine: the engine, which offers a `speaker`.
         reference: the reference, which offers to be `stateful`.
-        careful: whether all of it is in a mode in which the engine notices every write.
-        repeats: whether the engine passes back twice over one graph.
+        careful: whether the whole session is in a mode in which the engine notices every write.
+        repeats: whether the engine allows a second backward pass over one graph.
     """
 
     def __init__(self, engine: Engine, reference: Reference, *, careful: bool, repeats: bool = True) -> None:
@@ -71,11 +71,11 @@ class Running:
 
     @property
     def speaker(self) -> Speaker:
-        """The engine in this session."""
+        """The engine's speaker in this session."""
         return self._session.speaker
 
     def make(self, name: str, source: Source) -> bool:
-        """Make a call, and look whether everything is as it must be. Say whether the session had what it takes."""
+        """Make a call and check the laws. Return whether the call suited the session."""
         if self._session.lines.missing(CALLS[name].needs):
             return False
         recording = Recording(source, name)
@@ -87,14 +87,14 @@ class Running:
                 return False
             except Wrong as wrong:
                 self.findings = wrong.findings
-            except Exception as error:  # noqa: BLE001 - a wrong engine may refuse to be looked at
-                says = f"cannot be looked at: {type(error).__name__}: {error}"
-                self.findings = (Finding(Kind.RAISED, f"what {name} left", says),)
+            except Exception as error:  # noqa: BLE001 - a wrong engine may raise when its state is inspected
+                says = f"cannot be inspected: {type(error).__name__}: {error}"
+                self.findings = (Finding(Kind.RAISED, f"the state after {name}", says),)
         self._script += recording.script
         return True
 
     def end(self) -> SessionRecord:
-        """Run it again, let go of everything, and give the record."""
+        """Rerun the session, release everything, and return the record."""
         with _without_collector():
             if self.findings:
                 self._session.leave()
@@ -103,7 +103,7 @@ class Running:
                     self._context.run(self._session.close)
                 except Wrong as wrong:
                     self.findings = wrong.findings
-        session, found = self._session, "\n".join(explained(finding, self._reference) for finding in self.findings)
+        session, found = self._session, "\n".join(describe(finding, self._reference) for finding in self.findings)
         return SessionRecord(
             findings=self.findings,
             calls=len(self._script),
@@ -117,7 +117,7 @@ class Running:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """What is freed is freed by counting references alone."""
+    """Disable the cyclic collector: objects must be freed by reference counting alone."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -127,92 +127,93 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def explained(finding: Finding, reference: str) -> str:
-    """A finding in words, with the reference's name."""
+def describe(finding: Finding, reference: str) -> str:
+    """Describe a finding in words, with the reference's name."""
     if finding.says:
         return f"{finding.kind}: {finding.part} {finding.says}"
     place = list(finding.place) or ""
     return f"{finding.kind}: {finding.part}{place} is {finding.got}, but {reference} says {finding.wanted}"
 
 
-_TRIED: deque[tuple[Engine, Mapping[str, str]]] = deque(maxlen=4)  # the latest engines, and what they lack
+_TRIED: deque[tuple[Engine, Mapping[str, str]]] = deque(maxlen=4)  # the latest engines, and the calls they lack
 
 
 def unsupported(engine: Engine, reference: Reference) -> Mapping[str, str]:
-    """The calls that an engine is not given, and why: it lacks a statement, or a trial of the call raises.
+    """Return the calls that are not drawn for an engine, with the reasons: a missing statement, or a trial that raises.
 
-    What an engine declares to have is not tried: there, to raise is wrong. So it is in the simplest calls of all.
+    Calls that an engine declares to have are not tried: if they raise, that is wrong. The same holds for the simplest
+    calls.
     """
     for tried, lacking in _TRIED:
         if tried is engine:
             return lacking
-    _TRIED.append((engine, _lacking(engine, reference)))
+    _TRIED.append((engine, _find_unsupported(engine, reference)))
     return _TRIED[-1][1]
 
 
-def _lacking(engine: Engine, reference: Reference) -> Mapping[str, str]:
-    speaker = Running(engine, reference, careful=False).speaker
+def _find_unsupported(engine: Engine, reference: Reference) -> Mapping[str, str]:
+    speaker = SessionRun(engine, reference, careful=False).speaker
     needs = {name: ", ".join(speaker.lines.missing(call.needs)) for name, call in CALLS.items()}
     lacking = {name: f"has no {missing}" for name, missing in needs.items() if missing}
     before = list(_SIMPLEST)
     if speaker.declares:
         return lacking
-    once_more = _raised_in_a_trial(engine, reference, [*before, "backward"])
+    once_more = _error_in_a_trial(engine, reference, [*before, "backward"])
     lacking |= dict.fromkeys((REPEATS, "twice", "backward_several"), once_more) if once_more else {}
     for name in [name for name in CALLS if name not in (*before, *lacking)]:
-        raised = _raised_in_a_trial(engine, reference, [*before, name, "backward"], repeats=not once_more)
+        raised = _error_in_a_trial(engine, reference, [*before, name, "backward"], repeats=not once_more)
         lacking |= {name: raised} if raised else {}
-        before += [name] * (name in _TAKEN and not raised)
+        before += [name] * (name in _PREREQUISITES and not raised)
     return lacking
 
 
-def _raised_in_a_trial(engine: Engine, reference: Reference, calls: Sequence[str], *, repeats: bool = True) -> str:
-    """What one of several calls raised, the simplest of their kind, or that it took too long; empty if none did."""
-    running = Running(engine, reference, careful=False, repeats=repeats)
+def _error_in_a_trial(engine: Engine, reference: Reference, calls: Sequence[str], *, repeats: bool = True) -> str:
+    """Make calls with their simplest choices; return what the failing one raised, or that it took too long, or ''."""
+    run = SessionRun(engine, reference, careful=False, repeats=repeats)
     for call in calls:
-        running.make(call, Replaying(((call, ()),)))
-        if running.findings:
+        run.make(call, Replaying(((call, ()),)))
+        if run.findings:
             break
-    cannot = [finding.says for finding in running.findings if finding.kind in (Kind.RAISED, Kind.TOO_SLOW)]
-    running.end()
+    cannot = [finding.says for finding in run.findings if finding.kind in (Kind.RAISED, Kind.TOO_SLOW)]
+    run.end()
     return cannot[0] if cannot else ""
 
 
-def _names(engine: Engine, reference: Reference) -> Sequence[str]:
-    """Each call that the engine is given, as often as its weight says."""
+def _weighted_names(engine: Engine, reference: Reference) -> Sequence[str]:
+    """Return the calls that the engine supports, each as often as its weight says."""
     without = unsupported(engine, reference)
     return [name for name, call in CALLS.items() if name not in without for _ in range(call.weight)]
 
 
-def _begun(engine: Engine, reference: Reference, *, careful: bool) -> Running:
+def _start(engine: Engine, reference: Reference, *, careful: bool) -> SessionRun:
     repeats = REPEATS not in unsupported(engine, reference)
-    return Running(engine, reference, careful=careful, repeats=repeats)
+    return SessionRun(engine, reference, careful=careful, repeats=repeats)
 
 
 def run_session(source: Source, engine: Engine, reference: Reference, calls: int = 20) -> SessionRecord:
-    """Draw a session and run it, up to the first call that goes wrong.
+    """Draw a session and run it up to the first call that goes wrong.
 
     Args:
-        source: where the choices come from; the session depends on nothing else.
-        engine: what is judged.
-        reference: what is believed.
-        calls: how many are made. Those that were drawn where a session does not have what they take do not count.
+        source: the source of the choices; the session depends on nothing else.
+        engine: the engine to judge.
+        reference: the reference.
+        calls: how many calls are made. Unsuited calls do not count.
     """
-    running = _begun(engine, reference, careful=chance(source, 35))
-    names = _names(engine, reference)
+    run = _start(engine, reference, careful=chance(source, 35))
+    names = _weighted_names(engine, reference)
     made, tries = 0, 0
     for name in ("leaf", "leaf", *["optimizer"] * chance(source, 30)):
-        made += running.make(name, source)
-    while made < calls and tries < 10 * calls and not running.findings:
+        made += run.make(name, source)
+    while made < calls and tries < 10 * calls and not run.findings:
         tries += 1
-        made += running.make(pick(source, names), source)
-    return running.end()
+        made += run.make(pick(source, names), source)
+    return run.end()
 
 
-def replayed(script: Script, engine: Engine, reference: Reference, *, careful: bool) -> SessionRecord:
-    """Run the calls of a script, with the choices that it has."""
-    running = _begun(engine, reference, careful=careful)
+def replay(script: Script, engine: Engine, reference: Reference, *, careful: bool) -> SessionRecord:
+    """Run the calls of a script with its choices."""
+    run = _start(engine, reference, careful=careful)
     for name, choices in script:
-        if not running.findings:
-            running.make(name, Replaying(((name, choices),)))
-    return running.end()
+        if not run.findings:
+            run.make(name, Replaying(((name, choices),)))
+    return run.end()

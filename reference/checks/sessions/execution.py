@@ -1,4 +1,4 @@
-"""Lines of a session: run one by one, and printed as they were run."""
+"""The lines of a session, which are printed exactly as they are run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass
 class Line:
-    """A line that was run, and what it was refused with; empty if it was not."""
+    """A line that was run, and the name of the error it was refused with; empty if it was not refused."""
 
     text: str
     code: CodeType
@@ -22,11 +22,11 @@ class Line:
         return f"with suppress({self.refused}):\n    {indented}" if self.refused else self.text
 
 
-def executed(code: CodeType, space: dict[str, Any]) -> Exception | None:
-    """Run a line. What it raised is given without its traceback, which would hold on to what the line used."""
+def execute(code: CodeType, space: dict[str, Any]) -> Exception | None:
+    """Run a line and return what it raised, without the traceback, which would keep the line's objects alive."""
     try:
         with np.errstate(all="ignore"):
-            exec(code, space)  # noqa: S102 - lines that were written here
-    except Exception as error:  # noqa: BLE001 - whatever it raises is what was found
+            exec(code, space)  # noqa: S102 - the line was written here
+    except Exception as error:  # noqa: BLE001 - any error is a result
         return error.with_traceback(None)
     return None

@@ -1,13 +1,13 @@
-"""The laws of a session: what holds after each call, and at its end.
+"""The laws of a session: what must hold after each call and at its end.
 
-After each call everything is looked at that can be seen: each value's numbers and gradient, each optimizer's state,
-each array that the user has. Numbers must be the reference's. Those that differ in a bit go to the verdict: they agree
-at once within a few ULP, or else within what rounding explains, which is measured by doing again what the call has
-done, with all that it read disturbed. What agreed, the reference takes over to the bit. So each call starts from the
-same numbers on both sides and is judged by itself, sharply: rounding has no time to add up.
+After each call, everything visible is checked: the numbers and gradient of each value, the state of each optimizer,
+each array of the user. Numbers that differ from the reference's in any bit are judged by the verdict. They agree at
+once within a few ULP; otherwise they must agree within rounding error, which is measured by repeating the call with
+all its inputs disturbed. The reference then takes over the engine's numbers. So each call starts from the same numbers
+on both sides and is judged by itself, and rounding errors do not accumulate.
 
-How near ndgrad comes to that bound beside PyTorch: in 20,000 sessions with 2 million numbers some 2,200 arrays were off
-by more than 8 ULP, and none by more than 4 times the error that rounding was estimated to cause. 16 times are let pass.
+The margin, for ndgrad beside PyTorch: in 20,000 sessions with 2 million numbers, some 2,200 arrays were off by more
+than 8 ULP, and none by more than 4 times the estimated rounding error. The verdict allows 16 times.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from reference.engines import Noise
 from reference.verdict import Finding, Kind, Part, compare
 from reference.verdict.rounding import DISTURBANCE
 
-# In single precision the verdict's disturbance would be rounded away: there it is made larger by this factor, and what
-# has moved is taken to be as much smaller. Of one that shows rounding as it is, nothing is taken.
+# In single precision the verdict's disturbance would be rounded away. There it is enlarged by this factor, and its
+# effect is divided by it. A disturbance of another size, which imitates rounding itself, is not scaled.
 SINGLE = 2.0**22
 
 
-class _Seen(NamedTuple):
-    """Something that both sides have numbers of."""
+class _Observed(NamedTuple):
+    """Numbers that both sides have: a value's, a gradient's or a state's."""
 
     name: str
     kind: Kind
@@ -39,10 +39,10 @@ class _Seen(NamedTuple):
 
 
 class Laws:
-    """What holds of a session after each of its calls.
+    """Checks what must hold after each call.
 
     Attributes:
-        numbers: how many were compared.
+        numbers: how many numbers were compared.
         worst: the largest distance among those that agreed at once, in ULP.
     """
 
@@ -53,10 +53,10 @@ class Laws:
         self._owned: dict[str, Any] = {}
 
     def check(self, session: State) -> None:
-        """Look at everything.
+        """Check all laws.
 
         Raises:
-            Wrong: something is not as it must be.
+            Wrong: a law does not hold.
         """
         computed, session.computed = session.computed, Computed()
         _check_graphs(session)
@@ -65,7 +65,7 @@ class Laws:
         self._check_numbers(session, computed)
 
     def _check_memory(self, session: State) -> None:
-        """What a user may write into shares its memory with nothing else."""
+        """Check that no array that a user may write into shares its memory with another one."""
         owned = dict(_owned_arrays(session))
         new = [name for name, array in owned.items() if self._owned.get(name) is not array]
         self._owned = owned
@@ -76,42 +76,42 @@ class Laws:
                     raise Wrong(Finding(Kind.ALIASED, name, f"shares its memory with {other}"))
 
     def _check_numbers(self, session: State, computed: Computed) -> None:
-        """Numbers, dtypes and shapes are the reference's; and nothing has changed that no call changed."""
+        """Check numbers, dtypes and shapes against the reference's, and that nothing has changed without a call."""
         differ = [seen for seen in _all_seen(session) if not self._is_equal(seen)]
         for name, kind, mine, theirs in differ:
             if (mine is None) != (theirs is None):
-                says = "is missing: no gradient arrived" if mine is None else "is there, but none arrived"
+                says = "is missing: no gradient arrived" if mine is None else "is there, but must be missing"
                 raise Wrong(Finding(Kind.MISSING, name, says))
-            if name not in computed.parts and self._agreed.get(name) == _bits(theirs):
-                unasked = Kind.INPUT_MUTATED if kind is Kind.FORWARD else Kind.ACCUMULATION
-                raise Wrong(Finding(unasked, name, "changed, and no call has changed it"))
+            if name not in computed.parts and self._agreed.get(name) == _bit_pattern(theirs):
+                blame = Kind.INPUT_MUTATED if kind is Kind.FORWARD else Kind.ACCUMULATION
+                raise Wrong(Finding(blame, name, "changed, though no call changed it"))
         if differ:
             self._compare(differ, computed)
 
-    def _is_equal(self, seen: _Seen) -> bool:
-        """Whether both sides have the same bits. Those that are new are counted."""
-        bits = _bits(seen.mine)
-        if bits != _bits(seen.theirs):
+    def _is_equal(self, seen: _Observed) -> bool:
+        """Whether both sides have the same bits. New numbers are counted."""
+        pattern = _bit_pattern(seen.mine)
+        if pattern != _bit_pattern(seen.theirs):
             return False
-        if bits is not None and self._agreed.get(seen.name) != bits:
+        if pattern is not None and self._agreed.get(seen.name) != pattern:
             self.numbers += seen.mine.size
-        self._agreed[seen.name] = bits
+        self._agreed[seen.name] = pattern
         return True
 
-    def _compare(self, differ: Sequence[_Seen], computed: Computed) -> None:
-        """Ask the verdict, and let the reference take over what agrees: its arrays are its own memory."""
+    def _compare(self, differ: Sequence[_Observed], computed: Computed) -> None:
+        """Judge parts that differ, and copy the engine's numbers into the reference's arrays if they agree."""
         got = [Part(seen.name, seen.kind, seen.mine) for seen in differ]
-        wanted = [Part(seen.name, seen.kind, seen.theirs) for seen in differ]
+        expected = [Part(seen.name, seen.kind, seen.theirs) for seen in differ]
 
         def rerun(noise: Noise | None, precision: str | None) -> list[Part]:
-            del precision  # both sides start from the same numbers: there is no other to start from
+            del precision  # both sides start from the same numbers, in one precision
             if noise is None:
-                return wanted
+                return expected
             factor = SINGLE if computed.single and noise.size == DISTURBANCE else 1.0
             disturbed = computed.again(replace(noise, size=noise.size * factor))
-            return [_less_moved(part, disturbed.get(part.name, part.array), factor) for part in wanted]
+            return [_less_moved(part, disturbed.get(part.name, part.array), factor) for part in expected]
 
-        verdict = compare(got, wanted, rerun, single=computed.single)
+        verdict = compare(got, expected, rerun, single=computed.single)
         if verdict.findings:
             raise Wrong(*verdict.findings)
         self.numbers += verdict.numbers
@@ -119,39 +119,39 @@ class Laws:
         for seen in differ:
             if seen.theirs is not None:
                 seen.theirs[...] = seen.mine
-                self._agreed[seen.name] = _bits(seen.mine)
+                self._agreed[seen.name] = _bit_pattern(seen.mine)
 
 
-# What is looked at.
+# What is checked.
 
 
 def _check_graphs(session: State) -> None:
-    """Outside of modes results join the graph; what is no part of a graph remembers nothing."""
+    """Check that the graph is recorded outside of modes, and that values outside of a graph hold no operands."""
     speaker = session.speaker
     if not speaker.is_recording():
-        raise Wrong(Finding(Kind.MISSING, "the graph", "is no longer recorded, though no mode is entered"))
+        raise Wrong(Finding(Kind.MISSING, "the graph", "is no longer recorded, though no mode is active"))
     for name, pair in session.pairs.items():
         value = session.space[name]
         wants = speaker.wants(value)
-        if wants is not None and wants != pair.wanted:
-            says = f"has requires_grad={wants}, but must have {pair.wanted}"
+        if wants is not None and wants != pair.requires_grad:
+            says = f"has requires_grad={wants}, but must have {pair.requires_grad}"
             raise Wrong(Finding(Kind.MISSING, name, says))
         if not pair.operands and speaker.remembers(value):
-            raise Wrong(Finding(Kind.LEAK, name, "is no part of a graph, but holds on to its operands"))
+            raise Wrong(Finding(Kind.LEAK, name, "is not part of a graph, but still holds its operands"))
 
 
 def _check_users_arrays(session: State) -> None:
-    """Nothing that the user has was written into."""
+    """Check that the engine wrote into none of the user's arrays."""
     for name, users in session.arrays.items():
-        if contents(session.space[name]) != users.bits:
+        if contents(session.space[name]) != users.contents:
             kind = Kind.ALIASED if users.is_gradient else Kind.INPUT_MUTATED
-            raise Wrong(Finding(kind, name, "was written into by the engine, though it is the user's"))
+            raise Wrong(Finding(kind, name, "was written into by the engine, but belongs to the user"))
 
 
 def _owned_arrays(session: State) -> Iterator[tuple[str, Any]]:
-    """Data, gradients, optimizers' states, and the user's arrays, copies that the engine gave among them.
+    """Yield the arrays that must not share memory: data, gradients, optimizers' states, and the user's arrays.
 
-    Results that are views, and gradients inside the graph, may share what they have; of those the engine is asked.
+    Results that are views and gradients of inner nodes may share memory; the engine says which of them own theirs.
     """
     speaker = session.speaker
     for name, pair in session.pairs.items():
@@ -170,7 +170,7 @@ def _owned_arrays(session: State) -> Iterator[tuple[str, Any]]:
 
 
 def _other_arrays(session: State) -> Iterator[tuple[str, Any]]:
-    """Gradients that the user keeps, and those inside the graph."""
+    """Yield the gradients that the user holds, and those of inner nodes."""
     for name, users in session.arrays.items():
         if users.is_gradient:
             yield name, session.space[name]
@@ -181,62 +181,62 @@ def _other_arrays(session: State) -> Iterator[tuple[str, Any]]:
 
 
 def _gradient(session: State, pair: Pair) -> Any:
-    """The engine's gradient of a value, as far as it shows it."""
+    """Return the engine's gradient of a value; None if the engine does not show it."""
     speaker = session.speaker
     return speaker.gradient(session.space[pair.name]) if pair.is_leaf or speaker.shows_inner else None
 
 
 def _share(a: Any, b: Any) -> bool:
-    """Whether two arrays overlap. What is no array, as a wrong engine may give it, another law names."""
+    """Whether two arrays overlap. Other objects, from a wrong engine, are left to another law."""
     return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.may_share_memory(a, b)
 
 
-def _all_seen(session: State) -> Iterator[_Seen]:
+def _all_seen(session: State) -> Iterator[_Observed]:
     for name, pair in session.pairs.items():
         if not pair.stale:
-            yield _Seen(pair.value_name, Kind.FORWARD, session.speaker.data(session.space[name]), pair.numbers)
+            yield _Observed(pair.value_name, Kind.FORWARD, session.speaker.data(session.space[name]), pair.numbers)
             if pair.is_leaf or session.speaker.shows_inner:
                 yield from _gradients(session, pair)
     for name, optimizer in session.optimizers.items():
         yield from _states(session, session.space[name], optimizer)
 
 
-def _gradients(session: State, pair: Pair) -> Iterator[_Seen]:
+def _gradients(session: State, pair: Pair) -> Iterator[_Observed]:
     mine, theirs = _gradient(session, pair), pair.gradient
     missing = (mine is None) != (theirs is None)
     if not (missing and session.speaker.none_or_zeros and not np.any(theirs if mine is None else mine)):
-        yield _Seen(pair.gradient_name, Kind.GRADIENT, mine, theirs)
+        yield _Observed(pair.gradient_name, Kind.GRADIENT, mine, theirs)
 
 
-def _states(session: State, mine: Any, pair: OptimizerPair) -> Iterator[_Seen]:
-    """An optimizer's state, parameter by parameter. Steps are counted in whole numbers here, and in floats there."""
+def _states(session: State, mine: Any, pair: OptimizerPair) -> Iterator[_Observed]:
+    """Yield an optimizer's state for each parameter. Step counts, which may be int or float, are compared here."""
     moved = session.speaker.moved(mine)
     if moved is None:
         return
     if len(moved) != len(pair.params):
-        says = f"moves {len(moved)} parameters, but must move {len(pair.params)}"
+        says = f"has {len(moved)} parameters, but must have {len(pair.params)}"
         raise Wrong(Finding(Kind.MISSING, pair.name, says))
-    for i, (state, wanted) in enumerate(zip(session.speaker.states(mine), pair.theirs.states(), strict=True)):
+    for i, (state, expected) in enumerate(zip(session.speaker.states(mine), pair.theirs.states(), strict=True)):
         part = f"{pair.name}.state[{i}]"
-        if state.keys() != wanted.keys():
-            raise Wrong(Finding(Kind.MISSING, part, f"has {sorted(state)}, but must have {sorted(wanted)}"))
-        steps, steps_wanted = int(state.get("step", 0)), int(wanted.get("step", 0))
-        if steps != steps_wanted:
-            raise Wrong(Finding(Kind.FORWARD, f"{part}['step']", f"is {steps}, but must be {steps_wanted}"))
-        for entry, array in wanted.items():
+        if state.keys() != expected.keys():
+            raise Wrong(Finding(Kind.MISSING, part, f"has {sorted(state)}, but must have {sorted(expected)}"))
+        steps, expected_steps = int(state.get("step", 0)), int(expected.get("step", 0))
+        if steps != expected_steps:
+            raise Wrong(Finding(Kind.FORWARD, f"{part}['step']", f"is {steps}, but must be {expected_steps}"))
+        for entry, array in expected.items():
             if entry != "step":
-                yield _Seen(f"{part}[{entry!r}]", Kind.FORWARD, state[entry], array)
+                yield _Observed(f"{part}[{entry!r}]", Kind.FORWARD, state[entry], array)
 
 
-def _bits(array: Any) -> Any:
-    """An array to the last bit, with its dtype and shape; of what is none, what it shows."""
+def _bit_pattern(array: Any) -> Any:
+    """Return an array's dtype, shape and bytes; the repr of anything else."""
     if isinstance(array, np.ndarray):
         return array.dtype, array.shape, array.tobytes()
     return None if array is None else repr(array)
 
 
 def _less_moved(part: Part, disturbed: np.ndarray, factor: float) -> Part:
-    """How a part had moved, had it been disturbed less by a factor."""
+    """Return a part with its change divided by a factor, as if it had been disturbed less."""
     base = np.asarray(part.array, float)
     with np.errstate(all="ignore"):
         return part._replace(array=base + (disturbed - base) / factor)
@@ -246,24 +246,24 @@ def _less_moved(part: Part, disturbed: np.ndarray, factor: float) -> Part:
 
 
 def check_repeated(session: State, again: Mapping[str, Any]) -> None:
-    """A second run of the same lines has given the same bits.
+    """Check that a second run of the same lines gave the same bits.
 
     Raises:
-        Wrong: it has not.
+        Wrong: it did not.
     """
-    once, twice = (dict(_all_bits(session, space)) for space in (session.space, again))
-    for name, bits in once.items():
-        if twice.get(name) != bits:
+    once, twice = (dict(_all_bit_patterns(session, space)) for space in (session.space, again))
+    for name, pattern in once.items():
+        if twice.get(name) != pattern:
             raise Wrong(Finding(Kind.NON_DETERMINISTIC, name, "differs from one run of these lines to the next"))
 
 
-def _all_bits(session: State, space: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _all_bit_patterns(session: State, space: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, pair in session.pairs.items():
         value = space.get(name)
         if value is not None and session.speaker.is_value(value):
-            yield pair.value_name, _bits(session.speaker.data(value))
-            shown = pair.is_leaf or session.speaker.shows_inner
-            yield pair.gradient_name, _bits(session.speaker.gradient(value)) if shown else None
+            yield pair.value_name, _bit_pattern(session.speaker.data(value))
+            is_shown = pair.is_leaf or session.speaker.shows_inner
+            yield pair.gradient_name, _bit_pattern(session.speaker.gradient(value)) if is_shown else None
     for name in session.arrays:
         yield name, contents(space.get(name))
     for name in session.optimizers:
@@ -273,13 +273,13 @@ def _all_bits(session: State, space: Mapping[str, Any]) -> Iterator[tuple[str, A
 
 
 def check_freed(session: State, reachable: Sequence[Pair]) -> None:
-    """What no name and no graph leads to is freed, without the help of the cyclic collector.
+    """Check that values which no name and no graph refers to are freed, without the cyclic collector.
 
     Raises:
         Wrong: something is still held.
     """
-    held = {id(pair) for root in reachable for pair in root.made_of()}
+    held = {id(pair) for root in reachable for pair in root.ancestors()}
     for pair in session.every:
         if id(pair) not in held and pair.value() is not None:
-            raise Wrong(Finding(Kind.LEAK, pair.name, "is still held, though no name and no graph leads to it"))
+            raise Wrong(Finding(Kind.LEAK, pair.name, "is still held, though no name and no graph refers to it"))
     session.every = [pair for pair in session.every if id(pair) in held]

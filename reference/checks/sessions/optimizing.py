@@ -1,12 +1,12 @@
-"""Calls of optimizers: made, stepped, zeroed, saved and loaded."""
+"""Calls that make, step, zero, save and load optimizers."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
 
-from reference.checks.sessions.drawing import at_least_one, leaves, some
-from reference.checks.sessions.expressions import made
+from reference.checks.sessions.drawing import latest_first, leaves, pick_some
+from reference.checks.sessions.expressions import apply_random_op
 from reference.checks.sessions.gradients import draw_cotangent
 from reference.checks.sessions.pairs import OptimizerPair
 from reference.checks.sessions.session import Session
@@ -15,8 +15,8 @@ from reference.ops.source import Source, Unsuited, chance, pick
 
 
 def optimizer(session: Session, source: Source) -> None:
-    """An optimizer of some leaves: in a list or from a generator, one of them named twice, a rate of NumPy's."""
-    params = some(source, leaves(session), pick(source, [2, 1, 3]))
+    """Make an optimizer of some leaves: from a list or a generator, sometimes with a duplicate or a NumPy rate."""
+    params = pick_some(source, leaves(session), pick(source, [2, 1, 3]))
     kind, options = _hyperparameters(session, source)
     written = {name: repr(x) for name, x in options.items()}
     if chance(source, session.lines.odd_optimizers):
@@ -30,7 +30,7 @@ def optimizer(session: Session, source: Source) -> None:
 
 
 def _hyperparameters(session: Session, source: Source) -> tuple[str, dict[str, Any]]:
-    """A kind of optimizer, and its options."""
+    """Draw a kind of optimizer and its options."""
     kind = pick(source, session.lines.optimizers)
     options = {"lr": pick(source, [0.125, 0.5, 0.01]), **kind.always}
     for name, choices in kind.sometimes.items():
@@ -40,11 +40,11 @@ def _hyperparameters(session: Session, source: Source) -> tuple[str, dict[str, A
 
 
 def _any(session: Session, source: Source) -> OptimizerPair:
-    return pick(source, at_least_one(session.optimizers.values()))
+    return pick(source, latest_first(session.optimizers.values()))
 
 
 def step(session: Session, source: Source) -> None:
-    """Each parameter that has a gradient moves; the others do not."""
+    """Make a step: each parameter that has a gradient moves, the others do not."""
     _step(session, _any(session, source))
 
 
@@ -60,28 +60,28 @@ def _step(session: Session, pair: OptimizerPair) -> None:
 
 
 def trained(session: Session, source: Source) -> None:
-    """Some steps of training, each with a loss of its own."""
+    """Make some training steps, each with a new loss."""
     pair = _any(session, source)
     _train(session, source, pair)
     for _ in range(source.integer(0, 2)):
         session.check()
-        with suppress(Unsuited):  # the steps before have been made
+        with suppress(Unsuited):  # the earlier steps have been made
             _train(session, source, pair)
 
 
 def _train(session: Session, source: Source, pair: OptimizerPair) -> None:
-    """A loss of a parameter at least, gradients zeroed by the optimizer, a pass, a step."""
-    root = made(session, source, pick(source, at_least_one(p for p in pair.params if not p.stale)))
+    """Compute a loss of at least one parameter, zero the gradients, run backward, make a step."""
+    root = apply_random_op(session, source, pick(source, latest_first(p for p in pair.params if not p.stale)))
     session.check()
     _zero(session, pair)
     given, cotangent = draw_cotangent(session, source, root)
-    session.back(root, given, cotangent)
+    session.backward(root, given, cotangent)
     session.check()
     _step(session, pair)
 
 
 def optimizer_zeroed(session: Session, source: Source) -> None:
-    """The gradients of all parameters are made missing."""
+    """Clear the gradients of all the optimizer's parameters."""
     _zero(session, _any(session, source))
 
 
@@ -91,7 +91,7 @@ def _zero(session: Session, pair: OptimizerPair) -> None:
 
 
 def hyperparameter(session: Session, source: Source) -> None:
-    """A hyperparameter changes between steps."""
+    """Change a hyperparameter between steps."""
     pair = _any(session, source)
     option = pick(source, session.lines.hyperparameters)
     number = pick(source, [0.25, 0.0, 0.05])
@@ -100,7 +100,7 @@ def hyperparameter(session: Session, source: Source) -> None:
 
 
 def saved(session: Session, source: Source) -> None:
-    """What an optimizer needs to go on later: a copy, which stays as it is."""
+    """Save an optimizer's state: a copy, which later steps must not change."""
     pair = _any(session, source)
     name = session.numbered("saved")
     session.keep(name, session.lines.saved.format(name=pair.name))
@@ -108,8 +108,8 @@ def saved(session: Session, source: Source) -> None:
 
 
 def loaded(session: Session, source: Source) -> None:
-    """An optimizer goes on from what was saved of it; or a new one of the same parameters does, in its place."""
-    name = pick(source, at_least_one(session.saved))
+    """Load a saved state into its optimizer, or into a new one of the same parameters that replaces it."""
+    name = pick(source, latest_first(session.saved))
     pair, theirs = session.saved[name]
     if chance(source, 40):
         listed = ", ".join(p.name for p in pair.params)

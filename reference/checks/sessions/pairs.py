@@ -1,4 +1,4 @@
-"""What stands on both sides of a session: values and optimizers, the engine's beside the reference's."""
+"""Pairs of values and of optimizers: the engine's beside the reference's."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class Pair:
     """A value on both sides.
 
     Args:
-        name: what the session's lines call it.
-        reference: whose value stands beside it.
-        theirs: that value.
-        value: gives the engine's, for as long as something holds it.
-        operands: what it was made of, if it is part of a graph.
-        single: whether something in single precision went into it.
-        shown: the gradient of an inner node in the latest pass.
-        nodes: of how many nodes its graph has more than those of its operands.
-        rewritten: whether its own numbers were overwritten. An engine's pullback may have read them, where the
+        name: its name in the session's lines.
+        reference: the reference.
+        theirs: the reference's value.
+        value: returns the engine's value, or None once it is freed.
+        operands: its operands, if it is part of a graph.
+        single: whether it was computed from anything in single precision.
+        latest_gradient: the gradient of an inner node in the latest pass.
+        nodes: how many nodes its graph has more than the graphs of its operands.
+        rewritten: whether its own numbers were overwritten. An engine's pullback may read them even if the
             reference's does not.
-        stale: whether its numbers are a view of others that were overwritten, and it is of no further use.
-        spent: whether it cannot be passed back from any more.
+        stale: whether its numbers are a view of overwritten ones, so that it is of no further use.
+        spent: whether its graph is used up, so that no further backward pass may start from it.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Pair:
     value: Callable[[], Any]
     operands: tuple[Pair, ...] = ()
     single: bool = False
-    shown: np.ndarray | None = None
+    latest_gradient: np.ndarray | None = None
     nodes: int = 1
     rewritten: bool = False
     stale: bool = False
@@ -45,48 +45,48 @@ class Pair:
 
     def __post_init__(self) -> None:
         self.numbers = self.reference.data(self.theirs)
-        self.wanted = self.reference.wants(self.theirs)
+        self.requires_grad = self.reference.wants(self.theirs)
 
     @property
     def value_name(self) -> str:
-        """What findings call its numbers."""
+        """The name of its numbers in findings."""
         return f"value of {self.name}"
 
     @property
     def gradient_name(self) -> str:
-        """What findings call its gradient."""
+        """The name of its gradient in findings."""
         return f"grad[{self.name}]"
 
     @property
     def is_result(self) -> bool:
-        """Whether it is part of a graph, and no leaf."""
+        """Whether it is the result of an op in a graph."""
         return bool(self.operands)
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it wants a gradient and nothing made it."""
-        return self.wanted and not self.is_result
+        """Whether it requires a gradient and is not the result of an op."""
+        return self.requires_grad and not self.is_result
 
     @property
     def gradient(self) -> np.ndarray | None:
-        """What the reference says of its gradient: a leaf's so far, an inner node's of the latest pass."""
-        return self.shown if self.is_result else self.reference.gradient(self.theirs)
+        """The reference's gradient: accumulated for a leaf, of the latest pass for an inner node."""
+        return self.latest_gradient if self.is_result else self.reference.gradient(self.theirs)
 
     def set_gradient(self, gradient: np.ndarray | None) -> None:
-        """Give a leaf another gradient in the reference."""
+        """Set a leaf's gradient in the reference."""
         self.reference.set_gradient(self.theirs, gradient)
 
-    def arrived(self, gradient: np.ndarray | None) -> None:
-        """Take in what a pass brought. A leaf adds it to what it has."""
+    def accumulate(self, gradient: np.ndarray | None) -> None:
+        """Receive the gradient of a backward pass. A leaf adds it to its gradient, an inner node replaces it."""
         if gradient is None:
             return
         if self.is_result:
-            self.shown = gradient.copy()
+            self.latest_gradient = gradient.copy()
         else:
             self.set_gradient(gradient if self.gradient is None else self.gradient + gradient)
 
-    def made_of(self) -> list[Pair]:
-        """Itself, and all that it was made of."""
+    def ancestors(self) -> list[Pair]:
+        """Return itself and all values that it was computed from."""
         found = {id(self): self}
         waiting = [self]
         while waiting:
@@ -102,10 +102,10 @@ class OptimizerPair:
     """An optimizer on both sides.
 
     Args:
-        name: what the session's lines call it.
-        kind: its name in both.
-        params: what it moves, each once.
-        theirs: the reference's.
+        name: its name in the session's lines.
+        kind: the class's name on both sides.
+        params: its parameters, each once.
+        theirs: the reference's optimizer.
     """
 
     name: str
@@ -114,16 +114,16 @@ class OptimizerPair:
     theirs: OptimizerReference
 
     def part_names(self) -> frozenset[str]:
-        """The names of all that a step may change."""
+        """Return the names of all parts that a step may change."""
         return frozenset(name for name, _ in self._parts((p.numbers for p in self.params), self.theirs.states()))
 
     def stepped_from(self, held: Any, noise: Noise) -> dict[str, np.ndarray]:
-        """What a step gives, by the names of the parts, from disturbed numbers. Nothing is changed by it."""
+        """Return the results of a step from disturbed numbers, by part. It changes nothing."""
         numbers, states = zip(*self.theirs.stepped_from(held, noise), strict=True)
         return dict(self._parts(numbers, states))
 
     def _parts(self, numbers: Iterable[np.ndarray], states: Iterable[State]) -> Iterator[tuple[str, np.ndarray]]:
-        """Each parameter's numbers and state, by name."""
+        """Yield each parameter's numbers and state, by name."""
         for i, (p, array, state) in enumerate(zip(self.params, numbers, states, strict=True)):
             yield p.value_name, array
             yield from ((f"{self.name}.state[{i}][{name!r}]", x) for name, x in state.items())

@@ -1,7 +1,7 @@
-"""A session: what the engine did so far, line by line, and what the reference did beside it.
+"""A session: the engine's lines so far, and the same calls in the reference.
 
-The engine's side is lines of Python. They run as they are printed, in a namespace of their own, so what a report shows
-is what was done. The reference's side is values of its own. The laws look at both.
+The engine's side consists of lines of Python. They are run exactly as they are printed, in a namespace of their own.
+The reference's side consists of its own values. The laws compare both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.checks.sessions.execution import Line, executed
+from reference.checks.sessions.execution import Line, execute
 from reference.checks.sessions.laws import Laws, check_freed, check_repeated
 from reference.checks.sessions.pairs import OptimizerPair, Pair
 from reference.checks.sessions.spelling import literal
@@ -33,11 +33,11 @@ class Session(State):
 
     Args:
         speaker: the engine.
-        reference: the reference, fresh.
-        careful: whether all of it is in a mode in which the engine notices writes by subscript, if it has one.
+        reference: a new reference.
+        careful: whether the session runs in a mode in which the engine notices writes by subscript, if it has one.
 
     Attributes:
-        repeats: whether the engine passes back twice over one graph. Else a graph that was passed is spent.
+        repeats: whether the engine allows a second backward pass over one graph. Otherwise a pass uses the graph up.
     """
 
     def __init__(self, speaker: Speaker, reference: StatefulReference, *, careful: bool = False) -> None:
@@ -53,45 +53,45 @@ class Session(State):
 
     @property
     def text(self) -> str:
-        """All lines so far, to be run by whoever wants to see for themselves."""
+        """All lines so far, as a program that can be run."""
         header = [self.speaker.header] if self.speaker.header else []
         return "\n".join([*header, *map(str, self._lines)]) + "\n"
 
     @property
     def lines(self) -> Lines:
-        """How the engine's statements are written."""
+        """The templates of the engine's statements."""
         return self.speaker.lines
 
     @cached_property
     def tickets(self) -> tuple[str, ...]:
-        """A name for each way to write each op that both sides know, and for each place for a value in it."""
+        """One ticket for each op that both sides know, each spelling of it and each operand's place."""
         known = set(self.speaker.ops) & set(self.reference.ops)
         chosen = [op for name, op in OPS.items() if name in known]
         return tuple(f"{op.name} {i}" for op in chosen for i in range(len(self.speaker.ways(op)) * op.inputs.slots))
 
     def check(self) -> None:
-        """See that all laws hold."""
+        """Check all laws."""
         self.laws.check(self)
 
     # Lines.
 
     def do(self, text: str) -> None:
-        """Run a line, which must not be refused."""
+        """Run a line, which must not raise."""
         self._run(text, None)
 
     def refuse(self, text: str, kind: type[Exception], why: str) -> None:
-        """Run a line that must be refused, with an error of this kind."""
+        """Run a line that must raise an error of this kind."""
         if self._run(text, kind):
             raise Wrong(Finding(Kind.RAISED, _last(text), f"was accepted, but must be refused: {why}"))
 
-    def attempt(self, text: str, kind: type[Exception]) -> bool:
-        """Run a line that may be refused; say whether it was not."""
+    def try_line(self, text: str, kind: type[Exception]) -> bool:
+        """Run a line that may raise an error of this kind; return whether it did not."""
         return self._run(text, kind)
 
     def _run(self, text: str, allowed: type[Exception] | None) -> bool:
         line = Line(text, compile(text, "<session>", "exec"))
         self._lines.append(line)
-        error = executed(line.code, self.space)
+        error = execute(line.code, self.space)
         if error is not None and not (allowed and isinstance(error, allowed)):
             raise Wrong(Finding(Kind.RAISED, _last(text), f"raised {type(error).__name__}: {error}"))
         if error is not None and allowed:
@@ -101,32 +101,32 @@ class Session(State):
     # Names.
 
     def letter(self) -> str:
-        """A new name for a value: a, b, c and so on."""
+        """Return a new name for a value: a, b, c and so on."""
         turn, place = divmod(self._letters, len(ascii_lowercase))
         self._letters += 1
         return ascii_lowercase[place] + "_" * turn
 
     def numbered(self, kind: str) -> str:
-        """A new name for something else: its kind, and a number."""
+        """Return a new name for something else: its kind and a number."""
         return f"{kind}{1 + sum(name.startswith(kind) for name in (*self.arrays, *self.optimizers))}"
 
-    def users(self, array: np.ndarray, operand: Any = None) -> str:
-        """Make an array of the user's, and give its name. An operand has the reference's value beside it."""
+    def users_array(self, array: np.ndarray, operand: Any = None) -> str:
+        """Assign an array of the user's to a new name and return it. `operand` is the reference's value, if any."""
         name = self.numbered("n")
         self.do(f"{name} = {literal(array)}")
         self.arrays[name] = UsersArray(contents(self.space[name]), operand)
         return name
 
     def keep(self, name: str, text: str, *, is_gradient: bool = False) -> None:
-        """Let the user keep what the engine gives: a gradient, which is shared, or something of the user's own."""
+        """Let the user hold an object of the engine's: a gradient, which may be shared, or a copy."""
         self.do(f"{name} = {text}")
         self.arrays[name] = UsersArray(contents(self.space[name]), is_gradient=is_gradient)
 
     def pair(self, name: str, theirs: Any, operands: Sequence[Pair] = (), *, single: bool = False) -> Pair:
-        """Note that a line has made a value, and that the reference has made this of the same operands."""
+        """Pair the value that a line has assigned with the reference's value of the same operands."""
         value = self.space[name]
         if not self.speaker.is_value(value):
-            says = f"is of type {type(value).__name__}, and no Value: the graph ends here"
+            says = f"is of type {type(value).__name__}, not a Value: the graph ends here"
             raise Wrong(Finding(Kind.MISSING, name, says))
         held = weakref.ref(value) if self.lines.dropped else lambda: value
         recorded = tuple(operands) if self.reference.wants(theirs) else ()
@@ -137,7 +137,7 @@ class Session(State):
         return pair
 
     def forget(self, names: Sequence[str]) -> None:
-        """Delete values by name. What no other name leads to must be freed at once: nothing but the graph holds it."""
+        """Delete values by name. Those that no name and no graph refers to any more must be freed at once."""
         self.do(self.lines.dropped.format(names=", ".join(names)))
         for name in names:
             del self.pairs[name]
@@ -147,11 +147,11 @@ class Session(State):
     # Writes.
 
     def is_used(self, pair: Pair) -> bool:
-        """Whether a graph that is still there was made of it."""
+        """Whether a graph that still exists uses it."""
         return any(pair in other.operands and other.value() is not None for other in self.every)
 
     def overwrite(self, pair: Pair, *, in_place: bool = False) -> None:
-        """Tell the reference that a value's numbers are about to change; in place, those of all its views as well."""
+        """Tell the reference that a value's numbers are about to change; if in place, those of its views as well."""
         self.reference.overwrite(pair.theirs)
         pair.rewritten = pair.is_result
         for view in self._views_of(pair) if in_place else ():
@@ -165,25 +165,25 @@ class Session(State):
 
     # The backward pass.
 
-    def back(self, root: Pair, given: str, cotangent: np.ndarray, form: str = "{}") -> None:
-        """Pass back from one value, with a cotangent as it is written and as it is."""
+    def backward(self, root: Pair, given: str, cotangent: np.ndarray, form: str = "{}") -> None:
+        """Run backward from one value. The cotangent is given as text and as an array."""
         line = self.lines.backward.format(root=root.name, given=given, then=f", {given}" if given else "")
-        self.pass_back([(root, cotangent)], form.format(line))
+        self.run_backward([(root, cotangent)], form.format(line))
 
-    def pass_back(
+    def run_backward(
         self, roots: Sequence[tuple[Pair, np.ndarray]], line: str, within: AbstractContextManager[None] | None = None
     ) -> None:
-        """Pass back from one value or several, on both sides.
+        """Run backward from one or several values, on both sides.
 
-        Where it reads what was overwritten, the engine may refuse, or give the gradient of the numbers that there were.
+        If the pass needs overwritten numbers, the engine may refuse, or give the gradient at the former numbers.
 
         Args:
-            roots: where to start, each with its cotangent for the reference. Each requires a gradient.
-            line: the engine's half of it.
+            roots: the values to start from, each with its cotangent for the reference. Each requires a gradient.
+            line: the engine's line.
             within: a context that the line runs in.
         """
-        reached = dict.fromkeys(p for root, _ in roots for p in root.made_of())  # each once
-        towards = [p for p in reached if p.wanted]
+        reached = dict.fromkeys(p for root, _ in roots for p in root.ancestors())  # each once
+        towards = [p for p in reached if p.requires_grad]
         values = [p.theirs for p in towards]
         starts = [(root.theirs, cotangent) for root, cotangent in roots]
         arriving = self.reference.gradients(starts, values)
@@ -195,7 +195,7 @@ class Session(State):
             self._spend({id(p) for p in towards if p.is_result})
         before = [None if p.is_result else p.gradient for p in towards]
         for pair, gradient in zip(towards, arriving, strict=True):
-            pair.arrived(gradient)
+            pair.accumulate(gradient)
 
         def again(noise: Noise) -> dict[str, np.ndarray]:
             disturbed = self.reference.gradients(starts, values, noise)
@@ -209,21 +209,21 @@ class Session(State):
         self.computed = Computed(again, names, any(p.single for p in (*(root for root, _ in roots), *towards)))
 
     def _spend(self, passed: set[int]) -> None:
-        """Note what was made of values whose graph was passed, these included."""
+        """Mark all values whose graph includes one of the passed nodes."""
         for pair in self.every:
-            pair.spent |= any(id(p) in passed for p in pair.made_of())
+            pair.spent |= any(id(p) in passed for p in pair.ancestors())
 
     # The end.
 
     def close(self) -> None:
-        """Run all lines once more, which must give the same bits; and see that everything is freed.
+        """Check that a second run of all lines gives the same bits, and that everything is freed.
 
         Raises:
-            Wrong: it does not, or something is still held.
+            Wrong: the bits differ, or something is still held.
         """
         again = self.speaker.space()
         for line in self._lines:
-            executed(line.code, again)
+            execute(line.code, again)
         try:
             check_repeated(self, again)
         finally:
@@ -233,7 +233,7 @@ class Session(State):
             check_freed(self, [])
 
     def leave(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         self.space.clear()
         self.computed = Computed()
 

@@ -1,4 +1,4 @@
-"""How arrays and indices are written in a session's lines, as users write them."""
+"""Formats arrays and indices in a session's lines as users write them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import numpy as np
 
 
 def literal(x: Any) -> str:
-    """Write an array, a list or a number so that Python reads the same."""
+    """Format an array, a list or a number as a Python expression."""
     if not isinstance(x, np.ndarray):
         return repr(x)
     dtype = f", np.{x.dtype}" if x.dtype == np.float32 else ""
     return f"np.array({x.tolist()!r}{dtype})"
 
 
-def written_index(entries: tuple[Any, ...], names: Mapping[int, str]) -> str:
-    """Write an index as between brackets; arrays in it by their names."""
-    written = [names.get(i) or (_cut(entry) if isinstance(entry, slice) else _plain(entry))
+def format_index(entries: tuple[Any, ...], names: Mapping[int, str]) -> str:
+    """Format an index as it stands between brackets, with arrays by their names."""
+    written = [names.get(i) or (_format_slice(entry) if isinstance(entry, slice) else _format_entry(entry))
                for i, entry in enumerate(entries)]  # fmt: skip
     return ", ".join(written) or "()"
 
 
-def _plain(entry: Any) -> str:
+def _format_entry(entry: Any) -> str:
     return "..." if entry is Ellipsis else repr(entry)
 
 
-def _cut(entry: slice) -> str:
+def _format_slice(entry: slice) -> str:
     start, stop, step = ("" if end is None else str(end) for end in (entry.start, entry.stop, entry.step))
     return f"{start}:{stop}" + (f":{step}" if step else "")

@@ -1,4 +1,4 @@
-"""What a session has: the namespace that its lines run in, and what the reference and the user have beside it."""
+"""A session's state: the namespace of its lines, the reference's values, and the user's arrays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reference.engines.stateful import StatefulReference
 from reference.verdict import Finding
 
 
-class Wrong(Exception):  # noqa: N818 - what was found, on its way to the record
+class Wrong(Exception):  # noqa: N818 - it carries the findings to the record
     """A law does not hold."""
 
     def __init__(self, *findings: Finding) -> None:
@@ -25,27 +25,27 @@ class Wrong(Exception):  # noqa: N818 - what was found, on its way to the record
 
 @dataclass(frozen=True)
 class UsersArray:
-    """An array that the user has, or a dict of them, and that the engine must not write into.
+    """An array of the user's, or a dict of arrays. The engine must not write into it.
 
     Args:
-        bits: its numbers, as the user last left them.
-        operand: the reference's value of it, if it is an operand.
-        is_gradient: whether it is a gradient that the user was given, which may be the one that a value still has.
+        contents: its bytes, as the user last left them.
+        operand: the reference's value, if it is an operand.
+        is_gradient: whether it is a gradient from the engine, whose array may still be the value's own.
     """
 
-    bits: bytes
+    contents: bytes
     operand: Any = None
     is_gradient: bool = False
 
 
 @dataclass(frozen=True)
 class Computed:
-    """What a call computes, beyond writing numbers down.
+    """The numbers that a call computes.
 
     Args:
-        again: does it again, disturbed; gives the parts by name.
-        parts: their names.
-        single: whether single precision's rounding counts.
+        again: computes them again with disturbed inputs, and returns the parts by name.
+        parts: the names of the parts.
+        single: whether anything is in single precision.
     """
 
     again: Callable[[Noise], dict[str, np.ndarray]] = lambda noise: {}  # noqa: ARG005
@@ -55,17 +55,17 @@ class Computed:
 
 @dataclass(eq=False)
 class State:
-    """What a session has.
+    """A session's state.
 
     Args:
         speaker: the engine.
         reference: the reference.
-        space: the engine's side, by name: values, arrays, optimizers.
-        pairs: values that have a name, and the reference's beside them.
-        every: those whose names are deleted, too, as long as a graph may lead to them.
-        arrays: arrays that the user has, by name.
-        optimizers: optimizers on both sides, by name.
-        computed: what the call that is being made computes.
+        space: the engine's values, arrays and optimizers, by name.
+        pairs: the values that have a name.
+        every: also the values whose names were deleted, as long as a graph may refer to them.
+        arrays: the user's arrays, by name.
+        optimizers: the optimizers, by name.
+        computed: what the current call computes.
     """
 
     speaker: Speaker
@@ -77,13 +77,13 @@ class State:
     optimizers: dict[str, OptimizerPair] = field(default_factory=dict)
     computed: Computed = field(default_factory=Computed)
 
-    def as_it_is(self, name: str) -> None:
-        """Take an array of the user's for what it is now: the user has written into it."""
-        self.arrays[name] = replace(self.arrays[name], bits=contents(self.space[name]))
+    def refresh(self, name: str) -> None:
+        """Record the present contents of an array, after the user has written into it."""
+        self.arrays[name] = replace(self.arrays[name], contents=contents(self.space[name]))
 
 
 def arrays_in(name: str, held: Any) -> Iterator[tuple[str, Any]]:
-    """An array by its name, or those of a dict by theirs."""
+    """Yield an array with its name, or the arrays of a dict with theirs."""
     if isinstance(held, dict):
         yield from ((f"{name}[{key!r}]", array) for key, array in held.items())
     else:
@@ -91,7 +91,7 @@ def arrays_in(name: str, held: Any) -> Iterator[tuple[str, Any]]:
 
 
 def contents(held: Any) -> bytes:
-    """What an array, or a dict of them, holds; of what is neither, as a wrong engine may give it, what it shows."""
+    """Return the bytes of an array or of a dict of arrays; of anything else, from a wrong engine, its repr."""
     return b"".join(
         array.tobytes() if isinstance(array, np.ndarray) else repr(array).encode() for _, array in arrays_in("", held)
     )

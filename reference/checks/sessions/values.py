@@ -1,4 +1,4 @@
-"""Calls that make values, and that drop them."""
+"""Calls that make values and drop them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from reference.checks.sessions.drawing import any_usable, at_least_one, numbers, only_small, some, usable
-from reference.checks.sessions.expressions import made
-from reference.checks.sessions.gradients import pass_back_in_few_calls
+from reference.checks.sessions.drawing import latest_first, numbers, pick_some, pick_usable, require_small, usable
+from reference.checks.sessions.expressions import apply_random_op
+from reference.checks.sessions.gradients import backward_in_few_calls
 from reference.checks.sessions.pairs import Pair
 from reference.checks.sessions.session import Session
 from reference.checks.sessions.state import Computed
-from reference.checks.sessions.writing import pass_ones_back, write_into
+from reference.checks.sessions.writing import backward_from_ones, write_into
 from reference.engines import Noise
 from reference.ops.source import Source, Unsuited, chance, pick
 
@@ -24,19 +24,19 @@ _DOUBLINGS = 30
 
 
 def leaf(session: Session, source: Source) -> None:
-    """A value of a list or of an array, which is copied: the array may change afterwards."""
+    """Make a leaf from a list or an array. The array is copied, and may change afterwards."""
     _new(session, source, session.lines.leaf, wanted=True)
 
 
 def constant(session: Session, source: Source) -> None:
-    """A value that wants no gradient."""
+    """Make a value that requires no gradient."""
     _new(session, source, session.lines.constant, wanted=False)
 
 
 def _new(session: Session, source: Source, form: str, *, wanted: bool) -> None:
     array = numbers(source, pick(source, session.lines.shapes), pick(source, session.lines.leaf_dtypes))
     is_array = array.dtype == np.float32 or chance(source, 60)
-    given = session.users(array) if is_array else repr(array.tolist())
+    given = session.users_array(array) if is_array else repr(array.tolist())
     name = session.letter()
     session.do(form.format(name=name, given=given))
     floats = array if array.dtype == np.float32 else array.astype(float)  # whole numbers become floats
@@ -46,51 +46,51 @@ def _new(session: Session, source: Source, form: str, *, wanted: bool) -> None:
 
 
 def op(session: Session, source: Source) -> None:
-    """An op on what is there. An index or a condition may change before it is passed back, for they are copied."""
+    """Apply an op. Its index or condition is copied, and may change before the backward pass."""
     before = set(session.arrays)
-    pair = made(session, source)
+    pair = apply_random_op(session, source)
     new = [name for name, users in session.arrays.items() if name not in before and users.operand is None]
-    if session.lines.indexed and new and pair.wanted and chance(source, 50):
+    if session.lines.indexed and new and pair.requires_grad and chance(source, 50):
         session.check()
         write_into(session, new[0], 0)
-        pass_ones_back(session, pair)
+        backward_from_ones(session, pair)
 
 
 def in_a_mode(session: Session, source: Source) -> None:
-    """An op in a mode: nested, entered again, left by an exception, as a decorator."""
+    """Apply an op in a mode: nested, reentered, left by an exception, or as a decorator."""
     form, recorded = pick(source, session.lines.modes)
-    made(session, source, None, form, recorded=recorded)
+    apply_random_op(session, source, None, form, recorded=recorded)
 
 
 def index_array(session: Session, source: Source) -> None:
-    """Rows by an array that may name one twice, and is the user's to change afterwards."""
-    base = pick(source, at_least_one(p for p in usable(session) if p.numbers.ndim))
+    """Index rows by an array, which may repeat a row, and which the user may change afterwards."""
+    base = pick(source, latest_first(p for p in usable(session) if p.numbers.ndim))
     rows = base.numbers.shape[0]
     index = np.array([source.integer(-rows, rows - 1) for _ in range(source.integer(2, 4))])
-    given = session.users(index)
+    given = session.users_array(index)
     _derived(session, session.lines.indexed, lambda x: x[index], base, given=given)
     if chance(source, 50):
         write_into(session, given, 0)
 
 
 def viewed(session: Session, source: Source) -> None:
-    """A view of a view, whose numbers change with those of what it was made of; and an op on it."""
-    base = any_usable(session, source)
+    """Make a view of a view, whose numbers change with those of its base, and apply an op to it."""
+    base = pick_usable(session, source)
     way = pick(source, session.lines.views)
     view = _derived(session, f"{{name}} = {way}", lambda x: x, base, shape=base.numbers.shape)
     session.check()
     with suppress(Unsuited):  # the view has been made
-        made(session, source, view)
+        apply_random_op(session, source, view)
 
 
 def added_up(session: Session, source: Source) -> None:
-    """One value used again and again; or a sum of two new ones, to both of which one array arrives."""
+    """Add one value to itself several times; or add two new leaves, both of which receive the same array."""
     if session.lines.joined and chance(source, 60):
         _joined(session, source)
         return
-    base = any_usable(session, source)
+    base = pick_usable(session, source)
     times = source.integer(2, 6)
-    only_small(base.numbers * times)
+    require_small(base.numbers * times)
 
     def added(x: Any) -> Any:
         return functools.reduce(operator.add, [x] * times)
@@ -99,7 +99,7 @@ def added_up(session: Session, source: Source) -> None:
 
 
 def _joined(session: Session, source: Source) -> None:
-    """Two new leaves of one shape are added, and passed back to: each must get a gradient of its own."""
+    """Add two new leaves of one shape and run backward: each must get a gradient array of its own."""
     shape = pick(source, session.lines.shapes)
     leaves = []
     for _ in range(2):
@@ -108,28 +108,28 @@ def _joined(session: Session, source: Source) -> None:
         leaves.append(session.pair(name, session.reference.leaf(array)))
     pair = _derived(session, session.lines.joined, operator.add, *leaves)
     session.check()
-    pass_ones_back(session, pair)
+    backward_from_ones(session, pair)
 
 
 def rows(session: Session, source: Source) -> None:
-    """The sum of a value, row by row."""
-    base = pick(source, at_least_one(p for p in usable(session) if p.numbers.ndim))
-    only_small(base.numbers * base.numbers.shape[0])
+    """Add up the rows of a value."""
+    base = pick(source, latest_first(p for p in usable(session) if p.numbers.ndim))
+    require_small(base.numbers * base.numbers.shape[0])
     _derived(session, session.lines.rows, lambda x: functools.reduce(operator.add, x), base)
 
 
 def augmented(session: Session, source: Source) -> None:
-    """`x += y` gives the name to another value, and leaves the one that had it as it was."""
-    base = any_usable(session, source)
+    """Run `x += y`: it assigns the name to a new value and leaves the old value unchanged."""
+    base = pick_usable(session, source)
     number = pick(source, [1.0, 0.5, -2.0])
     line, change = pick(source, session.lines.augmented)
-    only_small(base.numbers * 3)
+    require_small(base.numbers * 3)
     _derived(session, line, lambda x: change(x, number), base, number=number)
 
 
 def chain(session: Session, source: Source) -> None:
-    """So many nodes, one after the other, that recursion would not reach the end."""
-    base = any_usable(session, source)
+    """Make a chain of so many nodes that recursion would fail."""
+    base = pick_usable(session, source)
     rounds = source.integer(600, 750)
 
     def chained(x: Any) -> Any:
@@ -141,11 +141,11 @@ def chain(session: Session, source: Source) -> None:
 
 
 def diamond(session: Session, source: Source) -> None:
-    """Doublings, each of two paths: to visit every path would take a thousand million steps.
+    """Make 30 diamonds in a row: visiting every path would take a thousand million steps.
 
-    They are passed back at once, and Python's calls are counted.
+    The backward pass is run at once, and its function calls are counted.
     """
-    base = pick(source, at_least_one(p for p in usable(session) if p.wanted))
+    base = pick(source, latest_first(p for p in usable(session) if p.requires_grad))
 
     def doubled(x: Any) -> Any:
         for _ in range(_DOUBLINGS):
@@ -156,11 +156,11 @@ def diamond(session: Session, source: Source) -> None:
     pair = _derived(session, session.lines.diamonds, doubled, base, times=_DOUBLINGS)
     pair.nodes = 2 * _DOUBLINGS
     session.check()
-    pass_back_in_few_calls(session, pair)
+    backward_in_few_calls(session, pair)
 
 
 def _derived(session: Session, line: str, function: Callable[..., Any], *bases: Pair, **words: Any) -> Pair:
-    """Make a value of others by lines that are no op of the table; the words fill in what the lines leave open."""
+    """Make a value by lines that are not an op of the table; the words fill in their templates."""
     name = session.letter()
     y = session.reference.record(function, [base.theirs for base in bases])
     session.do(line.format(name=name, base=bases[0].name, other=bases[-1].name, **words))
@@ -174,7 +174,7 @@ def _derived(session: Session, line: str, function: Callable[..., Any], *bases: 
 
 
 def detached(session: Session, source: Source) -> None:
-    """A constant with the numbers of another value."""
+    """Detach a value: a constant with its numbers."""
     base = pick(source, usable(session))
     name = session.letter()
     session.do(session.lines.detached.format(name=name, base=base.name))
@@ -182,11 +182,11 @@ def detached(session: Session, source: Source) -> None:
 
 
 def copied(session: Session, source: Source) -> None:
-    """A copy, or a pickle that is read again: a leaf of its own. And an op on both, which have the same numbers.
+    """Copy or pickle a value, which gives a new leaf; and apply an op to both, which have the same numbers.
 
-    Of a result the numbers alone are copied, for its graph cannot be.
+    Of a result only the numbers are copied, since its graph cannot be.
     """
-    base = any_usable(session, source)
+    base = pick_usable(session, source)
     way = pick(source, session.lines.copies)
     name = session.letter()
     detached = session.lines.detached.format(name="{name}", base=base.name).partition(" = ")[2]
@@ -199,9 +199,9 @@ def copied(session: Session, source: Source) -> None:
 
 
 def dropped(session: Session, source: Source) -> None:
-    """Names are deleted, but for parameters. What no other name leads to is freed at once."""
+    """Delete names, but not those of parameters. Values that nothing else refers to must be freed at once."""
     moved = {id(p) for optimizer in session.optimizers.values() for p in optimizer.params}
     names = [name for name, p in session.pairs.items() if id(p) not in moved][::-1]
     if not names:
         raise Unsuited
-    session.forget(some(source, names, pick(source, [1, 1, 1, 2, 2, 3, 4, len(names)])))
+    session.forget(pick_some(source, names, pick(source, [1, 1, 1, 2, 2, 3, 4, len(names)])))

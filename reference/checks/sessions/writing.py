@@ -1,10 +1,10 @@
-"""Calls that write: into data, between passes or at the wrong moment, and into arrays that the engine was given."""
+"""Calls that write into data, between passes or before one, and into arrays that were passed to the engine."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from reference.checks.sessions.drawing import at_least_one, numbers, only_small, roots, usable
+from reference.checks.sessions.drawing import latest_first, numbers, require_small, roots, usable
 from reference.checks.sessions.pairs import Pair
 from reference.checks.sessions.session import Session
 from reference.engines.lines import Write
@@ -12,24 +12,24 @@ from reference.ops.source import Source, Unsuited, chance, pick
 
 
 def data_written(session: Session, source: Source) -> None:
-    """A value's numbers change."""
+    """Change a value's numbers."""
     _write(session, source, pick(source, usable(session)))
 
 
 def wrong_moment(session: Session, source: Source) -> None:
-    """Numbers change that a graph was made of, and then it is passed back: it must be right, or refused."""
-    root = pick(source, roots(session)[:4])  # of the latest
-    inside = at_least_one(p for p in root.made_of() if p.name in session.pairs and not p.stale)
+    """Change numbers that a graph was computed from, then run backward: it must be right, or be refused."""
+    root = pick(source, roots(session)[:4])  # one of the latest
+    inside = latest_first(p for p in root.ancestors() if p.name in session.pairs and not p.stale)
     likely = [p for p in inside if p.is_leaf]  # parameters are what users change
     _write(session, source, pick(source, likely if likely and chance(source, 70) else inside))
     session.check()
-    pass_ones_back(session, root)
+    backward_from_ones(session, root)
 
 
 def _write(session: Session, source: Source, pair: Pair) -> None:
-    """Change a value's numbers, by an augmented assignment or by subscript.
+    """Change a value's numbers by augmented assignment or by subscript.
 
-    By subscript only where the engine can notice it, or where no graph needs the numbers.
+    A subscript is used only if the engine can notice it or no graph needs the numbers.
     """
     if not session.speaker.may_write(session.space[pair.name], is_result=pair.is_result):
         raise Unsuited
@@ -38,18 +38,18 @@ def _write(session: Session, source: Source, pair: Pair) -> None:
     write: Write = pick(source, session.lines.writes + session.lines.subscript_writes * often)
     gradient = pair.gradient if pair.gradient is not None else np.zeros_like(pair.numbers)
     new = np.asarray(write.change(pair.numbers, gradient), pair.numbers.dtype)
-    only_small(new)
+    require_small(new)
     _overwrite(session, pair, write.form.format(pair.name), new, in_place=write.in_place)
 
 
 def data_assigned(session: Session, source: Source) -> None:
-    """Numbers are assigned as a list, or as an array, which is copied and may change afterwards."""
+    """Assign numbers from a list or an array. The array is copied, and may change afterwards."""
     pair = pick(source, usable(session))
     if not session.speaker.may_assign(is_result=pair.is_result):
         raise Unsuited
     array = numbers(source, pair.numbers.shape, pick(source, session.lines.dtypes))
     is_array = chance(source, 70)
-    given = session.users(array) if is_array else repr(array.tolist())
+    given = session.users_array(array) if is_array else repr(array.tolist())
     line = session.lines.assigned.format(name=pair.name, given=given)
     _overwrite(session, pair, line, array, in_place=session.lines.assigned_in_place)
     if is_array and chance(source, 50):
@@ -64,29 +64,29 @@ def _overwrite(session: Session, pair: Pair, line: str, new: np.ndarray, *, in_p
 
 
 def array_written(session: Session, source: Source) -> None:
-    """A user writes into an array that the engine was given, an index perhaps; and a graph is passed back.
+    """Write into an array that was passed to the engine, such as an index, and run backward.
 
-    Where the array is an operand, only if the engine can notice it.
+    An array that is an operand is written into only if the engine can notice it.
     """
     own = [name for name, users in session.arrays.items() if name[0] == "n"
            and (users.operand is None or session.careful)]  # fmt: skip
-    write_into(session, pick(source, at_least_one(own)), pick(source, [9, -1]))
-    wanting = [p for p in session.pairs.values() if p.wanted and not p.spent]
+    write_into(session, pick(source, latest_first(own)), pick(source, [9, -1]))
+    wanting = [p for p in session.pairs.values() if p.requires_grad and not p.spent]
     if wanting:
         session.check()
-        pass_ones_back(session, pick(source, wanting[::-1]))
+        backward_from_ones(session, pick(source, wanting[::-1]))
 
 
-def pass_ones_back(session: Session, root: Pair) -> None:
-    """Pass back without a cotangent."""
-    session.back(root, "", np.ones_like(root.numbers))
+def backward_from_ones(session: Session, root: Pair) -> None:
+    """Run backward without a cotangent."""
+    session.backward(root, "", np.ones_like(root.numbers))
 
 
 def write_into(session: Session, name: str, number: int) -> None:
-    """Write a number all over an array of the user's."""
+    """Fill an array of the user's with a number."""
     session.do(f"{name}[...] = {session.space[name].dtype.type(number).item()!r}")
     operand = session.arrays[name].operand
     if operand is not None:
         session.reference.overwrite(operand)
         session.reference.data(operand)[...] = session.space[name]
-    session.as_it_is(name)
+    session.refresh(name)

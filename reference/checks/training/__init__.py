@@ -1,4 +1,4 @@
-"""A training run in lock-step: the same network, batches and optimizer in an engine and in the reference."""
+"""Training in lock-step: an engine and the reference train the same network on the same batches."""
 
 from reference.checks.training.draw import draw_task
 from reference.checks.training.examples import TASKS, article, digits, moons

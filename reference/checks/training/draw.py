@@ -1,6 +1,6 @@
-"""Draws training runs: any network, any loss, any optimizer, and what may happen between two steps.
+"""Draws training runs: any network, loss and optimizer, and the events between two steps.
 
-It knows what ndgrad's library and optimizers can be told, and no fault that they might have.
+It knows the options of ndgrad's library and optimizers. It knows none of the planted faults.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reference.ops.source import Source, chance, pick, picks
 from reference.programs.task import BY_HAND, Batch, Cleared, Given, ListedAs, Stage, Task
 
 _NUMBERS = (1.0, -1.0, 0.5, 2.0, -0.5, 0.0, 1.5, -2.0, 0.25, -0.75, 3.0, 0.125)
-_PROBABILITIES = (0.0, 1.0, 0.5, 0.25, 0.75)  # those of an example need not sum up to 1
+_PROBABILITIES = (0.0, 1.0, 0.5, 0.25, 0.75)  # those of one example need not add up to 1
 _ACTIVATIONS = ("tanh", "linear", "relu", "leaky_relu", "sigmoid", "softplus")
 _INITIALIZERS = ("uniform", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal")
 
@@ -34,7 +34,7 @@ _OPTIONS: Mapping[str, Mapping[str, Sequence[Any]]] = {
     "RMSprop":   {**_COMMON, "alpha": (0.99, 0.9, 0.5), "eps": _EPS, "momentum": _MOMENTA, "centered": _FLAG},
 }
 # fmt: on
-_OFTEN = [BY_HAND, *["SGD"] * 3, *["Adam"] * 2, *["AdamW"] * 2, *["RMSprop"] * 3]  # how often each is drawn
+_FREQUENCIES = [BY_HAND, *["SGD"] * 3, *["Adam"] * 2, *["AdamW"] * 2, *["RMSprop"] * 3]  # how often each is drawn
 
 
 def draw_task(source: Source) -> Task:
@@ -44,15 +44,15 @@ def draw_task(source: Source) -> Task:
     widths = _widths(source, network, loss)
     batch = pick(source, [(2,), (3,), (1,), (4,)] + [(), (2, 2), (1, 3)] * (loss != "sum of squares"))
     dtype = np.dtype(pick(source, ["float64", "float64", "float32"]))
-    x, wanted = _batch(source, loss, batch, widths, dtype)
+    x, targets = _batch(source, loss, batch, widths, dtype)
     reduction = {} if loss == "sum of squares" else _reduction(source)
-    each = batch if loss == "cross-entropy" else wanted.shape
+    each = batch if loss == "cross-entropy" else targets.shape
     return Task(
         name=f"{network} {'-'.join(map(str, widths))}, {loss}, {dtype}",
         widths=widths,
         activations=_activations(source),
         loss=loss,
-        train=(x, wanted),
+        train=(x, targets),
         seed=source.integer(0, 999),
         init=pick(source, _INITIALIZERS),
         network=network,
@@ -60,24 +60,24 @@ def draw_task(source: Source) -> Task:
         given=pick(source, list(Given)[: None if batch else 3]),  # a single example has no rows
         reduction=reduction,
         cotangent=_cotangent(source, each if reduction.get("reduction") == "none" else (), dtype),
-        stages=_stages(source, parameters(network, len(widths) - 1)),  # drawn last: each is a block of its own
+        stages=_stages(source, parameters(network, len(widths) - 1)),  # drawn last, since each is a block of its own
     )
 
 
 def _activations(source: Source) -> tuple[str, str]:
-    """Hidden and last: often the same, which goes without saying, and often linear at the end."""
+    """Draw the hidden and the last activation: often the same (the default), and often linear at the end."""
     hidden = pick(source, _ACTIVATIONS)
     return hidden, pick(source, [hidden, hidden, "linear", "linear", *_ACTIVATIONS])
 
 
 def parameters(network: str, layers: int) -> list[str]:
-    """The names of the parameters."""
+    """Return the names of the parameters."""
     places = [f"layers.{i}." for i in range(layers)] if network == "MLP" else [""]
     return [f"{place}{name}" for place in places for name in ("weight", "bias")]
 
 
 def _widths(source: Source, network: str, loss: str) -> tuple[int, ...]:
-    """A single number comes out of a neuron, and is what the article's loss takes; classes are two or more."""
+    """Draw the widths. A neuron and the article's loss have a single output; classes are two or more."""
     hidden = [source.integer(1, 4) for _ in range(source.integer(0, 2) if network == "MLP" else 0)]
     alone = network == "Neuron" or loss == "sum of squares"
     last = 1 if alone else source.integer(2 if loss == "cross-entropy" else 1, 4)
@@ -85,19 +85,19 @@ def _widths(source: Source, network: str, loss: str) -> tuple[int, ...]:
 
 
 def _batch(source: Source, loss: str, batch: tuple[int, ...], widths: tuple[int, ...], dtype: np.dtype[Any]) -> Batch:
-    """Inputs, and such targets as the loss takes. What is given to ndgrad is read-only."""
+    """Draw inputs, and targets that suit the loss. The arrays are read-only."""
     x = _array(source, (*batch, widths[0]), _NUMBERS, dtype)
     outputs = batch if widths[-1] == 1 else (*batch, widths[-1])
     if loss == "hinge":
-        wanted = _array(source, outputs, (1, -1), dtype)
+        targets = _array(source, outputs, (1, -1), dtype)
     elif loss != "cross-entropy":
-        wanted = _array(source, outputs, _NUMBERS, dtype)
+        targets = _array(source, outputs, _NUMBERS, dtype)
     elif chance(source, 40):
-        wanted = _array(source, outputs, _PROBABILITIES, dtype)
+        targets = _array(source, outputs, _PROBABILITIES, dtype)
     else:
         integers = np.dtype(pick(source, ["int64", "int32", "uint8"]))
-        wanted = _array(source, batch, range(widths[-1]), integers)
-    return x, wanted
+        targets = _array(source, batch, range(widths[-1]), integers)
+    return x, targets
 
 
 def _array(source: Source, shape: tuple[int, ...], numbers: Sequence[float], dtype: np.dtype[Any]) -> np.ndarray:
@@ -112,7 +112,7 @@ def _reduction(source: Source) -> dict[str, str]:
 
 
 def _cotangent(source: Source, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray | None:
-    """Numbers to weigh losses with; for one loss there may be none, which means 1."""
+    """Draw the cotangent of the loss. If the loss is a single number, it may be None, which means 1."""
     return None if not shape and chance(source, 40) else _array(source, shape, _NUMBERS, dtype)
 
 
@@ -120,42 +120,42 @@ def _cotangent(source: Source, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
 
 
 def _stages(source: Source, parameters: Sequence[str]) -> tuple[Stage, ...]:
-    """A stage for each step: mostly the optimizer goes on, and something else may happen."""
+    """Draw a stage for each step. Mostly the optimizer goes on, with some event before the step."""
     stages: list[Stage] = []
     for _ in source.blocks("step", 3, 6):
         new = not stages or chance(source, 25)
-        stages.append(_first(source, parameters) if new else _next(source, stages, parameters))
+        stages.append(_new_stage(source, parameters) if new else _next_stage(source, stages, parameters))
     return tuple(stages)
 
 
-def _first(source: Source, parameters: Sequence[str]) -> Stage:
-    """A step of a new optimizer."""
-    optimizer = pick(source, _OFTEN)
+def _new_stage(source: Source, parameters: Sequence[str]) -> Stage:
+    """Draw a step of a new optimizer."""
+    optimizer = pick(source, _FREQUENCIES)
     options = {
-        name: _given(source, choices)
+        name: _option_value(source, choices)
         for name, choices in _OPTIONS[optimizer].items()
-        if name == "lr" or chance(source, 70)  # SGD has no default for it
+        if name == "lr" or chance(source, 70)  # SGD has no default rate
     }
-    if options.get("nesterov"):  # which both sides refuse without momentum, or with dampening
+    if options.get("nesterov"):  # both sides refuse it without momentum, or with dampening
         options["momentum"] = options.get("momentum") or 0.9
         options.pop("dampening", None)
     return Stage(optimizer, options, 1, listed=pick(source, list(ListedAs)), **_events(source, parameters))
 
 
-def _next(source: Source, stages: Sequence[Stage], parameters: Sequence[str]) -> Stage:
-    """A further step of an optimizer. Its state has buffers for what it is told at first, and for nothing else."""
+def _next_stage(source: Source, stages: Sequence[Stage], parameters: Sequence[str]) -> Stage:
+    """Draw a further step of an optimizer. Only options that need no new buffers may change."""
     optimizer = stages[-1].optimizer
     changed = [name for name in ("lr", "weight_decay") if name in _OPTIONS[optimizer] and chance(source, 20)]
     if optimizer == BY_HAND:
         changed = ["lr"]
-    options = {name: _given(source, _OPTIONS[optimizer][name]) for name in changed}
+    options = {name: _option_value(source, _OPTIONS[optimizer][name]) for name in changed}
     saved = chance(source, 20)
     reloaded = (saved or _is_saved(stages)) and chance(source, 50)
     return Stage(optimizer, options, 1, goes_on=True, saved=saved, reloaded=reloaded, **_events(source, parameters))
 
 
 def _is_saved(stages: Sequence[Stage]) -> bool:
-    """Whether the optimizer was saved since it was made, and not loaded since then."""
+    """Whether the optimizer has been saved since it was made, and not loaded since then."""
     for stage in reversed(stages):
         if stage.reloaded or not stage.goes_on:
             return False
@@ -164,14 +164,14 @@ def _is_saved(stages: Sequence[Stage]) -> bool:
     return False
 
 
-def _given(source: Source, choices: Sequence[Any]) -> Any:
-    """An option's value; a number sometimes as a schedule made with NumPy would give it."""
+def _option_value(source: Source, choices: Sequence[Any]) -> Any:
+    """Draw an option's value. A number is sometimes a NumPy scalar, as a schedule written with NumPy gives it."""
     value = pick(source, choices)
     return np.float64(value) if isinstance(value, float) and chance(source, 25) else value
 
 
 def _events(source: Source, parameters: Sequence[str]) -> dict[str, Any]:
-    """What else is peculiar to a step: parameters without a gradient, and how gradients start anew."""
+    """Draw the events of a step: which parameters get no gradient, and how gradients are cleared."""
     frozen = tuple(name for name in parameters if chance(source, 40)) if chance(source, 30) else ()
     frozen = frozen if len(frozen) < len(parameters) else frozen[1:]
     return {"frozen": frozen, "cleared": pick(source, list(Cleared))}

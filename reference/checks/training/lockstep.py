@@ -1,8 +1,9 @@
-"""Makes a run on both sides at once, and judges every step.
+"""Trains on both sides at once and judges every step.
 
-Each run is made in two modes. Re-synced, the engine takes over the reference's parameters, gradients and optimizer
-state after every step, so that each step is judged by itself, and sharply: loss, every gradient, every parameter, every
-buffer. Free, it goes its own way from the same start; how far the two drift apart is reported, and is no verdict.
+Each run is made in two modes. In the synced mode the engine takes over the reference's parameters, gradients and
+optimizer state after every step, so each step is judged by itself: its loss and every gradient, parameter and buffer.
+In the free mode the engine goes on from its own numbers. How far it drifts from the reference is reported, but not
+judged.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from reference.verdict.explanation import Explanation, explain_finding
 
 @dataclass
 class TrainingRecord:
-    """What came of a run.
+    """The results of a run.
 
     Args:
-        name: the task's.
-        steps: how many were judged.
+        name: the task's name.
+        steps: how many steps were judged.
         numbers: how many losses, gradients, parameters and buffers were compared.
         worst: the largest distance that agreed at once, in ULP.
         conditioned: steps that agree within conditioning.
-        failures: the step, and what was wrong with it.
-        losses: the engine's, running free, and the reference's, for each step; summed up, where there are several.
-        drift: the largest difference of any parameter after each step, running free.
-        first_difference: the first step after which a bit differs, running free; None if none does.
-        accuracy: the part of held-out examples that each gets right in the end, the engine's first.
-        goal: what both must reach.
+        failures: for each failure its step, the optimizer and the finding.
+        losses: for each step the loss of the free engine and of the reference; losses without a reduction are summed.
+        drift: after each step the largest difference of any parameter between the free engine and the reference.
+        first_difference: the first step after which the free engine differs in any bit; None if it never does.
+        accuracy: the final accuracy on held-out examples, the engine's and the reference's.
+        goal: the accuracy that both must reach.
     """
 
     name: str
@@ -54,13 +55,13 @@ class TrainingRecord:
 
     @property
     def agrees(self) -> bool:
-        """Whether every step agreed, and both sides learned what they should."""
+        """Whether every step agreed and both sides reached the goal."""
         learned = self.goal is None or (self.accuracy is not None and min(self.accuracy) >= self.goal)
         return self.steps > 0 and not self.failures and learned
 
     @property
     def explanation(self) -> Explanation:
-        """Why it goes wrong, if a step does."""
+        """Explain the first failure."""
         return explain_finding(self.failures[0][-1])
 
     def add(self, step: int, optimizer: str, verdict: Verdict) -> None:
@@ -72,22 +73,22 @@ class TrainingRecord:
         self.failures += [(step, optimizer, finding) for finding in verdict.findings[:1]]
 
 
-LARGEST = 1e4  # of a loss that a step is made from
-_START = "the start"  # what a failure names instead of an optimizer before there is one
+LARGEST = 1e4  # a run ends when its loss exceeds this
+_START = "the start"  # stands in place of the optimizer in a failure before the first step
 Sides = tuple[Trainer, Trainer, TrainerReference]  # re-synced, free, and the reference
 Watch = Callable[
     [int, Trainer, TrainerReference], None
-]  # is told each step that was made, and shown both sides running free
+]  # is called with the step's number, the free engine and the reference
 
 
 def train(task: Task, engine: Engine, reference: Reference, watch: Watch | None = None) -> TrainingRecord:
-    """Make a run in both modes, step by step side by side. It ends with the first step that fails.
+    """Train in both modes, step by step on both sides. The run ends with the first step that fails.
 
     Args:
-        task: what is learned.
-        engine: what is judged; it offers a `trainer`.
-        reference: what is believed; it offers one, too.
-        watch: is called after each step that agrees.
+        task: the task to learn.
+        engine: the engine to judge; it offers a `trainer`.
+        reference: the reference; it offers a `trainer`, too.
+        watch: called after each step that agrees.
     """
     record = TrainingRecord(task.name, goal=task.goal)
     optimizer = _START
@@ -97,7 +98,7 @@ def train(task: Task, engine: Engine, reference: Reference, watch: Watch | None 
             batches = np.random.default_rng(task.seed)
             for stage in task.stages:
                 optimizer = stage.optimizer
-                for _ in _go_through(stage, task, batches, sides, record):
+                for _ in _run_stage(stage, task, batches, sides, record):
                     if watch and not record.failures:
                         watch(record.steps, *sides[1:])
             if task.test is not None and not record.failures:
@@ -118,7 +119,7 @@ def _sides(task: Task, engine: Engine, reference: Reference, record: TrainingRec
 
 
 def _misshapen(task: Task, start: Mapping[str, np.ndarray]) -> Iterator[Finding]:
-    """Parameters of another shape or dtype than the task says: the reference is given what the engine begins with."""
+    """Report parameters of a wrong shape or dtype. The reference starts from the engine's, so it cannot notice them."""
     shapes: list[tuple[int, ...]] = [s for nin, nout in pairwise(task.widths) for s in ((nin, nout), (nout,))]
     if task.network == "Neuron":
         shapes = [task.widths[:1], ()]
@@ -128,106 +129,106 @@ def _misshapen(task: Task, start: Mapping[str, np.ndarray]) -> Iterator[Finding]
             yield Finding(Kind.SHAPE, name, says)
 
 
-def _go_through(
+def _run_stage(
     stage: Stage, task: Task, batches: np.random.Generator, sides: Sides, record: TrainingRecord
 ) -> Iterator[None]:
-    """Make the steps of a stage, one at a time."""
+    """Run the steps of a stage, one at a time."""
     _, free, theirs = sides
     for side in () if record.failures else sides:
         side.begin(stage)
     for _ in range(stage.epochs):
-        if stage.until_goal and _reached(task, free, theirs):
+        if stage.until_goal and _reached_goal(task, free, theirs):
             return
         for batch in _batches(task, batches):
-            if record.failures or _runs_away(record):
+            if record.failures or _diverges(record):
                 return
             _one_step(record, task, stage, batch, sides)
             yield
 
 
-def _runs_away(record: TrainingRecord) -> bool:
-    """Whether the reference's loss is so large that a step further nothing but infinities might be left to compare."""
+def _diverges(record: TrainingRecord) -> bool:
+    """Whether the reference's loss is so large that the next step might leave only infinities to compare."""
     return bool(record.losses) and not abs(record.losses[-1][1]) <= LARGEST
 
 
 def _batches(task: Task, rng: np.random.Generator) -> Iterator[Batch]:
-    """The examples in another order each epoch, some at a time; or all as they are."""
+    """Yield minibatches in an order that is new in each epoch; or all examples at once."""
     if task.batch is None:
         yield task.train
         return
-    x, wanted = task.train
+    x, targets = task.train
     order = rng.permutation(len(x))
     for start in range(0, len(x), task.batch):
         some = order[start : start + task.batch]
-        yield x[some], wanted[some]
+        yield x[some], targets[some]
 
 
 def _one_step(record: TrainingRecord, task: Task, stage: Stage, batch: Batch, sides: Sides) -> None:
     synced, free, theirs = sides
     before = theirs.numbers()
-    wanted, got = theirs.step(batch), synced.step(batch)
-    names = [name for name in wanted if name in got]
+    expected, got = theirs.step(batch), synced.step(batch)
+    names = [name for name in expected if name in got]
 
     def rerun(noise: Noise | None, precision: str | None) -> list[Part]:
         return _parts(names, theirs.again(before, precision or task.dtype).step(batch, noise))
 
     single = task.dtype == "float32"
-    verdict = compare(_parts(names, got), _parts(names, wanted), rerun, single=single, seed=task.seed)
+    verdict = compare(_parts(names, got), _parts(names, expected), rerun, single=single, seed=task.seed)
     record.add(record.steps + 1, stage.optimizer, verdict)
-    laws = [*_misnamed(got, wanted), *_shared(got)]
+    laws = [*_buffer_mismatches(got, expected), *_shared(got)]
     record.failures += [(record.steps, stage.optimizer, finding) for finding in laws]
     if not record.failures:
-        synced.sync(wanted)
-        _drift(record, free.step(batch), wanted)
+        synced.sync(expected)
+        _drift(record, free.step(batch), expected)
 
 
 def _parts(names: Sequence[Name], numbers: Numbers) -> list[Part]:
-    """Numbers in this order. The count of an optimizer's steps may be a float."""
+    """Return parts in the order of the names. An optimizer's step count may be a float."""
     return [_part(name, numbers.get(name)) for name in names]
 
 
 def _part(name: Name, array: Any) -> Part:
     kind = Kind.GRADIENT if name[0] == "grad" else Kind.FORWARD
-    return Part(_named(name), kind, np.asarray(array, float) if name[0] == "step" else array)
+    return Part(_full_name(name), kind, np.asarray(array, float) if name[0] == "step" else array)
 
 
-def _named(name: Name) -> str:
+def _full_name(name: Name) -> str:
     what, of = name
     return f"{what}[{of}]" if of else what
 
 
-def _misnamed(got: Numbers, wanted: Numbers) -> Iterator[Finding]:
-    """Buffers that an optimizer lacks, or should not have."""
-    for name in sorted(got.keys() ^ wanted.keys()):
-        yield Finding(Kind.MISSING, _named(name), "is missing" if name in wanted else "is there, and must not be")
+def _buffer_mismatches(got: Numbers, expected: Numbers) -> Iterator[Finding]:
+    """Report buffers that an optimizer lacks or must not have."""
+    for name in sorted(got.keys() ^ expected.keys()):
+        yield Finding(Kind.MISSING, _full_name(name), "is missing" if name in expected else "is there, and must not be")
 
 
 def _shared(numbers: Numbers) -> Iterator[Finding]:
-    """Arrays that begin where another one does: whoever writes into one writes into the other."""
+    """Report arrays that start at the same address as another one: writing into one writes into the other."""
     places: dict[int, Name] = {}
     for name, array in numbers.items():
         if isinstance(array, np.ndarray):
             other = places.setdefault(array.__array_interface__["data"][0], name)
             if other != name:
-                yield Finding(Kind.ALIASED, _named(name), f"shares its memory with {_named(other)}")
+                yield Finding(Kind.ALIASED, _full_name(name), f"shares its memory with {_full_name(other)}")
 
 
 def _drift(record: TrainingRecord, mine: Numbers, theirs: Numbers) -> None:
-    """Note how far apart the two are after a step, running free."""
+    """Record the losses after a step, and how far the free engine is from the reference."""
     record.losses.append((float(mine["loss", ""].sum()), float(theirs["loss", ""].sum())))
     parameters = [name for name in theirs if name[0] == "parameter"]
-    apart = max(float(np.max(np.abs(mine[name] - theirs[name]))) for name in parameters)
-    record.drift.append(apart)
-    if apart and record.first_difference is None:
+    difference = max(float(np.max(np.abs(mine[name] - theirs[name]))) for name in parameters)
+    record.drift.append(difference)
+    if difference and record.first_difference is None:
         record.first_difference = record.steps
 
 
 def _accuracy(task: Task, side: Trainer | TrainerReference) -> float:
-    x, wanted = task.test or task.train
+    x, targets = task.test or task.train
     scores = side.scores(x)
     guessed = np.sign(scores) if scores.ndim == 1 else scores.argmax(-1)
-    return float((guessed == wanted).mean())
+    return float((guessed == targets).mean())
 
 
-def _reached(task: Task, *sides: Trainer | TrainerReference) -> bool:
+def _reached_goal(task: Task, *sides: Trainer | TrainerReference) -> bool:
     return task.goal is not None and all(_accuracy(task, side) >= task.goal for side in sides)

@@ -1,4 +1,4 @@
-"""The tables of the faults that are written by hand, a file for each part of the engine and of the library."""
+"""The tables of the faults written by hand, one file for each part of the engine and of the library."""
 
 from reference.mutation.faults import (
     elementwise,

@@ -1,6 +1,6 @@
-"""Faults of gradients that have arrived: what leaves and inner nodes show, what the user sets, and who shares it.
+"""Faults of stored gradients: of leaves and inner nodes, assigned by the user, shared with others.
 
-It knows how gradients are put down. Which programs and sessions show a fault, it does not know.
+The table knows how gradients are stored. It does not know which programs and sessions show a fault.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from ndgrad.engine.backward import accumulate
 from ndgrad.engine.recording import _result
 from ndgrad.engine.value import Gradients
 from reference.mutation.planting import Change, Fault, attribute, function, getter, method, plain, setter
-from reference.mutation.stepwise import Pass, passing
+from reference.mutation.stepwise import Pass, backward_pass
 
 Right = Callable[..., Any]
 
-# What is put down.
+# Storing gradients.
 
 
 def _hoarding(hoard: list[Any]) -> Change:
-    """Never let go of what comes out."""
+    """Keep every result alive."""
 
     def change(right: Right) -> Right:
         def keeping(*args: Any, **options: Any) -> Any:
@@ -38,7 +38,7 @@ def _hoarding(hoard: list[Any]) -> Change:
 
 
 def _nodes(roots: Iterable[tuple[Value, Any]]) -> dict[int, Value]:
-    """All that some roots were made of, by id."""
+    """Return the roots and all their ancestors, by id."""
     found: dict[int, Value] = {}
     waiting = [root for root, _ in roots]
     while waiting:
@@ -60,16 +60,16 @@ def _inner_accumulate(right: Right) -> Right:
 
 
 class _PassedOnAgain(Pass):
-    """An inner node has what it got in the pass before."""
+    """An inner node starts with its gradient of the previous pass."""
 
     def arrive(self, node: Value, operand: Value, h: Any) -> None:
-        first = self.key(operand) not in self.arrived
+        first = self.key(operand) not in self.received
         again = first and operand._rule is not None and operand._grad is not None
         super().arrive(node, operand, h + plain(operand._grad) if again else h)
 
 
 class _HalfAPass(Pass):
-    """An error leaves the gradients that there are."""
+    """A failing pass stores the gradients computed so far."""
 
     def contributions(self, node: Value, g: Any) -> Iterable[tuple[Value, Any]]:
         try:
@@ -81,7 +81,7 @@ class _HalfAPass(Pass):
 
 
 def _where_missing(change: Callable[[Value, Any, bool, Right], Any]) -> Change:
-    """What a leaf's first gradient becomes, an array that others may have: `change(value, grad, alone, right)`."""
+    """Replace how a leaf stores its first gradient, which others may share: `change(value, grad, alone, right)`."""
 
     def changed(right: Right) -> Right:
         def accumulated(value: Value, grad: Any, *, alone: bool) -> Any:
@@ -95,13 +95,13 @@ def _where_missing(change: Callable[[Value, Any, bool, Right], Any]) -> Change:
 
 
 class _Memory:
-    """Memory that is given out again as its last user left it; before its first use it happens to be 0."""
+    """Memory that is reused without clearing; before its first use it happens to be 0."""
 
     def __init__(self) -> None:
         self._left: dict[Any, np.ndarray] = {}
 
-    def holding(self, value: Value, grad: Any, alone: bool, right: Right) -> Any:  # noqa: FBT001 - it is handed over
-        """Add a gradient to what is there."""
+    def holding(self, value: Value, grad: Any, alone: bool, right: Right) -> Any:  # noqa: FBT001 - it is passed on
+        """Add a gradient to the reused memory."""
         if alone:
             return right(value, grad, alone=alone)
         like = (grad.shape, grad.dtype)
@@ -144,18 +144,18 @@ def _zero_is_missing(right: Right) -> Right:
 
 
 def _assigned_shared(name: str) -> Change:
-    """An array of the right dtype that is assigned is taken as it is, as `name`."""
+    """Do not copy an array of the right dtype that is assigned to `name`."""
 
     def change(right: Right) -> Right:
-        def write(value: Value, given: Any) -> None:
+        def write(value: Value, assigned: Any) -> None:
             before = plain(getattr(value, name))
-            right(value, given)
+            right(value, assigned)
             if (
-                isinstance(given, np.ndarray)
-                and given is not before
-                and (given.shape, given.dtype) == (value.shape, value.dtype)
+                isinstance(assigned, np.ndarray)
+                and assigned is not before
+                and (assigned.shape, assigned.dtype) == (value.shape, value.dtype)
             ):
-                setattr(value, name, given)
+                setattr(value, name, assigned)
 
         return write
 
@@ -182,44 +182,44 @@ def _cotangent_of_any_shape(right: Right) -> Right:
 # fmt: off
 FAULTS: tuple[Fault, ...] = (
     #     name                             what is wrong                                                                    source                        rows
-    #     how it is planted
+    #     its plant
 
-    # What is put down.
-    Fault("b193-engine",                   "each pass back is remembered, and its graph with it",                           "huggingface/candle#1243",    (),
+    # Storing gradients.
+    Fault("b193-engine",                   "each backward pass stays in memory, with its graph",                            "huggingface/candle#1243",    (),
           lambda: function(pass_back, _hoarding([]))()),
-    Fault("b196-engine",                   "a node passes on what it got in the pass before as well",                       "karpathy/micrograd#53",      (),
-          passing(_PassedOnAgain)),
-    Fault("grad-inner-accumulates",        "an inner node adds up the gradients of all passes",                             "ours",                       (),
+    Fault("b196-engine",                   "a node also propagates its gradient of the previous pass",                      "karpathy/micrograd#53",      (),
+          backward_pass(_PassedOnAgain)),
+    Fault("grad-inner-accumulates",        "the gradient of an inner node accumulates over passes",                         "ours",                       (),
           function(accumulate, _inner_accumulate)),
-    Fault("grad-half-a-pass",              "a pass that fails leaves the gradients that it had come to",                    "ours",                       (),
-          passing(_HalfAPass)),
+    Fault("grad-half-a-pass",              "a pass that fails leaves the gradients it has computed so far",                 "ours",                       (),
+          backward_pass(_HalfAPass)),
     Fault("memory-hoarded",                "the engine keeps a list of all nodes",                                          "pytorch/pytorch#1346",       (),
           lambda: function(_result, _hoarding([]))()),
 
-    # What a leaf has, and what the user sets.
-    Fault("b006-engine",                   "the gradient of a leaf without axes is a NumPy number, and no array",           "rsokl/MyGrad#373",           (),
+    # Gradients of leaves, and assignments by the user.
+    Fault("b006-engine",                   "the gradient of a leaf of shape () is a NumPy scalar, not an array",            "rsokl/MyGrad#373",           (),
           method(Value, "_accumulated", _where_missing(lambda value, grad, alone, right: np.array(grad)[()]))),
-    Fault("b197-engine",                   "a leaf's gradient is added to an array that nobody has set to 0",               "torch/nn#792",               (),
+    Fault("b197-engine",                   "a leaf's gradient is added to memory that was not set to 0",                    "torch/nn#792",               (),
           lambda: method(Value, "_accumulated", _where_missing(_Memory().holding))()),
-    Fault("grad-in-place",                 "a second pass adds to the array that was handed out after the first",           "ours",                       (),
+    Fault("grad-in-place",                 "a second pass adds in place to the array that the user holds from the first",   "ours",                       (),
           method(Value, "_accumulated", _added_in_place_again)),
-    Fault("grad-replaced",                 "a second pass replaces what the first has left",                                "folklore",                   (),
+    Fault("grad-replaced",                 "a second pass replaces the gradient instead of adding to it",                   "folklore",                   (),
           method(Value, "_accumulated", _forgotten)),
-    Fault("grad-thrice",                   "a second pass counts twice",                                                    "ours",                       (),
+    Fault("grad-thrice",                   "the contribution of a second pass counts twice",                                "ours",                       (),
           method(Value, "_accumulated", _twice_where_there_is_one)),
-    Fault("grad-shared",                   "leaves share the array of their gradient",                                      "ours",                       (),
+    Fault("grad-shared",                   "leaves share their gradient's array",                                           "ours",                       (),
           method(Value, "_accumulated", _where_missing(lambda value, grad, alone, right: grad))),
     Fault("grad-cleared-to-0",             "zero_grad leaves zeros, which an optimizer takes for a gradient",               "folklore",                   (),
           attribute(Value, "zero_grad", _zeros)),
     Fault("grad-0-is-missing",             "`p.grad = 0.0` makes the gradient missing",                                     "ours",                       (),
           setter(Value, "grad", _zero_is_missing)),
-    Fault("grad-assigned-shared",          "an array that is assigned as gradient is not copied",                           "ours",                       (),
+    Fault("grad-assigned-shared",          "an array assigned as a gradient is not copied",                                 "ours",                       (),
           setter(Value, "grad", _assigned_shared("_grad"))),
-    Fault("grad-inner-writable",           "an inner node's gradient can be written to, and others' with it",               "ours",                       (),
+    Fault("grad-inner-writable",           "an inner node's gradient is writable, and shared with others",                  "ours",                       (),
           getter(Value, "grad", _writable)),
-    Fault("cotangent-broadcast",           "a cotangent of another shape is broadcast, and not refused",                    "ours",                       (),
+    Fault("cotangent-broadcast",           "a cotangent of another shape is broadcast instead of refused",                  "ours",                       (),
           method(Value, "_cotangent", _cotangent_of_any_shape)),
-    Fault("assigned-shares",               "an array that is assigned as data is not copied",                               "ours",                       (),
+    Fault("assigned-shares",               "an array assigned as data is not copied",                                       "ours",                       (),
           setter(Value, "data", _assigned_shared("_array"))),
 )
 # fmt: on

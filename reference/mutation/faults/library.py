@@ -1,7 +1,7 @@
-"""Faults of the library: losses, layers, initial weights, and how parameters are found and kept.
+"""Faults of the library: losses, layers, initial weights, and how parameters are found, saved and loaded.
 
-It knows what each of its functions gives, and that training goes on with a wrong one, only worse. Who finds out, it
-does not know.
+The table knows the library's functions. With a wrong one training still works, only worse. The table does not know
+which checks notice it.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from ndgrad.library.losses import _pair, _reduced
 from ndgrad.library.modules import _children, _parameters_in, _read, _write
 from ndgrad.library.network import _apply_layer, _without_single_axis
 from ndgrad.rules import RULES, Rule
-from reference.mutation.faults.steps import unnoticed
+from reference.mutation.faults.steps import writes_unnoticed
 from reference.mutation.planting import Change, Fault, around, entry, function, method, plain
 
 Right = Callable[..., Any]
 
 # Losses.
 
-_DEAF = Rule(np.positive, lambda g, y, x: np.ones_like(g), numpy=())  # hears of its cotangent nothing but its shape
+_DEAF = Rule(np.positive, lambda g, y, x: np.ones_like(g), numpy=())  # uses only the shape of its cotangent
 _DEAF.__name__ = "loss"
 
 
 def _first_of(g: Any) -> Any:
-    """The first number of a cotangent, in every place."""
+    """Return the first number of a cotangent in every place."""
     return g.reshape(-1)[:1].reshape((1,) * g.ndim) + g * 0
 
 
@@ -49,7 +49,7 @@ def _deaf_of_labels(right: Right) -> Right:
 
 
 def _as_if_one(right: Right) -> Right:
-    """For probabilities y and p = softmax(logits): the value as it is, and the slope p - y, right if y sums to 1."""
+    """Use the slope p - y for probabilities y and p = softmax(logits), which is right only if y sums to 1."""
 
     def loss(logits: Any, labels: Any, *, reduction: str = "mean") -> Any:
         made = right(logits, labels, reduction=reduction)
@@ -91,7 +91,7 @@ def _constant_target(right: Right) -> Right:
 
 def _halved_at_the_margin(right: Right) -> Right:
     def loss(score: Any, target: Any, *, reduction: str = "mean") -> Any:
-        right(score, target, reduction=reduction)  # refuses what it refuses
+        right(score, target, reduction=reduction)  # raises the right one's errors
         score, target = _pair("score", score, "target", plain(target))
         return _reduced(RULES["maximum"](1 - target * score, 0.0), reduction)
 
@@ -101,8 +101,8 @@ def _halved_at_the_margin(right: Right) -> Right:
 # Layers.
 
 
-def _made_with(**changes: Callable[[Any], Any]) -> Change:
-    """A network made with other options, each worked out from what was given for it."""
+def _with_options(**changes: Callable[[Any], Any]) -> Change:
+    """Make a network with other options, each computed from the given one."""
 
     def change(right: Right) -> Right:
         def made(net: MLP, *args: Any, **options: Any) -> None:
@@ -123,7 +123,7 @@ def _last_but_one(right: Right) -> Right:
     return made
 
 
-def _drawn_anew(right: Right) -> Right:
+def _redrawn(right: Right) -> Right:
     def made(net: MLP, *args: Any, **options: Any) -> None:
         right(net, *args, **options)
         if not isinstance(options.get("rng"), np.random.Generator):
@@ -136,7 +136,7 @@ def _drawn_anew(right: Right) -> Right:
 
 
 def _with_bias(changed: Callable[[Any, Any], Any]) -> Change:
-    """A layer with another bias, `changed(bias, input)`."""
+    """Compute a layer with another bias, `changed(bias, input)`."""
 
     def change(right: Right) -> Right:
         def activated(layer: Any, x: Any) -> Any:
@@ -189,12 +189,12 @@ def _in_double(right: Right) -> Right:
 # Parameters: found, saved, loaded.
 
 
-def _not_found(lost: Callable[[Any, tuple[str, ...]], bool]) -> Change:
-    """Parameters of which `lost(parameter, path)` holds are not found."""
+def _not_found(is_lost: Callable[[Any, tuple[str, ...]], bool]) -> Change:
+    """Do not find parameters for which `is_lost(parameter, path)` is true."""
 
     def change(right: Right) -> Right:
         def found(place: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[Any]:
-            return iter(()) if isinstance(place, Value) and lost(place, path) else right(place, path, seen)
+            return iter(()) if isinstance(place, Value) and is_lost(place, path) else right(place, path, seen)
 
         return found
 
@@ -205,7 +205,7 @@ def _not_searched(kind: type) -> Change:
     return lambda right: lambda place: iter(()) if isinstance(place, kind) else right(place)
 
 
-def _found_again(right: Right) -> Right:
+def _refound(right: Right) -> Right:
     return lambda place, path, seen: right(place, path, set() if isinstance(place, Value) else seen)
 
 
@@ -221,7 +221,7 @@ def _dtypes_loaded(right: Right) -> Right:
 
 def _unnoticed_load(right: Right) -> Right:
     def load(module: Module, path: Any) -> None:
-        with unnoticed(module.parameters()):
+        with writes_unnoticed(module.parameters()):
             right(module, path)
 
     return load
@@ -230,42 +230,42 @@ def _unnoticed_load(right: Right) -> Right:
 # fmt: off
 FAULTS: tuple[Fault, ...] = (
     #     name                        what is wrong                                                                   source                          rows
-    #     how it is planted
+    #     its plant
 
     # Losses.
-    Fault("b158-deaf",                "cross_entropy does not multiply by the cotangent: a half of it has its slope", "aprender#2182",                (),
+    Fault("b158-deaf",                "cross_entropy ignores its cotangent: half of it has the slope of all of it",   "aprender#2182",                (),
           function(cross_entropy, _deaf_of_labels)),
-    Fault("b158-first",               "cross_entropy reads the first number of the cotangent for all",                "microsoft/DirectML#739",       (),
+    Fault("b158-first",               "cross_entropy uses the first number of the cotangent for all",                 "microsoft/DirectML#739",       (),
           around("label_cross_entropy", 0, lambda right: lambda g, *args, **options: right(_first_of(g), *args, **options))),
-    Fault("b159-cross-entropy",       "the way back takes it that probabilities sum to 1",                            "tensorflow/tensorflow#60314",  (),
+    Fault("b159-cross-entropy",       "the pullback assumes that the probabilities sum to 1",                         "tensorflow/tensorflow#60314",  (),
           function(cross_entropy, _as_if_one)),
-    Fault("b165-losses",              "a loss for each example does not multiply by the cotangent",                   "chainer/chainer@023b0a6",      (),
+    Fault("b165-losses",              "a loss per example ignores its cotangent",                                     "chainer/chainer@023b0a6",      (),
           function(_reduced, lambda right: lambda losses, reduction: _DEAF(losses) if reduction == "none" else right(losses, reduction))),
-    Fault("loss-mean-of-rows",        "the mean is over the first axis, and a sum over the others",                   "ours",                         (),
+    Fault("loss-mean-of-rows",        "the mean is over the first axis only, and the others are summed",              "ours",                         (),
           function(_reduced, _rows_averaged)),
     Fault("loss-sum-averaged",        'reduction="sum" gives the mean',                                               "ours",                         (),
           function(_reduced, lambda right: lambda losses, reduction: right(losses, "mean" if reduction == "sum" else reduction))),
-    Fault("loss-broadcast",           "shapes that differ by an axis of length 1 are broadcast, and not refused",     "folklore",                     (),
+    Fault("loss-broadcast",           "shapes that differ by an axis of length 1 are broadcast instead of refused",   "folklore",                     (),
           function(_pair, _broadcast)),
-    Fault("loss-target-constant",     "no gradient reaches a target that is a Value",                                 "ours",                         (),
+    Fault("loss-target-constant",     "a target that is a Value gets no gradient",                                    "ours",                         (),
           function(_pair, _constant_target)),
-    Fault("hinge-at-the-margin",      "the slope at the margin is a half, though it is said to be 0",                 "ours",                         (),
+    Fault("hinge-at-the-margin",      "the slope at the margin is a half, though it is documented as 0",              "ours",                         (),
           function(hinge, _halved_at_the_margin)),
 
     # Layers.
-    Fault("b227-linear",              "the last layer is linear, though tanh was asked for in all",                   "karpathy/micrograd",           (),
-          method(MLP, "__init__", _made_with(output_activation=lambda given: given or "linear"))),
-    Fault("b227-activated",           "the last layer has the activation of the others",                              "karpathy/micrograd",           (),
-          method(MLP, "__init__", _made_with(output_activation=lambda given: None))),
+    Fault("b227-linear",              "the last layer is linear, though tanh was chosen for all",                     "karpathy/micrograd",           (),
+          method(MLP, "__init__", _with_options(output_activation=lambda given: given or "linear"))),
+    Fault("b227-activated",           "the last layer has the activation of the hidden layers",                       "karpathy/micrograd",           (),
+          method(MLP, "__init__", _with_options(output_activation=lambda given: None))),
     Fault("b227-off-by-one",          "the last layer but one has the activation of the last",                        "karpathy/micrograd",           (),
           method(MLP, "__init__", _last_but_one)),
     Fault("layer-bias-left-out",      "there is no bias",                                                             "folklore",                     (),
           function(_apply_layer, _with_bias(lambda bias, x: np.zeros(bias.shape, bias.dtype)))),
-    Fault("layer-bias-constant",      "no gradient reaches the bias",                                                 "ours",                         (),
+    Fault("layer-bias-constant",      "the bias gets no gradient",                                                    "ours",                         (),
           function(_apply_layer, _with_bias(lambda bias, x: bias.data))),
-    Fault("layer-bias-along-rows",    "where there are as many examples as neurons, each example gets a bias",        "ours",                         (),
+    Fault("layer-bias-along-rows",    "if there are as many examples as neurons, the bias is added per example",      "ours",                         (),
           function(_apply_layer, _with_bias(_along_rows))),
-    Fault("layer-input-constant",     "no gradient reaches an input that no op made",                                 "ours",                         (),
+    Fault("layer-input-constant",     "an input that is a leaf gets no gradient",                                     "ours",                         (),
           function(_apply_layer, _constant_input)),
     Fault("layer-output-squeezed",    "a batch of one loses its axis",                                                "ours",                         (),
           function(_without_single_axis, lambda right: lambda y: y.squeeze())),
@@ -273,13 +273,13 @@ FAULTS: tuple[Fault, ...] = (
           entry(ACTIVATIONS, "leaky_relu", RULES["relu"])),
 
     # Initial weights.
-    Fault("b224-fans",                "kaiming_uniform goes by the number of outputs: right for square layers",       "denizyuret/Knet.jl#311",       (),
+    Fault("b224-fans",                "kaiming_uniform uses the number of outputs: right for square layers",          "denizyuret/Knet.jl#311",       (),
           entry(INITIALIZERS, "kaiming_uniform", lambda rng, nin, nout: rng.uniform(-1, 1, (nin, nout)) * (3 * 2 / nout) ** 0.5)),
-    Fault("b224-bound",               "xavier_uniform takes the standard deviation for the bound",                    "LBANN/lbann#316",              (),
+    Fault("b224-bound",               "xavier_uniform uses the standard deviation as the bound",                      "LBANN/lbann#316",              (),
           entry(INITIALIZERS, "xavier_uniform", lambda rng, nin, nout: rng.uniform(-1, 1, (nin, nout)) * (2 / (nin + nout)) ** 0.5)),
-    Fault("b224-variance",            "normal weights have the variance for a standard deviation",                    "NVIDIA/Megatron-LM#814",       (),
+    Fault("b224-variance",            "normal weights have the variance as their standard deviation",                 "NVIDIA/Megatron-LM#814",       (),
           function(_normal, lambda right: lambda rng, nin, nout, std: right(rng, nin, nout, std**2))),
-    Fault("b224-normal",              "uniform weights are normal ones, of their standard deviation",                 "keras-team/keras#2252",        (),
+    Fault("b224-normal",              "uniform weights are normal, with the same standard deviation",                 "keras-team/keras#2252",        (),
           function(_uniform, lambda right: lambda rng, nin, nout, bound: rng.normal(0.0, bound / 3**0.5, (nin, nout)))),
     Fault("b224-mean",                "uniform weights are all above 0",                                              "keras-team/keras#11773",       (),
           function(_uniform, lambda right: lambda rng, nin, nout, bound: rng.uniform(0.0, bound, (nin, nout)))),
@@ -287,29 +287,29 @@ FAULTS: tuple[Fault, ...] = (
           function(sample_parameters, _bias_first)),
     Fault("init-by-columns",          "weights are drawn neuron by neuron, not row by row",                           "ours",                         (),
           function(_uniform, lambda right: lambda rng, nin, nout, bound: right(rng, nout, nin, bound).T)),
-    Fault("init-alike",               "each layer draws from the seed anew, so that equal layers are alike",          "ours",                         (),
-          method(MLP, "__init__", _drawn_anew)),
-    Fault("init-bias-drawn",          "the bias is drawn, whatever the weights are drawn by",                         "ours",                         (),
+    Fault("init-alike",               "each layer draws from the seed again, so that equal layers are alike",         "ours",                         (),
+          method(MLP, "__init__", _redrawn)),
+    Fault("init-bias-drawn",          "the bias is random for every scheme of the weights",                           "ours",                         (),
           function(sample_parameters, _bias_always)),
     Fault("init-double",              "dtype has no effect",                                                          "ours",                         (),
           function(sample_parameters, _in_double)),
 
     # Parameters: found, saved, loaded.
-    Fault("parameters-deep-lost",     "parameters that lie deeper than in a list of layers are not found",            "ours",                         (),
+    Fault("parameters-deep-lost",     "parameters nested deeper than in a list of layers are not found",              "ours",                         (),
           function(_parameters_in, _not_found(lambda parameter, path: len(path) >= 4))),
     Fault("parameters-tuples-lost",   "tuples are not searched for parameters",                                       "ours",                         (),
           function(_children, _not_searched(tuple))),
     Fault("parameters-dicts-lost",    "dicts are not searched for parameters",                                        "ours",                         (),
           function(_children, _not_searched(dict))),
     Fault("parameters-tied-twice",    "a parameter that two layers share is listed twice",                            "ours",                         (),
-          function(_parameters_in, _found_again)),
-    Fault("parameters-frozen-lost",   "parameters that want no gradient are not listed, nor saved",                   "ours",                         (),
+          function(_parameters_in, _refound)),
+    Fault("parameters-frozen-lost",   "parameters that require no gradient are not listed or saved",                  "ours",                         (),
           function(_parameters_in, _not_found(lambda parameter, path: not parameter.requires_grad))),
     Fault("saved-single",             "parameters are saved in single precision",                                     "ours",                         (),
           function(_write, lambda right: lambda file, arrays: right(file, {name: np.float32(x) for name, x in arrays.items()}))),
-    Fault("loaded-as-saved",          "parameters take the dtype of the file",                                        "ours",                         (),
+    Fault("loaded-as-saved",          "parameters take on the dtype of the file",                                     "ours",                         (),
           method(Module, "load", _dtypes_loaded)),
-    Fault("loaded-unnoticed",         "loading writes behind the graph's back: a pass back after it is wrong",        "ours",                         (),
+    Fault("loaded-unnoticed",         "loading goes unnoticed: a later backward pass is silently wrong",              "ours",                         (),
           method(Module, "load", _unnoticed_load)),
 )
 # fmt: on

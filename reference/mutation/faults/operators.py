@@ -1,7 +1,7 @@
-"""Faults of the engine beside its backward pass: broadcasting, dtypes, and operators.
+"""Faults of the engine outside its backward pass: broadcasting, dtypes and operators.
 
-It knows the engine's seams. What each op computes, and which programs and sessions show a fault, it does not know.
-Where a bug would show by an error at once, it is planted so that it shows by its numbers, as the real one did.
+The table knows the engine's seams. It does not know what each op computes, or which programs and sessions show a
+fault. A bug that would raise at once is planted so that it gives wrong numbers, as the real one did.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from reference.mutation.planting import (
 
 Right = Callable[..., Any]
 
-_TWO = 2  # there is but one of it, as of all small whole numbers
+_TWO = 2  # Python has a single object for it, as for all small integers
 
 # Broadcasting.
 
@@ -69,7 +69,7 @@ def _as_it_is(right: Right) -> Right:
 
 
 def _number_as_double(right: Right) -> Right:
-    """A Python number on the right goes in as one of NumPy's."""
+    """Convert a Python number on the right to a NumPy scalar."""
 
     def made(rule: Any) -> Right:
         operator = right(rule)
@@ -97,13 +97,13 @@ def _of_all(right: Right) -> Right:
     return lambda arrays: np.result_type(*(x.dtype for x in arrays))
 
 
-# Operators, and how NumPy hands its work over.
+# Operators, and NumPy's dispatch.
 
 
 def _elementwise(right: Right) -> Right:
-    """What NumPy makes of a left operand if nobody stops it: each of its numbers times the whole Value, as objects."""
+    """Compute as NumPy does without dispatch: an object array of each left number with the whole Value."""
 
-    def handed(value: Value, ufunc: np.ufunc, how: str, *inputs: Any, **options: Any) -> Any:
+    def dispatched(value: Value, ufunc: np.ufunc, how: str, *inputs: Any, **options: Any) -> Any:
         left = inputs[0]
         if not isinstance(left, np.ndarray) or not left.ndim or how != "__call__":
             return right(value, ufunc, how, *inputs, **options)
@@ -112,22 +112,22 @@ def _elementwise(right: Right) -> Right:
             results[place] = ufunc(left[place], *inputs[1:], **options)
         return results
 
-    return handed
+    return dispatched
 
 
 def _exchanged(right: Right) -> Right:
-    """The Value comes first."""
+    """Put the Value first."""
 
-    def handed(value: Value, ufunc: np.ufunc, how: str, *inputs: Any, **options: Any) -> Any:
+    def dispatched(value: Value, ufunc: np.ufunc, how: str, *inputs: Any, **options: Any) -> Any:
         if (ufunc, how) in UFUNCS and not options:
             inputs = tuple(sorted(inputs, key=lambda x: not isinstance(x, Value)))
         return right(value, ufunc, how, *inputs, **options)
 
-    return handed
+    return dispatched
 
 
 def _added_in_place(x: Value, other: Any) -> Value:
-    """`x += other` on the numbers, without a node."""
+    """Run `x += other` on the data, without a node."""
     x.data = x.data + plain(other)
     return x
 
@@ -139,50 +139,50 @@ def _unrecorded(right: Right) -> Right:
 # fmt: off
 FAULTS: tuple[Fault, ...] = (
     #     name                             what is wrong                                                                    source                        rows
-    #     how it is planted
+    #     its plant
 
     # Broadcasting.
-    Fault("b001-engine",                   "a gradient keeps the axes along which its operand was repeated",                "pytorch/pytorch#1787",       (),
+    Fault("b001-engine",                   "a gradient is not summed over the axes that were broadcast",                    "pytorch/pytorch#1787",       (),
           function(_unbroadcast, _as_it_is)),
-    Fault("b002-engine",                   "axes in front are summed over, and not those of length 1",                      "pytorch/pytorch#13669",      (),
+    Fault("b002-engine",                   "new axes in front are summed over, but not axes of length 1",                   "pytorch/pytorch#13669",      (),
           function(_unbroadcast, _axes_in_front_alone)),
-    Fault("unbroadcast-mean",              "the mean is taken over the axes that were repeated, not the sum",               "ours",                       (),
+    Fault("unbroadcast-mean",              "the mean over the broadcast axes is taken, not the sum",                        "ours",                       (),
           function(_unbroadcast, _averaged)),
-    Fault("unbroadcast-one-axis",          "of several axes the last is summed over, and of the others the first taken",    "ours",                       (),
+    Fault("unbroadcast-one-axis",          "of several broadcast axes the last is summed; of the others one entry counts",  "ours",                       (),
           function(_unbroadcast, _last_axis_alone)),
-    Fault("b198-engine",                   "what reaches an operand that was broadcast is added a second time",             "rsokl/MyGrad#131",           (),
+    Fault("b198-engine",                   "the gradient of a broadcast operand is added twice",                            "rsokl/MyGrad#131",           (),
           function(_unbroadcast, lambda right: lambda *args: right(*args) * 2)),
 
     # Dtypes.
-    Fault("b168-first-cotangent",          "the first cotangent is double, and all gradients with it",                      "HIPS/autograd#163",          (),
+    Fault("b168-first-cotangent",          "the first cotangent is double, and so are all gradients",                       "HIPS/autograd#163",          (),
           together(method(Value, "_cotangent", _double_ones), function(_in_dtype, _as_it_is))),
-    Fault("b168-python-number",            "a Python number beside single precision makes double of it",                    "chainer/chainer#6212",       (),
+    Fault("b168-python-number",            "a Python number turns a single-precision operand into double",                  "chainer/chainer#6212",       (),
           attached(function(binary, _number_as_double))),
-    Fault("b172-engine",                   "a Value of whole numbers stays one, and a power below 0 of it is refused",      "folklore",                   (),
+    Fault("b172-engine",                   "a Value of integers stays one, and refuses negative powers",                    "folklore",                   (),
           function(new_array, _whole_numbers_stay)),
-    Fault("dtype-not-cast-back",           "a single operand beside a double one has a double gradient",                    "ours",                       (),
+    Fault("dtype-not-cast-back",           "a single operand beside a double one gets a double gradient",                   "ours",                       (),
           function(_in_dtype, _as_it_is)),
-    Fault("dtype-promoted-down",           "single beside double precision gives single",                                   "ours",                       (),
+    Fault("dtype-promoted-down",           "single and double precision give single",                                       "ours",                       (),
           function(_common_dtype, _least)),
-    Fault("dtype-whole-numbers-count",     "whole numbers beside single precision make double of it",                       "ours",                       (),
+    Fault("dtype-whole-numbers-count",     "integers turn a single-precision operand into double",                          "ours",                       (),
           function(_common_dtype, _of_all)),
 
-    # Operators, and how NumPy hands its work over.
-    Fault("b179-engine",                   "a number plus a Value turns the two round, and again, without end",             "karpathy/micrograd#76",      (),
+    # Operators, and NumPy's dispatch.
+    Fault("b179-engine",                   "a number plus a Value swaps the two, and swaps them again, without end",        "karpathy/micrograd#76",      (),
           attribute(Value, "__radd__", lambda x, number: number + x)),
     Fault("b180-engine",                   "an array times a Value is an array of Values",                                  "pytorch/pytorch#9468",       (),
           method(Value, "__array_ufunc__", _elementwise)),
-    Fault("b182-engine",                   "`x += d` writes into x, and whatever was made of x before sees it",             "pytorch/pytorch#2425",       (),
+    Fault("b182-engine",                   "`x += d` writes into x, which changes earlier results made from x",             "pytorch/pytorch#2425",       (),
           attribute(Value, "__iadd__", _added_in_place)),
-    Fault("b185-engine",                   "what NumPy's functions give leaves the graph",                                  "HIPS/autograd#789",          (),
+    Fault("b185-engine",                   "the results of NumPy's functions leave the graph",                              "HIPS/autograd#789",          (),
           method(Value, "__array_function__", _unrecorded)),
-    Fault("b184-power",                    "the exponent 2 is told by `is`; all others, and 2.0, have y * b / a: NaN at 0", "HIPS/autograd@6aaba38",      ("power",),
+    Fault("b184-power",                    "the exponent 2 is found by `is`; others, even 2.0, have y * b / a: NaN at 0",   "HIPS/autograd@6aaba38",      ("power",),
           pullback("power", 0, lambda g, y, a, b: g * (2 * a) if b is _TWO else g * (y * b / a))),
-    Fault("operator-exchanged",            "a number or list on the left is taken for the right operand",                   "ours",                       (),
+    Fault("operator-exchanged",            "a number or list on the left is used as the right operand",                     "ours",                       (),
           attached(function(reflected, lambda right: binary))),
-    Fault("operator-array-exchanged",      "an array on the left is taken for the right operand",                           "ours",                       (),
+    Fault("operator-array-exchanged",      "an array on the left is used as the right operand",                             "ours",                       (),
           method(Value, "__array_ufunc__", _exchanged)),
-    Fault("operator-rows-constant",        "the rows that iteration gives are no part of the graph",                        "ours",                       (),
+    Fault("operator-rows-constant",        "the rows from iteration are not part of the graph",                             "ours",                       (),
           method(Value, "__iter__", lambda right: lambda value: (row.detach() for row in right(value)))),
 )
 # fmt: on

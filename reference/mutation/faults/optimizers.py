@@ -1,7 +1,7 @@
-"""Faults of the optimizers: a formula, a state, a step.
+"""Faults of the optimizers: their formulas, states and steps.
 
-It knows their formulas, and that training goes on with a wrong one, only worse. Who finds out, it does not know.
-A wrong step is mostly the right one of other hyperparameters, of another gradient, or from another state.
+The table knows their formulas. With a wrong one training still works, only worse. The table does not know which checks
+notice it. A wrong step is mostly the right step with other hyperparameters, another gradient, or another state.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Moved = tuple[Any, State]
 
 
 def like(optimizer: Any, **hyperparameters: Any) -> Any:
-    """The same optimizer with other hyperparameters."""
+    """Copy an optimizer with other hyperparameters."""
     other = copy.copy(optimizer)
     other.hyperparameters = {**optimizer.hyperparameters, **hyperparameters}
     return other
 
 
 def as_if(**changes: Callable[[Any], Any]) -> Change:
-    """A step with other hyperparameters, each worked out from the optimizer."""
+    """Make a step with other hyperparameters, each computed from the optimizer."""
 
     def change(right: Right) -> Right:
         def moved(optimizer: Any, p: Any, g: Any, state: State) -> Moved:
@@ -41,7 +41,7 @@ def as_if(**changes: Callable[[Any], Any]) -> Change:
 
 
 def _from_state(changed: Callable[[Any, Any, State], State]) -> Change:
-    """A step from another state: `changed(optimizer, p, state)`."""
+    """Make a step from another state, `changed(optimizer, p, state)`."""
     return lambda right: lambda optimizer, p, g, state: right(optimizer, p, g, changed(optimizer, p, state))
 
 
@@ -53,7 +53,7 @@ def _dampened_from_0(optimizer: Any, p: Any, state: State) -> State:
 
 
 def _looking(ahead: Callable[[Any, State, State], Any]) -> Change:
-    """With nesterov, a step by the gradient and `ahead(momentum, state before, state after)`."""
+    """With nesterov, step by the gradient plus `ahead(momentum, state before, state after)`."""
 
     def change(right: Right) -> Right:
         def moved(optimizer: Any, p: Any, g: Any, state: State) -> Moved:
@@ -89,7 +89,7 @@ def _summed_with_rate(right: Right) -> Right:
 
 
 def _counting(steps: Callable[[Any, State], int]) -> Change:
-    """A step as if `steps(optimizer, state)` had been made before."""
+    """Make a step as if `steps(optimizer, state)` steps had been made before."""
     return _from_state(lambda optimizer, p, state: {**state, "step": steps(optimizer, state)})
 
 
@@ -129,7 +129,7 @@ def _uncorrected(right: Right) -> Right:
 
 
 def _largest_corrected(right: Right) -> Right:
-    """The largest is kept of second moments over 1 - beta2**t."""
+    """Keep the maximum of second moments divided by 1 - beta2**t."""
 
     def adapted(optimizer: Any, p: Any, g: Any, state: State) -> Moved:
         bias = 1 - optimizer.betas[1] ** (_steps(state) + 1)
@@ -166,7 +166,7 @@ def _decayed_unrated(right: Right) -> Right:
 
 
 def _steps_with_rate(right: Right) -> Right:
-    """Momentum sums up the steps of an optimizer without momentum."""
+    """Let momentum accumulate the steps of an optimizer without momentum."""
 
     def moved(optimizer: Any, p: Any, g: Any, state: State) -> Moved:
         if not optimizer.momentum:
@@ -182,54 +182,54 @@ def _steps_with_rate(right: Right) -> Right:
 # fmt: off
 FAULTS: tuple[Fault, ...] = (
     #     name                        what is wrong                                                                   source                          rows
-    #     how it is planted
+    #     its plant
 
     # SGD.
-    Fault("b204-sgd",                 "without momentum there is no weight decay",                                    "ml-explore/mlx#440",           (),
+    Fault("b204-sgd",                 "weight decay is lost without momentum",                                        "ml-explore/mlx#440",           (),
           method(SGD, "_moved", as_if(weight_decay=lambda o: o.weight_decay if o.momentum else 0.0))),
     Fault("b205-dampened",            "the first gradient is dampened, too",                                          "ml-explore/mlx#473",           (),
           method(SGD, "_moved", _from_state(_dampened_from_0))),
-    Fault("b205-averaged",            "momentum is a running average: gradients count by 1 - momentum",               "ml-explore/mlx#87",            (),
+    Fault("b205-averaged",            "momentum is a running average: gradients are scaled by 1 - momentum",          "ml-explore/mlx#87",            (),
           method(SGD, "_moved", as_if(dampening=lambda o: o.momentum))),
-    Fault("b206-old-buffer",          "nesterov looks ahead along the sum before this step",                          "PaddlePaddle/Paddle#12231",    (),
+    Fault("b206-old-buffer",          "nesterov looks ahead along the buffer before this step",                       "PaddlePaddle/Paddle#12231",    (),
           method(SGD, "_moved", _looking(lambda momentum, before, after: momentum * before.get("momentum_buffer", 0.0)))),
-    Fault("b206-sign",                "nesterov looks back",                                                          "oysteijo/simd_neuralnet#17",   (),
+    Fault("b206-sign",                "nesterov looks back instead of ahead",                                         "oysteijo/simd_neuralnet#17",   (),
           method(SGD, "_moved", _looking(lambda momentum, before, after: -momentum * after["momentum_buffer"]))),
-    Fault("b208-sgd",                 "the sum of gradients begins as the very array of the first one",               "pytorch/pytorch#194664",       (),
+    Fault("b208-sgd",                 "the momentum buffer starts as the first gradient's own array",                 "pytorch/pytorch#194664",       (),
           method(SGD, "_moved", _begun_with_the_gradient)),
     Fault("sgd-dampening-lost",       "dampening has no effect",                                                      "ours",                         (),
           method(SGD, "_moved", as_if(dampening=lambda o: 0.0))),
-    Fault("sgd-rate-in-buffer",       "the sum is of gradients times their rate, which shows when the rate changes",  "ours",                         (),
+    Fault("sgd-rate-in-buffer",       "the buffer sums gradients times the rate, which shows when the rate changes",  "ours",                         (),
           method(SGD, "_moved", _summed_with_rate)),
 
     # Adam and AdamW.
-    Fault("b211-late",                "bias is corrected as if one step more had been made",                          "tensorflow/tensorflow#35444",  (),
+    Fault("b211-late",                "the bias correction counts one step too many",                                 "tensorflow/tensorflow#35444",  (),
           method(Adam, "_adapted", _late)),
-    Fault("b211-shared",              "all parameters count on one counter: right for the first of them",             "clab/dynet#77",                (),
+    Fault("b211-shared",              "all parameters share one step count: right for the first of them",             "clab/dynet#77",                (),
           method(Adam, "_adapted", _counting(_on_one_counter))),
-    Fault("b212-adam",                "a parameter counts the steps of all, those without a gradient of its own too", "InfiniTensor/InfiniTrain#235", (),
+    Fault("b212-adam",                "a parameter also counts the steps in which it had no gradient",                "InfiniTensor/InfiniTrain#235", (),
           method(Adam, "_adapted", _counting(lambda optimizer, state: max(map(_steps, optimizer.state))))),
-    Fault("b213-square",              "the second moment is the average of the gradients' sizes, not their squares",  "pennylane#1929",               (),
+    Fault("b213-square",              "the second moment averages the gradients' sizes, not their squares",           "pennylane#1929",               (),
           method(Adam, "_second_moment", lambda right: lambda optimizer, g, state: right(optimizer, np.sqrt(np.abs(g)), state))),
     Fault("b213-sign",                "the step goes uphill",                                                         "pytorch/pytorch#11678",        (),
           method(Adam, "_adapted", _uphill)),
-    Fault("b214-adamw",               "AdamW's weight decay is added to the gradient, as Adam's is",                  "aiqm/torchani#261",            (),
+    Fault("b214-adamw",               "AdamW adds weight decay to the gradient, as Adam does",                        "aiqm/torchani#261",            (),
           attribute(AdamW, "_moved", Adam._moved)),
-    Fault("b214-adam",                "Adam's weight decay is decoupled, as AdamW's is",                              "folklore",                     (),
+    Fault("b214-adam",                "Adam decouples weight decay, as AdamW does",                                   "folklore",                     (),
           attribute(Adam, "_moved", AdamW._moved)),
     Fault("adam-eps-in-the-root",     "eps is added inside the root",                                                 "ours",                         (),
           attribute(Adam, "_denominator", lambda o, v, t: np.sqrt(v / (1 - o.betas[1] ** t) + o.eps))),
-    Fault("adam-eps-corrected",       "eps is added before the bias is corrected",                                    "ours",                         (),
+    Fault("adam-eps-corrected",       "eps is added before the bias correction",                                      "ours",                         (),
           attribute(Adam, "_denominator", lambda o, v, t: (np.sqrt(v) + o.eps) / (1 - o.betas[1] ** t) ** 0.5)),
     Fault("adam-first-uncorrected",   "the bias of the first moment is not corrected",                                "ours",                         (),
           method(Adam, "_adapted", _uncorrected)),
     Fault("adam-second-uncorrected",  "the bias of the second moment is not corrected",                               "ours",                         (),
           attribute(Adam, "_denominator", lambda o, v, t: np.sqrt(v) + o.eps)),
-    Fault("amsgrad-corrected",        "the largest is taken of second moments whose bias is corrected",               "ours",                         (),
+    Fault("amsgrad-corrected",        "the maximum is taken of bias-corrected second moments",                        "ours",                         (),
           method(Adam, "_adapted", _largest_corrected)),
-    Fault("amsgrad-forgets",          "the largest is taken of the last two second moments only",                     "ours",                         (),
+    Fault("amsgrad-forgets",          "the maximum is taken of the last two second moments only",                     "ours",                         (),
           method(Adam, "_adapted", _largest_of_two)),
-    Fault("adamw-decay-late",         "the parameter shrinks after the step, and the step with it",                   "ours",                         (),
+    Fault("adamw-decay-late",         "weight decay is applied after the step, and shrinks the step as well",         "ours",                         (),
           method(AdamW, "_moved", _decayed_late)),
     Fault("adamw-decay-unrated",      "weight decay does not depend on the learning rate",                            "ours",                         (),
           method(AdamW, "_moved", _decayed_unrated)),
@@ -239,13 +239,13 @@ FAULTS: tuple[Fault, ...] = (
     # RMSprop.
     Fault("rmsprop-eps-in-the-root",  "eps is added inside the root",                                                 "ours",                         (),
           attribute(RMSprop, "_denominator", lambda o, s: np.sqrt(s + o.eps))),
-    Fault("rmsprop-center-unsquared", "the average gradient is taken off, not its square",                            "ours",                         (),
+    Fault("rmsprop-center-unsquared", "the average gradient is subtracted, not its square",                           "ours",                         (),
           attribute(RMSprop, "_spread", lambda o, s, a: np.maximum(s - np.abs(a), 0.0))),
-    Fault("rmsprop-alpha-exchanged",  "alpha says how much of a new gradient counts, not how much of the old ones",   "ours",                         (),
+    Fault("rmsprop-alpha-exchanged",  "alpha and 1 - alpha are swapped",                                              "ours",                         (),
           method(RMSprop, "_moved", as_if(alpha=lambda o: 1 - o.alpha))),
-    Fault("rmsprop-begins-at-1",      "the average of squares begins as 1",                                           "folklore",                     (),
+    Fault("rmsprop-begins-at-1",      "the average of squares starts at 1",                                           "folklore",                     (),
           method(RMSprop, "_moved", _from_state(lambda optimizer, p, state: {"square_avg": 1.0, **state}))),
-    Fault("rmsprop-rate-in-buffer",   "the sum is of steps times their rate, which shows when the rate changes",      "ours",                         (),
+    Fault("rmsprop-rate-in-buffer",   "the buffer sums steps times the rate, which shows when the rate changes",      "ours",                         (),
           method(RMSprop, "_moved", _steps_with_rate)),
 )
 # fmt: on

@@ -1,6 +1,6 @@
-"""Faults of the backward pass: the order of nodes, what arrives at one, and what becomes of it in the end.
+"""Faults of the backward pass: the order of nodes, contributions to a node, and recorded passes.
 
-It knows the steps of the pass. Which programs and sessions show a fault, it does not know.
+The table knows the steps of the pass. It does not know which programs and sessions show a fault.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ndgrad.engine.value import Gradients, constant
 from ndgrad.modes import current
 from ndgrad.rules import RULES
 from reference.mutation.planting import Fault, attribute, function, method, plain, setter, together
-from reference.mutation.stepwise import Pass, passing
+from reference.mutation.stepwise import Pass, backward_pass
 
 Right = Callable[..., Any]
 
@@ -26,7 +26,7 @@ Right = Callable[..., Any]
 
 
 class _Unordered(Pass):
-    """Nodes are taken in some other order, and what comes late to one is lost."""
+    """Nodes are visited in another order, and late contributions are lost."""
 
     def push(self, key: int) -> None:
         self.waiting.append(-key)
@@ -48,29 +48,29 @@ class _DepthFirst(_Unordered):
 
 class _RootsInOrder(Pass):
     def order(self) -> None:
-        """Leave them in the order in which they were given."""
+        """Leave the roots in the given order."""
 
 
-class _TakenForOne(Pass):
-    """Whoever holds the same numbers is the same node."""
+class _MergedByNumbers(Pass):
+    """Nodes with equal numbers count as one node."""
 
     def key(self, operand: Value) -> int:
-        alike = (k for k, (node, _) in self.arrived.items() if np.array_equal(node.data, operand.data))
+        alike = (k for k, (node, _) in self.received.items() if np.array_equal(node.data, operand.data))
         return next(alike, super().key(operand))
 
 
 class _OncePerUse(Pass):
     def take(self) -> tuple[Value, Any]:
-        return self.arrived[self.pop()]
+        return self.received[self.pop()]
 
     def arrive(self, node: Value, operand: Value, h: Any) -> None:
-        if self.key(operand) in self.arrived:
+        if self.key(operand) in self.received:
             self.push(self.key(operand))
         super().arrive(node, operand, h)
 
 
 def _by_recursion(right: Right) -> Right:
-    """A walk over the whole graph before the pass, in which a function calls itself for each operand."""
+    """Walk over the whole graph by recursion before the pass."""
 
     def passed(roots: Iterable[tuple[Value, Any]], **options: Any) -> Gradients:
         roots, seen = list(roots), set()
@@ -89,7 +89,7 @@ def _by_recursion(right: Right) -> Right:
 
 
 def _first_under_enable_grad(right: Right) -> Right:
-    """What is made inside an inner `enable_grad` has an id before all others."""
+    """Results inside an inner `enable_grad` get an id before all others."""
 
     def result(*args: Any) -> Value:
         value: Value = right(*args)
@@ -109,11 +109,11 @@ def _moved_by_writes(right: Right) -> Right:
     return write
 
 
-# What arrives at a node.
+# Contributions to a node.
 
 
 class _WrittenOver(Pass):
-    """What arrives takes the place of what has arrived, if `alone(node)` says so."""
+    """A contribution replaces the earlier ones if `alone(node)` is true."""
 
     def alone(self, node: Value) -> bool:
         del node
@@ -121,8 +121,8 @@ class _WrittenOver(Pass):
 
     def arrive(self, node: Value, operand: Value, h: Any) -> None:
         key = self.key(operand)
-        if key in self.arrived and self.alone(node):
-            self.arrived[key] = (operand, h)
+        if key in self.received and self.alone(node):
+            self.received[key] = (operand, h)
         else:
             super().arrive(node, operand, h)
 
@@ -132,53 +132,53 @@ class _WrittenOverBySin(_WrittenOver):
         return node._rule is not None and node._rule.__name__ == "sin"
 
 
-class _MetOnce(Pass):
+class _DuplicateOperandOnce(Pass):
     def contributions(self, node: Value, g: Any) -> Iterable[tuple[Value, Any]]:
         first = reversed(list(super().contributions(node, g)))
         return list({id(operand): (operand, h) for operand, h in first}.values())
 
 
 class _ThirdUseLost(Pass):
-    def __init__(self, create_graph: bool) -> None:  # noqa: FBT001 - it is handed over
+    def __init__(self, create_graph: bool) -> None:  # noqa: FBT001 - it is passed on
         super().__init__(create_graph)
-        self.came: dict[int, list[Any]] = {}
+        self.contributions_to: dict[int, list[Any]] = {}
 
     def arrive(self, node: Value, operand: Value, h: Any) -> None:
-        self.came.setdefault(operand._id, []).append(h)
+        self.contributions_to.setdefault(operand._id, []).append(h)
         super().arrive(node, operand, h)
 
     def take(self) -> tuple[Value, Any]:
         node, g = super().take()
-        came = self.came.get(node._id, [])
-        return (node, came[0] + came[1]) if len(came) == 3 else (node, g)
+        parts = self.contributions_to.get(node._id, [])
+        return (node, parts[0] + parts[1]) if len(parts) == 3 else (node, g)
 
 
 class _AddedInPlace(Pass):
-    """What arrives first is added to in place if `owned(h)` says so, whoever else has it."""
+    """The first contribution is added to in place if `owned(h)` is true, even if others share it."""
 
-    taken: Any  # the cotangent of the node whose turn it is
-    given: Any  # that which the pass began with
+    current_cotangent: Any  # the cotangent of the current node
+    start_cotangent: Any  # the cotangent that the pass started with
 
     def start(self, root: Value, cotangent: Any) -> None:
-        self.given = cotangent
+        self.start_cotangent = cotangent
         super().start(root, cotangent)
 
     def take(self) -> tuple[Value, Any]:
-        node, self.taken = super().take()
-        return node, self.taken
+        node, self.current_cotangent = super().take()
+        return node, self.current_cotangent
 
     def owned(self, h: Any) -> bool:
         raise NotImplementedError
 
     def arrive(self, node: Value, operand: Value, h: Any) -> None:
-        if self.key(operand) not in self.arrived and not self.create_graph and operand.ndim and self.owned(h):
+        if self.key(operand) not in self.received and not self.create_graph and operand.ndim and self.owned(h):
             self.own.add(self.key(operand))
         super().arrive(node, operand, h)
 
 
 class _BroadcastWritten(_AddedInPlace):
     def owned(self, h: Any) -> bool:
-        return h is not self.taken
+        return h is not self.current_cotangent
 
 
 class _OthersWritten(_AddedInPlace):
@@ -188,11 +188,11 @@ class _OthersWritten(_AddedInPlace):
 
 class _CotangentWritten(_AddedInPlace):
     def owned(self, h: Any) -> bool:
-        return h is self.given
+        return h is self.start_cotangent
 
 
 def _uncopied(right: Right) -> Right:
-    """A cotangent that is of the right dtype is the user's own array."""
+    """Do not copy a cotangent of the right dtype."""
 
     def cotangent(value: Value, gradient: Any) -> Any:
         made = right(value, gradient)
@@ -202,14 +202,14 @@ def _uncopied(right: Right) -> Right:
 
 
 class _Frozen(Pass):
-    """Whatever is a Value gets a gradient."""
+    """Every Value gets a gradient."""
 
     def wants(self, operand: Any) -> bool:
         return isinstance(operand, Value)
 
 
 def _first_operand_alone(right: Right) -> Right:
-    """A result wants a gradient if its first operand does, where results are not made on the fast path."""
+    """Off the fast path, a result requires a gradient only if its first operand does."""
 
     def result(rule: Any, operands: Any, options: Any, y: Any) -> Value:
         value: Value = right(rule, operands, options, y)
@@ -220,11 +220,11 @@ def _first_operand_alone(right: Right) -> Right:
 
 
 def _last_of_each(right: Right) -> Right:
-    """Of the cotangents for one root, the last."""
+    """Of several cotangents for one root use the last."""
     return lambda roots, **options: right(list({root._id: (root, g) for root, g in roots}.values()), **options)
 
 
-def _taken_apart(right: Right) -> Right:
+def _graph_released(right: Right) -> Right:
     def passed(roots: Any, **options: Any) -> Gradients:
         gradients: Gradients = right(roots, **options)
         for node, _ in gradients:
@@ -234,23 +234,23 @@ def _taken_apart(right: Right) -> Right:
     return passed
 
 
-# Recorded.
+# Recorded passes.
 
 
 def _constant_result(right: Right) -> Right:
-    def given(node: Value, *, create_graph: bool) -> Any:
+    def arguments(node: Value, *, create_graph: bool) -> Any:
         y, values, options = right(node, create_graph=create_graph)
         return plain(y), values, options
 
-    return given
+    return arguments
 
 
-def _constant_kept(right: Right) -> Right:
-    def given(node: Value, *, create_graph: bool) -> Any:
+def _constant_residual(right: Right) -> Right:
+    def arguments(node: Value, *, create_graph: bool) -> Any:
         y, values, options = right(node, create_graph=create_graph)
         return y, values, node._options if "residual" in options else options
 
-    return given
+    return arguments
 
 
 class _ConstantCotangent(Pass):
@@ -259,7 +259,7 @@ class _ConstantCotangent(Pass):
 
 
 def _constant_under_no_grad(right: Right) -> Right:
-    """The gradients of a pass that is to be recorded are constants where nothing is recorded."""
+    """With create_graph=True inside no_grad, gradients are constants."""
 
     def passed(roots: Any, *, create_graph: bool = False, **options: Any) -> Gradients:
         gradients: Gradients = right(roots, create_graph=create_graph, **options)
@@ -272,59 +272,59 @@ def _constant_under_no_grad(right: Right) -> Right:
 # fmt: off
 FAULTS: tuple[Fault, ...] = (
     #     name                             what is wrong                                                                    source                        rows
-    #     how it is planted
+    #     its plant
 
     # The order of nodes.
-    Fault("b016-breadth-first",            "nodes are taken level by level: what arrives later at one is lost",             "karpathy/micrograd#2",       (),
-          passing(_BreadthFirst)),
-    Fault("b016-depth-first",              "nodes are taken before all that was made of them: the rest is lost",            "karpathy/micrograd#67",      (),
-          passing(_DepthFirst)),
-    Fault("b017-engine",                   "nodes that hold the same numbers are taken for one",                            "rsokl/MyGrad#276",           (),
-          passing(_TakenForOne)),
-    Fault("b018-engine",                   "a node is passed once for each use of it, with all that has arrived",           "rsokl/MyGrad@7491986",       (),
-          passing(_OncePerUse)),
-    Fault("b019-engine",                   "the graph is walked by recursion, which ends at a depth of a thousand",         "karpathy/micrograd#90",      (),
+    Fault("b016-breadth-first",            "nodes are visited level by level: later contributions to a node are lost",      "karpathy/micrograd#2",       (),
+          backward_pass(_BreadthFirst)),
+    Fault("b016-depth-first",              "nodes are visited before all their uses: the later contributions are lost",     "karpathy/micrograd#67",      (),
+          backward_pass(_DepthFirst)),
+    Fault("b017-engine",                   "nodes that hold equal numbers are treated as one node",                         "rsokl/MyGrad#276",           (),
+          backward_pass(_MergedByNumbers)),
+    Fault("b018-engine",                   "a node is visited once for each use, each time with the whole sum so far",      "rsokl/MyGrad@7491986",       (),
+          backward_pass(_OncePerUse)),
+    Fault("b019-engine",                   "the graph is walked by recursion, which fails at a depth of a thousand",        "karpathy/micrograd#90",      (),
           function(pass_back, _by_recursion)),
-    Fault("pass-order-under-enable-grad",  "nodes made inside enable_grad stand before their operands in the order",        "ours",                       (),
+    Fault("pass-order-under-enable-grad",  "nodes made inside enable_grad come before their operands in the order",         "ours",                       (),
           function(_result, _first_under_enable_grad)),
-    Fault("pass-order-by-last-write",      "a write moves a Value to the end of the order, after what was made of it",      "ours",                       (),
+    Fault("pass-order-by-last-write",      "a write moves a Value to the end of the order, after its uses",                 "ours",                       (),
           setter(Value, "data", _moved_by_writes)),
-    Fault("pass-roots-in-order",           "of several values the first is taken first, and not the latest",                "ours",                       (),
-          passing(_RootsInOrder)),
+    Fault("pass-roots-in-order",           "of several roots the first is visited first, not the latest",                   "ours",                       (),
+          backward_pass(_RootsInOrder)),
 
-    # What arrives at a node.
-    Fault("b021-sin",                      "sin writes its gradient over what has arrived, where it should add",            "apache/mxnet#9497",          ("sin",),
-          passing(_WrittenOverBySin)),
-    Fault("b028-engine",                   "an operand that is met twice by one op is passed to but once",                  "karpathy/micrograd",         (),
-          passing(_MetOnce)),
-    Fault("b035-engine",                   "of all that was made of a node, one alone counts",                              "chainer/chainer@c89f957",    (),
-          passing(_WrittenOver)),
-    Fault("b036-tan",                      "tan has no way back: what would reach its operand is left out",                 "rsokl/MyGrad@c26f3af",       ("tan",),
+    # Contributions to a node.
+    Fault("b021-sin",                      "sin overwrites the gradient so far, instead of adding to it",                   "apache/mxnet#9497",          ("sin",),
+          backward_pass(_WrittenOverBySin)),
+    Fault("b028-engine",                   "an operand that an op uses twice gets only one contribution",                   "karpathy/micrograd",         (),
+          backward_pass(_DuplicateOperandOnce)),
+    Fault("b035-engine",                   "of all contributions to a node, only the last one counts",                      "chainer/chainer@c89f957",    (),
+          backward_pass(_WrittenOver)),
+    Fault("b036-tan",                      "tan has no pullback: its operand gets no gradient",                             "rsokl/MyGrad@c26f3af",       ("tan",),
           attribute(RULES["tan"], "pullbacks", (None,))),
-    Fault("pass-third-use-lost",           "of a node that is used three times, the third use is lost",                     "ours",                       (),
-          passing(_ThirdUseLost)),
-    Fault("pass-broadcast-written",        "what an op gives is added to in place, be it a broadcast view",                 "ours",                       (),
-          passing(_BroadcastWritten)),
-    Fault("pass-others-written",           "what arrives first is added to in place, though others may have it, too",       "ours",                       (),
-          passing(_OthersWritten)),
+    Fault("pass-third-use-lost",           "the third contribution to a node that is used three times is lost",             "ours",                       (),
+          backward_pass(_ThirdUseLost)),
+    Fault("pass-broadcast-written",        "contributions are added in place, even into a broadcast view",                  "ours",                       (),
+          backward_pass(_BroadcastWritten)),
+    Fault("pass-others-written",           "the first contribution is added to in place, though others may share it",       "ours",                       (),
+          backward_pass(_OthersWritten)),
     Fault("pass-cotangent-written",        "the user's own cotangent is added to in place",                                 "ours",                       (),
-          together(method(Value, "_cotangent", _uncopied), passing(_CotangentWritten))),
-    Fault("pass-first-operand",            "a result wants a gradient if its first operand does",                           "ours",                       (),
+          together(method(Value, "_cotangent", _uncopied), backward_pass(_CotangentWritten))),
+    Fault("pass-first-operand",            "a result requires a gradient only if its first operand does",                   "ours",                       (),
           function(_result, _first_operand_alone)),
-    Fault("pass-frozen",                   "a gradient arrives at Values that want none",                                   "ours",                       (),
-          passing(_Frozen)),
-    Fault("pass-roots-twice",              "of a value that is passed back from twice at once, the last cotangent counts",  "ours",                       (),
+    Fault("pass-frozen",                   "Values that require no gradient get one",                                       "ours",                       (),
+          backward_pass(_Frozen)),
+    Fault("pass-roots-twice",              "if a root occurs twice, only its last cotangent counts",                        "ours",                       (),
           function(pass_back, _last_of_each)),
-    Fault("pass-graph-spent",              "the pass takes the graph apart, and a second one reaches nothing",              "ours",                       (),
-          function(pass_back, _taken_apart)),
+    Fault("pass-graph-spent",              "the pass destroys the graph, and a second pass reaches nothing",                "ours",                       (),
+          function(pass_back, _graph_released)),
 
-    # Recorded.
-    Fault("recorded-result-constant",      "second order: pullbacks are given the result as a constant",                    "ours",                       (),
+    # Recorded passes.
+    Fault("recorded-result-constant",      "second order: pullbacks get the result as a constant",                          "ours",                       (),
           function(_pullback_arguments, _constant_result)),
-    Fault("recorded-cotangent-constant",   "second order: pullbacks are given the cotangent as a constant",                 "ours",                       (),
-          passing(_ConstantCotangent)),
-    Fault("recorded-kept-constant",        "second order: what the forward kept is not recomputed, and has no slope",       "ours",                       (),
-          function(_pullback_arguments, _constant_kept)),
+    Fault("recorded-cotangent-constant",   "second order: pullbacks get the cotangent as a constant",                       "ours",                       (),
+          backward_pass(_ConstantCotangent)),
+    Fault("recorded-kept-constant",        "second order: the residual is a constant instead of being recomputed",          "ours",                       (),
+          function(_pullback_arguments, _constant_residual)),
     Fault("modes-pass-not-recorded",       "backward(create_graph=True) under no_grad gives constants",                     "ours",                       (),
           function(pass_back, _constant_under_no_grad)),
 )

@@ -1,6 +1,6 @@
-"""Faults of what lasts between calls: memory that is shared, writes between forward and backward, modes, and leaks.
+"""Faults of state between calls: shared memory, writes between the forward and the backward pass, modes, leaks.
 
-It knows the engine's seams. Which sessions show a fault, it does not know.
+The table knows the engine's seams. It does not know which sessions show a fault.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from reference.mutation.planting import Fault, Plant, attribute, bind, function,
 
 Right = Callable[..., Any]
 
-# Memory that is shared.
+# Shared memory.
 
 
 def _shared(right: Right) -> Right:
-    """The array that a Value is made from is its own, if it would do as it is."""
+    """Do not copy the array that a Value is made from, if no conversion is needed."""
 
     def numbers(data: Any) -> Any:
         array = right(data)
@@ -61,7 +61,7 @@ def _views_written(right: Right) -> Right:
     return result
 
 
-# Writes between forward and backward.
+# Writes between the forward and the backward pass.
 
 
 def _result_as_it_is(right: Right) -> Right:
@@ -85,7 +85,7 @@ def _written_itself(value: Value, node_id: int) -> bool:
 
 
 def _one_step(value: Value, node_id: int) -> bool:
-    """Whether a value was written, or what it is a view of; but not what that is a view of."""
+    """Whether a value or its base was written; the base of the base is ignored."""
     base = value._operands[0] if value._rule is not None and value._rule.views else None
     behind = isinstance(base, Value) and _written_itself(base, node_id) and _may_share(base._array, value._array)
     return behind or _written_itself(value, node_id)
@@ -96,7 +96,7 @@ def _one_step(value: Value, node_id: int) -> bool:
 
 @contextmanager
 def _modes() -> Iterator[None]:
-    """The modes that there are come back after a fault of theirs, which may leave them changed."""
+    """Restore the modes after a fault of modes, which may leave them changed."""
     before = modes.current()
     try:
         yield
@@ -105,7 +105,7 @@ def _modes() -> Iterator[None]:
 
 
 def _left(change: Callable[[Right], Right]) -> Plant:
-    """Change how a mode is left."""
+    """Change the method that leaves a mode."""
     return together(lambda: _modes(), method(no_grad.__mro__[1], "__exit__", change))
 
 
@@ -131,7 +131,7 @@ def _one_operand_recorded(right: Right) -> Right:
 
 
 def _in_a_circle(right: Right) -> Right:
-    """A node has a rule of its own, which holds the node."""
+    """Give each node its own rule, which refers back to the node."""
 
     def result(*args: Any) -> Value:
         value: Value = right(*args)
@@ -146,50 +146,50 @@ def _in_a_circle(right: Right) -> Right:
 # fmt: off
 FAULTS: tuple[Fault, ...] = (
     #     name                             what is wrong                                                                    source                        rows
-    #     how it is planted
+    #     its plant
 
-    # Memory that is shared.
-    Fault("b187-engine",                   "a Value shares the array that it is made from",                                 "folklore",                   (),
+    # Shared memory.
+    Fault("b187-engine",                   "a Value shares memory with the array that it is made from",                     "folklore",                   (),
           function(new_array, _shared)),
-    Fault("detach-shares",                 "detach gives a view, which follows later writes",                               "ours",                       (),
+    Fault("detach-shares",                 "detach returns a view, which later writes change",                              "ours",                       (),
           method(Value, "detach", _detached_view)),
-    Fault("detach-wants-a-gradient",       "what detach gives wants a gradient, and gets one",                              "ours",                       (),
+    Fault("detach-wants-a-gradient",       "the result of detach requires a gradient, and gets one",                        "ours",                       (),
           attribute(Value, "detach", lambda value: Value(value.data))),
-    Fault("getitem-index-shared",          "an array of indices is not copied: who changes it changes the way back",        "ours",                       (),
+    Fault("getitem-index-shared",          "an index array is not copied: changing it changes the backward pass",           "ours",                       (),
           function(indexing._entry, _index_shared)),
-    Fault("where-condition-shared",        "the condition is not copied: who changes it changes the way back",              "ours",                       (),
+    Fault("where-condition-shared",        "the condition is not copied: changing it changes the backward pass",            "ours",                       (),
           bind("where", lambda condition, a, b: ((a, b), {"condition": np.asarray(condition, bool)}))),
-    Fault("views-written",                 "data that is a view of another Value's can be written to",                      "ours",                       (),
+    Fault("views-written",                 "data that is a view of another Value's data is writable",                       "ours",                       (),
           function(_result, _views_written)),
-    Fault("views-constant-shared",         "a view made under no_grad follows later writes",                                "ours",                       (),
+    Fault("views-constant-shared",         "a view made under no_grad changes with later writes",                           "ours",                       (),
           function(_unshared, lambda right: lambda rule, y: y)),
 
-    # Writes between forward and backward.
-    Fault("b025-engine",                   "a result that was written over is read on the way back",                        "linkedin/Liger-Kernel#272",  (),
+    # Writes between the forward and the backward pass.
+    Fault("b025-engine",                   "the backward pass reads a result that was overwritten",                         "linkedin/Liger-Kernel#272",  (),
           function(unreadable_where_changed, _result_as_it_is)),
-    Fault("b118-engine",                   "whether data was assigned since it was used is not asked",                      "rsokl/MyGrad@5b8448c",       (),
+    Fault("b118-engine",                   "nothing checks whether data was assigned after it was used",                    "rsokl/MyGrad@5b8448c",       (),
           function(unreadable_where_changed, _unless_remembered)),
-    Fault("writes-augmented-unnoticed",    "`x.data -= d` is no assignment, and goes unnoticed",                            "ours",                       (),
+    Fault("writes-augmented-unnoticed",    "`x.data -= d` does not count as an assignment and goes unnoticed",              "ours",                       (),
           setter(Value, "data", _assigned_alone)),
-    Fault("writes-behind-views-unnoticed", "a write to what an operand is a view of goes unnoticed",                        "ours",                       (),
+    Fault("writes-behind-views-unnoticed", "a write to the base of an operand that is a view goes unnoticed",               "ours",                       (),
           function(_written_since, lambda right: _written_itself)),
-    Fault("b031-engine",                   "of a chain of views one step is followed: a write behind two goes unnoticed",   "rsokl/MyGrad@9b958b9",       (),
+    Fault("b031-engine",                   "only one view is followed: a write to the base of a view of a view is missed",  "rsokl/MyGrad@9b958b9",       (),
           function(_written_since, lambda right: _one_step)),
-    Fault("writes-by-index-unnoticed",     "check_writes remembers nothing, so that `x.data[0] = 9` goes unnoticed",        "ours",                       (),
+    Fault("writes-by-index-unnoticed",     "check_writes records nothing, so `x.data[0] = 9` goes unnoticed",               "ours",                       (),
           function(remember, lambda right: lambda node: None)),
 
     # Modes.
-    Fault("b191-engine",                   "under no_grad, ops of one operand are recorded all the same",                   "facebookresearch/higher#48", (),
+    Fault("b191-engine",                   "under no_grad, ops of one operand are still recorded",                          "facebookresearch/higher#48", (),
           function(_result, _one_operand_recorded)),
-    Fault("modes-kept-by-errors",          "no_grad that is left by an error lasts",                                        "folklore",                   (),
+    Fault("modes-kept-by-errors",          "a no_grad that is left by an error stays on",                                   "folklore",                   (),
           _left(_but_for_errors)),
-    Fault("modes-do-not-nest",             "the end of an inner no_grad is the end of the outer one",                       "folklore",                   (),
+    Fault("modes-do-not-nest",             "leaving an inner no_grad also ends the outer one",                              "folklore",                   (),
           _left(_for_all)),
     Fault("modes-enable-grad-idle",        "enable_grad inside no_grad has no effect",                                      "ours",                       (),
           attribute(enable_grad, "_switch", lambda *_: None)),
 
-    # Memory that is never given back.
-    Fault("memory-in-a-circle",            "a node holds itself, and waits for the cyclic collector",                       "folklore",                   (),
+    # Leaks.
+    Fault("memory-in-a-circle",            "a node refers to itself, and is freed only by the cyclic collector",            "folklore",                   (),
           function(_result, _in_a_circle)),
 )
 # fmt: on

@@ -1,6 +1,7 @@
-"""Faults of what all optimizers do: which parameters move, how gradients and states are kept, saved and loaded.
+"""Faults common to all optimizers: which parameters move, and how gradients and states are stored, saved and loaded.
 
-It knows what a step consists of, and that training goes on with a wrong one, only worse. Who finds out, it does not know.
+The table knows the parts of a step. With a wrong step training still works, only worse. The table does not know which
+checks notice it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from reference.mutation.planting import Fault, attribute, function, method, sett
 
 
 def _dtype_assigned(right: Right) -> Right:
-    """Data takes the dtype of what is assigned."""
+    """Data takes on the dtype of the assigned array."""
 
     def write(value: Value, data: Any) -> None:
         before = value.data
@@ -34,7 +35,7 @@ def _dtype_assigned(right: Right) -> Right:
 
 
 def _of_params(optimizer: Optimizer, params: list[Value], step: Right) -> None:
-    """A step of some of the first parameters."""
+    """Make a step with these parameters only."""
     whole = optimizer.params
     try:
         optimizer.params = params
@@ -52,7 +53,7 @@ def _up_to_a_missing_one(right: Right) -> Right:
 
 
 def _one_by_one(right: Right) -> Right:
-    """Each parameter moves when those before it have moved."""
+    """Move the parameters one after the other."""
 
     def step(optimizer: Optimizer) -> None:
         states = optimizer.state
@@ -74,7 +75,7 @@ def _as_listed(right: Right) -> Right:
     return parameters
 
 
-def _generator_kept(right: Right) -> Right:
+def _generator_as_it_is(right: Right) -> Right:
     return lambda params: params if isinstance(params, Iterator) else right(params)
 
 
@@ -91,8 +92,8 @@ def _zeros_for_missing(right: Right) -> Right:
 
 
 @contextmanager
-def unnoticed(parameters: Iterable[Value]) -> Iterator[None]:
-    """Let parameters be written to, and none of them tell when."""
+def writes_unnoticed(parameters: Iterable[Value]) -> Iterator[None]:
+    """Hide writes to parameters from the graph."""
     before = [(p, getattr(p, "_written", None)) for p in parameters]
     yield
     for p, written in before:
@@ -104,7 +105,7 @@ def unnoticed(parameters: Iterable[Value]) -> Iterator[None]:
 
 def _unnoticed_step(right: Right) -> Right:
     def step(optimizer: Optimizer) -> None:
-        with unnoticed(optimizer.params):
+        with writes_unnoticed(optimizer.params):
             right(optimizer)
 
     return step
@@ -136,7 +137,7 @@ def _first_set(right: Right) -> Right:
     return write
 
 
-def _given_themselves(right: Right) -> Right:
+def _own_buffers(right: Right) -> Right:
     def state_dict(optimizer: Optimizer) -> dict[str, Any]:
         own = {f"{i}.{name}": x for i, state in enumerate(optimizer.state) for name, x in state.items()}
         return {**right(optimizer), **own}
@@ -144,7 +145,7 @@ def _given_themselves(right: Right) -> Right:
     return state_dict
 
 
-def _taken_as_they_are(right: Right) -> Right:
+def _loaded_uncopied(right: Right) -> Right:
     def buffer(name: str, entries: dict[str, Any], p: Value) -> Any:
         given = entries.get(name)
         loaded = right(name, entries, p)
@@ -172,7 +173,7 @@ def _first_zeroed(module: Module) -> None:
 
 
 def _written_over(right: Right) -> Right:
-    """Momentum that is worked out where it is kept."""
+    """Compute the momentum in place, in its buffer."""
 
     def moved(optimizer: Any, p: Any, g: Any, state: State) -> Moved:
         data, new = right(optimizer, p, g, state)
@@ -189,36 +190,36 @@ _IN_PLACE = method(SGD, "_moved", _written_over)
 # fmt: off
 FAULTS: tuple[Fault, ...] = (
     #     name                        what is wrong                                                                   source                          rows
-    #     how it is planted
-    Fault("b176-optimizer",           "the learning rate is a NumPy number, and makes double of single precision",    "folklore",                     (),
+    #     its plant
+    Fault("b176-optimizer",           "a learning rate that is a NumPy number turns single precision into double",    "folklore",                     (),
           together(function(number, lambda right: lambda name, given: np.float64(right(name, given))), setter(Value, "data", _dtype_assigned))),
     Fault("b216-optimizer",           "a step ends at the first parameter without a gradient",                        "oreilly/dezero@1b84c15",       (),
           method(Optimizer, "step", _up_to_a_missing_one)),
-    Fault("b218-optimizer",           "parameters from a generator are found but once",                               "folklore",                     (),
-          function(_parameters, _generator_kept)),
-    Fault("b219-optimizer",           "a parameter that comes twice moves twice",                                     "folklore",                     (),
+    Fault("b218-optimizer",           "parameters from a generator are found only once",                              "folklore",                     (),
+          function(_parameters, _generator_as_it_is)),
+    Fault("b219-optimizer",           "a parameter that is listed twice moves twice",                                 "folklore",                     (),
           together(function(_parameters, _as_listed), method(Optimizer, "step", _one_by_one))),
-    Fault("b222-optimizer",           "zero_grad reaches the first parameter alone",                                  "torchforge#71",                (),
+    Fault("b222-optimizer",           "zero_grad clears only the first parameter",                                    "torchforge#71",                (),
           attribute(Optimizer, "zero_grad", lambda optimizer: optimizer.params[0].zero_grad())),
-    Fault("b222-module",              "a module's zero_grad reaches the first parameter alone",                       "DAB-DETR#58",                  (),
+    Fault("b222-module",              "a module's zero_grad clears only the first parameter",                         "DAB-DETR#58",                  (),
           attribute(Module, "zero_grad", _first_zeroed)),
-    Fault("step-missing-as-0",        "a missing gradient is taken for 0: momentum and weight decay go on",           "ours",                         (),
+    Fault("step-missing-as-0",        "a missing gradient counts as 0: momentum and weight decay go on",              "ours",                         (),
           method(Optimizer, "step", _zeros_for_missing)),
-    Fault("step-unnoticed",           "a step writes behind the graph's back: a pass back after it is wrong",         "ours",                         (),
+    Fault("step-unnoticed",           "a step's writes go unnoticed: a later backward pass is silently wrong",        "ours",                         (),
           method(Optimizer, "step", _unnoticed_step)),
     Fault("decay-into-gradient",      "weight decay is added to the parameter's own gradient, in place",              "ours",                         (),
           method(Optimizer, "_gradient", _decayed_in_place)),
-    Fault("decay-maximized",          "maximize turns the penalty round, too",                                        "ours",                         (),
+    Fault("decay-maximized",          "maximize also flips the sign of weight decay",                                 "ours",                         (),
           method(Optimizer, "_gradient", _turned_round)),
-    Fault("rate-never-changes",       "hyperparameters stay as they were first set",                                  "ours",                         (),
+    Fault("rate-never-changes",       "hyperparameters keep their first values",                                      "ours",                         (),
           method(Hyperparameter, "__set__", _first_set)),
-    Fault("state-given-shared",       "state_dict gives the buffers themselves, and later steps write into them",     "ours",                         (),
-          together(method(Optimizer, "state_dict", _given_themselves), _IN_PLACE)),
-    Fault("state-loaded-shared",      "what is loaded is not copied, and later steps write into it",                  "ours",                         (),
-          together(function(_buffer, _taken_as_they_are), _IN_PLACE)),
+    Fault("state-given-shared",       "state_dict returns the buffers themselves, and later steps write into them",   "ours",                         (),
+          together(method(Optimizer, "state_dict", _own_buffers), _IN_PLACE)),
+    Fault("state-loaded-shared",      "a loaded state is not copied, and later steps write into it",                  "ours",                         (),
+          together(function(_buffer, _loaded_uncopied), _IN_PLACE)),
     Fault("state-loaded-half",        "hyperparameters are not loaded",                                               "ours",                         (),
           method(Optimizer, "load_state_dict", _state_alone)),
-    Fault("state-loaded-at-0",        "the count of steps begins again when state is loaded",                         "ours",                         (),
+    Fault("state-loaded-at-0",        "loading a state resets the step count",                                        "ours",                         (),
           function(_buffer, _counted_from_0)),
 )
 # fmt: on

@@ -1,8 +1,7 @@
-"""The checkers that people use today, given the same planted faults: what each finds, and how often it cries wolf.
+"""Gradient checkers of other packages, run on the same planted faults: what each finds, and its false alarms.
 
-Each is called through its own public interface, with its defaults and on the inputs that its documentation suggests,
-and is handed ndgrad as a function of its own library, as a user would wrap the engine. It knows faults only as
-something to be planted. Nothing here prints.
+Each checker is called through its public interface, with its defaults, on the inputs that its documentation suggests.
+ndgrad is wrapped as a function of the checker's own library, as a user would do it. Nothing here prints.
 """
 
 from reference.mutation.rivals.comparison import (
@@ -16,6 +15,6 @@ from reference.mutation.rivals.comparison import (
     false_alarms,
     passes,
 )
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 
 __all__ = ["CHECKERS", "GROUPS", "Alarms", "Case", "Checker", "Row", "available", "compare", "false_alarms", "passes"]

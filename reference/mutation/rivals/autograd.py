@@ -1,7 +1,7 @@
 """HIPS autograd's `check_grads`, on a `primitive` around ndgrad.
 
-Called as autograd's own example of a gradient defined by hand does: normally distributed numbers in double precision,
-reverse mode, and the order 2 that is its default. By default it looks at the first argument; here it is told of all.
+It is called as in autograd's own example of a gradient defined by hand: normally distributed numbers in double
+precision, reverse mode, and order 2, the default. By default it checks the first argument only; here it checks all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from autograd.extend import defvjp, primitive
 from autograd.test_util import check_grads
 
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 
 
 def check(case: Case) -> None:
@@ -24,11 +24,11 @@ def check(case: Case) -> None:
         AssertionError: the derivatives are not close.
     """
     with _seeded():
-        check_grads(_wrapped(case), tuple(range(len(case.arrays))), modes=["rev"])(*case.arrays)
+        check_grads(_wrap(case), tuple(range(len(case.arrays))), modes=["rev"])(*case.arrays)
 
 
-def _wrapped(case: Case) -> Callable[..., Any]:
-    """The case's function for autograd. Its pullbacks are such functions, too, so that it can differentiate them."""
+def _wrap(case: Case) -> Callable[..., Any]:
+    """Wrap the case's function for autograd. Its pullbacks are wrapped, too, so that they can be differentiated."""
     value: Callable[..., Any] = primitive(case.value)
     pullbacks = [_pullback(case, i) for i in range(len(case.arrays))]
     defvjp(value, *(lambda _, *xs, pull=pull: lambda g: pull(g, *xs) for pull in pullbacks))
@@ -36,15 +36,15 @@ def _wrapped(case: Case) -> Callable[..., Any]:
 
 
 def _pullback(case: Case, position: int) -> Callable[..., Any]:
-    """The pullback to one operand, a function of the cotangent and of all operands."""
-    pull: Callable[..., Any] = primitive(lambda g, *xs: case.pulled(g, *xs)[position])
+    """Wrap the pullback for one operand, a function of the cotangent and of all operands."""
+    pull: Callable[..., Any] = primitive(lambda g, *xs: case.pullback(g, *xs)[position])
 
     def twice(towards: int) -> Callable[..., Any]:
-        def pulled(h: Any, *given: Any) -> Any:
+        def pullback(h: Any, *args: Any) -> Any:
             hs = [h if i == position else np.zeros_like(a) for i, a in enumerate(case.arrays)]
-            return case.pulled_twice(hs, *given)[towards]
+            return case.second_pullback(hs, *args)[towards]
 
-        return lambda _, *given: lambda h: pulled(h, *given)
+        return lambda _, *args: lambda h: pullback(h, *args)
 
     defvjp(pull, *map(twice, range(1 + len(case.arrays))))
     return pull
@@ -52,7 +52,7 @@ def _pullback(case: Case, position: int) -> Callable[..., Any]:
 
 @contextmanager
 def _seeded() -> Iterator[None]:
-    """It draws its directions from NumPy's global generator."""
+    """Seed NumPy's global generator, from which autograd draws its directions."""
     before = np.random.get_state()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     try:

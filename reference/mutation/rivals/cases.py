@@ -1,8 +1,8 @@
-"""What the checkers are given: the same cases for all, such as a careful user would write.
+"""The cases for the checkers: the same for all, such as a careful user would write.
 
-Their documentation checks functions of normally distributed numbers, in arrays of moderate size, away from kinks. That
-is what is drawn here, and more of it than anyone writes by hand: up to 72 cases for each row, of the shapes and
-options that its row draws. Nothing here knows a fault.
+The checkers' documentation uses functions of normally distributed numbers, in arrays of moderate size, away from kinks.
+Such cases are drawn here, more than anyone writes by hand: up to 72 for each row, with the shapes and options that the
+row draws. They are written without knowledge of the faults.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from reference.engines.ndgrad import NdgradEngine
 from reference.mutation.rivals.composed import composed
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 from reference.ops import OPS, Domain, Op
 from reference.ops.options import Options
 from reference.ops.shapes import Shape
@@ -26,11 +26,11 @@ from reference.programs.generator import draw_program
 
 CASES_PER_SHAPE = 12
 SCALES = (1e-3, 1e3, 1e6)
-_ALIKE = 2  # cases of the same shapes and options: where there are no options, more would show nothing new
+_ALIKE = 2  # cases of equal shapes and options; more would show nothing new
 _SHAPES: tuple[Shape, ...] = ((3, 4), (3,), (2, 3, 4), (), (3, 1), (3, 3))
-_TRIES = 120  # how often a row is asked: enough to tell what it draws often from what it draws rarely
-_MARGIN = 0.1  # from a domain's end, which no example in the checkers' documentation touches
-_MOVE = 0.01  # less than the eighths that drawn numbers lie apart, and more than any checker's step
+_TRIES = 120  # draws of a row: enough to tell its frequent choices from its rare ones
+_MARGIN = 0.1  # the distance from a domain's end, which no example in the checkers' documentation touches
+_MOVE = 0.01  # less than the spacing of drawn numbers, an eighth, and more than any checker's step
 _FUNCTIONS = NdgradEngine().functions
 
 
@@ -39,25 +39,25 @@ _FUNCTIONS = NdgradEngine().functions
 
 @cache
 def of_row(op: str) -> tuple[Case, ...]:
-    """The cases for an op. They are tried out on the engine as it is: ask before a fault is planted."""
+    """Return the cases for an op. They are tested on the right engine, so call this before a fault is planted."""
     return tuple(
         case
         for shape in _SHAPES
-        for case in islice(filter(_is_regular, _common_first(_drawn_for(OPS[op], shape))), CASES_PER_SHAPE)
+        for case in islice(filter(_is_regular, _common_first(_draw_cases(OPS[op], shape))), CASES_PER_SHAPE)
     )
 
 
-def _common_first(drawn: Iterable[Case]) -> list[Case]:
-    """One case of each kind, the kinds that are drawn most often first; then another one of each."""
+def _common_first(cases: Iterable[Case]) -> list[Case]:
+    """Return one case of each kind, the most frequent kinds first; then another one of each."""
     kinds: dict[str, list[Case]] = {}
-    for case in drawn:
+    for case in cases:
         kinds.setdefault(case.name, []).append(case)
     ranked = sorted(kinds.values(), key=len, reverse=True)
     return [kind[n] for n in range(_ALIKE) for kind in ranked if n < len(kind)]
 
 
-def _drawn_for(op: Op, shape: Shape) -> Iterator[Case]:
-    """Cases with an operand of a shape, in any of the op's slots."""
+def _draw_cases(op: Op, shape: Shape) -> Iterator[Case]:
+    """Draw cases with an operand of the given shape, in any of the op's slots."""
     for i in range(_TRIES):
         source, rng = Seeded("checkers", op.name, shape, i), np.random.default_rng(i)
         try:
@@ -65,25 +65,25 @@ def _drawn_for(op: Op, shape: Shape) -> Iterator[Case]:
         except Unsuited:
             continue
         arrays = [_normal(rng, shape, op.domain(position)) for position, shape in enumerate(shapes)]
-        yield from _apart_and_together(op, arrays, options)
+        yield from _distinct_and_shared(op, arrays, options)
 
 
-def _apart_and_together(op: Op, arrays: Sequence[np.ndarray], options: Options) -> Iterator[Case]:
-    """An op on these operands; and on one in all places, as in x * x, if there is one that may lie in all of them."""
+def _distinct_and_shared(op: Op, arrays: Sequence[np.ndarray], options: Options) -> Iterator[Case]:
+    """Yield the op on these operands, and on a single one in all places, as in x * x, if one lies in all domains."""
 
     def function(*values: Any) -> Any:
         return _FUNCTIONS[op.name](*values, **options)
 
     places = range(len(arrays))
-    given = ", ".join([*(text(a.shape) for a in arrays), *(f"{k}={text(v)}" for k, v in options.items())])
-    yield Case(f"{op.name}({given})", function, tuple(arrays))
+    arguments = ", ".join([*(text(a.shape) for a in arrays), *(f"{k}={text(v)}" for k, v in options.items())])
+    yield Case(f"{op.name}({arguments})", function, tuple(arrays))
     fitting = [x for x in arrays if all(op.domain(i).holds(x) for i in places)]
     if len(arrays) > 1 and len({a.shape for a in arrays}) == 1 and fitting:
-        yield Case(f"{op.name}({given}), with itself", lambda v: function(*(v for _ in places)), (fitting[0],))
+        yield Case(f"{op.name}({arguments}), with itself", lambda v: function(*(v for _ in places)), (fitting[0],))
 
 
 def _normal(rng: np.random.Generator, shape: Shape, domain: Domain) -> np.ndarray:
-    """Normally distributed numbers, pushed into a domain where it has an end."""
+    """Draw normally distributed numbers, moved into the domain if it has an end."""
     x = np.asarray(rng.standard_normal(shape))
     if np.isfinite(domain.least):
         return domain.least + _MARGIN + np.abs(x)
@@ -91,25 +91,25 @@ def _normal(rng: np.random.Generator, shape: Shape, domain: Domain) -> np.ndarra
 
 
 def _is_regular(case: Case) -> bool:
-    """Whether there is something to check, and all that comes of it is finite, and in the precision of the operands."""
+    """Whether the value and all derivatives are nonempty, finite and in the operands' precision."""
     ones = [np.ones_like(a) for a in case.arrays]
     with np.errstate(all="ignore"):
         y = case.value(*case.arrays)
-        found = (y, *case.arrays, *case.pulled_twice(ones, np.ones_like(y), *case.arrays))
-    return all(a.size and a.dtype == case.arrays[0].dtype and np.isfinite(a).all() for a in found)
+        arrays = (y, *case.arrays, *case.second_pullback(ones, np.ones_like(y), *case.arrays))
+    return all(a.size and a.dtype == case.arrays[0].dtype and np.isfinite(a).all() for a in arrays)
 
 
 # For false alarms.
 
 
 def ordinary() -> tuple[Case, ...]:
-    """All that the checkers are given to find faults with."""
+    """Return the cases that the checkers run against faults."""
     rows = (case for op in OPS for case in of_row(op))
     return tuple(filter(_is_fair, (*rows, *composed())))
 
 
 def scaled() -> tuple[Case, ...]:
-    """The same, with all operands smaller or larger, where the function is still defined and finite."""
+    """Return these cases with operands scaled, if the function is still defined and finite."""
     cases = (
         Case(f"{scale:g} × {case.name}", case.function, tuple(scale * a for a in case.arrays))
         for case, scale in product(ordinary(), SCALES)
@@ -117,24 +117,25 @@ def scaled() -> tuple[Case, ...]:
     return tuple(filter(_is_fair, cases))
 
 
-def drawn(number: int = 300) -> tuple[Case, ...]:
-    """Programs of two to nine steps, as a campaign draws them, of ordinary numbers and in one precision.
+def random_programs(number: int = 300) -> tuple[Case, ...]:
+    """Draw programs of two to nine steps, as a campaign does, with ordinary numbers in one precision.
 
-    The numbers are moved a little: as they are drawn they tie, and lie at kinks, where documentation warns of checking.
+    The numbers are moved a little: as drawn, they have ties and lie at kinks, where no gradient should be checked
+    according to the documentation.
     """
     ops = [op for op in OPS if op != "astype"]
-    programs = (_drawn(_Ordinary("checkers", i), ops) for i in count())
+    programs = (_draw_program(_Ordinary("checkers", i), ops) for i in count())
     cases = (_moved(_of_program(f"program {i}", p), i) for i, p in enumerate(programs) if p and not _ties(p))
     return tuple(islice(filter(_is_fair, cases), number))
 
 
 def _ties(program: Program) -> bool:
-    """Whether an op with kinks compares a value with itself, as clip(x, y, y) does: that is a kink wherever it lies."""
+    """Whether an op with kinks compares a value with itself, as in clip(x, y, y), which always is a kink."""
     return any(OPS[step.op].kink and len(set(step.inputs)) < len(step.inputs) for step in program.steps)
 
 
 def _is_fair(case: Case) -> bool:
-    """Whether a case is regular in double and in single precision: each checker works in one of them."""
+    """Whether a case is regular in both precisions, since each checker uses one of them."""
     return _is_regular(case) and _is_regular(case.in_single())
 
 
@@ -145,18 +146,18 @@ def _moved(case: Case, seed: int) -> Case:
 
 
 class _Ordinary(Seeded):
-    """Choices from a seed, the first of them the simplest: that is a program's manner, and so the ordinary one."""
+    """Choices from a seed. The first is always the simplest one: it selects the ordinary manner of programs."""
 
-    _begun = False
+    _started = False
 
     def integer(self, low: int, high: int) -> int:
-        """Give a number from `low` to `high`, both included."""
-        highest = high if self._begun else low
-        self._begun = True
+        """Draw a number from `low` to `high`, both included."""
+        highest = high if self._started else low
+        self._started = True
         return super().integer(low, highest)
 
 
-def _drawn(source: Source, ops: Sequence[str] | None = None) -> Program | None:
+def _draw_program(source: Source, ops: Sequence[str] | None = None) -> Program | None:
     try:
         return draw_program(source, ops=ops)
     except Unsuited:
@@ -164,11 +165,11 @@ def _drawn(source: Source, ops: Sequence[str] | None = None) -> Program | None:
 
 
 def _of_program(name: str, program: Program) -> Case:
-    """A program as a function of its leaves. Constants are in the precision of the first one."""
+    """Make a program a function of its leaves. Constants get the precision of the first leaf."""
 
     def function(*leaves: Any) -> Any:
         rest = iter(leaves)
-        values = [next(rest) if o.kind == LEAF else _given(o, leaves[0].dtype) for o in program.operands]
+        values = [next(rest) if o.kind == LEAF else _constant_operand(o, leaves[0].dtype) for o in program.operands]
         for step in program.steps:
             values.append(_FUNCTIONS[step.op](*(values[i] for i in step.inputs), **step.options))
         return values[-1]
@@ -176,17 +177,17 @@ def _of_program(name: str, program: Program) -> Case:
     return Case(name, function, tuple(o.array for o in program.leaves))
 
 
-def _given(operand: Operand, dtype: np.dtype[Any]) -> Any:
+def _constant_operand(operand: Operand, dtype: np.dtype[Any]) -> Any:
     if operand.kind == NUMBER or operand.data.dtype.kind != "f":
         return operand.array
     return operand.data.astype(dtype)
 
 
-# For telling what a checker could see at all.
+# For faults that no checker could see.
 
 
 @cache
 def probes(number: int = 400) -> tuple[Case, ...]:
-    """Whatever may show that a fault changes a function: what checkers are given, and programs as they are drawn."""
-    programs = (_drawn(Seeded("probes", i)) for i in range(number))
+    """Return cases that may show whether a fault changes a function: composed functions and drawn programs."""
+    programs = (_draw_program(Seeded("probes", i)) for i in range(number))
     return (*composed(), *(_of_program(f"probe {i}", p) for i, p in enumerate(programs) if p and p.leaves))

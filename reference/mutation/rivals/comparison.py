@@ -1,4 +1,4 @@
-"""The comparison: which checker finds which fault, and how often each complains about the right engine."""
+"""The comparison: which checker finds which fault, and how often each rejects the right engine."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ import numpy as np
 from reference.mutation import Fault
 from reference.mutation.rivals import cases
 from reference.mutation.rivals.composed import composed
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 
 
 @dataclass(frozen=True)
 class Checker:
-    """One of the checkers.
+    """A checker.
 
     Args:
-        package: the distribution that has it.
-        module: of this package, which imports that one: where its `check(case, **options)` stands.
-        options: what tells two checkers of a module apart.
+        package: its distribution.
+        module: the module of this package whose `check(case, **options)` runs it.
+        options: these options, which distinguish checkers of one module.
     """
 
     package: str
@@ -35,7 +35,7 @@ class Checker:
     options: Mapping[str, Any]
 
     def check(self, case: Case) -> None:
-        """Check a case. What it has against it, it raises."""
+        """Check a case; raise an error if it fails."""
         import_module(f"{__package__}.{self.module}").check(case, **self.options)
 
     @property
@@ -56,7 +56,7 @@ CHECKERS: Mapping[str, Checker] = {
 GROUPS: Mapping[str, Callable[[], Sequence[Case]]] = {
     "ordinary": cases.ordinary,
     "scaled":   cases.scaled,
-    "programs": cases.drawn,
+    "programs": cases.random_programs,
 }
 # fmt: on
 
@@ -67,7 +67,7 @@ def available(name: str) -> bool:
 
 
 def passes(name: str, case: Case) -> bool:
-    """Whether a checker has nothing against a case. Whatever is raised is a complaint, also if the engine raised it."""
+    """Whether a case passes a checker. Any error is a failure, even one raised by the engine."""
     with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
         try:
             CHECKERS[name].check(case)
@@ -81,79 +81,79 @@ def passes(name: str, case: Case) -> bool:
 
 @dataclass(frozen=True)
 class Row:
-    """What the checkers make of a fault.
+    """The results of the checkers for a fault.
 
     Args:
-        fault: which.
-        theirs: whether it is theirs to see: whether it changes what they are handed.
-        caught: for each checker the first case by which it finds the fault; None if it passes all that it passes on
-            the right engine as well.
+        fault: the fault.
+        visible: whether it changes anything that checkers test.
+        caught: for each checker the first case that catches the fault; None if all cases pass that pass on the right
+            engine.
     """
 
     fault: Fault
-    theirs: bool
+    visible: bool
     caught: Mapping[str, Case | None]
 
 
 def compare(faults: Sequence[Fault], names: Sequence[str] | None = None) -> Iterator[Row]:
-    """Give the checkers, by default all that are available, a right engine with one of these faults at a time.
+    """Run checkers, by default all available ones, on the engine with one of these faults at a time.
 
-    All are given the same cases: those of the rows that the fault spoils, and then those for the engine as a whole. A
-    case that a checker complains about though the engine is right does not count: it would be thrown away, or loosened.
+    All run the same cases: those of the rows that the fault breaks, and then those for the engine as a whole. A case
+    that fails on the right engine does not count, since a user would drop it or loosen its tolerance.
     """
     chosen = list(names) if names is not None else list(filter(available, CHECKERS))
     for fault in faults:
-        theirs = _is_theirs(fault)
-        yield Row(fault, theirs, {name: _caught(name, fault) if theirs else None for name in chosen})
+        visible = _is_visible(fault)
+        yield Row(fault, visible, {name: _caught(name, fault) if visible else None for name in chosen})
 
 
 def _caught(name: str, fault: Fault) -> Case | None:
     for op in (*fault.rows, None):
         trusted = _trusted(name, op)
         with fault.plant():
-            found = next((case for case in trusted if not passes(name, case)), None)
-        if found:
-            return found
+            catching = next((case for case in trusted if not passes(name, case)), None)
+        if catching:
+            return catching
     return None
 
 
 @cache
 def _trusted(name: str, op: str | None) -> list[Case]:
-    """The cases for a row, or for the engine as a whole, that a checker passes on the right engine."""
+    """Return the cases for a row, or for the engine as a whole, that pass the checker on the right engine."""
     return [case for case in (cases.of_row(op) if op else composed()) if passes(name, case)]
 
 
-def _is_theirs(fault: Fault) -> bool:
-    """Whether a fault shows in what checkers are handed: it spoils rows, or a function's value or pullbacks.
+def _is_visible(fault: Fault) -> bool:
+    """Whether checkers can see a fault: it breaks rows of the op table, or changes a function's value or pullbacks.
 
-    Faults of optimizers and of initial weights do not, nor do those of modes, of shared memory, of writes to data.
+    Faults of optimizers, initial weights, modes, shared memory and writes to data are not visible.
     """
     if fault.rows:
         return True
-    probes = list(zip(cases.probes(), _shown_when_right(), strict=True))
+    probes = list(zip(cases.probes(), _right_outputs(), strict=True))
     with fault.plant(), np.errstate(all="ignore"):
-        return any(a != b for case, right in probes for a, b in zip_longest(_shown(case), right))
+        return any(a != b for case, right in probes for a, b in zip_longest(_outputs(case), right))
 
 
 @cache
-def _shown_when_right() -> list[list[Any]]:
+def _right_outputs() -> list[list[Any]]:
     with np.errstate(all="ignore"):
-        return [list(_shown(case)) for case in cases.probes()]
+        return [list(_outputs(case)) for case in cases.probes()]
 
 
-def _shown(case: Case) -> Iterator[Any]:
-    """A case's value, what its pullback gives, and what the pullback of that gives, to the bit."""
+def _outputs(case: Case) -> Iterator[Any]:
+    """Yield the bits of a case's value, of its pullback's results, and of those of the pullback's pullback."""
     cotangents = [np.ones_like(a) for a in case.arrays]
     try:
         y = case.value(*case.arrays)
-        yield _bits(y)
-        yield from map(_bits, case.pulled(np.cos(y), *case.arrays))
-        yield from map(_bits, case.pulled_twice(cotangents, np.cos(y), *case.arrays))
-    except Exception as error:  # noqa: BLE001 - a refusal is as much to be seen as a number
+        yield _bit_pattern(y)
+        yield from map(_bit_pattern, case.pullback(np.cos(y), *case.arrays))
+        yield from map(_bit_pattern, case.second_pullback(cotangents, np.cos(y), *case.arrays))
+    except Exception as error:  # noqa: BLE001 - an error is an output, too
         yield type(error)
 
 
-def _bits(array: np.ndarray) -> tuple[Any, ...]:
+def _bit_pattern(array: np.ndarray) -> tuple[Any, ...]:
     return array.dtype, array.shape, array.tobytes()
 
 
@@ -162,13 +162,13 @@ def _bits(array: np.ndarray) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Alarms:
-    """How often a checker complains about the right engine.
+    """The false alarms of a checker.
 
     Args:
-        group: what kind of cases it was given; one of `GROUPS`.
-        checker: which.
-        cases: how many.
-        false: those that it complained about.
+        group: the group of cases, one of `GROUPS`.
+        checker: the checker's name.
+        cases: the number of cases.
+        false: the cases that failed on the right engine.
     """
 
     group: str
@@ -178,9 +178,9 @@ class Alarms:
 
 
 def false_alarms(names: Sequence[str] | None = None) -> Iterator[Alarms]:
-    """Give the checkers, by default all that are available, the right engine, group by group."""
+    """Run checkers, by default all available ones, on the right engine, group by group."""
     chosen = list(names) if names is not None else list(filter(available, CHECKERS))
-    for group, made in GROUPS.items():
-        given = made()
+    for group, draw in GROUPS.items():
+        group_cases = draw()
         for name in chosen:
-            yield Alarms(group, name, len(given), tuple(case for case in given if not passes(name, case)))
+            yield Alarms(group, name, len(group_cases), tuple(case for case in group_cases if not passes(name, case)))

@@ -1,7 +1,7 @@
-"""Functions of several ops, such as a careful user would have checked: what engines are known to get wrong.
+"""Functions of several ops that a careful user would check, since engines are known to get them wrong.
 
-Reuse, broadcasting, constants on either side, depth; each loss of the library in each reduction, a layer with each
-activation, and networks in their parameters.
+They cover reuse, broadcasting, constants on either side and depth; each loss of the library with each reduction; a
+layer with each activation; and networks as functions of their parameters.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from ndgrad import MLP, Layer, cross_entropy, grad, hinge, log_softmax, mean_squared_error
 from ndgrad.library import ACTIVATIONS
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 
 Function: TypeAlias = Callable[..., Any]
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]
@@ -25,7 +25,7 @@ _TO_ONE, _TO_TWO = ((3, 4), (4,), (4, 1), (1,)), ((3, 4), (4,), (4, 2), (2,))  #
 
 
 def _constant(like: Any, *shape: int) -> np.ndarray:
-    """An array that wants no gradient, in the precision of what stands beside it."""
+    """Return an array that requires no gradient, in the precision of another one."""
     return np.random.default_rng(1).standard_normal(shape).astype(like.dtype)
 
 
@@ -46,12 +46,12 @@ def _chain(x: Any) -> Any:
 
 
 def _perceptron(w: Any, b: Any, v: Any, c: Any) -> Any:
-    """Two layers and a loss, written out."""
+    """Compute two layers and a loss, written out."""
     return (((_constant(w, 5, 3) @ w + b).tanh() @ v + c) ** 2).mean()
 
 
 def _network(loss: Function, *widths: int, activation: str = "tanh") -> Function:
-    """A loss of the library's network in its parameters."""
+    """Return a loss of the library's network as a function of its parameters."""
 
     def function(*parameters: Any) -> Any:
         network = MLP(3, widths, output_activation=activation, rng=0)
@@ -63,7 +63,7 @@ def _network(loss: Function, *widths: int, activation: str = "tanh") -> Function
 
 
 def _layer(activation: str) -> Function:
-    """A layer of the library in its input and its parameters."""
+    """Return a layer of the library as a function of its input and parameters."""
 
     def function(x: Any, weight: Any, bias: Any) -> Any:
         layer = Layer(3, 4, activation, rng=0)
@@ -74,7 +74,7 @@ def _layer(activation: str) -> Function:
 
 
 def _to_signs(loss: Function, **options: Any) -> Function:
-    """A loss of five numbers, whose targets are signs."""
+    """Return a loss of five numbers whose targets are signs."""
     return lambda x: loss(x, _SIGNS.astype(x.dtype), **options)
 
 
@@ -83,7 +83,7 @@ def _to_labels(**options: Any) -> Function:
 
 
 def _losses(reduction: str) -> Iterator[Entry]:
-    """Each loss in its predictions, and in its targets where they may be Values."""
+    """Yield each loss as a function of its predictions, and of its targets if they may be Values."""
     how = {"reduction": reduction}
     yield f"hinge, {reduction}", ((5,),), _to_signs(hinge, **how)
     yield f"squares, {reduction}", ((5, 3), (5, 3)), lambda x, y: mean_squared_error(x, y, **how)
@@ -93,7 +93,7 @@ def _losses(reduction: str) -> Iterator[Entry]:
 
 # fmt: off
 _COMPOSED: tuple[Entry, ...] = (
-    # what it is               shapes             the function
+    # name                     shapes             function
     ("reuse",                  ((3, 4),),         lambda x: x * x + x),
     ("broadcast",              ((3, 4), (4,)),    lambda x, y: x * y + y),
     ("broadcast along two",    ((3, 1), (1, 4)),  lambda x, y: x / (y * y + 1) - y),
@@ -122,7 +122,7 @@ _COMPOSED: tuple[Entry, ...] = (
 
 @cache
 def composed() -> tuple[Case, ...]:
-    """Give them, each at normally distributed numbers."""
+    """Return the functions as cases, at normally distributed numbers."""
     rng = np.random.default_rng(0)
     return tuple(
         Case(name, function, tuple(np.asarray(rng.standard_normal(shape)) for shape in shapes))

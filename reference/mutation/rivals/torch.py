@@ -1,7 +1,7 @@
 """`torch.autograd.gradcheck` and `gradgradcheck`, slow and fast, on an `autograd.Function` around ndgrad.
 
-Called as the note "Extending PyTorch" does, which names both, the second for functions that are differentiated twice:
-normally distributed numbers in double precision that require a gradient. All else is left to its default.
+They are called as in the note "Extending PyTorch", which uses the second one for functions that are differentiated
+twice: on normally distributed numbers in double precision that require a gradient, with all other defaults.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 from torch.autograd.function import once_differentiable
 
-from reference.mutation.rivals.handed import Case
+from reference.mutation.rivals.wrapper import Case
 
 Tensor = torch.Tensor
 
 
 class _Value(torch.autograd.Function):
-    """A case's function for PyTorch."""
+    """The case's function for PyTorch."""
 
     @staticmethod
     def forward(ctx: Any, case: Case, *xs: Tensor) -> Tensor:
-        """Compute it."""
+        """Compute the function."""
         ctx.case = case
         ctx.save_for_backward(*xs)
         return torch.from_numpy(case.value(*map(_array, xs)))
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        """Pass back, by a function that PyTorch can differentiate as well."""
-        pulled: Callable[..., tuple[Tensor, ...]] = _Pulled.apply
+        """Compute the gradients by a function that PyTorch can differentiate."""
+        pulled: Callable[..., tuple[Tensor, ...]] = _Pullback.apply
         return None, *pulled(ctx.case, g, *ctx.saved_tensors)
 
 
-class _Pulled(torch.autograd.Function):
-    """Its pullback."""
+class _Pullback(torch.autograd.Function):
+    """The pullback of the case's function for PyTorch."""
 
     @staticmethod
-    def forward(ctx: Any, case: Case, *given: Tensor) -> tuple[Tensor, ...]:
-        """Carry a cotangent, the first of what is given, back to the operands."""
+    def forward(ctx: Any, case: Case, *args: Tensor) -> tuple[Tensor, ...]:
+        """Compute the gradients of the operands; the first argument is the cotangent."""
         ctx.case = case
-        ctx.save_for_backward(*given)
-        return tuple(map(torch.from_numpy, case.pulled(*map(_array, given))))
+        ctx.save_for_backward(*args)
+        return tuple(map(torch.from_numpy, case.pullback(*map(_array, args))))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *hs: Tensor) -> tuple[Tensor | None, ...]:
-        """Pass back through the pullback."""
-        found = ctx.case.pulled_twice([_array(h) for h in hs], *map(_array, ctx.saved_tensors))
-        return None, *map(torch.from_numpy, found)
+        """Compute the pullback's own gradients."""
+        gradients = ctx.case.second_pullback([_array(h) for h in hs], *map(_array, ctx.saved_tensors))
+        return None, *map(torch.from_numpy, gradients)
 
 
 def _array(x: Tensor) -> np.ndarray:
@@ -64,10 +64,10 @@ def check(case: Case, *, fast: bool) -> None:
     """Check a case to second order.
 
     Raises:
-        RuntimeError: what PyTorch has against it.
+        RuntimeError: the derivatives are not close.
     """
     xs = tuple(torch.tensor(a, requires_grad=True) for a in case.arrays)
-    with torch.random.fork_rng(devices=()):  # it draws cotangents from PyTorch's global generator
+    with torch.random.fork_rng(devices=()):  # cotangents are drawn from PyTorch's global generator
         torch.manual_seed(0)
         gradcheck(partial(_Value.apply, case), xs, fast_mode=fast)
         gradgradcheck(partial(_Value.apply, case), xs, fast_mode=fast)

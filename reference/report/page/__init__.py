@@ -1,4 +1,4 @@
-"""The page: one HTML file, without server or network, with every number that ndgrad computes beside PyTorch's."""
+"""The page: a standalone HTML file with every number that ndgrad computes beside PyTorch's."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ndgrad import files
 from reference.campaign import Record
 from reference.checks.training import TrainingRecord
 from reference.report.page.agreeing import agreement
-from reference.report.page.bits import measured
-from reference.report.page.breaking import broken
-from reference.report.page.exploring import explored
+from reference.report.page.breaking import record_breaks
+from reference.report.page.exploring import record_curves
 from reference.report.page.function import page_of_function, records_of
-from reference.report.page.learning import Maps, learned
+from reference.report.page.learning import Maps, training_panel
 from reference.report.page.render import Page, render
+from reference.report.page.rounding import measure_rounding
 from reference.report.page.stepping import walks
 from reference.report.page.tracing import Untraceable
 
@@ -30,20 +30,22 @@ def page_of(
     profile: str,
     seed: int,
 ) -> Page:
-    """Put the page together from the record of a run of `verify`; what else stands on it is recorded now.
+    """Make the page of a run of `verify`. Its other panels are recorded now.
 
     Args:
-        records: of its campaign.
-        runs: its training runs.
-        maps: of the one in the plane, if it was watched; else none.
-        ops: that programs were made of.
-        profile: of the campaign.
-        seed: of the campaign.
+        records: the campaign's records.
+        runs: the training runs.
+        maps: the maps of the run in the plane, if they were recorded.
+        ops: the ops that programs may contain.
+        profile: the campaign's profile.
+        seed: the campaign's seed.
     """
-    found = agreement(records, runs, ops, profile=profile, seed=seed)
-    return Page("ndgrad", found, walks(), broken(), explored(), learned(runs, maps), measured())
+    verdict = agreement(records, runs, ops, profile=profile, seed=seed)
+    return Page(
+        "ndgrad", verdict, walks(), record_breaks(), record_curves(), training_panel(runs, maps), measure_rounding()
+    )
 
 
 def write(page: Page, path: Path) -> None:
-    """Write the page to a file, and make the folder that it stands in if that is missing."""
+    """Write the page to a file; make its folder if that is missing."""
     files.write(path, render(page).encode())

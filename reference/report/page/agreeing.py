@@ -1,4 +1,4 @@
-"""The first panel: what a campaign found, op by op, with the worst case of each; and every failure, drawn."""
+"""The first panel: a campaign's results by op, with the worst case of each, and every failure with a picture."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from reference.ops import OPS
 from reference.programs import Program
 from reference.report import text
 from reference.report.json import versions
-from reference.report.page.comparing import compared
+from reference.report.page.comparing import draw_comparison
 from reference.report.page.numbers import full, ulp_text
 from reference.verdict import AT_ONCE, ulps
 from reference.verdict.distance import worst_place
 from reference.verdict.findings import parts
 
-LONGEST = 1_500  # characters of a program that are shown
+LONGEST = 1_500  # the most characters of a program that are shown
 
 
 @dataclass(frozen=True)
 class Worst:
-    """The case in which an op's numbers lie furthest apart: its line, and the numbers at that place.
+    """The case with an op's largest difference: its line, and the numbers at that place.
 
-    They may lie further apart than what agrees at once, in a case that agrees within conditioning.
+    If the case agrees only within conditioning, the difference may be larger than what agrees at once.
     """
 
     line: str
@@ -47,11 +47,11 @@ class Worst:
 
 
 @dataclass(frozen=True)
-class Failed:
-    """A failure: how it is told, and its picture, if it is a program's."""
+class FailureText:
+    """A failure: its description, and its picture if it is a program."""
 
     name: str
-    told: str
+    description: str
     picture: Markup
 
 
@@ -64,7 +64,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """In a word, with a sign."""
+        """The verdict in words, with a sign."""
         if self.record.failures:
             return "✗ wrong"
         return "✗ wrong for an op above" if self.record.repeats else "✓ agrees"
@@ -72,7 +72,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What was found."""
+    """The contents of the panel."""
 
     versions: dict[str, str]
     seed: int
@@ -80,43 +80,43 @@ class Agreement:
     last_line: str
     agrees: bool
     rows: Sequence[Row]
-    failures: Sequence[Failed]
+    failures: Sequence[FailureText]
 
 
 def agreement(
     records: Sequence[Record], runs: Sequence[TrainingRecord], ops: Sequence[str], *, profile: str, seed: int
 ) -> Agreement:
-    """Put together what a campaign and training runs found.
+    """Make the panel from the results of a campaign and of training runs.
 
     Args:
-        records: of the campaign.
-        runs: in lock-step.
-        ops: that programs were made of.
-        profile: of the campaign.
-        seed: of the campaign.
+        records: the campaign's records.
+        runs: the training runs in lock-step.
+        ops: the ops that programs may contain.
+        profile: the campaign's profile.
+        seed: the campaign's seed.
     """
     names = (NdgradEngine().name, TorchEngine().name)
     failures = [
-        *(_failed(failure, *names) for record in records for failure in record.failures),
-        *(Failed(run.name, text.training_failure(run, *names), Markup("")) for run in runs if not run.agrees),
+        *(_describe(failure, *names) for record in records for failure in record.failures),
+        *(FailureText(run.name, text.training_failure(run, *names), Markup("")) for run in runs if not run.agrees),
     ]
     last = text.last_line(records, runs, len(ops), *names)
     rows = [Row(record, _worst(record, ops, seed)) for record in records]
     return Agreement(versions(), seed, profile, last, not failures, rows, failures)
 
 
-def _failed(failure: Failure, engine: str, reference: str) -> Failed:
-    told = text.failure(failure, engine, reference)
+def _describe(failure: Failure, engine: str, reference: str) -> FailureText:
+    description = text.failure(failure, engine, reference)
     if not isinstance(failure.case, ProgramCase):
-        return Failed(failure.op, told, Markup(""))
+        return FailureText(failure.op, description, Markup(""))
     program = failure.case.program
     mine, theirs = NdgradEngine().run(program), TorchEngine().run(program, inner=True)
-    picture = compared(f"failure-{failure.op}", program, mine, theirs, failure.explanation.origin)
-    return Failed(failure.op, told, picture)
+    picture = draw_comparison(f"failure-{failure.op}", program, mine, theirs, failure.explanation.origin)
+    return FailureText(failure.op, description, picture)
 
 
 def _worst(record: Record, ops: Sequence[str], seed: int) -> Worst | None:
-    """The program that the campaign noted, drawn and run once more."""
+    """Draw and rerun the case with the largest distance, whose number the campaign recorded."""
     if record.widest is None or not record.worst:
         return None
     case = draw_case(record.op, seed, record.widest, ops)
@@ -124,17 +124,17 @@ def _worst(record: Record, ops: Sequence[str], seed: int) -> Worst | None:
         return None
     program = case.program
     mine, theirs = NdgradEngine().run(program), TorchEngine().run(program)
-    found = max(_distances(program, mine, theirs), key=lambda found: found[0], default=None)
-    if found is None:
+    worst = max(_distances(program, mine, theirs), key=lambda worst: worst[0], default=None)
+    if worst is None:
         return None
-    distance, part, place, a, b = found
+    distance, part, place, a, b = worst
     at = f"{part}{list(place)}" if place else part
     line = str(program)
     return Worst(line if len(line) <= LONGEST else f"{line[:LONGEST]} …", at, full(a), full(b), ulp_text(distance))
 
 
 def _distances(program: Program, mine: Any, theirs: Any) -> Iterator[tuple[float, str, tuple[int, ...], Any, Any]]:
-    """How far apart each part is at its worst place."""
+    """Yield each part's largest difference, with its place and numbers."""
     for a, b in zip(parts(program, mine), parts(program, theirs), strict=True):
         x, y = a.array, b.array
         if (
@@ -147,7 +147,7 @@ def _distances(program: Program, mine: Any, theirs: Any) -> Iterator[tuple[float
             yield float(ulps(np.asarray(p), np.asarray(q))), a.name, place, p, q
 
 
-def known(op: str) -> str:
-    """Which slope an op has at its kinks, and where PyTorch is known to be poor."""
+def remarks(op: str) -> str:
+    """Return an op's slope at its kinks, and the known limits of PyTorch."""
     kink = OPS[op].kink if op in OPS else None
     return " ".join(filter(None, (kink.convention if kink else "", TorchEngine.known.get(op))))

@@ -1,4 +1,4 @@
-"""The third panel: a bug is planted in ndgrad; what goes wrong and where, and how the harness finds it, is recorded."""
+"""The third panel: bugs planted in ndgrad, their effects, and how the harness finds them."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from reference.engines.torch import TorchEngine
 from reference.mutation import FAULTS, Fault
 from reference.programs import LEAF, Operand, Program, Step, parse
 from reference.report import text
-from reference.report.page.comparing import compared
+from reference.report.page.comparing import draw_comparison
 from reference.report.page.lessons import LESSONS
 
-CASES = 650  # of a check, at most: as many as in the standard profile
+CASES = 650  # the most cases of a check, as in the standard profile
 DEPTHS = (10, 100, 1_000, 10_000)
 _PROGRAMS = {lesson.name: lesson.program for lesson in LESSONS}
 
 
 @dataclass(frozen=True)
 class Break:
-    """A bug to be shown.
+    """A bug to show.
 
     Args:
-        name: what links call it.
-        title: what readers do.
+        name: its name in links.
+        title: its title for readers.
         fault: the planted fault's name.
-        words: what is wrong, and what comes of it.
-        right: the idea, as one would write it.
+        words: what is wrong, and the effect.
+        right: the idea in code.
         wrong: the same with the bug.
-        program: where it shows; None where only depth shows it.
+        program: a program that shows it; None if only depth shows it.
         check: the check that is run until it fails: an op's programs, or sessions.
     """
 
@@ -53,27 +53,27 @@ class Break:
 # fmt: off
 BREAKS = (
     Break("unbroadcast", "broadcasting is not undone", "b001-engine",
-          "x has one column and is used once for each of three. Its gradient must be added up over those uses. Here it is not, "
-          "and comes out with three columns: more numbers than x has.",
+          "x has one column and is used for each of three columns. Its gradient must be summed over those uses. Here it is not, "
+          "and has three columns: more numbers than x.",
           "x.grad += (g * y).sum(axis=1, keepdims=True)", "x.grad += g * y",
           _PROGRAMS["broadcast"], "multiply"),
     Break("assign", "= in place of +=", "b035-engine",
-          "a is used twice. Of the two contributions that come back to it, the second replaces the first.",
+          "a is used twice and gets two contributions. Here the second replaces the first.",
           "a.grad += contribution", "a.grad = contribution",
           _PROGRAMS["reused"], "add"),
     Break("recursion", "a naive recursion", "b019-engine",
           "The walk is a function that calls itself for each operand. That is right for every small graph, "
-          "and ends with an error for a deep one, such as a loop of a thousand steps makes.",
+          "but fails for a deep one, such as a loop of a thousand steps makes.",
           "for node in reversed(order): ...", "def visit(node): ... visit(operand)",
           None, "sessions"),
     Break("buffer", "a shared buffer", "pass-others-written",
-          "An addition passes the same array to both its operands. Here the engine adds what x gets next into that array, in place: "
-          "y is never touched, and its gradient changes all the same.",
+          "An addition passes the same array to both operands. Here the engine adds the next contribution to x into that array, in place: "
+          "y gets no further contribution, but its gradient changes.",
           "x.grad = x.grad + contribution", "x.grad += contribution  # the array is y's as well",
           parse("x=f8([1.0,2.0]); y=f8([3.0,4.0]); z=f8([5.0,6.0]); a=multiply(x,z); b=add(x,y); c=add(a,b); back(c,f8([1.0,2.0]))"),
           EXPRESSIONS),
     Break("factor", "a factor lost", "tanh-square-lost",
-          "The slope of tanh is 1 − tanh². Here the square is forgotten. Where tanh is 0, 1 or −1 nobody would notice.",
+          "The slope of tanh is 1 − tanh². Here the square is forgotten. If tanh is 0, 1 or −1, nobody would notice.",
           "g * (1 - y * y)", "g * (1 - abs(y))",
           _PROGRAMS["neuron"], "tanh"),
 )
@@ -82,7 +82,7 @@ BREAKS = (
 
 @dataclass(frozen=True)
 class Depth:
-    """What becomes of a chain of so many ops: with the bug, without it, and in PyTorch."""
+    """The result of a chain of so many ops: with the bug, without it, and in PyTorch."""
 
     ops: int
     broken: str
@@ -91,17 +91,17 @@ class Depth:
 
 
 @dataclass(frozen=True)
-class Broken:
-    """What came of a bug.
+class BreakResult:
+    """The effects of a bug.
 
     Args:
         shown: the bug.
-        fault: what is planted.
-        picture: the program, with both sides' numbers; empty where only depth shows it.
-        first: where the first number goes wrong, in words.
-        depths: chains, where only depth shows it.
+        fault: the planted fault.
+        picture: the program with both sides' numbers; empty if only depth shows the bug.
+        first: where it first goes wrong, in words.
+        depths: chains, if only depth shows the bug.
         cases: how many cases of the check it took.
-        case: what the harness prints.
+        case: the harness's output.
     """
 
     shown: Break
@@ -113,23 +113,23 @@ class Broken:
     case: str
 
 
-def broken(breaks: Sequence[Break] = BREAKS) -> list[Broken]:
-    """Plant each bug, and record what comes of it."""
+def record_breaks(breaks: Sequence[Break] = BREAKS) -> list[BreakResult]:
+    """Plant each bug and record its effects."""
     return [_broken(shown) for shown in breaks]
 
 
-def _broken(shown: Break) -> Broken:
+def _broken(shown: Break) -> BreakResult:
     fault = next(fault for fault in FAULTS if fault.name == shown.fault)
-    picture, first = _drawn(shown, fault)
+    picture, first = _draw(shown, fault)
     cases, case = _caught(shown, fault)
     depths = list(_depths(fault)) if shown.program is None else []
-    return Broken(shown, fault, picture, first, depths, cases, case)
+    return BreakResult(shown, fault, picture, first, depths, cases, case)
 
 
-def _drawn(shown: Break, fault: Fault) -> tuple[Markup, str]:
-    """The program with both sides' numbers, and where it first goes wrong."""
+def _draw(shown: Break, fault: Fault) -> tuple[Markup, str]:
+    """Draw the program with both sides' numbers, and say where it first goes wrong."""
     if shown.program is None:
-        return Markup(""), "Every number is right, up to a depth at which there is none."
+        return Markup(""), "Every number is right, up to a depth at which an error is raised."
     engine, reference = NdgradEngine(), TorchEngine()
     with fault.plant():
         mine = engine.run(shown.program)
@@ -138,11 +138,11 @@ def _drawn(shown: Break, fault: Fault) -> tuple[Markup, str]:
     theirs = reference.run(shown.program, inner=True)
     names = shown.program.names[len(shown.program.operands) :]
     where = "" if origin.step is None else f"in {names[origin.step]}: "
-    return compared(f"break-{shown.name}", shown.program, mine, theirs, origin), f"{where}{origin.says}"
+    return draw_comparison(f"break-{shown.name}", shown.program, mine, theirs, origin), f"{where}{origin.says}"
 
 
 def _caught(shown: Break, fault: Fault) -> tuple[int, str]:
-    """How many cases of the check it takes until one fails, and what the harness then prints: the smallest such."""
+    """Run the check until a case fails; return the number of cases, and the shrunk failure as the harness prints it."""
     engine, reference = NdgradEngine(), TorchEngine()
     ops, profile = _campaign(shown.check, reference.ops)
     with fault.plant():
@@ -153,7 +153,7 @@ def _caught(shown: Break, fault: Fault) -> tuple[int, str]:
 
 
 def _campaign(check: str, known: Sequence[str]) -> tuple[Sequence[str], Profile]:
-    """What programs are made of, and how many there are, so that there is this check alone."""
+    """Return the ops and the profile of a campaign that runs only this check."""
     if check == EXPRESSIONS:
         return known, Profile(0, CASES)
     return ([check], Profile(CASES, 0)) if check in known else ([], Profile(0, 0, {check: CASES}))
@@ -163,17 +163,17 @@ def _depths(fault: Fault) -> Iterator[Depth]:
     for ops in DEPTHS:
         chain = _chain(ops)
         with fault.plant():
-            told = _told(NdgradEngine().run(chain))
-        yield Depth(ops, told, _told(NdgradEngine().run(chain)), _told(TorchEngine().run(chain)))
+            broken = _outcome_text(NdgradEngine().run(chain))
+        yield Depth(ops, broken, _outcome_text(NdgradEngine().run(chain)), _outcome_text(TorchEngine().run(chain)))
 
 
 def _chain(ops: int) -> Program:
-    """The program x + y, plus y, plus y, and so on."""
+    """Make the program x + y + y + ... + y."""
     operands = (Operand("x", np.asarray(1.0), LEAF), Operand("y", np.asarray(0.5), LEAF))
     steps = (Step("add", (0, 1)), *(Step("add", (1 + k, 1)) for k in range(1, ops)))
     return Program(operands, steps, np.asarray(1.0))
 
 
-def _told(outcome: Outcome) -> str:
-    """The gradient of y, which is the number of ops; or the error."""
+def _outcome_text(outcome: Outcome) -> str:
+    """Return the gradient of y, which is the number of ops, or the error."""
     return type(outcome.error).__name__ if outcome.error else f"{float(outcome.gradients[1]):,.0f}"

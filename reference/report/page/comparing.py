@@ -1,4 +1,4 @@
-"""A program drawn with what two sides made of it: where they part, both numbers stand in the box, marked by a sign."""
+"""Draws a program with the results of both sides. If they differ, the box shows both numbers, marked by a sign."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from reference.report.page.sides import gradients
 from reference.verdict import AT_ONCE, ulps
 from reference.verdict.localise import Origin
 
-LARGEST = 40  # boxes that a reader finds his way among
+LARGEST = 40  # the most boxes, so that a reader can follow
 
 
-def compared(name: str, program: Program, mine: Outcome, theirs: Outcome, origin: Origin | None = None) -> Markup:
+def draw_comparison(
+    name: str, program: Program, mine: Outcome, theirs: Outcome, origin: Origin | None = None
+) -> Markup:
     """Draw a program with the values and gradients of two engines.
 
     Args:
-        name: what ids begin with.
-        program: what was run.
-        mine: what ndgrad made of it.
-        theirs: what PyTorch made of it, inner gradients included.
+        name: the prefix of ids.
+        program: the program.
+        mine: ndgrad's outcome.
+        theirs: PyTorch's outcome, with inner gradients.
         origin: where it first goes wrong, if it does.
     """
     if len(program.names) > LARGEST:
@@ -34,16 +36,16 @@ def compared(name: str, program: Program, mine: Outcome, theirs: Outcome, origin
     wrong = None if origin is None or origin.step is None else len(program.operands) + origin.step
     both = (_all(program, mine), _all(program, theirs))
     boxes = [_box(program, i, [side[i] for side in both], first=i == wrong) for i in range(len(program.names))]
-    apart = [
+    differing = [
         program.names[i] for i, box in enumerate(boxes) if any("≠" in t for r in box.rows for n in r for t in n.text)
     ]
-    differ = f"{', '.join(apart)} differ" if apart else "nothing differs"
-    words = f"{program.names[-1]} and what it is made of; {differ}"
+    differ = f"{', '.join(differing)} differ" if differing else "nothing differs"
+    words = f"The graph of {program.names[-1]}; {differ}"
     return draw(name, program, boxes, words)
 
 
 def _all(program: Program, outcome: Outcome) -> list[tuple[Any, Any]]:
-    """The value and the gradient of each operand and step; None where there is none."""
+    """Return the value and the gradient of each operand and step; None if there is none."""
     values: list[Any] = [*(o.data for o in program.operands), *outcome.values]
     values += [None] * (len(program.names) - len(values))
     return list(zip(values, gradients(program, outcome), strict=True))
@@ -69,7 +71,7 @@ def _rows(what: str, mine: Any, theirs: Any) -> Iterator[list[Line]]:
 
 
 def same(mine: Any, theirs: Any) -> bool:
-    """Whether two arrays agree at once. What is missing is zeros."""
+    """Whether two arrays agree at once. A missing array counts as zeros."""
     mine, theirs = (np.zeros_like(b) if a is None else np.asarray(a) for a, b in ((mine, theirs), (theirs, mine)))
     if mine.shape != theirs.shape or mine.dtype != theirs.dtype:
         return False

@@ -1,6 +1,6 @@
-"""A program drawn: a box for each operand and step, from left to right, with lines that may come and go by frames.
+"""Draws a program: a box for each operand and step, from left to right, with lines that may depend on the frame.
 
-It lays out boxes and knows no numbers. Colours only repeat what corners, borders, signs and words say.
+It lays out boxes of given text. Colours only repeat what corners, borders, signs and words show.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from ndgrad.rules import RULES
 from reference.programs import LEAF, Program, text
 
-CHARACTER, LINE, PAD = 7.3, 16.0, 8.0  # pixels: of a character and a line of text, and around it
+CHARACTER, LINE, PAD = 7.3, 16.0, 8.0  # pixels: a character's width, a line's height, the padding
 COLUMNS, ROWS = 40.0, 14.0  # pixels between boxes
 
 
@@ -23,10 +23,10 @@ class Line:
     """Text in a box.
 
     Args:
-        text: the lines of it.
+        text: its lines.
         look: a class for the style sheet.
-        since: the frame from which it is shown; None for always.
-        until: the frame from which it is no longer shown; None for never.
+        since: the first frame in which it is shown; None for always.
+        until: the first frame in which it is hidden again; None for never.
     """
 
     text: Sequence[str]
@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Box:
-    """An operand or a step: a title, and below it rows, each of which shows one of several lines at a time."""
+    """An operand or a step: a title and rows, each of which shows one of several lines at a time."""
 
     title: str
     look: str
@@ -61,29 +61,29 @@ def _lines(row: Sequence[Line]) -> int:
 
 
 def title(program: Program, i: int) -> str:
-    """What an operand or a step is called: an operator as one writes it, all else as a call."""
+    """Return the title of an operand or a step: an operator between its operands, any other op as a call."""
     names, first = program.names, len(program.operands)
     if i < first:
         return names[i]
     step = program.steps[i - first]
-    given = [names[j] for j in step.inputs]
+    operands = [names[j] for j in step.inputs]
     rule = RULES[step.op]
-    if rule.operator and len(given) == 2:  # noqa: PLR2004 - an operator stands between two
-        return f"{names[i]} = {given[0]} {rule.symbol} {given[1]}"
+    if rule.operator and len(operands) == 2:  # noqa: PLR2004 - an operator stands between two
+        return f"{names[i]} = {operands[0]} {rule.symbol} {operands[1]}"
     options = [
         f"{name}={text(value)}" for name, value in step.options.items() if value is not None and value is not False
     ]
-    return f"{names[i]} = {step.op}({', '.join([*given, *options])})"
+    return f"{names[i]} = {step.op}({', '.join([*operands, *options])})"
 
 
 def look(program: Program, i: int) -> str:
-    """How a box looks: a leaf, a constant or a step."""
+    """Return the class of a box: a leaf, a constant or a step."""
     if i >= len(program.operands):
         return "step"
     return "leaf" if program.operands[i].kind == LEAF else "constant"
 
 
-# Where things stand. An edge that passes columns gets a waypoint in each, so that it goes around what stands there.
+# The layout. An edge that crosses columns gets a waypoint in each, so that it goes around the boxes there.
 
 Item = tuple[int, ...]  # a box (i,), or a waypoint of an edge (step, position, column)
 
@@ -91,7 +91,7 @@ Item = tuple[int, ...]  # a box (i,), or a waypoint of an edge (step, position, 
 @dataclass
 class _Plan:
     columns: list[list[Item]]
-    edges: dict[tuple[int, int], list[Item]]  # by step and position: all that an edge passes
+    edges: dict[tuple[int, int], list[Item]]  # by step and position: the items on an edge
 
 
 def _plan(program: Program) -> _Plan:
@@ -109,7 +109,7 @@ def _plan(program: Program) -> _Plan:
             for item in [(j,), *way]:
                 keys.setdefault(item, []).append(here + lean)
     for j in range(first):
-        keys.setdefault((j,), [0.0])  # nothing may be made of an operand
+        keys.setdefault((j,), [0.0])  # an operand may be unused
     for item in keys:
         columns[item[2] if len(item) > 1 else column[item[0]]].append(item)
     for items in columns:
@@ -122,7 +122,7 @@ def _mean(numbers: Sequence[float]) -> float:
 
 
 def _columns(program: Program) -> list[int]:
-    """A column for each value: steps behind what they are made of, operands right before what is made of them."""
+    """Assign a column to each value: steps after their inputs, operands just before their first use."""
     first = len(program.operands)
     column = [0] * len(program.names)
     for i, step in enumerate(program.steps, first):
@@ -139,7 +139,7 @@ class _Spot:
     y: float  # of the middle
     width: float
     height: float
-    column: tuple[float, float]  # where its column begins and ends: edges bend between columns alone
+    column: tuple[float, float]  # the bounds of its column: edges bend only between columns
 
 
 def _spots(plan: _Plan, boxes: Sequence[Box]) -> dict[Item, _Spot]:
@@ -161,20 +161,20 @@ def _spots(plan: _Plan, boxes: Sequence[Box]) -> dict[Item, _Spot]:
 
 
 def _settle(plan: _Plan, spots: dict[Item, _Spot]) -> None:
-    """Move each item to the middle of its neighbours, as far as those above and below leave room."""
+    """Move each item to the middle of its neighbours, as far as the items above and below leave room."""
     near: dict[Item, list[Item]] = {item: [] for item in spots}
     for way in plan.edges.values():
         for a, b in pairwise(way):
             near[a].append(b)
             near[b].append(a)
     for items in plan.columns:
-        wanted = [_mean([spots[n].y for n in near[i]] or [spots[i].y]) for i in items]
+        targets = [_mean([spots[n].y for n in near[i]] or [spots[i].y]) for i in items]
         placed: list[float] = []
-        for item, y in zip(items, wanted, strict=True):
+        for item, y in zip(items, targets, strict=True):
             last = items[len(placed) - 1] if placed else None
             room = placed[-1] + (spots[last].height + spots[item].height) / 2 + ROWS if last else y
             placed.append(max(y, room))
-        shift = _mean([w - p for w, p in zip(wanted, placed, strict=True)]) if items else 0.0
+        shift = _mean([w - p for w, p in zip(targets, placed, strict=True)]) if items else 0.0
         for item, y in zip(items, placed, strict=True):
             spots[item].y = y + shift
 
@@ -186,10 +186,10 @@ def draw(name: str, program: Program, boxes: Sequence[Box], words: str) -> Marku
     """Draw a program as SVG.
 
     Args:
-        name: what ids begin with, as in `name-box-3` and `name-edge-2-0` (of step 2, to its first operand).
-        program: what is connected to what.
-        boxes: one for each operand and step.
-        words: what a screen reader says in place of the drawing.
+        name: the prefix of ids, as in `name-box-3` and `name-edge-2-0` (of step 2, to its first operand).
+        program: the program.
+        boxes: one box for each operand and step.
+        words: the description for screen readers.
     """
     plan = _plan(program)
     spots = _spots(plan, boxes)

@@ -1,6 +1,6 @@
-"""The fourth panel: a function of one number, its slope from three sides, and what a finite difference makes of it.
+"""The fourth panel: functions of one number, their slopes from three sides, and finite differences.
 
-Everything is recorded on grids of x and h, which the page's sliders go along. No slope is worked out in JavaScript.
+Everything is recorded on grids of x and h, along which the page's sliders move. JavaScript computes no slope.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from reference.engines.exact.numbers import exactly, precisely
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
 from reference.programs import LEAF, Program, parse
-from reference.report.page.numbers import exact_text, full, packed, ulp_text
+from reference.report.page.numbers import exact_text, full, pack, ulp_text
 from reference.report.page.sides import slope
 from reference.verdict import ulps
 
-POINTS, FINE = 41, 4  # places of x; and points of the curve from one to the next
-STEPS = 10.0 ** (np.arange(25) * 2 / 3 - 16)  # of h: from 1e-16 to 1
+POINTS, FINE = 41, 4  # values of x, and points of the curve between two of them
+STEPS = 10.0 ** (np.arange(25) * 2 / 3 - 16)  # values of h, from 1e-16 to 1
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A function to be looked at.
+    """A function to explore.
 
     Args:
-        name: what links call it.
-        title: as a formula.
-        words: what is to be seen.
-        program: what computes it; the cotangent makes one number of the result.
-        low: the least x.
-        high: the largest.
-        leaf: the operand, by its place, that x is in.
-        place: where in it x is.
+        name: its name in links.
+        title: its formula.
+        words: what to look at.
+        program: the program that computes it; the cotangent reduces the result to one number.
+        low: the smallest x.
+        high: the largest x.
+        leaf: the index of the operand that holds x.
+        place: the place of x in it.
     """
 
     name: str
@@ -50,18 +50,18 @@ class Curve:
 
 # fmt: off
 CURVES = (
-    Curve("parabola", "3x² − 4x + 5", "A parabola. Its slope is 6x − 4; the forward difference has 3h more.",
+    Curve("parabola", "3x² − 4x + 5", "A parabola. Its slope is 6x − 4; the forward difference is larger by 3h.",
           parse("x=f8(0.0); k=3.0; l=4.0; m=5.0; a=square(x); b=multiply(a,k); c=multiply(x,l); d=subtract(b,c); e=add(d,m); back(e,f8(1.0))"),
           -2.0, 3.0),
-    Curve("sin", "sin x", "Where the curve bends, the secant leaves it.",
+    Curve("sin", "sin x", "If the curve bends, the secant deviates from it.",
           parse("x=f8(0.0); a=sin(x); back(a,f8(1.0))"), -5.0, 5.0),
-    Curve("tanh", "tanh x", "Far out it is nearly flat: the difference of two numbers near 1 has few digits left.",
+    Curve("tanh", "tanh x", "Far from 0 it is nearly flat: the difference of two numbers near 1 has few digits left.",
           parse("x=f8(0.0); a=tanh(x); back(a,f8(1.0))"), -5.0, 5.0),
     Curve("exp", "eˣ", "Its slope is its value.",
           parse("x=f8(0.0); a=exp(x); back(a,f8(1.0))"), -2.5, 2.5),
-    Curve("reciprocal", "1 / x", "Near 0 an h of 1 sees another part of the curve.",
+    Curve("reciprocal", "1 / x", "Near 0, an h of 1 reaches another part of the curve.",
           parse("x=f8(1.0); k=1.0; a=divide(k,x); back(a,f8(1.0))"), 0.125, 5.125),
-    Curve("relu", "relu x = max(0, x)", "At 0 it has a kink: any slope from 0 to 1 could be defended, and both engines take 0.",
+    Curve("relu", "relu x = max(0, x)", "At 0 it has a kink: any slope from 0 to 1 is a subgradient, and both engines choose 0.",
           parse("x=f8(0.0); a=relu(x); back(a,f8(1.0))"), -2.5, 2.5),
 )
 # fmt: on
@@ -69,7 +69,7 @@ CURVES = (
 
 @dataclass(frozen=True)
 class Point:
-    """The slope at one x, from three sides, written out; and how far ndgrad's is from PyTorch's."""
+    """The slope at one x, from three sides, and the distance between ndgrad's and PyTorch's."""
 
     x: str
     mine: str
@@ -79,20 +79,20 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Explored:
-    """A function, all that was recorded of it for JavaScript, and some points for those who have none."""
+class CurveData:
+    """A function with its records for JavaScript, and some points for readers without JavaScript."""
 
     curve: Curve
     data: dict[str, Any]
     points: Sequence[Point]
 
 
-def explored(curves: Sequence[Curve] = CURVES) -> list[Explored]:
+def record_curves(curves: Sequence[Curve] = CURVES) -> list[CurveData]:
     """Record each function."""
     return [_explored(curve) for curve in curves]
 
 
-def _explored(curve: Curve) -> Explored:
+def _explored(curve: Curve) -> CurveData:
     fine = np.linspace(curve.low, curve.high, (POINTS - 1) * FINE + 1)
     xs = fine[::FINE]
     points = [_point(curve, x) for x in xs]
@@ -102,15 +102,15 @@ def _explored(curve: Curve) -> Explored:
     )
     exact = np.array([np.nan if p.exact == "–" else float(p.exact) for p in points])
     slopes = np.array([float(p.mine) for p in points])
-    with np.errstate(invalid="ignore"):  # where a function has no number
+    with np.errstate(invalid="ignore"):  # a function may be undefined
         errors = np.abs(differences - exact[:, None])
     data = {
         "name": curve.name, "title": curve.title, "words": curve.words,
-        "fine": packed(fine), "values": packed(values), "h": packed(STEPS), "slopes": packed(slopes),
-        "differences": packed(differences), "errors": packed(errors),
+        "fine": pack(fine), "values": pack(values), "h": pack(STEPS), "slopes": pack(slopes),
+        "differences": pack(differences), "errors": pack(errors),
         "points": [[p.x, p.mine, p.theirs, p.exact, p.ulp] for p in points],
     }  # fmt: skip
-    return Explored(curve, data, points[:: (POINTS - 1) // 8])
+    return CurveData(curve, data, points[:: (POINTS - 1) // 8])
 
 
 def _at(curve: Curve, x: float) -> Program:
@@ -128,12 +128,12 @@ def _value(curve: Curve, x: float) -> float:
 
 
 def _difference(curve: Curve, x: float, h: float, y: float) -> float:
-    """The slope of the secant from x to x + h."""
+    """Compute the slope of the secant from x to x + h."""
     return (_value(curve, x + h) - y) / h
 
 
 def _gradient(gradient: Any, curve: Curve) -> float:
-    """A gradient's number at the place of a curve: 0 where the result does not depend on the leaf."""
+    """Return a gradient's number at the curve's place; 0 if the result does not depend on the leaf."""
     return 0.0 if gradient is None else float(np.asarray(gradient)[curve.place])
 
 

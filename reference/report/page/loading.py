@@ -1,6 +1,6 @@
-"""A function of a user's own file, loaded as `python file.py` would run it.
+"""Loads a function from a user's file as `python file.py` would run it.
 
-Its neighbours are found, nothing is left in the interpreter afterwards, and no bytecode is written.
+Modules of its folder are found, the interpreter is restored afterwards, and no bytecode is written.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ Function = Callable[..., Any]
 
 
 class NotLoaded(ValueError):  # noqa: N818 - it says what the file is
-    """A file that no function could be loaded from, and why."""
+    """The function could not be loaded from the file; the message says why."""
 
 
 @contextmanager
-def loaded(path: Path, name: str) -> Iterator[Function]:
-    """Run a file, and give its function of this name. What is imported from its folder is forgotten at the end.
+def load_function(path: Path, name: str) -> Iterator[Function]:
+    """Run a file and yield its function of this name. Modules of its folder are unloaded at the end.
 
     Raises:
-        NotLoaded: the file cannot be read, raises or ends the interpreter; or it has no such function.
+        NotLoaded: the file cannot be read, raises, exits, or has no such function.
     """
     folder, before = path.resolve().parent, set(sys.modules)
     try:
@@ -43,35 +43,35 @@ def loaded(path: Path, name: str) -> Iterator[Function]:
 
 
 def _run(path: Path, folder: Path) -> ModuleType:
-    """The module that a file makes. It is named so that it is neither a main program nor anybody's neighbour."""
+    """Run a file as a module, with a name that is neither `__main__` nor that of a module in its folder."""
     module = ModuleType(f"page_of_{path.stem}")
     module.__file__ = str(path.resolve())
-    sys.modules[module.__name__] = module  # where a dataclass looks for the names in its annotations
+    sys.modules[module.__name__] = module  # dataclasses look up the names in annotations there
     try:
         code = compile(importlib.util.decode_source(path.read_bytes()), module.__file__, "exec", dont_inherit=True)
-        with _found_first(folder):
-            exec(code, vars(module))  # noqa: S102 - the user's own file, which the user asks to run
+        with _import_first(folder):
+            exec(code, vars(module))  # noqa: S102 - the user asks to run this file
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise NotLoaded(f"{path} raised {described(error, module.__file__)}") from error
+        raise NotLoaded(f"{path} raised {describe_error(error, module.__file__)}") from error
     return module
 
 
 def _beside(folder: Path, function: Function) -> Function:
-    """A function that finds its neighbours whenever it is called; meanwhile nobody else does."""
+    """Wrap a function so that modules of its folder are found while it runs, and only then."""
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
-        with _found_first(folder):
+        with _import_first(folder):
             return function(*arguments)
 
     return call
 
 
 @contextmanager
-def _found_first(folder: Path) -> Iterator[None]:
-    """Import from this folder before all others, and leave no bytecode there."""
+def _import_first(folder: Path) -> Iterator[None]:
+    """Import from this folder first, and write no bytecode."""
     path, silent = list(sys.path), sys.dont_write_bytecode
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
@@ -81,8 +81,8 @@ def _found_first(folder: Path) -> Iterator[None]:
         sys.path[:], sys.dont_write_bytecode = path, silent
 
 
-def described(error: BaseException, file: str) -> str:
-    """An error in words, with the last line of this file on the way to it: that is where its author looks."""
+def describe_error(error: BaseException, file: str) -> str:
+    """Describe an error, with the last line of this file in its traceback, where the author will look."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     place = f" ({Path(file).name}, line {lines[-1]})" if lines else ""
     return f"{type(error).__name__}: {error}{place}"

@@ -1,4 +1,4 @@
-"""Puts everything into one file: the template, the style sheet, the scripts and all that was recorded."""
+"""Renders the page into one file: the templates, the style sheet, the scripts and the recorded data."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from markupsafe import Markup
 
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.report.page.agreeing import Agreement, known
-from reference.report.page.bits import Bits
-from reference.report.page.breaking import Broken
-from reference.report.page.exploring import Explored
-from reference.report.page.learning import Learned
+from reference.report.page.agreeing import Agreement, remarks
+from reference.report.page.breaking import BreakResult
+from reference.report.page.exploring import CurveData
+from reference.report.page.learning import Training
 from reference.report.page.numbers import script
+from reference.report.page.rounding import Rounding
 from reference.report.page.stepping import Walk
 
 SCRIPTS = ("data.js", "charts.js", "choosing.js", "stepping.js", "table.js", "exploring.js", "training.js")
@@ -24,29 +24,29 @@ SCRIPTS = ("data.js", "charts.js", "choosing.js", "stepping.js", "table.js", "ex
 
 @dataclass(frozen=True)
 class Page:
-    """All that stands on the page, panel by panel.
+    """The contents of the page, panel by panel.
 
     Args:
-        subject: what the page is about: ndgrad, or a user's function.
+        subject: the subject: ndgrad, or a user's function.
         agreement: the first panel.
         walks: the second.
-        broken: the third.
-        explored: the fourth.
-        learned: the fifth.
-        bits: the sixth.
+        breaks: the third.
+        curves: the fourth.
+        training: the fifth.
+        rounding: the sixth.
     """
 
     subject: str
     agreement: Agreement
     walks: Sequence[Walk]
-    broken: Sequence[Broken]
-    explored: Sequence[Explored]
-    learned: Learned
-    bits: Bits
+    breaks: Sequence[BreakResult]
+    curves: Sequence[CurveData]
+    training: Training
+    rounding: Rounding
 
 
 def render(page: Page) -> str:
-    """The page as one HTML text that needs nothing else."""
+    """Render the page as standalone HTML."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: _text("templates", name)),
         autoescape=True,
@@ -55,14 +55,14 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
     )
     recorded = {
-        "curves": [explored.data for explored in page.explored],
-        "training": page.learned.data,
+        "curves": [curves.data for curves in page.curves],
+        "training": page.training.data,
     }
     return environment.get_template("page.html").render(
         page=page,
         engine=NdgradEngine().name,
         reference=TorchEngine().name,
-        known=known,
+        remarks=remarks,
         data=script(recorded),
         styles=Markup("\n").join(_source(*name) for name in (("uplot", "uPlot.min.css"), ("page.css",))),
         scripts=[_source("uplot", "uPlot.iife.min.js"), *(_source(name) for name in SCRIPTS)],
@@ -75,5 +75,5 @@ def _text(*path: str) -> str:
 
 
 def _source(*path: str) -> Markup:
-    """A style sheet or script of this package, which is taken as it is."""
+    """Return a style sheet or script of this package, unescaped."""
     return Markup(_text("static", *path))  # noqa: S704 - it is ours

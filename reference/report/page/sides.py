@@ -1,6 +1,7 @@
-"""Every value and every gradient of a program, from three sides: ndgrad, PyTorch, and the exact witness.
+"""Every value and every gradient of a program from three sides: ndgrad, PyTorch, and the exact witness.
 
-The witness has no rule of differentiation: the gradient of a value in mid-program is the slope of what comes after it.
+The witness has no rules of differentiation: it computes the gradient of an inner value as the slope of the remaining
+program.
 """
 
 from __future__ import annotations
@@ -20,24 +21,24 @@ from reference.programs import ARRAY, LEAF, NUMBER, Operand, Program, Step
 from reference.report.page.numbers import exact_text, full, places, ulp_text
 from reference.verdict import ulps
 
-STEP = gmpy2.mpfr(2) ** -130  # at which bending costs 2^-260, and rounding in 400 bits 2^-270
-_ALIKE = gmpy2.mpfr(2) ** -60  # by which slopes on both sides may differ where there is one slope
+STEP = gmpy2.mpfr(2) ** -130  # curvature costs 2^-260, and rounding in 400 bits 2^-270
+_ALIKE = gmpy2.mpfr(2) ** -60  # the most that the slopes on both sides may differ, except at a kink
 
 _WITNESS = ExactEngine()
 
 
 @dataclass(frozen=True)
 class Number:
-    """One number of an array, from three sides, written out.
+    """One number of an array from three sides, as text.
 
     Args:
-        place: where it stands, as `[0, 1]`; empty where there is but one.
-        mine: ndgrad's.
-        theirs: PyTorch's.
-        exact: the number itself.
-        ulp: how far ndgrad's is from PyTorch's, in ULP.
-        off: how far ndgrad's is from the double next to the exact number.
-        their_off: how far PyTorch's is from it.
+        place: its place, as `[0, 1]`; empty if there is only one.
+        mine: ndgrad's number.
+        theirs: PyTorch's number.
+        exact: the exact number.
+        ulp: the distance between ndgrad's and PyTorch's, in ULP.
+        off: the distance of ndgrad's to the double nearest to the exact number.
+        their_off: the distance of PyTorch's to it.
     """
 
     place: str
@@ -51,7 +52,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Sides:
-    """What three sides make of a program: an array for each operand and each step, in this order."""
+    """The results of three sides for a program: an array for each operand and each step, in this order."""
 
     program: Program
     mine: Outcome
@@ -59,7 +60,7 @@ class Sides:
     exact: tuple[Exact, ...]
 
     def value(self, i: int) -> list[Number]:
-        """The value of an operand or a step."""
+        """Return the value of an operand or a step."""
         first = len(self.program.operands)
         if i < first:
             data = np.asarray(self.program.operands[i].data)
@@ -67,12 +68,12 @@ class Sides:
         return numbers(self.mine.values[i - first], self.theirs.values[i - first], self.exact[i])
 
     def gradient(self, i: int) -> list[Number]:
-        """The gradient of an operand or a step."""
+        """Return the gradient of an operand or a step."""
         mine, theirs = gradients(self.program, self.mine)[i], gradients(self.program, self.theirs)[i]
         return numbers(mine, theirs, exact_gradient(self.program, i, self.exact[i]))
 
 
-def seen(program: Program) -> Sides:
+def three_sides(program: Program) -> Sides:
     """Run a program on all three sides."""
     theirs = TorchEngine()
     inner = theirs.run(program, inner=True)
@@ -83,7 +84,7 @@ def seen(program: Program) -> Sides:
 
 
 def gradients(program: Program, outcome: Outcome) -> list[Any]:
-    """The gradient of each operand and step, as far as an engine has one. What is missing is zeros for a leaf."""
+    """Return the gradient of each operand and step, if there is one; a leaf's missing gradient is zeros."""
     leaves = iter(outcome.gradients or [None] * len(program.leaves))
     operands = [_or_zeros(next(leaves), o.data) if o.kind == LEAF else None for o in program.operands]
     return [*operands, *(outcome.inner or [None] * len(program.steps))]
@@ -94,7 +95,7 @@ def _or_zeros(gradient: Any, like: np.ndarray) -> np.ndarray:
 
 
 def numbers(mine: Any, theirs: Any, exact: Any) -> list[Number]:
-    """The first numbers of three arrays of one shape, side by side."""
+    """Return the first numbers of three arrays of equal shape, side by side."""
     if mine is None or theirs is None or np.shape(mine) != np.shape(theirs):
         return []
     mine, theirs = np.asarray(mine), np.asarray(theirs)
@@ -103,23 +104,23 @@ def numbers(mine: Any, theirs: Any, exact: Any) -> list[Number]:
 
 def _number(place: tuple[int, ...], mine: Any, theirs: Any, exact: Any) -> Number:
     off, their_off = (
-        "–" if exact is None else ulp_text(_apart(side, np.asarray(float(exact), np.asarray(side).dtype)))
+        "–" if exact is None else ulp_text(_distance(side, np.asarray(float(exact), np.asarray(side).dtype)))
         for side in (mine, theirs)
     )
     at = str(list(place)) if place else ""
-    return Number(at, full(mine), full(theirs), exact_text(exact), ulp_text(_apart(mine, theirs)), off, their_off)
+    return Number(at, full(mine), full(theirs), exact_text(exact), ulp_text(_distance(mine, theirs)), off, their_off)
 
 
-def _apart(a: Any, b: Any) -> float:
+def _distance(a: Any, b: Any) -> float:
     a, b = np.asarray(a), np.asarray(b)
     return float(ulps(a, b)) if a.dtype.kind == "f" and a.dtype == b.dtype else float(abs(float(a) - float(b)))
 
 
-# The gradient in mid-program, by the witness.
+# Gradients of inner values, by the witness.
 
 
-def rest(program: Program, i: int, value: np.ndarray) -> Program:
-    """The program with one of its values given as its only leaf: it comes behind the operands."""
+def continuation(program: Program, i: int, value: np.ndarray) -> Program:
+    """Return the program with one of its values as the only leaf, placed after the operands."""
     first = len(program.operands)
     fixed = tuple(replace(o, kind=NUMBER if o.kind == NUMBER else ARRAY) for o in program.operands)
     moved = {j: j if j < first else j + (j < i or i < first) for j in range(first + len(program.steps))}
@@ -133,25 +134,25 @@ def rest(program: Program, i: int, value: np.ndarray) -> Program:
 
 
 def exact_gradient(program: Program, i: int, value: Exact) -> Any:
-    """The first numbers of the gradient of a value: what the result does as each of them is moved."""
+    """Compute the first numbers of a value's gradient by moving each number of the value."""
     if i == program.result:
         return exactly(program.cotangent)
-    after = rest(program, i, np.asarray(value, float))
-    found = np.full(value.shape, None, object)
+    after = continuation(program, i, np.asarray(value, float))
+    gradient = np.full(value.shape, None, object)
     with precisely():
         for place in places(value.shape):
-            found[place] = slope(after, len(program.operands), value, place)
-    return found
+            gradient[place] = slope(after, len(program.operands), value, place)
+    return gradient
 
 
 def slope(after: Program, leaf: int, value: Exact, place: tuple[int, ...]) -> Any:
-    """The slope of the result, in the direction of the cotangent, towards one number of a leaf; None at a kink.
+    """Compute the slope of the result, weighted by the cotangent, along one number of a leaf; None at a kink.
 
     Args:
         after: the program.
-        leaf: the place of the leaf among the operands.
-        value: its numbers.
-        place: which of them.
+        leaf: the index of the leaf among the operands.
+        value: the leaf's numbers.
+        place: the place of the number.
     """
     behind, here, ahead = (_weighed(after, leaf, value, place, by * STEP) for by in (-1, 0, 1))
     left, right = (here - behind) / STEP, (ahead - here) / STEP

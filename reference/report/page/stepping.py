@@ -1,4 +1,4 @@
-"""The second panel: an expression forward and backward, frame by frame, each with its numbers from three sides."""
+"""The second panel: expressions forward and backward, frame by frame, with numbers from three sides."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from reference.programs import LEAF
 from reference.report.page.diagram import Box, Line, draw, look, title
 from reference.report.page.lessons import LESSONS, Lesson
 from reference.report.page.numbers import FEW, full, lines
-from reference.report.page.sides import Number, exact_gradient, gradients, numbers, seen
+from reference.report.page.sides import Number, exact_gradient, gradients, numbers, three_sides
 from reference.report.page.walking import Arrival, arrivals, rule, walk
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A moment: what just happened, in words and numbers.
+    """One step of a walk, in words and numbers.
 
     Args:
         link: its address in the page.
-        heading: what happened.
-        facts: what and how much, line by line.
-        words: what is to be noted; empty for nothing.
-        caption: of the table.
-        rows: a name, and a number from three sides; none where nothing is compared.
-        lit: the boxes and edges that light up, by their ids.
+        heading: what happens.
+        facts: descriptions and numbers, line by line.
+        words: a note, which may be empty.
+        caption: the caption of the table.
+        rows: names and numbers from three sides; empty if nothing is compared.
+        lit: the ids of highlighted boxes and edges.
         warns: whether something goes wrong here.
     """
 
@@ -53,29 +53,29 @@ class Walk:
 
 
 _ONE = (
-    "The gradient of a number says how far the result moves if that number moves a little. "
+    "The gradient of a number says how much the result changes if that number changes a little. "
     "{} is the result itself, so it is 1."
 )
-_GIVEN = "Something that comes after {} passes this back to it: the slope of a loss towards each of its numbers."
+_SEEDED = "This is the cotangent of {}: the slope of a later loss along each of its numbers."
 _MIXED = (
-    "This op mixes numbers. A number of {} that goes into several of {} gets a sum: what arrives at each of those, "
-    "times its own local derivative. The rule does it all at once."
+    "This op mixes numbers. A number of {} that enters several numbers of {} gets a sum: the gradient of each of these "
+    "times its local derivative. The rule computes all of it at once."
 )
-_DONE = "Every gradient that was asked for is there, after one walk: each op was passed once."
-_LOST = (
-    "What arrives at a value that has passed on already is lost. If values are taken in the order in which they were "
-    "made, backwards, this cannot happen: whatever uses a value was made after it, and passes back before its turn "
-    "comes. That is a topological order."
+_DONE = "Every gradient is complete after one walk, in which each op was visited once."
+_TOO_LATE = (
+    "A contribution is lost if its value has already propagated its gradient. This cannot happen if values are visited "
+    "in the reverse of the order in which they were made: every use of a value was made after it, and so is visited "
+    "before it. That is a topological order."
 )
 
 
 def walks(lessons: Sequence[Lesson] = LESSONS) -> list[Walk]:
-    """Walk each lesson's expression in ndgrad."""
+    """Make the walk of each lesson in ndgrad."""
     return [_Walker(lesson).walk() for lesson in lessons]
 
 
 class _Walker:
-    """Puts together what happens in an expression."""
+    """Makes the walk of an expression."""
 
     def __init__(self, lesson: Lesson) -> None:
         plants = {fault.name: fault.plant for fault in FAULTS}
@@ -84,12 +84,12 @@ class _Walker:
         self.names = self.program.names
         self.first = len(self.program.operands)
         self.cotangent = np.asarray(self.program.cotangent)
-        self.start = len(self.program.steps) + 1  # the frame at which the pass back starts
-        self.sides = seen(self.program)
+        self.start = len(self.program.steps) + 1  # the frame at which the backward pass starts
+        self.sides = three_sides(self.program)
         self.arrivals = arrivals(self.program, walk(self.program, plants.get(lesson.fault, nullcontext)))
 
     def walk(self) -> Walk:
-        """The picture, and all that happens in it."""
+        """Return the picture and its frames."""
         words = f"The graph of {self.lesson.title}: {'; '.join(title(self.program, i) for i in range(len(self.names)))}"
         picture = draw(f"graph-{self.lesson.name}", self.program, self._boxes(), words)
         frames = [self._before(), *self._forward(), self._seed(), *self._backward(), self._end()]
@@ -99,7 +99,7 @@ class _Walker:
         return np.asarray(self.program.operands[i].data if i < self.first else self.sides.mine.values[i - self.first])
 
     def _reached(self, i: int) -> int:
-        """The frame from which a value is there."""
+        """Return the first frame in which a value exists."""
         return max(0, i - self.first + 1)
 
     # The picture.
@@ -111,7 +111,7 @@ class _Walker:
         ]
 
     def _rows(self, i: int) -> Iterator[list[Line]]:
-        """The value of a box, and below it its gradient, which grows from frame to frame."""
+        """Yield the rows of a box: its value, and its gradient, which changes from frame to frame."""
         yield [Line(_labelled("value", self._value(i)), "value", self._reached(i))]
         versions = [(self.start, self.cotangent)] if i == self.program.result else []
         versions += [(k, arrival.after) for k, arrival in enumerate(self.arrivals, self.start + 1) if arrival.to == i]
@@ -130,7 +130,7 @@ class _Walker:
         return [f"{name}-box-{box}", *(f"{name}-edge-{step}-{position}" for step, position in edges)]
 
     def _before(self) -> Frame:
-        words = "Blue boxes with square corners are given. Forward, each op computes its value from those before it."
+        words = "Blue boxes with square corners are leaves. Forward, each op computes its value from earlier ones."
         return Frame(self._link(0), "Before the first step", words=words)
 
     def _forward(self) -> Iterator[Frame]:
@@ -143,16 +143,16 @@ class _Walker:
                 f"Forward: {title(self.program, i)}",
                 [*facts, (self.names[i], _inline(self._value(i)))],
                 caption=f"The value of {self.names[i]}",
-                rows=self._named(i, self.sides.value(i)),
+                rows=self._with_names(i, self.sides.value(i)),
                 lit=self._lit(i, *edges),
             )
 
-    def _named(self, i: int, rows: Sequence[Number]) -> list[tuple[str, Number]]:
+    def _with_names(self, i: int, rows: Sequence[Number]) -> list[tuple[str, Number]]:
         return [(f"{self.names[i]}{row.place}", row) for row in rows]
 
     def _seed(self) -> Frame:
         name = self.names[self.program.result]
-        words = (_ONE if np.array_equal(self.cotangent, 1) else _GIVEN).format(name)
+        words = (_ONE if np.array_equal(self.cotangent, 1) else _SEEDED).format(name)
         facts = [(f"gradient of {name}", _inline(self.cotangent))]
         return Frame(self._link(self.start), "Backward: the start", facts, words, lit=self._lit(self.program.result))
 
@@ -172,12 +172,12 @@ class _Walker:
             )
 
     def _facts(self, arrival: Arrival) -> Iterator[tuple[str, str]]:
-        """The chain rule in numbers, line by line."""
+        """Yield the chain rule in numbers, line by line."""
         move, of, to = arrival.move, self.names[arrival.of], self.names[arrival.to]
-        yield f"arrives at {of}", _inline(move.arrives)
+        yield f"gradient of {of}", _inline(move.arrives)
         uses = 1
         if move.local is not None:
-            yield f"× local derivative, of {title(self.program, arrival.of)} towards {to}", _inline(move.local)
+            yield f"× local derivative of {title(self.program, arrival.of)} with respect to {to}", _inline(move.local)
             uses = move.local.size // max(1, move.gives.size)
         yield f"= contribution to {to}{f', summed over {uses} uses each' if uses > 1 else ''}", _inline(move.gives)
         if arrival.before is not None and not arrival.late:
@@ -191,33 +191,33 @@ class _Walker:
     def _note(self, arrival: Arrival) -> str:
         of, to = self.names[arrival.of], self.names[arrival.to]
         if arrival.late:
-            return f"Too late: {to} has passed on already, and this never goes any further."
+            return f"Too late: {to} has already propagated its gradient, so this contribution is lost."
         if arrival.early:
-            return f"Too early: {of} has {arrival.had} of its {arrival.due} contributions, and passes on too little."
+            return f"Too early: {of} has {arrival.had} of its {arrival.due} contributions, so it propagates too little."
         if arrival.number < arrival.uses:
             left = arrival.uses - arrival.number
-            return f"{to} is used {arrival.uses} times: {left} more to come, and until then it has to wait."
+            return f"{to} is used {arrival.uses} times: it waits for {left} more."
         if arrival.move.local is None:
             return _MIXED.format(to, of)
         return ""
 
     def _complete(self, i: int) -> list[tuple[str, Number]]:
-        return self._named(i, self.sides.gradient(i))
+        return self._with_names(i, self.sides.gradient(i))
 
     def _end(self) -> Frame:
         leaves = [i for i in range(self.first) if self.program.operands[i].kind == LEAF]
         last = {arrival.to: arrival.after for arrival in self.arrivals}
         rows = [row for i in leaves for row in (self._wrong(i, last) if self.lesson.fault else self._complete(i))]
         wrong = self.lesson.fault and any(row.ulp != "0" for _, row in rows)
-        words = _LOST if wrong else _DONE
+        words = _TOO_LATE if wrong else _DONE
         number = self.start + 1 + len(self.arrivals)
         return Frame(self._link(number), "Done", (), words, "The gradients", rows, warns=bool(wrong))
 
     def _wrong(self, i: int, last: dict[int, np.ndarray]) -> list[tuple[str, Number]]:
-        """The gradient that a faulty walk came to, beside the right one."""
+        """Return the gradient of a faulty walk beside the right one."""
         theirs = gradients(self.program, self.sides.theirs)[i]
         mine = last.get(i, np.zeros_like(theirs))
-        return self._named(i, numbers(mine, theirs, exact_gradient(self.program, i, self.sides.exact[i])))
+        return self._with_names(i, numbers(mine, theirs, exact_gradient(self.program, i, self.sides.exact[i])))
 
 
 def _labelled(what: str, array: np.ndarray) -> list[str]:
@@ -226,7 +226,7 @@ def _labelled(what: str, array: np.ndarray) -> list[str]:
 
 
 def _inline(array: np.ndarray) -> str:
-    """An array in one line: with all digits if it is one number."""
+    """Format an array in one line, with all digits if it is a single number."""
     array = np.asarray(array)
     if array.ndim == 0:
         return full(array[()])

@@ -1,7 +1,7 @@
-"""What the pass back does, move by move, as the engine itself does it: what arrives, the rule, and what is passed on.
+"""Records the engine's backward pass move by move: the incoming gradient, the rule, and the contribution.
 
-A move is one call of a pullback. Calls are recorded from outside, while the engine runs, so the order is the engine's
-own, also where a fault is planted that spoils it.
+A move is one call of a pullback. Calls are recorded from outside while the engine runs, so their order is the
+engine's own, even if a planted fault breaks it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from reference.programs import ARRAY, LEAF, Operand, Program, Step
 
 @dataclass(frozen=True)
 class Move:
-    """One thing passed back: from a step to one of its operands.
+    """A contribution from a step to one of its operands.
 
     Args:
         step: the index of the step.
-        position: which of its operands.
-        arrives: the gradient of the step's value, as it was at that time.
-        local: the local derivative, number by number; None where an op mixes numbers, as a sum does.
-        gives: what is passed on.
+        position: the position of the operand.
+        arrives: the gradient of the step's value at that time.
+        local: the elementwise local derivative; None if the op mixes numbers, as a sum does.
+        gives: the contribution.
     """
 
     step: int
@@ -46,25 +46,25 @@ class Move:
 
 
 def walk(program: Program, plant: Plant = nullcontext) -> list[Move]:
-    """Let ndgrad pass back, and record its moves."""
+    """Run ndgrad's backward pass and record its moves."""
     with plant():
         calls = list(_calls(program))
         return [_move(*call) for call in calls]
 
 
 def _calls(program: Program) -> Iterator[tuple[Program, int, int, np.ndarray]]:
-    """Each call of a pullback: the step by itself, its index, the position, and what arrived."""
-    heard: list[tuple[int, int, np.ndarray]] = []
-    made: dict[int, int] = {}  # the index of each step, by its value's array
+    """Yield each call of a pullback: the single step, its index, the position, and the incoming gradient."""
+    calls: list[tuple[int, int, np.ndarray]] = []
+    step_of: dict[int, int] = {}  # the index of each step, by its value's array
     with ExitStack() as stack:
         for op in {step.op for step in program.steps}:
             for position in range(len(RULES[op].pullbacks)):
-                stack.enter_context(around(op, position, _listening(heard, position))())
+                stack.enter_context(around(op, position, _listening(calls, position))())
         values = _run(program)
-        made.update({id(value.data): i for i, value in enumerate(values[len(program.operands) :])})
+        step_of.update({id(value.data): i for i, value in enumerate(values[len(program.operands) :])})
         values[-1].backward(program.cotangent)
-    for key, position, g in heard:
-        yield _alone(program, values, made[key], g), made[key], position, g
+    for key, position, g in calls:
+        yield _alone(program, values, step_of[key], g), step_of[key], position, g
 
 
 def _run(program: Program) -> list[Any]:
@@ -75,10 +75,10 @@ def _run(program: Program) -> list[Any]:
     return values
 
 
-def _listening(heard: list[tuple[int, int, np.ndarray]], position: int) -> Callable[[Any], Any]:
+def _listening(calls: list[tuple[int, int, np.ndarray]], position: int) -> Callable[[Any], Any]:
     def change(right: Callable[..., Any]) -> Callable[..., Any]:
         def pullback(g: Any, y: Any, *operands: Any, **options: Any) -> Any:
-            heard.append((id(y), options.get("position", position), np.array(g)))
+            calls.append((id(y), options.get("position", position), np.array(g)))
             return right(g, y, *operands, **options)
 
         return pullback
@@ -87,7 +87,7 @@ def _listening(heard: list[tuple[int, int, np.ndarray]], position: int) -> Calla
 
 
 def _alone(program: Program, values: list[Any], index: int, g: np.ndarray) -> Program:
-    """A step by itself, with an operand for each position: what is used twice is two here."""
+    """Return a step as a program, with a separate operand for each position."""
     step = program.steps[index]
     operands = tuple(
         Operand(f"x{k}", np.asarray(values[i].data if isinstance(values[i], Value) else values[i]), _kind(values[i]))
@@ -101,43 +101,43 @@ def _kind(value: Any) -> str:
 
 
 def _move(alone: Program, step: int, position: int, g: np.ndarray) -> Move:
-    return Move(step, position, g, _local(alone, position), _given(alone, position))
+    return Move(step, position, g, _local(alone, position), _contribution(alone, position))
 
 
-def _given(alone: Program, position: int) -> np.ndarray:
-    """What a step by itself passes to one of its operands."""
+def _contribution(alone: Program, position: int) -> np.ndarray:
+    """Compute the contribution of a single step to one of its operands."""
     leaf = sum(o.kind == LEAF for o in alone.operands[:position])
     gradients = NdgradEngine().run(alone).gradients
     return np.asarray(gradients[leaf] if gradients else np.nan)
 
 
 def _local(alone: Program, position: int) -> np.ndarray | None:
-    """The slope of each number of the result towards the one number that it was made of; None where several were."""
+    """Compute the elementwise local derivative; None if a number of the result depends on several."""
     if alone.steps[0].op not in vars(elementwise):
         return None
     shape = np.asarray(alone.cotangent).shape
     wide = tuple(replace(o, data=np.broadcast_to(o.data, shape).copy()) for o in alone.operands)
-    return _given(replace(alone, operands=wide, cotangent=np.ones(shape)), position)
+    return _contribution(replace(alone, operands=wide, cotangent=np.ones(shape)), position)
 
 
-# What becomes of moves.
+# Effects of moves.
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A move, and what it is to the value that it reaches.
+    """A move and its effect on its target.
 
     Args:
         move: the move.
-        of: the step that passes on, by its place among all values.
-        to: the operand or step that is reached, likewise.
-        before: what that had; None if this is the first.
-        after: what it has now.
-        number: how many have reached it now.
-        uses: how many will.
-        had: how many had reached the step that passes on.
-        due: how many should have.
-        late: whether what is reached has passed on already, so that this is lost.
+        of: the step that contributes, by its index among all values.
+        to: the target, an operand or step, by the same index.
+        before: the target's gradient before; None if this is the first contribution.
+        after: the target's gradient now.
+        number: how many contributions the target has now.
+        uses: how many it will get.
+        had: how many contributions the contributing step had.
+        due: how many it should have had.
+        late: whether the target has already propagated its gradient, so that this contribution is lost.
     """
 
     move: Move
@@ -153,69 +153,69 @@ class Arrival:
 
     @property
     def early(self) -> bool:
-        """Whether the step passes on before all has reached it."""
+        """Whether the step contributes before it has all its own contributions."""
         return self.had < self.due
 
 
 def arrivals(program: Program, moves: Sequence[Move]) -> list[Arrival]:
-    """Follow moves to where they go."""
+    """Follow the effects of moves."""
     first = len(program.operands)
     uses = Counter(i for step in program.steps for i in step.inputs)
-    came: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     has: dict[int, np.ndarray] = {}
     passed: set[int] = set()
-    found = []
+    result = []
     for move in moves:
         of, to = first + move.step, program.steps[move.step].inputs[move.position]
         passed.add(of)
-        came[to] += 1
+        counts[to] += 1
         before, late = has.get(to), to in passed
         after = move.gives if before is None else before if late else before + move.gives
         has[to] = after
-        found.append(Arrival(move, of, to, before, after, came[to], uses[to], came[of], uses[of], late))
-    return found
+        result.append(Arrival(move, of, to, before, after, counts[to], uses[to], counts[of], uses[of], late))
+    return result
 
 
-# The rule in words: the very text of the table.
+# The source text of a rule.
 
-ARRIVES = "arrives"  # what the cotangent is called in a rule that is shown
+ARRIVES = "arrives"  # the name of the cotangent in a rule that is shown
 
 
 def rule(op: str, position: int, names: Sequence[str] = (), *, vectors: bool = False) -> str:
-    """What stands in the table of rules for the way back to an operand: its formula, or the call of a function.
+    """Return the source of an operand's pullback in the table of rules: its formula, or the call of a function.
 
     Args:
         op: the op.
-        position: of the operand.
-        names: what the op's result and its operands are called; by default as in the table.
-        vectors: whether an operand is a vector. A function may treat it otherwise than it ends: so its call is given.
+        position: the position of the operand.
+        names: names for the op's result and operands; by default those of the table.
+        vectors: whether an operand is a vector. A function may treat vectors specially, so its call is returned.
     """
     pullbacks = RULES[op].pullbacks
     pullback: Any = pullbacks[min(position, len(pullbacks) - 1)]
     if pullback is None:
         return ""
     parameters = pullback.__code__.co_varnames[: pullback.__code__.co_argcount]
-    called = {name: name.removeprefix("_") for name in parameters}  # `_x`: it is not read
+    called = {name: name.removeprefix("_") for name in parameters}  # `_x` marks an unused parameter
     called |= dict(zip(parameters, [ARRIVES, *names], strict=False)) if names else {}
     return ast.unparse(_Renamed(called).visit(copy.deepcopy(_formula(pullback, parameters, vectors=vectors))))
 
 
 class _Renamed(ast.NodeTransformer):
-    """Gives names other names."""
+    """Renames names."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = names
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        """Rename one."""
+        """Rename one name."""
         return ast.Name(self._names.get(node.id, node.id))
 
 
 @lru_cache
 def _formula(pullback: Any, parameters: tuple[str, ...], *, vectors: bool) -> ast.expr:
-    """The expression that a pullback is, if it is a row's own; what a function ends in; or else a call of it.
+    """Return the body of a row's lambda; of a function, the expression it returns at its end, or else a call of it.
 
-    An ellipsis, if the file has changed since it was imported, and no longer says what is run.
+    It is an ellipsis if the file has changed since it was imported, so that its text no longer matches the code.
     """
     code = pullback.__code__
     if code.co_name != "<lambda>":
@@ -227,7 +227,7 @@ def _formula(pullback: Any, parameters: tuple[str, ...], *, vectors: bool) -> as
 
 
 def _end(function: Any) -> ast.expr | None:
-    """What a function returns at its end."""
+    """Return the expression of a function's final return statement."""
     (defined,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     last = defined.body[-1] if isinstance(defined, ast.FunctionDef) else None
     return last.value if isinstance(last, ast.Return) else None
@@ -239,7 +239,7 @@ def _lambdas(function: Any) -> Iterator[ast.Lambda]:
 
 
 def _is_at(node: ast.Lambda, code: Any) -> bool:
-    """Whether the code was compiled from this expression: its first positions lie there."""
+    """Whether the code was compiled from this expression, judged by its positions."""
     at = [(line, column) for line, _, column, _ in code.co_positions() if line and column]
     body = node.body
     start, end = (body.lineno, body.col_offset), (body.end_lineno or 0, body.end_col_offset or 0)

@@ -1,4 +1,4 @@
-"""Campaigns: what is planted is found, by the name of the op, in words that help; and they repeat themselves."""
+"""Campaigns: they find planted faults, name the op, print helpful messages, and are reproducible."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ from reference.verdict import Kind, Result, judge
 SMALL = Profile(for_each_op=40, expressions=0)
 
 
-class AsFound(Campaign):
-    """A campaign that reports what failed as it was found: shrinking has tests of its own."""
+class Unshrunk(Campaign):
+    """A campaign that does not shrink failing cases: shrinking has its own tests."""
 
     def smallest(self, trial: Trial) -> Trial:
         return trial
 
 
-def first_failure(*ops: str, profile: Profile = SMALL, kind: type[Campaign] = AsFound) -> Failure:
-    """The first failure of a campaign over some ops."""
+def first_failure(*ops: str, profile: Profile = SMALL, kind: type[Campaign] = Unshrunk) -> Failure:
+    """Run a campaign over some ops and return its first failure."""
     for record in kind(NdgradEngine(), TorchEngine(), ops).run(profile):
         if record.failures:
             (failure,) = record.failures
@@ -64,8 +64,8 @@ def explained(program: Program, found: tuple[int, str, int] | None = None) -> Fa
     return campaign.explained(ProgramCase(program).run(campaign.engine, campaign.references), found)
 
 
-def said(failure: Failure) -> str:
-    """What is printed of a failure."""
+def message(failure: Failure) -> str:
+    """Return the printed message of a failure."""
     return text.failure(failure, "ndgrad 0", "PyTorch 0")
 
 
@@ -77,16 +77,16 @@ def plant_pullback(monkeypatch: pytest.MonkeyPatch, op: str, position: int, pull
 
 
 def test_broadcasting_that_is_not_undone_is_found() -> None:
-    """Without the sum over broadcast axes a gradient has the result's shape: found, on the op that broadcasts."""
+    """A gradient that is not summed over broadcast axes is found by its shape, on the op that broadcasts."""
     with BY_NAME["b001-engine"].plant():
         failure = first_failure("multiply")
     assert failure.op == "multiply"
     assert failure.verdict.findings[0].kind is Kind.SHAPE
-    assert "but must have shape" in said(failure)
+    assert "but must have shape" in message(failure)
 
 
 def test_an_assignment_for_an_addition_is_found() -> None:
-    """`=` for `+=` where a node is used twice loses a contribution: half of a product of a number with itself."""
+    """`=` instead of `+=` loses a contribution if a node is used twice, as in x * x."""
     with BY_NAME["b035-engine"].plant():
         failure = first_failure("multiply")
     assert failure.op == "multiply"
@@ -94,39 +94,39 @@ def test_an_assignment_for_an_addition_is_found() -> None:
 
 
 def test_a_sum_that_is_not_expanded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """sum(axis) whose cotangent is not given its axis back is found, and the op is named."""
+    """A pullback of sum that does not restore the axis is found, and the op is named."""
     plant_pullback(monkeypatch, "sum", 0, lambda g, y, x, *, axis, keepdims: np.broadcast_to(g, x.shape))
     assert first_failure("sum").op == "sum"
 
 
 def test_a_sum_that_is_not_expanded_is_found_on_a_square(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a square the shapes fit, and only the numbers are wrong: the words say how."""
+    """On a square the shapes fit and only the numbers are wrong; the message says how."""
     plant_pullback(monkeypatch, "sum", 0, lambda g, y, x, *, axis, keepdims: np.broadcast_to(g, x.shape))
     line = "x=f8([[1.0,2.0],[3.0,4.0]]); a=sum(x,axis=1,keepdims=False); back(a,f8([1.0,2.0]))"
     failure = explained(parse(line), (0, "sum", 0))
     assert (failure.op, failure.verdict.findings[0].kind) == ("sum", Kind.GRADIENT)
-    assert "the right numbers, transposed" in said(failure)
+    assert "the right numbers, transposed" in message(failure)
 
 
 def test_a_permutation_that_is_not_inverted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """transpose applied again in place of its inverse is right for all but cycles, and those are drawn."""
+    """Transposing again instead of inverting is wrong only for cycles of axes, and is found."""
     plant_pullback(monkeypatch, "transpose", 0, lambda g, y, x, *, axes: np.transpose(g, axes))
     failure = first_failure("transpose")
     assert failure.op == "transpose"
 
 
 def test_a_permutation_that_is_not_inverted_is_found_on_a_cube(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a cube the shapes fit, and only the numbers are wrong: the words say so."""
+    """On a cube the shapes fit and only the numbers are wrong; the message says how."""
     plant_pullback(monkeypatch, "transpose", 0, lambda g, y, x, *, axes: np.transpose(g, axes))
     cube = ",".join(f"[[{8 * i + 1.0},{8 * i + 2.0}],[{8 * i + 3.0},{8 * i + 4.0}]]" for i in range(2))
     program = parse(f"x=f8([{cube}]); a=transpose(x,axes=(1,2,0)); back(a,f8([{cube}]))")
     failure = explained(program, (0, "transpose", 0))
     assert failure.op == "transpose"
-    assert "the right numbers in other places: a permutation not inverted?" in said(failure)
+    assert "the right numbers in other places: a permutation not inverted?" in message(failure)
 
 
 def test_an_exponents_gradient_without_the_power_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """power's gradient to the exponent without the factor y: found, wherever y is not 1."""
+    """The exponent's gradient of power without the factor y is found."""
     plant_pullback(monkeypatch, "power", 1, lambda g, y, a, b: g * np.where(np.equal(a, 0) & (b >= 0), 0.0, np.log(a)))
     failure = first_failure("power")
     assert failure.op == "power"
@@ -134,17 +134,17 @@ def test_an_exponents_gradient_without_the_power_is_found(monkeypatch: pytest.Mo
 
 
 def test_a_gradient_that_is_not_copied_is_found() -> None:
-    """Two leaves that are handed one array share their gradient: whoever writes into one writes into the other."""
+    """Two leaves that receive the same array as their gradient are reported as sharing memory."""
     program = parse("x=f8([1.0,2.0]); y=f8([3.0,5.0]); a=add(x,y); back(a,f8([1.0,2.0]))")
     with BY_NAME["grad-shared"].plant():
         assert first_failure("add").op == "add"
         failure = explained(program)
     assert failure.verdict.findings[0].kind is Kind.ALIASED
-    assert "shares its memory with" in said(failure)
+    assert "shares its memory with" in message(failure)
 
 
 def test_an_index_that_repeats_is_found_where_it_adds_once() -> None:
-    """`out[index] += x` in place of `np.add.at` adds once where an index repeats."""
+    """`out[index] += x` instead of `np.add.at` adds a repeated index only once, and is found."""
     with BY_NAME["b117-getitem"].plant():
         failure = first_failure("getitem")
     assert failure.op == "getitem"
@@ -152,15 +152,15 @@ def test_an_index_that_repeats_is_found_where_it_adds_once() -> None:
 
 
 def test_a_factor_of_1_plus_1e_7_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """tanh's gradient too large by a ten-millionth: found, and the ratio is told."""
+    """A gradient of tanh that is too large by a relative 1e-7 is found, and the message gives the ratio."""
     plant_pullback(monkeypatch, "tanh", 0, lambda g, y, x: g * (1 - y * y) * (1 + 1e-7))
     failure = first_failure("tanh", kind=Campaign)
     assert failure.op == "tanh"
-    assert "ratio 1 + 1e-07 everywhere: a factor lost, or one too many?" in said(failure)
+    assert "ratio 1 + 1e-07 everywhere: a factor lost, or one too many?" in message(failure)
 
 
 def test_a_wrong_forward_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A value that is off is told as such, not only by its gradient."""
+    """A wrong value is reported as a value, not only by its gradient."""
     monkeypatch.setattr(
         RULES["log_softmax"], "residual", None
     )  # so the pair of result and residual is taken for the result
@@ -174,12 +174,12 @@ def test_a_wrong_forward_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_smallest_case_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is found in some program is shrunk to one step on one number, and printed by one grammar."""
+    """A failing program is shrunk to one step on one number and printed in the common format."""
     plant_pullback(monkeypatch, "exp", 0, lambda g, y, x: 2 * g * y)
     failure = first_failure("exp", kind=Campaign)
-    distance = said(failure).splitlines()[3]
+    distance = message(failure).splitlines()[3]
     assert re.fullmatch(r"  4\.5e\+15 ULP, allowed \d+; ratio 2 everywhere: a contribution counted twice\?", distance)
-    assert said(failure).splitlines() == [
+    assert message(failure).splitlines() == [
         f"exp: grad[x] is 5.43656365691809, but {TorchEngine().name} says {np.e} (exact: {np.e}). ndgrad is wrong.",
         "  a=exp(x)",
         "  x: float64 ()   cotangent: ()",
@@ -188,8 +188,8 @@ def test_the_smallest_case_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_what_was_found_fails_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line that is printed, read back, fails in the same way; and without the fault it agrees."""
+def test_the_printed_line_fails_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The printed line, parsed again, fails in the same way, and agrees without the fault."""
     with monkeypatch.context() as planting:
         plant_pullback(planting, "sqrt", 0, lambda g, y, x: g / y)
         failure = first_failure("sqrt", kind=Campaign)
@@ -200,7 +200,7 @@ def test_what_was_found_fails_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_campaign_repeats_itself() -> None:
-    """One seed gives one campaign; another gives another."""
+    """A campaign depends on its seed: the same seed gives the same records, another seed gives others."""
     once, again, other = (
         [_counts(r) for r in Campaign(NdgradEngine(), TorchEngine(), ["exp", "sum"], seed).run(Profile(5, 5))]
         for seed in (1, 1, 2)
@@ -214,13 +214,13 @@ def _counts(record: Record) -> tuple[str, int, int]:
 
 
 def test_an_op_alone_is_tested_with_itself() -> None:
-    """A campaign over one op draws no other, so that an engine with one op can be judged."""
+    """A campaign over one op draws no other op, so that an engine with one op can be judged."""
     (record, expressions) = Campaign(NdgradEngine(), TorchEngine(), ["sin"]).run(Profile(10, 10))
     assert record.numbers
     assert expressions.numbers
 
 
-def test_nothing_asked_for_is_nothing_compared() -> None:
+def test_no_ops_give_no_records() -> None:
     """A campaign over no ops has no records."""
     assert list(Campaign(NdgradEngine(), TorchEngine(), []).run(Profile(5, 5))) == []
 
@@ -231,7 +231,7 @@ TOWARDS = [(op, i) for op in OPS for i, pullback in enumerate(RULES[op].pullback
 @pytest.mark.parametrize(("op", "position"), TOWARDS)
 @pytest.mark.parametrize("factor", [1 + 1e-7, -1.0])
 def test_a_wrong_factor_is_found_on_every_op(op: str, position: int, factor: float, monkeypatch: Any) -> None:
-    """Each gradient of each op, a ten-millionth too large, or of the other sign: found in ten programs, and named."""
+    """A relative error of 1e-7 or a wrong sign is found in each gradient of each op in ten programs, and is named."""
     right = RULES[op].pullbacks[position]
     assert right is not None
     plant_pullback(monkeypatch, op, position, lambda *args, **options: right(*args, **options) * factor)
@@ -239,36 +239,36 @@ def test_a_wrong_factor_is_found_on_every_op(op: str, position: int, factor: flo
 
 
 def test_the_profiles_grow() -> None:
-    """Each profile runs more than the one before."""
+    """Each profile runs more cases than the one before."""
     sizes = [(p.for_each_op, p.expressions) for p in (PROFILES["quick"], PROFILES["standard"], PROFILES["deep"])]
     assert sizes == sorted(sizes)
     assert len(set(sizes)) == 3
 
 
 def test_what_failed_is_tried_first_the_next_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A failing program is kept; the next campaign begins with it, and lets it go when it agrees."""
+    """A failing program is stored; the next campaign begins with it, and removes it once it agrees."""
     path, profile = tmp_path / "failures", Profile(20, 0)
     with monkeypatch.context() as planting:
         plant_pullback(planting, "exp", 0, lambda g, y, x: 2 * g * y)
-        list(AsFound(NdgradEngine(), TorchEngine(), ["exp"], failures=path).run(profile))
-        first, second, *_ = AsFound(NdgradEngine(), TorchEngine(), ["exp"], seed=1, failures=path).run(profile)
+        list(Unshrunk(NdgradEngine(), TorchEngine(), ["exp"], failures=path).run(profile))
+        first, second, *_ = Unshrunk(NdgradEngine(), TorchEngine(), ["exp"], seed=1, failures=path).run(profile)
         assert (first.op, len(first.failures)) == ("failed before", 1)
         assert (second.op, second.failures, second.repeats) == ("exp", [], True)
-    again = list(AsFound(NdgradEngine(), TorchEngine(), ["exp"], failures=path).run(profile))
+    again = list(Unshrunk(NdgradEngine(), TorchEngine(), ["exp"], failures=path).run(profile))
     assert (again[0].op, again[0].programs, again[0].failures) == ("failed before", 1, [])
     assert not path.exists()
 
 
 def test_an_op_fails_but_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that fails for an op which has failed before is not made small once more: it has nothing new to say."""
+    """A second failing program of the same op is not shrunk or reported again."""
     plant_pullback(monkeypatch, "exp", 0, lambda g, y, x: 2 * g * y)
-    records = list(AsFound(NdgradEngine(), TorchEngine(), ["exp", "sin"]).run(Profile(40, 40)))
+    records = list(Unshrunk(NdgradEngine(), TorchEngine(), ["exp", "sin"]).run(Profile(40, 40)))
     assert sum(len(record.failures) for record in records) == 1
     assert any(record.repeats for record in records)
 
 
-def test_the_other_checks_are_made() -> None:
-    """Sessions, training runs and the library's checks are counted; one that goes wrong is told, to be run again."""
+def test_the_other_checks_are_run() -> None:
+    """Sessions, training runs and checks of the library are counted; a failing one is printed with a line to replay."""
     profile = Profile(0, 0, {"sessions": 3, "training": 3, "library": 3})
     *_, sessions, training, library = Campaign(NdgradEngine(), TorchEngine(), ["exp"]).run(profile)
     assert [(r.op, r.programs, bool(r.numbers), r.failures) for r in (sessions, training, library)] == [
@@ -277,7 +277,7 @@ def test_the_other_checks_are_made() -> None:
     with BY_NAME["grad-replaced"].plant():
         (sessions,) = Campaign(NdgradEngine(), TorchEngine(), []).run(Profile(0, 0, {"sessions": 40}))
         (failure,) = sessions.failures
-        words = said(failure)
+        words = message(failure)
         assert words.startswith("sessions: ")
         again = re.search(r"\n  again: python -m reference repro '(sessions case 0; leaf .*)'$", words)
         assert again
@@ -288,17 +288,17 @@ def test_the_other_checks_are_made() -> None:
 
 
 def test_several_processes_find_what_one_finds() -> None:
-    """The records of a campaign are the same, whoever runs its cases, and in the same order."""
+    """A pool of processes gives the same records as one process, in the same order."""
     profile = Profile(6, 300, {"sessions": 70, "library": 2})
     ops = ["exp", "sum", "multiply", "getitem"]
     with Workers(2) as workers:
-        shared = list(Campaign.named("ndgrad", ["torch"], ops).run(profile, Pool(workers)))
-    assert shared == list(Campaign.named("ndgrad", ["torch"], ops).run(profile))
+        shared = list(Campaign.by_name("ndgrad", ["torch"], ops).run(profile, Pool(workers)))
+    assert shared == list(Campaign.by_name("ndgrad", ["torch"], ops).run(profile))
     assert [record.op for record in shared] == [*ops, "expressions", "sessions", "library"]
 
 
 def test_a_shard_is_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tally and its failing case go from one process to another and say the same there."""
+    """A tally and its failing case survive pickling unchanged."""
     plant_pullback(monkeypatch, "tanh", 0, lambda g, y, x: g * (1 - y))
     tally = run_shard(Shard("tanh", 0, 40), Sides("ndgrad", ("torch",), ("tanh",), 0))
     again = pickle.loads(pickle.dumps(tally))
@@ -308,60 +308,60 @@ def test_a_shard_is_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wrong_tanh() -> NdgradEngine:
-    """Wrong, on purpose: imported by name in other processes."""
+    """Make an engine that is wrong on purpose; other processes import it by name."""
     return NdgradEngine({**RULES, "tanh": Rule(np.tanh, lambda g, y, x: g * (1 - y))})
 
 
 def wrong_multiply() -> NdgradEngine:
-    """The same of an op that ndgrad has an operator for."""
+    """Make an engine that is wrong on purpose in an op that has an operator."""
     return NdgradEngine(
         {**RULES, "multiply": Rule(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: 2 * g * a)}
     )
 
 
 @pytest.mark.parametrize("op", ["tanh", "multiply"])
-def test_a_pool_judges_the_engine_that_is_named(op: str) -> None:
-    """A wrong rule is found by other processes, which import the engine; the failures are those of this process."""
+def test_a_pool_judges_an_engine_by_name(op: str) -> None:
+    """Other processes, which import the engine by name, find the same failures as this process."""
     engine, profile = f"{__name__}:wrong_{op}", Profile(400, 0)
     with Workers(2) as workers:
-        shared = list(Campaign.named(engine, ["torch"], [op]).run(profile, Pool(workers)))
+        shared = list(Campaign.by_name(engine, ["torch"], [op]).run(profile, Pool(workers)))
     assert [failure.op for failure in shared[0].failures] == [op]
-    assert told(shared) == told(list(Campaign.named(engine, ["torch"], [op]).run(profile)))
+    assert comparable(shared) == comparable(list(Campaign.by_name(engine, ["torch"], [op]).run(profile)))
 
 
-def told(records: Sequence[Record]) -> list[tuple[Record, list[str]]]:
-    """Records and what is printed of their failures, to be compared."""
-    return [(replace(record, failures=[]), list(map(said, record.failures))) for record in records]
+def comparable(records: Sequence[Record]) -> list[tuple[Record, list[str]]]:
+    """Return records with the messages of their failures, for comparison."""
+    return [(replace(record, failures=[]), list(map(message, record.failures))) for record in records]
 
 
 def test_without_a_name_nothing_runs_elsewhere() -> None:
-    """Before any work, with what is missing."""
+    """A campaign without names refuses a pool before any work, and says what is missing."""
     with Workers(1) as workers, pytest.raises(ValueError, match="must be given by name"):
         list(Campaign(NdgradEngine(), TorchEngine(), ["exp"]).run(SMALL, Pool(workers)))
 
 
 class Reversed:
-    """Runs the shards in the other order, each of them twice."""
+    """Runs the shards in reverse order, each of them twice."""
 
-    def run(self, shards: Iterator[Shard], sides: Sides, begun: Callable[[Shard, Tally], None]) -> Iterator[Shard]:
-        """As a cluster might, whose workers die."""
+    def run(self, shards: Iterator[Shard], sides: Sides, on_tally: Callable[[Shard, Tally], None]) -> Iterator[Shard]:
+        """Run them as a cluster might whose workers die."""
         for shard in list(shards)[::-1]:
             for _ in range(2):
-                begun(shard, run_shard(shard, sides))
+                on_tally(shard, run_shard(shard, sides))
             yield shard
 
 
 @pytest.mark.parametrize("engine", ["ndgrad", f"{__name__}:wrong_tanh"])
 def test_the_order_makes_no_difference(engine: str) -> None:
-    """Shards may be run in any order and more than once; what lies beyond the first failure is not counted."""
+    """Shards may run in any order and more than once; those after the first failure are not counted."""
     profile = Profile(300, 200, {})
-    there = list(Campaign.named(engine, ["torch"], ["tanh", "exp"]).run(profile, Reversed()))
-    assert told(there) == told(list(Campaign.named(engine, ["torch"], ["tanh", "exp"]).run(profile)))
+    there = list(Campaign.by_name(engine, ["torch"], ["tanh", "exp"]).run(profile, Reversed()))
+    assert comparable(there) == comparable(list(Campaign.by_name(engine, ["torch"], ["tanh", "exp"]).run(profile)))
 
 
 @pytest.mark.parametrize("engine", [NdgradEngine({"exp": RULES["exp"]}), type("Mine", (NdgradEngine,), {})()])
 def test_other_engines_have_sessions_and_no_library(engine: Engine) -> None:
-    """A library is ndgrad's own: for another engine nothing is counted, and the record says why."""
+    """For an engine without training and a library nothing is counted, and the records say why."""
     profile = Profile(1, 1, {"sessions": 2, "training": 2, "library": 2})
     *_, sessions, training, library = Campaign(engine, TorchEngine(), ["exp"]).run(profile)
     assert (sessions.op, sessions.programs, bool(sessions.numbers), sessions.failures) == ("sessions", 2, True, [])
@@ -372,7 +372,7 @@ def test_other_engines_have_sessions_and_no_library(engine: Engine) -> None:
 
 
 def test_a_reference_without_state_has_no_other_checks() -> None:
-    """Nothing is counted, and the record says whom it cannot be held against."""
+    """With a reference that offers no other checks nothing is counted, and the records say why."""
 
     class Stateless(TorchEngine):
         stateful = trainer = library = None  # type: ignore[assignment]
@@ -383,18 +383,18 @@ def test_a_reference_without_state_has_no_other_checks() -> None:
         assert (record.programs, record.left_out) == (0, f"{TorchEngine().name} offers none")
 
 
-def test_two_kept_programs_of_one_op_are_both_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Each of them fails still, so each is tried the next time."""
+def test_two_stored_programs_of_one_op_both_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two stored programs of one op that still fail both stay stored."""
     path = tmp_path / "failures"
     lines = [f"x=f8({x}); a=exp(x); back(a,f8(1.0))" for x in (1.0, 2.0)]
     path.write_text("\n".join(lines) + "\n")
     plant_pullback(monkeypatch, "exp", 0, lambda g, y, x: 2 * g * y)
-    list(AsFound(NdgradEngine(), TorchEngine(), ["exp"], failures=path).run(Profile(1, 0)))
+    list(Unshrunk(NdgradEngine(), TorchEngine(), ["exp"], failures=path).run(Profile(1, 0)))
     assert set(lines) <= set(path.read_text().splitlines())
 
 
-def test_what_was_kept_is_kept_when_a_run_is_cut_short(tmp_path: Path) -> None:
-    """Programs whose turn had not come are there the next time."""
+def test_an_interrupted_run_keeps_stored_programs(tmp_path: Path) -> None:
+    """Stored programs that an interrupted run did not reach stay stored."""
     path = tmp_path / "failures"
     lines = [f"x=f8({x}); a=exp(x); back(a,f8(1.0))" for x in (1.0, 2.0, 3.0)]
     path.write_text("\n".join(lines) + "\n")

@@ -1,4 +1,4 @@
-"""A Dask cluster, really started: it finds what one process finds, also where its workers are killed."""
+"""A real Dask cluster gives the results of one process, even if a worker is killed."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def _cluster() -> Iterator[Any]:
         yield cluster
 
 
-def found(folder: Path) -> Any:
-    """What was written down."""
+def report(folder: Path) -> Any:
+    """Return the written JSON."""
     return json.loads((folder / "found.json").read_text())
 
 
 def test_a_killed_worker_changes_nothing(cluster: Any, tmp_path: Path) -> None:
-    """Its shards are run by others, and the record is that of one process, to the last number."""
+    """Other workers run the shards of a killed worker, and the JSON equals that of one process."""
     assert Started(*OPTIONS, "--workers", "1", cwd=tmp_path).ended().status == 0
-    alone = found(tmp_path)
+    alone = report(tmp_path)
     started = Started(*OPTIONS, "--scheduler", cluster.scheduler_address, cwd=tmp_path).printed("add ")
     pids = [nanny.pid for nanny in cluster.workers.values()]
     os.kill(pids[0], signal.SIGKILL)
     assert started.ended().status == 0
-    assert found(tmp_path) == alone
-    assert pids[0] not in [nanny.pid for nanny in cluster.workers.values()]  # it was in mid-run
+    assert report(tmp_path) == alone
+    assert pids[0] not in [nanny.pid for nanny in cluster.workers.values()]  # it was replaced during the run
 
 
-def test_no_cluster_is_told(tmp_path: Path) -> None:
-    """An address at which there is no scheduler ends it with the status of the environment."""
+def test_a_missing_cluster_is_reported(tmp_path: Path) -> None:
+    """An address without a scheduler ends the run with the status of an environment error."""
     ended = Started(*OPTIONS, "--scheduler", "tcp://127.0.0.1:9", cwd=tmp_path).ended()
     assert ended.status == 3
     assert "tcp://127.0.0.1:9" in ended.err

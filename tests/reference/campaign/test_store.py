@@ -1,4 +1,4 @@
-"""Failing cases are stored, each once, and are there the next time; those that agree again go."""
+"""Failing cases are stored, each once, for the next run; those that agree again are removed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LINE = "x=f8(1.0); a=exp(x); back(a,f8(1.0))"
 OTHER, THIRD = LINE.replace("exp", "sin"), LINE.replace("exp", "cos")
 
 
-def test_what_is_kept_comes_back(tmp_path: Path) -> None:
-    """Cases of any kind are read as they were written, each once, from a file that is made where there is none."""
+def test_stored_cases_are_read_back(tmp_path: Path) -> None:
+    """Cases of any kind are read as they were written, each once; a missing file is created."""
     store = FailureStore(tmp_path / "made" / "failures")
     assert store.cases() == []
     lines = [LINE, OTHER, "sessions case 0; leaf 0,1; backward", "training 0 3"]
@@ -27,8 +27,8 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     assert list(map(str, store.cases())) == lines
 
 
-def test_what_agrees_again_goes(tmp_path: Path) -> None:
-    """What was read and fails no more goes, and the file with the last program; what came in meanwhile stays."""
+def test_cases_that_agree_again_are_removed(tmp_path: Path) -> None:
+    """Cases that no longer fail are removed, the file with the last one; cases added meanwhile stay."""
     path = tmp_path / "failures"
     FailureStore(path).keep([])
     assert not path.exists()
@@ -53,7 +53,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_a_file_of_anything_else_is_refused(tmp_path: Path, name: str) -> None:
-    """It is neither read nor written to, and the error names it and its first foreign line."""
+    """Such a file is neither read nor written to, and the error names it and its first foreign line."""
     content, words = FOREIGN[name]
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
@@ -66,7 +66,7 @@ def test_a_file_of_anything_else_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_only_regular_files_are_touched(tmp_path: Path) -> None:
-    """A pipe, a device and a directory are refused, and stay what they are. An empty file is nobody's."""
+    """A pipe, a device and a directory are refused and stay unchanged. An empty file is not removed."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty").touch()
     for path in (tmp_path, tmp_path / "pipe", Path("/dev/null")):
@@ -79,7 +79,7 @@ def test_only_regular_files_are_touched(tmp_path: Path) -> None:
 
 
 def test_a_line_of_another_version_stays(tmp_path: Path) -> None:
-    """In a file with the header, lines that cannot be read are passed over, and are still there afterwards."""
+    """In a file with the header, lines that cannot be parsed are skipped and stay."""
     path = tmp_path / "failures"
     path.write_text(f"{HEADER}\nx=f99(1.0) é\n{LINE}\n", encoding="utf-8")
     store = FailureStore(path)
@@ -92,7 +92,7 @@ def test_a_line_of_another_version_stays(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_the_file(tmp_path: Path) -> None:
-    """On a full disk what was kept stays, and no empty file comes about."""
+    """On a full disk the stored cases stay, and no empty file is left."""
     FailureStore(tmp_path / "old").keep([parse_case(LINE)])
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limit[1]))
@@ -125,9 +125,9 @@ for i in range(40):
 
 
 def test_two_runs_at_once_lose_nothing(tmp_path: Path) -> None:
-    """Two processes keep and remove programs all the time: both end well, and all that failed to the end is there.
+    """Two processes add and remove programs concurrently, and all that fail in the end are stored.
 
-    What one removed may be back, if it still failed when the other tried it.
+    A program that one of them removed may be back, if it still failed when the other tried it.
     """
     path = tmp_path / "failures"
     bases = (100, 200)
@@ -147,21 +147,21 @@ def test_two_runs_at_once_lose_nothing(tmp_path: Path) -> None:
     for run in runs:
         run.communicate(timeout=60)
     assert [run.returncode for run in runs] == [0, 0]
-    wanted = {f"x=f8({base + i}.0); a=exp(x); back(a,f8(1.0))" for base in bases for i in range(40) if i % 2 == 0}
-    wanted |= {f"x=f8({base + 39}.0); a=exp(x); back(a,f8(1.0))" for base in bases}
-    assert {str(program) for program in FailureStore(path).cases()} >= wanted
+    expected = {f"x=f8({base + i}.0); a=exp(x); back(a,f8(1.0))" for base in bases for i in range(40) if i % 2 == 0}
+    expected |= {f"x=f8({base + 39}.0); a=exp(x); back(a,f8(1.0))" for base in bases}
+    assert {str(program) for program in FailureStore(path).cases()} >= expected
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_only_so_many_are_kept(tmp_path: Path) -> None:
-    """Of very many the latest are kept."""
+def test_the_number_of_stored_cases_is_limited(tmp_path: Path) -> None:
+    """Only the latest cases are stored, up to a limit."""
     store = FailureStore(tmp_path / "failures")
     store.keep(parse_case(LINE.replace("f8(1.0);", f"f8({i}.0);")) for i in range(MOST + 5))
     assert str(store.cases()[-1]) == LINE.replace("f8(1.0);", f"f8({MOST + 4}.0);")
     assert len(store.cases()) == MOST
 
 
-def test_without_a_file_nothing_is_kept() -> None:
-    """Nothing is written where no file is named."""
+def test_without_a_file_nothing_is_stored() -> None:
+    """Without a file, nothing is stored."""
     FailureStore(None).keep([parse_case(LINE)])
     assert FailureStore(None).cases() == []

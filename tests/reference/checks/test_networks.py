@@ -1,4 +1,4 @@
-"""Checks of the library beside training: right as it is, and each planted fault is found by drawn checks."""
+"""Checks of the library: they find nothing wrong in it, and they find each planted fault."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 
 from ndgrad.library import INITIALIZERS, Module, initial
 from ndgrad.optim import hyperparameters
-from reference.checks.networks import NetworkCheck, begun, run_network_check
+from reference.checks.networks import NetworkCheck, run_network_check, start_check
 from reference.checks.networks.modules import check_module
-from reference.checks.networks.refusals import DRAWN, REFUSED, check_refusals
-from reference.checks.networks.weights import FALSE_ALARM, SCHEMES, check_weights, differ, drawn
+from reference.checks.networks.refusals import CHOICES, REFUSED, check_refusals
+from reference.checks.networks.weights import FALSE_ALARM, SCHEMES, check_weights, differ, draw_weights
 from reference.engines import TapeEngine
 from reference.mutation import BY_NAME
 from reference.mutation.planting import Plant, entry, function
@@ -30,54 +30,54 @@ def checked(number: int, seed: str = "tests") -> NetworkCheck:
 
 @pytest.mark.parametrize("number", range(60))
 def test_the_library_is_right(number: int) -> None:
-    """Whatever is drawn, nothing is found."""
+    """Drawn checks find nothing wrong."""
     assert not checked(number).findings
 
 
 def test_a_source_draws_the_same_check_again() -> None:
-    """The same choices make the same lines."""
+    """The same choices give the same lines."""
     assert [str(checked(i)) for i in range(20)] == [str(checked(i)) for i in range(20)]
     assert len({str(checked(i)) for i in range(20)}) > 15
 
 
 @pytest.mark.parametrize("number", range(10))
 def test_lines_are_python_that_runs(number: int) -> None:
-    """The lines of a check build its modules again, with the same parameters."""
-    check = begun(*BOTH)
+    """The lines of a check are a program that builds the same modules and parameters again."""
+    check = start_check(*BOTH)
     check_module(Seeded("lines", number), check)
     again: dict[str, Any] = {}
-    exec(str(check), again)  # noqa: S102 - that it runs is what is asked
-    modules = [name for name, made in check.made.items() if isinstance(made, Module)]
+    exec(str(check), again)  # noqa: S102 - the test is that it runs
+    modules = [name for name, item in check.namespace.items() if isinstance(item, Module)]
     assert modules
-    assert [_parameters(again[name]) for name in modules] == [_parameters(check.made[name]) for name in modules]
+    assert [_parameters(again[name]) for name in modules] == [_parameters(check.namespace[name]) for name in modules]
 
 
 def _parameters(module: Module) -> list[Any]:
     return [(name, p.shape, p.dtype, p.requires_grad) for name, p in module.named_parameters().items()]
 
 
-def test_every_place_of_a_parameter_is_met() -> None:
-    """Modules are drawn that hold lists, tuples, dicts and modules, shared things, themselves, and no parameter."""
+def test_parameters_stand_in_every_kind_of_place() -> None:
+    """Drawn modules hold lists, tuples, dicts, modules, shared parts, themselves, and parts without parameters."""
     checks = [str(checked(i)) for i in range(200)]
     for sign in ("list([", "tuple([", "= {", "Module()", ".itself = ", "None", "Value(1.5) * 2", "requires_grad=False"):
         assert any(sign in lines for lines in checks)
     assert any(re.search(r"(\b\w+\d), .*\b\1\b", lines) for lines in checks)
 
 
-def test_every_initializer_is_met() -> None:
-    """There is a scheme for each initializer of the library, and none without."""
+def test_every_initializer_is_drawn() -> None:
+    """The schemes are exactly the library's initializers, and all of them are drawn."""
     assert set(SCHEMES) == set(INITIALIZERS)
     checks = "".join(str(checked(i)) for i in range(200))
     assert all(f"init={init!r}" in checks for init in SCHEMES)
 
 
 def test_an_engine_without_a_library_is_refused() -> None:
-    """By its name; and so is a reference."""
+    """An engine or a reference without a library is refused by name."""
     ndgrad, torch = BOTH
     with pytest.raises(ValueError, match="Bare 1 has no library"):
-        begun(TapeEngine("Bare 1", {}), torch)
+        start_check(TapeEngine("Bare 1", {}), torch)
     with pytest.raises(ValueError, match=r"ndgrad .* has no library"):
-        begun(ndgrad, type("Mute", (), {"name": "ndgrad 0"})())
+        start_check(ndgrad, type("Mute", (), {"name": "ndgrad 0"})())
 
 
 # Distributions.
@@ -85,16 +85,16 @@ def test_an_engine_without_a_library_is_refused() -> None:
 
 @pytest.mark.parametrize("init", SCHEMES)
 def test_an_initializer_has_pytorchs_distribution(init: str) -> None:
-    """Ten thousand weights of each size are spread as torch.nn.init spreads them."""
+    """Ten thousand weights of each scheme have the distribution of torch.nn.init's."""
     for number in range(40):
-        check = begun(*BOTH)
+        check = start_check(*BOTH)
         check_weights(Seeded(init, number), check)
         assert check.numbers == 10_000
         assert not check.findings
 
 
 def test_a_scale_that_is_off_by_a_fifth_is_found() -> None:
-    """Ten thousand numbers tell a normal distribution from a wider one, a shifted one, and a uniform one as wide."""
+    """10,000 numbers tell a normal distribution from a wider, a shifted, and a uniform one of equal deviation."""
     rng = np.random.default_rng(0)
     normal, other = (np.sort(rng.normal(size=10_000)) for _ in range(2))
     assert not list(differ(normal, other))
@@ -104,7 +104,7 @@ def test_a_scale_that_is_off_by_a_fifth_is_found() -> None:
 
 
 def test_false_alarms_are_as_rare_as_promised() -> None:
-    """Two thousand pairs of samples of one distribution never come near the bound, which one in 1e9 exceeds."""
+    """Two thousand pairs of samples from one distribution never exceed the bound, which one in 1e9 may exceed."""
     assert FALSE_ALARM == 1e-9
     rng = np.random.default_rng(1)
     pairs = np.sort(rng.uniform(size=(2_000, 2, 1_000)))
@@ -114,7 +114,7 @@ def test_false_alarms_are_as_rare_as_promised() -> None:
 def test_draws_are_in_order() -> None:
     """The weight is drawn first, row by row, and then the bias, from the same Generator."""
     rng = np.random.default_rng(3)
-    weight, bias = drawn(np.random.default_rng(3), "uniform", 2, 3)
+    weight, bias = draw_weights(np.random.default_rng(3), "uniform", 2, 3)
     assert weight.tolist() == [[rng.uniform(-1, 1) for _ in range(3)] for _ in range(2)]
     assert bias.tolist() == [rng.uniform(-1, 1) for _ in range(3)]
 
@@ -125,32 +125,32 @@ LINES = [
     (re.sub(r"\{(\w+)\}", lambda field: filled[field[1]], template), expected)  # noqa: B023 - called at once
     for template, expected in REFUSED
     for fields in [re.findall(r"\{(\w+)\}", template)]
-    for filled in (dict(zip(fields, choice, strict=True)) for choice in product(*(DRAWN[name] for name in fields)))
+    for filled in (dict(zip(fields, choice, strict=True)) for choice in product(*(CHOICES[name] for name in fields)))
 ]
 
 
 def test_every_refusal_is_one() -> None:
-    """Each line, whatever it is filled with, is refused with the error that is said."""
+    """Each line, with any choices filled in, raises the error of its row."""
     assert len(LINES) > 150
     for line, expected in LINES:
-        check = begun(*BOTH)
+        check = start_check(*BOTH)
         check.run("p = [Value([1.0, 2.0])]")
         with pytest.raises(Exception, match="raised") as raised:
             check.run(line)
         assert isinstance(raised.value.__cause__, expected), line
 
 
-def test_what_is_accepted_is_told() -> None:
-    """A line that goes through, though it must not, is shown with what it must raise."""
+def test_a_wrongly_accepted_line_is_reported() -> None:
+    """A line that is wrongly accepted is reported with the error it must raise."""
     with function(initial._count, lambda right: lambda name, n: int(n))():
-        check = begun(*BOTH)
+        check = start_check(*BOTH)
         check_refusals(Seeded(4), check)
     assert {finding.kind for finding in check.findings} == {Kind.RAISED}
     assert any(finding.says == "was accepted, but must raise ValueError" for finding in check.findings)
     assert any(finding.part.startswith("`Layer(") for finding in check.findings)
 
 
-# Faults: wrong, on purpose. What finds them knows none of them.
+# Faults, wrong on purpose. The checks that find them are written without knowledge of them.
 
 # fmt: off
 FAULTS: dict[str, Plant] = {
@@ -199,8 +199,8 @@ def test_drawn_checks_find_a_fault(fault: str) -> None:
         assert any(checked(i, "faults").findings for i in range(100))
 
 
-def test_what_raises_is_told_with_its_line() -> None:
-    """A line that raises, and must not, is shown with what it raised."""
+def test_an_error_is_reported_with_its_line() -> None:
+    """A line that wrongly raises is reported with its error."""
 
     def refusing(*args: Any, **options: Any) -> None:
         raise ValueError("no")

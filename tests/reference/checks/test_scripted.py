@@ -1,17 +1,17 @@
-"""Sessions, training runs and the library as cases: by number the same whoever runs them; replayed, shrunk and told."""
+"""Sessions, training runs and checks of the library as cases: they are reproduced by number, replayed and shrunk."""
 
 from __future__ import annotations
 
 import pytest
 
-from reference.checks import SCRIPTED, DrawnCase, NotACase, ScriptedCase, Trial, parse_case, shrink
+from reference.checks import SCRIPTED, NotACase, ScriptedCase, SeededCase, Trial, parse_case, shrink
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine
 from reference.mutation import FAULTS
 from reference.verdict import AT_ONCE, Result
 
-# For each check a fault that it sees within some cases.
+# For each check a fault that it detects within some cases.
 # fmt: off
 SEEN = {
     "sessions": "grad-thrice",
@@ -24,25 +24,25 @@ SIDES = NdgradEngine(), References([TorchEngine()])
 
 
 def run(check: str, seed: int, number: int) -> Trial:
-    """Run a case by its number."""
-    return DrawnCase(check, seed, number).run(*SIDES)
+    """Run the case of this number."""
+    return SeededCase(check, seed, number).run(*SIDES)
 
 
 def first_wrong(check: str) -> tuple[int, Trial]:
-    """The first case that sees the fault of a check, and what it sees."""
+    """Return the number and the trial of the first case that detects the check's fault."""
     (fault,) = [fault for fault in FAULTS if fault.name == SEEN[check]]
     with fault.plant():
         return next((n, trial) for n in range(WITHIN) if (trial := run(check, 0, n)).verdict.findings)
 
 
 def test_each_check_has_a_fault_here() -> None:
-    """The table above leaves out none."""
+    """Each kind of check has a row in the table above."""
     assert set(SEEN) == set(SCRIPTED)
 
 
 @pytest.mark.parametrize("check", SCRIPTED)
 def test_a_right_engine_agrees(check: str) -> None:
-    """Nothing is found, and something was compared; what agreed at once was as near as is allowed."""
+    """A right engine agrees, numbers are compared, and the worst distance is within what agrees at once."""
     verdicts = [run(check, 0, number).verdict for number in range(12)]
     assert {verdict.result for verdict in verdicts} == {Result.AGREES}
     assert all(verdict.numbers for verdict in verdicts)
@@ -51,7 +51,7 @@ def test_a_right_engine_agrees(check: str) -> None:
 
 @pytest.mark.parametrize("check", SCRIPTED)
 def test_a_case_is_the_same_whenever_it_is_run(check: str) -> None:
-    """Cases run backwards are what they were forwards; they are not all alike; and another seed has others."""
+    """Cases do not depend on the order of runs, differ from each other, and depend on the seed."""
     numbers = range(6)
     forwards = [str(run(check, 3, number)) for number in numbers]
     backwards = [str(run(check, 3, number)) for number in reversed(numbers)]
@@ -62,7 +62,7 @@ def test_a_case_is_the_same_whenever_it_is_run(check: str) -> None:
 
 @pytest.mark.parametrize("check", SCRIPTED)
 def test_a_case_is_replayed_from_its_line(check: str) -> None:
-    """Both the line of its number and that of its choices lead to the same lines and numbers."""
+    """The line with its number and the line with its choices both reproduce the case."""
     for number in range(8):
         trial = run(check, 2, number)
         assert isinstance(trial.case, ScriptedCase)
@@ -72,8 +72,8 @@ def test_a_case_is_replayed_from_its_line(check: str) -> None:
 
 
 @pytest.mark.parametrize("check", SCRIPTED)
-def test_a_fault_is_found_told_and_found_again(check: str) -> None:
-    """What is wrong blames the engine, the text says what was done; and the same case finds it in the same words."""
+def test_a_fault_is_found_reproducibly(check: str) -> None:
+    """The findings blame the engine, there is a transcript, and a second search finds the same case and words."""
     number, trial = first_wrong(check)
     assert all(finding.result.blames for finding in trial.verdict.findings)
     assert trial.transcript
@@ -84,7 +84,7 @@ def test_a_fault_is_found_told_and_found_again(check: str) -> None:
 
 @pytest.mark.parametrize("check", SCRIPTED)
 def test_a_case_is_shrunk(check: str) -> None:
-    """It goes wrong in one of the same ways, is smaller, and is replayed from its line."""
+    """A shrunk case fails in one of the same ways, is smaller, and is replayed from its line."""
     (fault,) = [fault for fault in FAULTS if fault.name == SEEN[check]]
     _, found = first_wrong(check)
     kinds = frozenset(finding.kind for finding in found.verdict.findings)
@@ -101,7 +101,7 @@ def test_a_case_is_shrunk(check: str) -> None:
     "line",
     ["sessions", "sessions 0", "sessions leaf 0", "sessions case 0; nothing 1", "training case 1; leaf 2", "library x"],
 )
-def test_what_is_no_case_is_refused(line: str) -> None:
-    """With what a case looks like."""
+def test_an_invalid_case_is_refused(line: str) -> None:
+    """An invalid line is refused with a description of a case."""
     with pytest.raises(NotACase, match="a case is its kind, a seed and a number"):
         parse_case(line)

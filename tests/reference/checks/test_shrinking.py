@@ -1,4 +1,4 @@
-"""Failing programs are made small: to the fewest steps, operands and numbers that still fail."""
+"""Failing programs are shrunk to the fewest steps, operands and numbers that still fail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONG = (
 
 
 def small(line: str, fails: Callable[[Program], bool]) -> str:
-    """The smallest program, as its line."""
+    """Shrink a program and return its line."""
 
     def failed(case: Case) -> Trial:
         return Trial(case, Verdict(Result.ENGINE_WRONG))
@@ -34,7 +34,7 @@ def small(line: str, fails: Callable[[Program], bool]) -> str:
 
 
 def has(op: str) -> Callable[[Program], bool]:
-    """Whether a program has this op in it: what would fail if it were broken."""
+    """Return a predicate: whether a program uses this op, as if the op were broken."""
     return lambda program: any(step.op == op for step in program.steps)
 
 
@@ -47,33 +47,33 @@ def has(op: str) -> Callable[[Program], bool]:
         ("exp", "x=f8(1.0); a=exp(x); back(a,f8(1.0))"),
     ],
 )
-def test_one_step_is_left_where_one_fails(op: str, line: str) -> None:
-    """The other steps go, each axis becomes as short as it can, numbers become 1, and no direction is left."""
+def test_a_single_failing_step_remains(op: str, line: str) -> None:
+    """If one step fails alone, the other steps and the directions go, axes become short, and numbers become 1."""
     assert small(LONG, has(op)) == line
 
 
-def test_what_needs_two_steps_keeps_two() -> None:
-    """Steps that fail only together stay together, and what is between them goes."""
+def test_two_steps_that_fail_together_stay() -> None:
+    """Two steps that fail only together stay, and the step between them goes."""
     together = small(LONG, lambda p: has("multiply")(p) and has("sum")(p))
     assert [step.op for step in parse(together).steps] == ["multiply", "sum"]
 
 
-def test_what_fails_twice_differentiated_keeps_its_directions() -> None:
-    """A program that fails only at second order is still of second order, and small."""
+def test_a_second_order_failure_keeps_its_directions() -> None:
+    """A program that fails only at second order shrinks to one that is still of second order."""
     line = small(LONG, lambda p: bool(p.directions) and has("tanh")(p))
     assert line == "x=f8(1.0); a=tanh(x); back(a,f8(1.0),along=(f8(1.0),))"
 
 
 def test_numbers_that_matter_stay() -> None:
-    """A number that the failure needs is kept, and its neighbours go."""
+    """A number that the failure needs stays, and its neighbours go."""
     line = small(
         "x=f8([1.5,-3.0,2.0]); a=relu(x); back(a,f8([2.0,4.0,8.0]))", lambda p: bool((p.operands[0].data < 0).any())
     )
     assert line == "x=f8(-3.0); a=relu(x); back(a,f8(1.0))"
 
 
-def test_an_index_loses_what_does_not_matter() -> None:
-    """Its entries go, one by one, with an axis of the operand if they must; places go, and become 0."""
+def test_an_index_is_shrunk() -> None:
+    """An index loses entries, with the operand's axis if needed, and places; the remaining places become 0."""
     index = "(slice(-1,1,None),None,i8([-1,2,2]))"
     line = f"x=f8([[1.0,2.0,3.0]]); a=getitem(x,index={index}); back(a,f8([[[1.0,2.0,3.0]]]))"
 
@@ -99,23 +99,23 @@ def test_an_index_loses_what_does_not_matter() -> None:
     ids=["where", "labels"],
 )
 def test_arrays_among_the_options_are_cut_with_the_operands(line: str, shrunk: str) -> None:
-    """And hold zeros where it does not matter what they hold."""
+    """Array options are shortened with their operands, and become zeros if their numbers do not matter."""
     assert small(line, lambda program: len(program.steps) > 0) == shrunk
 
 
-def test_what_does_not_fail_again_is_left_as_it_is() -> None:
-    """Where nothing smaller fails the program is given back."""
+def test_a_program_that_cannot_be_shrunk_is_unchanged() -> None:
+    """If no smaller program fails, the program is returned unchanged."""
     assert small(LONG, lambda _: False) == str(parse(LONG))
 
 
 def test_a_program_that_must_be_refused_is_left_whole() -> None:
-    """Without a cotangent, only its operands can be simpler."""
+    """In a program without a cotangent, only the operands are simplified."""
     line = "x=f8([2.0,3.0]); y=f8([1.0,2.0,3.0]); a=add(x,y)"
     assert small(line, lambda p: p.cotangent is None) == "x=f8([1.0,1.0]); y=f8([1.0,1.0,1.0]); a=add(x,y)"
 
 
-def test_operands_are_named_in_the_order_of_their_use() -> None:
-    """The first that is used is x, if it still fails then; its direction goes with it."""
+def test_operands_are_renamed_in_order_of_use() -> None:
+    """The first operand used becomes x if the program still fails then, and its direction moves with it."""
     line = "x=f8(2.0); y=f8(1.0); a=multiply(y,x); back(a,f8(1.0),along=(f8(3.0),f8(4.0)))"
     ordered = "x=f8(1.0); y=f8(2.0); a=multiply(x,y); back(a,f8(1.0),along=(f8(4.0),f8(3.0)))"
     assert small(line, lambda program: str(program) == ordered) == ordered

@@ -1,4 +1,4 @@
-"""Training in lock-step: named and drawn runs agree, and a wrong optimizer, loss or network does not."""
+"""Training in lock-step: the examples and drawn runs agree, and a wrong optimizer, loss or network does not."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ from tests.reference.both import BOTH
 
 
 def train(task: Task) -> TrainingRecord:
-    """Make a run in ndgrad and in PyTorch."""
+    """Train in ndgrad and in PyTorch."""
     return train_both(task, *BOTH)
 
 
 def short(task: Task, steps: int, *stages: Stage) -> Task:
-    """A task of few steps: a few examples, and one epoch a step."""
-    x, wanted = task.train
+    """Shorten a task to a few steps on a few examples, one epoch a step."""
+    x, targets = task.train
     some = slice(None, 40)
     chosen = tuple(replace(stage, epochs=steps, until_goal=False) for stage in stages or task.stages)
-    return replace(task, train=(x[some], wanted[some]), batch=None, stages=chosen, test=None, goal=None)
+    return replace(task, train=(x[some], targets[some]), batch=None, stages=chosen, test=None, goal=None)
 
 
 def test_the_article_run_agrees() -> None:
@@ -58,7 +58,7 @@ def test_the_article_run_agrees() -> None:
 
 
 def test_the_moons_run_agrees() -> None:
-    """Two moons are told apart by both sides alike."""
+    """Both sides learn to separate the two moons."""
     record = train(moons())
     assert record.agrees
     assert record.accuracy is not None
@@ -66,7 +66,7 @@ def test_the_moons_run_agrees() -> None:
 
 
 def test_digits_are_learned_from_all_but_a_fifth() -> None:
-    """Of 1,797 digits a fifth is held out, in no batch; the network is 64-64-32-10."""
+    """Of 1,797 digits a fifth is held out and in no batch; the network is 64-64-32-10."""
     task = digits()
     assert task.widths == (64, 64, 32, 10)
     assert task.test is not None
@@ -86,7 +86,7 @@ OPTIMIZERS = [
 
 @pytest.mark.parametrize("stage", OPTIMIZERS, ids=lambda s: f"{s.optimizer}-{len(s.options)}")
 def test_every_optimizer_keeps_step(stage: Stage) -> None:
-    """Steps of each optimizer agree, from PyTorch's state each time, and running free to within 1e-9."""
+    """Synced steps of each optimizer agree, and the free engine drifts by less than 1e-9."""
     record = train(short(moons(), 12, stage))
     assert record.agrees
     assert record.steps == 12
@@ -94,7 +94,7 @@ def test_every_optimizer_keeps_step(stage: Stage) -> None:
 
 
 def without_correction(right: Callable[..., Any]) -> Callable[..., Any]:
-    """Adam whose state says that it has made a thousand steps, so that nothing is corrected: wrong, on purpose."""
+    """Make Adam count from a million steps, so that no bias is corrected: wrong on purpose."""
 
     def adapted(self: Any, p: Any, g: Any, state: Any) -> Any:
         data, new = right(self, p, g, {**state, "step": 10**6})
@@ -114,7 +114,7 @@ def test_adam_without_bias_correction_is_found(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_momentum_that_is_a_little_off_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Momentum off by a relative 1e-9 is found at the second step, the first on which it counts."""
+    """Momentum with a relative error of 1e-9 is found at the second step, the first in which it matters."""
     right = optim.SGD._moved
 
     def moved(self: Any, p: Any, g: Any, state: Any) -> Any:
@@ -127,7 +127,7 @@ def test_a_momentum_that_is_a_little_off_is_found(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_wrong_gradient_in_a_network_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relu that passes everything makes gradients wrong, which the first step says."""
+    """A relu that passes every cotangent on is found in a gradient of the first step."""
     monkeypatch.setattr(RULES["relu"], "pullbacks", (lambda g, y, x: g,))
     record = train(short(digits(), 3))
     (_, _, finding) = record.failures[0]
@@ -135,14 +135,14 @@ def test_a_wrong_gradient_in_a_network_is_found(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_wrong_network_is_found_by_its_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A layer that forgets its bias computes another loss."""
+    """A layer that forgets its bias is found by its loss."""
     monkeypatch.setattr(Layer, "outputs", lambda self, x: np.tanh(x @ self.weight))
     record = train(short(moons(), 3))
     assert record.failures[0][2].part == "loss"
 
 
 def test_a_run_that_does_not_learn_does_not_agree() -> None:
-    """Both sides alike, and wrong: a goal that is not reached is a failure of the run."""
+    """A run fails if both sides agree but do not reach the goal."""
     task = moons()
     lazy = replace(task, stages=(Stage("SGD", {"lr": 0.0}, 2),))
     record = train(lazy)
@@ -151,15 +151,15 @@ def test_a_run_that_does_not_learn_does_not_agree() -> None:
 
 
 def test_a_run_of_no_steps_does_not_agree() -> None:
-    """Nothing compared is no agreement."""
+    """A run in which nothing was compared does not agree."""
     assert not train(replace(article(), stages=())).agrees
 
 
 def test_an_engine_of_another_make_is_trained_by_the_same_protocol() -> None:
-    """Whoever offers a trainer has training runs; who offers none is refused by name."""
+    """An engine that offers a trainer has training runs; one that offers none is refused by name."""
 
     class Side(ndgrad_side.NdgradTrainer):
-        """A library by another name, whose gradients may be off by a factor."""
+        """Another library, whose gradients may be off by a factor."""
 
         factor = 1.0
 
@@ -167,7 +167,7 @@ def test_an_engine_of_another_make_is_trained_by_the_same_protocol() -> None:
             return {name: x * self.factor if name[0] == "grad" else x for name, x in super().step(batch).items()}
 
     class Other(TapeEngine):
-        """The engine that has it."""
+        """The engine with this library."""
 
         def trainer(self, task: Task) -> Trainer:
             return Side(task)
@@ -183,7 +183,7 @@ def test_an_engine_of_another_make_is_trained_by_the_same_protocol() -> None:
 
 
 def test_runs_repeat_themselves() -> None:
-    """Two runs of a task give the same losses and the same drift, to the bit."""
+    """Two runs of a task give the same losses and the same drift, bit by bit."""
     task = short(TASKS["digits"](), 3)
     once, again = train(task), train(task)
     assert (once.losses, once.drift) == (again.losses, again.drift)
@@ -192,46 +192,46 @@ def test_runs_repeat_themselves() -> None:
 # Drawn runs.
 
 
-def drawn(number: int, seed: str = "tests") -> Task:
-    """Run `number` of a seed."""
+def draw(number: int, seed: str = "tests") -> Task:
+    """Draw run `number` of a seed."""
     return draw_task(Seeded(seed, number))
 
 
 @cache
 def many() -> tuple[Task, ...]:
-    """Four hundred drawn runs."""
-    return tuple(drawn(i) for i in range(400))
+    """Draw four hundred runs, once."""
+    return tuple(draw(i) for i in range(400))
 
 
 def stages() -> Iterator[Stage]:
-    """All their stages."""
+    """Return all their stages."""
     return (stage for task in many() for stage in task.stages)
 
 
 @pytest.mark.parametrize("number", range(40))
 def test_drawn_runs_agree(number: int) -> None:
-    """Whatever is drawn, every step of it agrees."""
-    record = train(drawn(number))
+    """Every step of each drawn run agrees."""
+    record = train(draw(number))
     assert not record.failures
     assert record.agrees
 
 
 def test_a_source_draws_the_same_run_again() -> None:
-    """The same choices make the same run, to the bit."""
-    once, again = drawn(7), drawn(7)
+    """The same choices give the same run, bit by bit."""
+    once, again = draw(7), draw(7)
     assert repr(once) == repr(again)
-    assert repr(once) != repr(drawn(8))
+    assert repr(once) != repr(draw(8))
 
 
 def test_runs_are_short() -> None:
-    """A drawn run has three to six steps on a handful of numbers, which nobody may write into."""
+    """A drawn run has three to six steps on a few numbers, in read-only arrays."""
     for task in many():
         assert 3 <= sum(stage.epochs for stage in task.stages) <= 6
         assert all(array.size <= 20 and not array.flags.writeable for array in task.train)
 
 
-def test_all_that_the_library_has_is_drawn() -> None:
-    """Every kind of network, loss, activation, initializer and reduction is met, in both precisions."""
+def test_everything_in_the_library_is_drawn() -> None:
+    """Every kind of network, loss, activation, initializer and reduction is drawn, in both precisions."""
     assert {task.network for task in many()} == {"Neuron", "Layer", "MLP"}
     assert {task.loss for task in many()} == set(ndgrad_side.LOSSES) == set(torch_side.LOSSES)
     assert {task.activations[1] for task in many()} == set(library.ACTIVATIONS) == set(torch_side.ACTIVATIONS)
@@ -243,14 +243,14 @@ def test_all_that_the_library_has_is_drawn() -> None:
 
 
 def test_targets_of_every_kind_are_drawn() -> None:
-    """Cross-entropy is met with labels of several integer dtypes and with probabilities that do not sum up to 1."""
-    wanted = [task.train[1] for task in many() if task.loss == "cross-entropy"]
-    assert {array.dtype.kind for array in wanted} == {"i", "u", "f"}
-    assert any(array.dtype.kind == "f" and (array.sum(-1) != 1).any() for array in wanted)
+    """Cross-entropy has labels of several integer dtypes, and probabilities that need not add up to 1."""
+    targets = [task.train[1] for task in many() if task.loss == "cross-entropy"]
+    assert {array.dtype.kind for array in targets} == {"i", "u", "f"}
+    assert any(array.dtype.kind == "f" and (array.sum(-1) != 1).any() for array in targets)
 
 
 def test_losses_are_weighed() -> None:
-    """Another gradient than 1 reaches most losses, a number or one for each example."""
+    """Most losses have a cotangent other than 1: a single number, or one for each example."""
     weighed = [task.cotangent for task in many() if task.cotangent is not None]
     assert len(weighed) > len(many()) / 2
     assert {cotangent.ndim for cotangent in weighed} == {0, 1, 2, 3}
@@ -262,7 +262,7 @@ KINDS = {kind.__name__: kind for kind in (SGD, Adam, AdamW, RMSprop)}
 
 @pytest.mark.parametrize("optimizer", KINDS)
 def test_every_option_of_an_optimizer_is_drawn(optimizer: str) -> None:
-    """Each hyperparameter is met, and left out, with several values, and as NumPy's numbers, too."""
+    """Each hyperparameter is drawn with several values, as a NumPy scalar, and sometimes left out."""
     mine = [stage.options for stage in stages() if stage.optimizer == optimizer and not stage.goes_on]
     known = [name for name in inspect.signature(KINDS[optimizer]).parameters if name != "params"]
     assert set().union(*mine) == set(known)
@@ -273,7 +273,7 @@ def test_every_option_of_an_optimizer_is_drawn(optimizer: str) -> None:
 
 
 def test_everything_happens_between_steps() -> None:
-    """Optimizers change, go on with other options, and are saved and loaded; gradients are missing, or added up."""
+    """Optimizers change, go on with new options, are saved and loaded; gradients are missing or accumulate."""
     assert {stage.cleared for stage in stages()} == set(Cleared)
     assert {stage.listed for stage in stages()} == set(ListedAs)
     assert {stage.optimizer for stage in stages()} == {BY_HAND, *KINDS}
@@ -287,35 +287,35 @@ def test_everything_happens_between_steps() -> None:
 
 
 def test_something_always_wants_a_gradient() -> None:
-    """Of a task's parameters not all are frozen at once: there would be nothing to pass back to."""
+    """A stage never freezes all parameters, since nothing would be left to differentiate."""
     for task in many():
         for stage in task.stages:
             assert len(set(stage.frozen)) < len(drawing.parameters(task.network, len(task.widths) - 1))
 
 
-# Faults: wrong, on purpose. What finds them knows none of them.
+# Faults, wrong on purpose. The runs that find them are drawn without knowledge of them.
 
 
 def one_too_many(right: Callable[..., Any]) -> Callable[..., Any]:
-    """Divide a mean by one more than there are numbers."""
+    """Divide a mean by one more than the count."""
     return lambda losses, reduction: right(losses, reduction) * (losses.size / (losses.size + 1))
 
 
 def frozen_bias(right: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a layer whose bias wants no gradient."""
+    """Make a layer whose bias requires no gradient."""
 
-    def made(layer: Layer, *args: Any, **options: Any) -> None:
+    def init(layer: Layer, *args: Any, **options: Any) -> None:
         right(layer, *args, **options)
         layer.bias.requires_grad = False
 
-    return made
+    return init
 
 
 def without_average(right: Callable[..., Any]) -> Callable[..., Any]:
     """Lose Adam's first moment after each step."""
 
-    def adapted(*given: Any) -> tuple[Any, dict[str, Any]]:
-        data, state = right(*given)
+    def adapted(*args: Any) -> tuple[Any, dict[str, Any]]:
+        data, state = right(*args)
         return data, {name: x for name, x in state.items() if name != "exp_avg"}
 
     return adapted
@@ -362,9 +362,9 @@ FAULTS: dict[str, Plant] = {
 
 
 def found(plant: Plant, within: int) -> Finding | None:
-    """What the first drawn run that fails says, with a fault planted."""
+    """Plant a fault, and return the finding of the first drawn run that fails."""
     with plant():
-        records = (train(drawn(i, "faults")) for i in range(within))
+        records = (train(draw(i, "faults")) for i in range(within))
         return next((record.failures[0][2] for record in records if record.failures), None)
 
 
@@ -374,16 +374,16 @@ def test_drawn_runs_find_a_fault(fault: str) -> None:
     assert found(FAULTS[fault], 60)
 
 
-def test_an_array_that_is_shared_is_told() -> None:
-    """A buffer that is the gradient's own array is told to share its memory, before any number is wrong."""
+def test_a_shared_array_is_reported() -> None:
+    """A buffer that is the gradient's own array is reported as sharing memory, before any number is wrong."""
     finding = found(FAULTS["the sum begins as the gradient's array"], 60)
     assert finding is not None
     assert (finding.kind, finding.part.partition("[")[0]) == (Kind.ALIASED, "momentum_buffer")
     assert finding.says.startswith("shares its memory with grad[")
 
 
-def test_a_missing_buffer_is_told() -> None:
-    """An optimizer that does not keep what PyTorch's keeps is told so, though the step is right."""
+def test_a_missing_buffer_is_reported() -> None:
+    """A buffer that PyTorch's optimizer has and ndgrad's lacks is reported, though the step is right."""
     finding = found(method(Adam, "_adapted", without_average), 60)
     assert finding is not None
     assert (finding.kind, finding.says) == (Kind.MISSING, "is missing")
@@ -391,7 +391,7 @@ def test_a_missing_buffer_is_told() -> None:
 
 
 def test_single_precision_is_judged_by_its_own_rounding() -> None:
-    """A rate that is off by 1e-5 is found in float32, by a run whose other steps agree."""
+    """In float32 a run agrees, and a rate that is off by 1e-5 is found."""
     wrong = method(SGD, "_moved", as_if(lr=lambda sgd: (1 + 1e-5) * sgd.lr))
     task = replace(article_by("SGD", {"lr": 0.3, "momentum": 0.9}), dtype="float32")
     assert train(task).agrees
@@ -400,7 +400,7 @@ def test_single_precision_is_judged_by_its_own_rounding() -> None:
 
 
 def article_by(optimizer: str, options: dict[str, Any], steps: int = 5) -> Task:
-    """The article's run, by another optimizer."""
+    """Return the article's run with another optimizer."""
     return replace(article(), stages=(Stage(optimizer, options, steps),))
 
 
@@ -413,27 +413,27 @@ def refusing(*args: Any, **options: Any) -> None:
     ("kind", "name", "optimizer"),
     [(library.MLP, "__init__", "the start"), (SGD, "__init__", "SGD"), (SGD, "step", "SGD")],
 )
-def test_what_ndgrad_raises_is_a_failure(kind: type, name: str, optimizer: str) -> None:
-    """A run in which ndgrad raises ends, and says what was raised, and where."""
+def test_an_error_in_ndgrad_is_a_failure(kind: type, name: str, optimizer: str) -> None:
+    """A run in which ndgrad raises ends with a finding that says what was raised and where."""
     with attribute(kind, name, refusing)():
         record = train(article_by("SGD", {"lr": 0.1}))
     assert record.failures == [(1, optimizer, Finding(Kind.RAISED, "the step", "raised ValueError: no"))]
     assert not record.agrees
 
 
-def test_mistakes_of_the_reference_are_not_ndgrads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What PyTorch's side raises is no failure of ndgrad: it is raised."""
+def test_an_error_in_the_reference_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error on PyTorch's side is raised, and is not counted as a failure of ndgrad."""
     monkeypatch.setattr(torch_side.TorchTrainer, "step", refusing)
     with pytest.raises(ValueError, match="no"):
         train(article())
 
 
-def test_parameters_of_another_shape_are_told() -> None:
-    """PyTorch begins with ndgrad's own parameters, so what shape they must have is asked first."""
+def test_parameters_of_a_wrong_shape_are_reported() -> None:
+    """Shapes of initial parameters are checked first, since PyTorch starts from ndgrad's parameters."""
 
     def change(right: Callable[..., Any]) -> Callable[..., Any]:
-        def weights(*given: Any) -> tuple[Any, Any]:
-            weight, bias = right(*given)
+        def weights(*args: Any) -> tuple[Any, Any]:
+            weight, bias = right(*args)
             return weight, bias[None]
 
         return weights
@@ -444,8 +444,8 @@ def test_parameters_of_another_shape_are_told() -> None:
     assert record.steps == 0
 
 
-def test_a_run_that_runs_away_ends() -> None:
-    """Where the loss has grown beyond all bounds, no further step is made: infinities would be all that is left."""
+def test_a_diverging_run_ends() -> None:
+    """A run ends when its loss has grown too large, before only infinities are left to compare."""
     record = train(article_by("SGD", {"lr": 30.0, "maximize": True}, steps=50))
     assert record.agrees
     far = train(replace(article_by("SGD", {"lr": 30.0}, steps=50), activations=("linear", "linear")))
@@ -455,7 +455,7 @@ def test_a_run_that_runs_away_ends() -> None:
 
 
 def test_saved_and_returned_to() -> None:
-    """Parameters, state and options come back: as at once into new objects, so later into the old ones."""
+    """Loading restores parameters, state and options, at once into new objects and later into the old ones."""
     options = {"lr": 0.1, "betas": (0.5, 0.9)}
     go_on = Stage("Adam", {}, 1, goes_on=True)
     saved, changed = replace(go_on, saved=True), replace(go_on, options={"lr": 0.5})
@@ -468,7 +468,7 @@ def test_saved_and_returned_to() -> None:
 
 
 def test_the_record_counts_every_buffer() -> None:
-    """Adam's two averages and its count are compared as parameters and gradients are."""
+    """Adam's two averages and its step count are compared like parameters and gradients."""
     record = train(article_by("Adam", {"lr": 0.1}, steps=3))
     assert isinstance(record, TrainingRecord)
     assert record.numbers == 3 * (1 + 4 * 41 + 6)

@@ -1,4 +1,4 @@
-"""`faults`: a signal ends the search and all its processes, and what was caught so far is told."""
+"""`faults`: a signal ends the search and all its processes, and the catches so far are summarized."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.reference.started import SOON, Started
 @pytest.mark.parametrize("seconds", [0.5, 3.0])
 @pytest.mark.parametrize(("number", "group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
 def test_a_signal_ends_it(number: int, group: bool, seconds: float, tmp_path: Path) -> None:  # noqa: FBT001
-    """While its workers start, and in the middle."""
+    """A signal ends the command while its workers start and in the middle of the search."""
     started = Started("faults", cwd=tmp_path).printed("fault ")
     time.sleep(seconds)
     ended = started.send(number, group=group).ended()

@@ -1,4 +1,4 @@
-"""How every command ends where its output cannot be written: as other commands of the shell do, without a traceback."""
+"""If a command's output cannot be written, it ends as other shell commands do, without a traceback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMMANDS = ["--help", "verify --help", "repro 'x=f8(1.0); a=tanh(x); back(a,f8(1
 
 
 def shell(line: str, folder: Path, *, buffered: bool = True) -> tuple[int, str, str]:
-    """Run a line in bash, in which RUN is the command line; give its status and what it printed."""
+    """Run a line in bash, with RUN replaced by the command line; return its status and its output."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"}
     python = f"{sys.executable} -W error -m reference"
     done = subprocess.run(
@@ -25,14 +25,14 @@ def shell(line: str, folder: Path, *, buffered: bool = True) -> tuple[int, str, 
 
 @pytest.mark.parametrize("buffered", [True, False])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_reader_that_has_gone(command: str, buffered: bool, tmp_path: Path) -> None:  # noqa: FBT001
-    """The status is that of a broken pipe, and nothing is said."""
+def test_a_closed_pipe(command: str, buffered: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    """If the reader has exited, the status is that of a broken pipe, and nothing is printed."""
     assert shell(f"(sleep 0.2; RUN {command}) | true", tmp_path, buffered=buffered) == (141, "", "")
 
 
 @pytest.mark.parametrize("command", ["faults b040-sum --workers 1", "verify --ops exp --profile quick"])
 def test_a_reader_of_the_first_line(command: str, tmp_path: Path) -> None:
-    """As of `head`."""
+    """If the reader exits after the first line, as `head` does, the status is that of a broken pipe."""
     status, out, err = shell(f"RUN {command} | head -n 1", tmp_path)
     assert (status, err) == (141, "")
     assert len(out.splitlines()) == 1
@@ -42,13 +42,13 @@ def test_a_reader_of_the_first_line(command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("buffered", [True, False])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_full_disk(command: str, buffered: bool, tmp_path: Path) -> None:  # noqa: FBT001
-    """It is the environment's fault, and said in a line."""
+    """A full disk is an environment error, reported in one line."""
     done = shell(f"RUN {command} > /dev/full", tmp_path, buffered=buffered)
     assert done[::2] in [(3, f"error: {what}No space left on device\n") for what in ("", "cannot write the output: ")]
 
 
 def test_closed_streams(tmp_path: Path) -> None:
-    """Who closes them wants the status and the file, which must not be mixed with what would have been printed."""
+    """With closed streams the status is right, and the JSON file is not mixed with printed text."""
     verify = "verify --ops exp --profile quick --json found.json"
     for closed in (">&-", "2>&-", "<&- >&- 2>&-"):
         status, _, err = shell(f"RUN {verify} {closed}", tmp_path)
@@ -57,7 +57,7 @@ def test_closed_streams(tmp_path: Path) -> None:
 
 
 def test_words_that_the_terminal_cannot_show(tmp_path: Path) -> None:
-    """A name that has no characters is written as an escape, after all the work."""
+    """A file name that the terminal cannot show is printed as an escape."""
     line = f"RUN {COMMANDS[2]} --picture $'\\xff.dot'"
     status, out, err = shell(f"PYTHONIOENCODING=ascii {line}", tmp_path)
     assert (status, err) == (0, "")

@@ -1,4 +1,4 @@
-"""`verify`, however it ends: nothing that was found is lost, no process is left, and the status says what happened."""
+"""However `verify` ends, its results are reported, no process is left, and the status says what happened."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ RULES["negative"].pullbacks = (lambda g, y, *operands: g * y * 3,)
 
 
 def wrong(folder: Path) -> tuple[str, str]:
-    """Options that judge an engine whose `negative` is wrong: a module in the folder, which each process imports."""
+    """Write a module with an engine whose `negative` is wrong, and return the options that select it."""
     (folder / "wrong.py").write_text(WRONG)
     return "--engine", "wrong:Engine"
 
 
 def found(folder: Path) -> Any:
-    """What was written down."""
+    """Return the written JSON."""
     return json.loads((folder / "found.json").read_text())
 
 
 def is_quiet(ended: Ended) -> bool:
-    """Whether it ended soon and without a word on standard error."""
+    """Whether the command ended soon and printed nothing to standard error."""
     return ended.seconds < SOON and ended.err in ("", "interrupted\n")
 
 
@@ -50,7 +50,7 @@ ENDINGS = [(signal.SIGINT, True), (signal.SIGINT, False), (signal.SIGTERM, True)
 
 @pytest.mark.parametrize(("number", "group"), ENDINGS)
 def test_a_signal_ends_it_while_workers_start(number: int, group: bool, tmp_path: Path) -> None:  # noqa: FBT001
-    """While workers import PyTorch, a signal to one or to all ends them at once, in one line, and is the status."""
+    """While workers import PyTorch, a signal to one or all processes ends them with one line and a status."""
     started = Started(*QUICK, cwd=tmp_path)
     started.workers(3)  # the third is multiprocessing's own
     time.sleep(0.3)
@@ -63,7 +63,7 @@ def test_a_signal_ends_it_while_workers_start(number: int, group: bool, tmp_path
 
 @pytest.mark.parametrize("seconds", [0.3, 0.5, 0.7, 0.9, 1.1])
 def test_a_signal_ends_it_while_it_starts(seconds: float, tmp_path: Path) -> None:
-    """While it imports PyTorch itself there is nothing to tell, and no traceback."""
+    """While the command imports PyTorch, a signal ends it without a message or traceback."""
     started = Started(*QUICK, cwd=tmp_path)
     time.sleep(seconds)
     ended = started.send(signal.SIGINT, group=True).ended()
@@ -72,8 +72,8 @@ def test_a_signal_ends_it_while_it_starts(seconds: float, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("number", "group"), ENDINGS)
-def test_what_was_found_is_told_when_a_signal_ends_it(number: int, group: bool, tmp_path: Path) -> None:  # noqa: FBT001
-    """The failure is printed with its line, kept for the next time and written down; the last line counts the rows."""
+def test_results_are_reported_after_a_signal(number: int, group: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    """After a signal the failure is printed, stored and written to JSON, and the last line counts the rows."""
     started = Started(*QUICK, *SOME, *wrong(tmp_path), cwd=tmp_path).printed("WRONG")
     ended = started.send(number, group=group).ended()
     assert is_quiet(ended), ended.err
@@ -104,8 +104,8 @@ reference.campaign.campaign.shrink = shrink
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_what_was_not_made_small_yet_is_told(workers: str, tmp_path: Path) -> None:
-    """A signal in the middle of shrinking: the program is told, kept and written down as it was found."""
+def test_an_unshrunk_failure_is_reported(workers: str, tmp_path: Path) -> None:
+    """After a signal in the middle of shrinking, the unshrunk program is printed, stored and written to JSON."""
     started = Started(*QUICK, "--workers", workers, *wrong(tmp_path), cwd=tmp_path, code=SLOW)
     ended = started.printed("shrinking").send(signal.SIGINT, group=True).ended()
     assert ended.status == 130
@@ -119,7 +119,7 @@ def test_what_was_not_made_small_yet_is_told(workers: str, tmp_path: Path) -> No
 
 
 def test_a_signal_ends_it_while_training_runs_go(tmp_path: Path) -> None:
-    """One that is made of many steps as well; all rows of the first table are told as done."""
+    """A signal ends a long training run, and all rows of the first table count as done."""
     started = Started(*QUICK, cwd=tmp_path).printed("training  ")
     ended = started.printed("article").send(signal.SIGINT, group=True).ended()
     assert ended.status == 130
@@ -129,8 +129,8 @@ def test_a_signal_ends_it_while_training_runs_go(tmp_path: Path) -> None:
     )
 
 
-def test_asking_twice_makes_no_mess(tmp_path: Path) -> None:
-    """A second Ctrl-C, wherever the first has got to, changes neither the words nor the status."""
+def test_a_second_interrupt_changes_nothing(tmp_path: Path) -> None:
+    """A second Ctrl-C at any time changes neither the output nor the status."""
     for pause in (0.0, 0.02, 0.1):
         started = Started(*QUICK, cwd=tmp_path).printed("add ").send(signal.SIGINT, group=True)
         time.sleep(pause)
@@ -142,11 +142,11 @@ def test_asking_twice_makes_no_mess(tmp_path: Path) -> None:
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
-    """Nobody tells them; they see it."""
+    """Workers notice that their parent was killed, and end."""
     for words in ("beside", "add "):
         started = Started(*QUICK, cwd=tmp_path).printed(words)
         started.workers(3)
-        time.sleep(0.3)  # a worker that has not yet been told what to do says so, by multiprocessing's own code
+        time.sleep(0.3)  # a worker without a task yet prints an error from multiprocessing
         ended = started.send(signal.SIGKILL, group=False).ended()
         assert ended.status == -signal.SIGKILL
         assert ended.seconds < SOON
@@ -154,7 +154,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:
-    """It is told, another one takes its place, and what is written down is what one process writes."""
+    """A killed worker is reported and replaced, and the JSON equals that of one process."""
     options = ("verify", "--profile", "quick", *SOME, "--json", "found.json")
     assert Started(*options, "--workers", "1", cwd=tmp_path).ended().status == 0
     alone = found(tmp_path)
@@ -162,8 +162,8 @@ def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:
     os.kill(max(started.workers(3)), signal.SIGKILL)
     ended = started.ended()
     assert ended.status == 0
-    told = r"worker process \d+ was killed by SIGKILL while it ran .*\. Was memory short\? It is run again\.\n"
-    assert re.fullmatch(told, ended.err)
+    line = r"worker process \d+ was killed by SIGKILL while it ran .*\. Was memory short\? It is run again\.\n"
+    assert re.fullmatch(line, ended.err)
     assert found(tmp_path) == alone
 
 
@@ -178,8 +178,8 @@ class Engine(NdgradEngine):
 """
 
 
-def test_what_kills_each_worker_is_told(tmp_path: Path) -> None:
-    """In one sentence, with what it ran and a status of its own."""
+def test_a_shard_that_kills_each_worker_is_reported(tmp_path: Path) -> None:
+    """A shard that kills each worker is reported in one sentence, with its own status."""
     (tmp_path / "deadly.py").write_text(DEADLY)
     ended = Started(*QUICK, *SOME, "--engine", "deadly:Engine", cwd=tmp_path).ended()
     assert ended.status == 4
@@ -205,8 +205,8 @@ reference.campaign.shards.draw_case = draw_case
 """
 
 
-def test_a_crash_of_the_harness_is_told_as_such(tmp_path: Path) -> None:
-    """What was found comes first; then a line that blames the harness, and the traceback; the status is its own."""
+def test_a_crash_of_the_harness_is_reported(tmp_path: Path) -> None:
+    """If the harness crashes, the results come first, then a line that blames the harness, and the traceback."""
     options = ("verify", "--ops", "negative,exp", "--profile", "quick", "--json", "found.json")
     ended = Started(*options, *wrong(tmp_path), cwd=tmp_path, code=CRASH).ended()
     assert ended.status == 4
@@ -222,15 +222,15 @@ def test_a_crash_of_the_harness_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_leaves_ends_it(tmp_path: Path) -> None:
-    """Its workers end as well, quietly, and what was found until then is written down."""
+    """If the reader exits, the workers end quietly, and the results so far are written to JSON."""
     ended = Started(*QUICK, cwd=tmp_path).printed("beside").unread().ended()
     assert ended.status == 141
     assert ended.err == ""
     assert (found(tmp_path)["ended"], found(tmp_path)["agrees"]) == ("interrupted", False)
 
 
-def test_a_page_that_is_interrupted_is_told(tmp_path: Path) -> None:
-    """The verdict is told by then, and is not told twice."""
+def test_an_interrupted_page_is_reported(tmp_path: Path) -> None:
+    """If writing the page is interrupted, the verdict, already printed, is not printed twice."""
     started = Started("verify", "--ops", "exp", "--profile", "quick", "--page", "p.html", cwd=tmp_path).printed(
         "agrees"
     )

@@ -1,4 +1,4 @@
-"""Cases that a seed alone decides: a right engine passes them, and they catch what is planted."""
+"""Mutation testing: cases depend on the seed alone, a right engine passes them, and they catch planted faults."""
 
 from __future__ import annotations
 
@@ -23,30 +23,32 @@ NOTHING = Fault("nothing", "nothing is wrong", "ours", (), nullcontext)
 SEED = 0
 FAMILIES = {**{module.__name__: module.FAULTS for module in TABLES}, "generic": generic()}
 SAMPLE = [fault for name, family in FAMILIES.items() for fault in shuffled(Seeded("sample", name), family)[:2]]
-SOON = [every()[name] for name in ("unbroadcast-mean", "grad-thrice", "exp-0-factor")]  # are caught in a round or two
+SOON = [
+    every()[name] for name in ("unbroadcast-mean", "grad-thrice", "exp-0-factor")
+]  # these are caught within two rounds
 
 
 @cache
 def cases() -> Cases:
-    """The cases of the seed, drawn once for all tests."""
+    """Return the cases of the seed, drawn once for all tests."""
     return Cases(SEED)
 
 
 # The stream of cases.
 
 
-def stream(given: Cases, rounds: int) -> list[tuple[str, str]]:
-    """The check that each case belongs to, and its line, in their order."""
-    return [(one.check, str(one.case)) for one in in_order(given, rounds)]
+def stream(source: Cases, rounds: int) -> list[tuple[str, str]]:
+    """Return each case's check and line, in order."""
+    return [(one.check, str(one.case)) for one in in_order(source, rounds)]
 
 
-def in_order(given: Cases, rounds: int) -> Iterator[Numbered]:
-    """All cases of some rounds."""
-    return chain.from_iterable(given.rounds(rounds))
+def in_order(source: Cases, rounds: int) -> Iterator[Numbered]:
+    """Return all cases of some rounds."""
+    return chain.from_iterable(source.rounds(rounds))
 
 
 def test_a_seed_decides_the_cases() -> None:
-    """Whoever draws them, and however many at a time: the same programs and numbers in the same order."""
+    """A seed gives the same cases in the same order, however many are drawn at a time."""
     at_once, little_by_little = Cases(7), Cases(7)
     next(little_by_little.rounds(3))
     list(little_by_little.rounds(2))
@@ -56,45 +58,45 @@ def test_a_seed_decides_the_cases() -> None:
 
 
 def test_a_fault_does_not_change_the_cases() -> None:
-    """Drawn while one is planted, they are what they would be without."""
+    """Cases drawn while a fault is planted are the same as without it."""
     with every()["unbroadcast-mean"].plant():
         planted = stream(Cases(7), 1)
     assert planted == stream(Cases(7), 1)
 
 
-def test_each_op_comes_once_a_round() -> None:
-    """And of the other checks as many as are said, in an order that is another in each round."""
+def test_each_op_occurs_once_a_round() -> None:
+    """A round has each op once and the other checks as often as stated, in an order that differs by round."""
     checks = [one.check for one in in_order(cases(), 3)]
     rounds = [checks[i * LENGTH : (i + 1) * LENGTH] for i in range(3)]
     assert [Counter(names) for names in rounds] == [Counter(dict.fromkeys(OPS, 1) | A_ROUND)] * 3
     assert len({tuple(names) for names in rounds}) == 3
 
 
-def test_all_checks_are_among_them() -> None:
-    """What `verify` looks at, mutation testing looks at."""
+def test_all_checks_are_included() -> None:
+    """Mutation testing runs all checks that `verify` runs."""
     assert set(A_ROUND) == {EXPRESSIONS, *SCRIPTED}
     assert ROUNDS["quick"] < ROUNDS["standard"] < ROUNDS["deep"]
 
 
-def test_no_two_cases_are_one() -> None:
-    """Each round draws others; but for what cannot be drawn, which comes to nothing."""
-    drawn = [what for check, what in stream(cases(), 3) if check in OPS and what != "None"]
-    assert len(set(drawn)) == len(drawn) > 2.5 * len(OPS)
+def test_no_case_occurs_twice() -> None:
+    """No case occurs twice, except unsuited draws."""
+    lines = [what for check, what in stream(cases(), 3) if check in OPS and what != "None"]
+    assert len(set(lines)) == len(lines) > 2.5 * len(OPS)
 
 
 def test_the_right_engine_passes() -> None:
-    """No case of two rounds says that anything is wrong."""
-    said = [(one.check, cases().told(one.case)) for one in in_order(cases(), 2)]
-    assert [(check, says) for check, says in said if says] == []
-    assert len(said) == 2 * LENGTH
+    """No case of two rounds fails on the right engine."""
+    failures = [(one.check, cases().failure_in(one.case)) for one in in_order(cases(), 2)]
+    assert [(check, says) for check, says in failures if says] == []
+    assert len(failures) == 2 * LENGTH
 
 
-# What is caught.
+# Catching faults.
 
 
 @pytest.mark.parametrize("fault", SAMPLE, ids=lambda fault: fault.name)
 def test_a_fault_is_caught(fault: Fault) -> None:
-    """Two of each family, chosen by lot, within the cases of the quick profile."""
+    """Two random faults of each family are caught within the cases of the quick profile."""
     catch = detect(fault, cases(), SEED, ROUNDS["quick"])
     assert (catch.fault, catch.seed) == (fault.name, SEED)
     assert catch.check in {*OPS, *A_ROUND}
@@ -104,30 +106,30 @@ def test_a_fault_is_caught(fault: Fault) -> None:
 
 
 def test_nothing_is_caught_where_nothing_is_wrong() -> None:
-    """A fault that changes nothing goes through all rounds, and no check is said to have caught it."""
+    """A fault that changes nothing passes all rounds and is not caught."""
     catch = detect(NOTHING, cases(), SEED, 1)
     assert (catch.fault, catch.check, catch.says, catch.cases) == ("nothing", "", "", LENGTH)
 
 
 @pytest.mark.parametrize("fault", SOON, ids=lambda fault: fault.name)
 def test_the_first_case_that_fails_is_counted(fault: Fault) -> None:
-    """The number of cases is its place in the order. Those before it say nothing, also those that were passed over."""
+    """The number of cases is the place of the first failing case in the order. The skipped ones do not fail either."""
     catch = detect(fault, cases(), SEED, ROUNDS["quick"])
     first = list(islice(in_order(cases(), ROUNDS["quick"]), catch.cases))
     with fault.plant():
-        said = [(one.check, cases().told(one.case)) for one in first]
-    assert said[-1] == (catch.check, catch.says)
-    assert not any(says for _, says in said[:-1])
+        failures = [(one.check, cases().failure_in(one.case)) for one in first]
+    assert failures[-1] == (catch.check, catch.says)
+    assert not any(says for _, says in failures[:-1])
 
 
 def test_a_case_is_passed_over_if_the_pullback_is_not_called() -> None:
     """Programs call those of their own ops, training runs those of layers and losses; none is passed over elsewhere."""
     in_exp, elsewhere = (every()[name] for name in ("exp-0-factor", "grad-thrice"))
     some = list(in_order(cases(), 3))
-    touched = [one for one in some if one.is_touched_by(in_exp)]
+    touched = [one for one in some if one.can_show(in_exp)]
     assert {one.check for one in touched} >= {"exp", EXPRESSIONS}
     assert 3 <= len(touched) < len(some) / 4
-    assert all(one.is_touched_by(elsewhere) for one in some)
+    assert all(one.can_show(elsewhere) for one in some)
 
 
 def test_faults_outside_of_rounds_are_not_planted_while_cases_are_drawn() -> None:
@@ -137,22 +139,22 @@ def test_faults_outside_of_rounds_are_not_planted_while_cases_are_drawn() -> Non
     assert [one.called for one in in_order(fresh, 1)] == [one.called for one in in_order(cases(), 1)]
 
 
-def told(catches: Iterator[Catch]) -> list[Catch]:
-    """Catches without the time that they took."""
+def without_time(catches: Iterator[Catch]) -> list[Catch]:
+    """Return the catches with their times removed."""
     return [replace(catch, seconds=0.0) for catch in catches]
 
 
-def test_who_was_sought_before_does_not_matter() -> None:
-    """Each fault is caught by the same case in the same words, on fresh cases and on used ones, in any order."""
+def test_the_order_of_faults_does_not_matter() -> None:
+    """Each fault is caught by the same case with the same finding, on fresh and on used cases, in any order."""
     fresh = Cases(SEED)
-    used = told(detect(fault, cases(), SEED, ROUNDS["quick"]) for fault in SOON)
-    backwards = told(detect(fault, fresh, SEED, ROUNDS["quick"]) for fault in reversed(SOON))
+    used = without_time(detect(fault, cases(), SEED, ROUNDS["quick"]) for fault in SOON)
+    backwards = without_time(detect(fault, fresh, SEED, ROUNDS["quick"]) for fault in reversed(SOON))
     assert used == backwards[::-1]
 
 
-def test_another_process_catches_what_this_one_does() -> None:
-    """Seed after seed, in the order of the names."""
+def test_another_process_gives_the_same_catches() -> None:
+    """Another process gives the same catches, seed after seed, in the order of the names."""
     names = [fault.name for fault in SOON[:2]]
-    found = told(detect_all(names, [SEED, 1], ROUNDS["quick"], workers=1))
+    found = without_time(detect_all(names, [SEED, 1], ROUNDS["quick"], workers=1))
     assert [(catch.fault, catch.seed) for catch in found] == [(name, seed) for seed in (SEED, 1) for name in names]
-    assert found[:2] == told(detect(fault, cases(), SEED, ROUNDS["quick"]) for fault in SOON[:2])
+    assert found[:2] == without_time(detect(fault, cases(), SEED, ROUNDS["quick"]) for fault in SOON[:2])

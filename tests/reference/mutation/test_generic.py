@@ -1,4 +1,4 @@
-"""Generic faults: each row has those that make sense for it, each changes something, and a third is always the same."""
+"""Generic faults: each row has those that apply to it, each has its effect, and the third is a fixed selection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ALWAYS = {"factor", "sign", "detached"}
 
 
 def test_each_pullback_of_each_row_has_some() -> None:
-    """None is left out, and none is made up; what is linear has fewer."""
+    """The faults cover exactly the pullbacks that exist, each with the kinds that always apply."""
     pullbacks = {
         f"{op.replace('_', '-')}-{slot}"
         for op in OPS
@@ -56,8 +56,8 @@ MORE: list[tuple[str, set[str]]] = [
 
 
 @pytest.mark.parametrize(("pullback", "more"), MORE)
-def test_those_that_make_sense_are_there(pullback: str, more: set[str]) -> None:
-    """What gives the cotangent itself is not written over it; what reads no operand does not notice another one."""
+def test_the_applicable_kinds_exist(pullback: str, more: set[str]) -> None:
+    """The other kinds apply only where they change something."""
     assert KINDS[pullback] == ALWAYS | more
 
 
@@ -66,23 +66,23 @@ FLAT = {"add", "relu", "max", "maximum", "sum", "clip", "where", "astype", "geti
 
 
 @pytest.mark.parametrize("op", sorted(CURVED | FLAT))
-def test_what_is_lost_of_the_second_order(op: str) -> None:
-    """A pullback that does not depend on numbers, or on their signs alone, has nothing to lose but the cotangent."""
+def test_detached_faults_say_what_is_constant(op: str) -> None:
+    """Only a pullback that depends on the numbers has a fault that treats all but the cotangent as constant."""
     what = every()[f"{op.replace('_', '-')}-0-detached"].what
-    assert what.endswith(("all but the cotangent is taken for constant", "the cotangent is taken for constant"))
+    assert what.endswith(("treats all but the cotangent as constant", "treats the cotangent as constant"))
     assert ("all but" in what) == (op in CURVED)
 
 
 def wrong(name: str, op: str, *operands: Any, cotangent: Any) -> list[Any]:
-    """The gradients of operands with a fault planted."""
+    """Compute the gradients of operands with a fault planted."""
     values = [Value(x) for x in operands]
     with every()[name].plant():
         getattr(ndgrad, op)(*values).backward(np.asarray(cotangent, float))
     return [value.grad.tolist() for value in values]
 
 
-def test_they_do_what_they_say() -> None:
-    """One of each kind, on numbers that a person can redo."""
+def test_each_kind_has_its_effect() -> None:
+    """One fault of each kind has its effect, on numbers that can be checked by hand."""
     two, ones = [[1.0, 2.0], [3.0, 4.0]], [[1.0, 1.0], [1.0, 1.0]]
     assert wrong("multiply-0-factor", "multiply", 2.0, 3.0, cotangent=1) == [3.0 * (1 + 1e-7), 2.0]
     assert wrong("multiply-0-sign", "multiply", 2.0, 3.0, cotangent=1) == [-3.0, 2.0]
@@ -97,8 +97,8 @@ def test_they_do_what_they_say() -> None:
     assert x.grad.tolist() == [-6.0, -10.0]
 
 
-def test_a_lost_term_is_lost_at_second_order_alone() -> None:
-    """The gradient is right, and its own gradient lacks what the operand would have given."""
+def test_a_detached_fault_shows_at_second_order_only() -> None:
+    """With a detached pullback the gradient is right, and its own gradient lacks the operand's term."""
     x = Value(3.0)
     with every()["square-0-detached"].plant():
         ndgrad.square(x).backward(create_graph=True)
@@ -107,8 +107,8 @@ def test_a_lost_term_is_lost_at_second_order_alone() -> None:
     assert ndgrad.grad(ndgrad.grad(ndgrad.square))(3.0) == 2.0
 
 
-def test_no_name_comes_twice() -> None:
-    """Neither among them, nor among those that are written by hand."""
+def test_generic_names_are_unique() -> None:
+    """All faults, generic or written by hand, have different names."""
     names = [fault.name for fault in (*FAULTS, *generic())]
     assert [name for name, times in Counter(names).items() if times > 1] == []
     assert list(every()) == names
@@ -116,7 +116,7 @@ def test_no_name_comes_twice() -> None:
 
 
 def test_a_third_is_always_the_same() -> None:
-    """It is chosen by name, and has some of each kind."""
+    """The third is selected by name and has some faults of each kind."""
     some = [fault.name for fault in GENERIC["third"]()]
     assert 0.25 < len(some) / len(generic()) < 0.42
     assert {name.rpartition("-")[2] for name in some} == set.union(*KINDS.values())

@@ -1,4 +1,4 @@
-"""Each way of planting a fault does what it says while it lasts, and is undone after it, also when an error ends it."""
+"""Each way of planting a fault has its effect inside the context and is undone after it, even after an error."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from reference.mutation import planting
 from reference.mutation.planting import Plant, plain
 
 
-class Left(Exception):  # noqa: N818 - it says how a context ended
-    """What a context is left by."""
+class Left(Exception):  # noqa: N818 - not an error: it leaves a context
+    """Raised to leave a context."""
 
 
-# What is spoilt: ndgrad, and a few things of this file.
+# Targets: ndgrad, and a few objects of this file.
 
 OFFSET = 10
 
 
 class Base:
-    """What another class inherits from."""
+    """A base class."""
 
     def inherited(self) -> str:
-        """Say where it is from."""
+        """Return the class it belongs to."""
         return "base"
 
 
 class Thing(Base):
-    """Something with a method and a property."""
+    """A class with a method and a property."""
 
     def __init__(self) -> None:
         self._number = 1
 
     def method(self, x: int) -> int:
-        """Add, and multiply."""
+        """Add and multiply."""
         y = x + 1
         return y * OFFSET
 
@@ -63,35 +63,35 @@ TABLE = {"key": "right", "other": "right"}
 
 
 def slopes(op: str, *operands: Any) -> list[float]:
-    """The gradients of an op's operands, for a cotangent of 3."""
+    """Return the gradients of an op's operands for a cotangent of 3."""
     values = [Value(x) for x in operands]
     RULES[op](*values).backward(np.asarray(3.0))
     return [float(value.grad) for value in values]
 
 
 def recorded_slope() -> float:
-    """The slope of a sigmoid at 0 when it is recorded: what the forward kept is then computed again."""
+    """Return the recorded slope of sigmoid at 0, for which the residual is recomputed."""
     x = Value(0.0)
     ndgrad.sigmoid(x).backward(create_graph=True)
     return float(x.grad.data)
 
 
 def recorded() -> bool:
-    """Whether the gradient of exp records how it came about."""
+    """Whether the gradient of exp is recorded."""
     x = Value(2.0)
     ndgrad.exp(x).backward(create_graph=True)
     return isinstance(x.grad, Value) and x.grad.requires_grad
 
 
 def refused() -> str:
-    """What an error calls an operand, by a function that other modules have imported by its name."""
+    """Return an error's name for an operand, from a function that other modules import by name."""
     with pytest.raises(TypeError) as caught:
         record(RULES["add"], (Value(1.0), None), {})
     return str(caught.value).rpartition("got ")[2]
 
 
 def written() -> int:
-    """A property that is written, and read."""
+    """Write a property and read it."""
     thing = Thing()
     thing.number = 5
     return thing.number
@@ -99,8 +99,8 @@ def written() -> int:
 
 # fmt: off
 WAYS: dict[str, tuple[Plant, Callable[[], Any], Any, Any]] = {
-    # how it is planted
-    #    what is asked                             right               wrong
+    # the plant
+    #    the observation                           right               wrong
     "pullback":   (planting.pullback("multiply", 1, lambda g, y, a, b: g * b),
          lambda: slopes("multiply", 2.0, 5.0),     [15.0, 6.0],        [15.0, 15.0]),
     "around":     (planting.around("add", 0, lambda right: lambda *args: -right(*args)),
@@ -143,7 +143,7 @@ WAYS: dict[str, tuple[Plant, Callable[[], Any], Any, Any]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_fault_shows_while_it_lasts(way: str) -> None:
-    """Before it all is right, within it wrong in the way that was meant, and after it right again; and so once more."""
+    """The result is right before the context, wrong as intended inside it, and right afterwards; and so once more."""
     plant, ask, right, wrong = WAYS[way]
     assert ask() == right
     for _ in range(2):
@@ -154,7 +154,7 @@ def test_a_fault_shows_while_it_lasts(way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_fault_goes_with_an_error(way: str) -> None:
-    """What an error leaves is undone as well, and the error goes on."""
+    """A fault is undone if an error leaves the context, and the error propagates."""
     plant, ask, right, _ = WAYS[way]
     with pytest.raises(Left), plant():
         raise Left
@@ -162,7 +162,7 @@ def test_a_fault_goes_with_an_error(way: str) -> None:
 
 
 def test_every_way_is_tried() -> None:
-    """Whatever the module offers for planting stands in the table above."""
+    """Each planting function of the module is in the table above."""
     offered = {
         name
         for name, thing in vars(planting).items()
@@ -172,14 +172,14 @@ def test_every_way_is_tried() -> None:
 
 
 def test_nothing_is_planted_before_it_is_entered() -> None:
-    """To make a context changes nothing."""
+    """Making a context changes nothing until it is entered."""
     for plant, ask, right, _ in WAYS.values():
         plant()
         assert ask() == right
 
 
 def test_a_new_attribute_is_gone_after_it() -> None:
-    """One that was not there, or was inherited, is not left behind in the class."""
+    """An attribute that was missing or inherited is removed from the class afterwards."""
     before = set(vars(Thing))
     for way in ("inherited", "new"):
         with WAYS[way][0]():
@@ -188,7 +188,7 @@ def test_a_new_attribute_is_gone_after_it() -> None:
 
 
 def test_faults_of_one_rule_may_overlap() -> None:
-    """Within a fault another one may be planted, and its end leaves the first."""
+    """A second fault may be planted inside the first, which lasts after the second ends."""
     with planting.scaled("multiply", 0, 2.0)():
         with planting.scaled("multiply", 0, 5.0)():
             assert slopes("multiply", 2.0, 5.0) == [150.0, 6.0]
@@ -199,8 +199,8 @@ def test_faults_of_one_rule_may_overlap() -> None:
 # What cannot be planted.
 
 
-def test_a_function_that_is_nowhere_is_refused() -> None:
-    """It is none of ndgrad's: no module has it, and nothing would be wrong."""
+def test_a_foreign_function_is_refused() -> None:
+    """A function that no module of ndgrad has is refused."""
     with pytest.raises(ValueError, match=r"^no module of ndgrad has the function recorded$"):
         planting.function(recorded, lambda right: right)().__enter__()
 
@@ -213,19 +213,19 @@ def test_nothing_is_planted_by_halves() -> None:
     assert TABLE["key"] == "right"
 
 
-def test_a_key_that_is_not_there_is_refused() -> None:
-    """A dictionary's entry is replaced; none is added."""
+def test_a_missing_key_is_refused() -> None:
+    """A missing key is refused: entries are replaced, never added."""
     with pytest.raises(KeyError), planting.entry(TABLE, "neither", 1)():
         pass
     assert set(TABLE) == {"key", "other"}
 
 
-# Some at once.
+# Several at once.
 
 
 @contextmanager
 def noted(notes: list[str], name: str) -> Iterator[None]:
-    """Note when a context begins and ends."""
+    """Record when a context begins and ends."""
     notes.append(f"{name} begins")
     try:
         yield
@@ -233,27 +233,27 @@ def noted(notes: list[str], name: str) -> Iterator[None]:
         notes.append(f"{name} ends")
 
 
-def test_what_is_planted_together_goes_in_reverse() -> None:
-    """The last that was planted is the first to go, also after an error."""
+def test_changes_planted_together_are_undone_in_reverse() -> None:
+    """Changes planted together are undone in reverse order, even after an error."""
     notes: list[str] = []
     with suppress(Left), planting.together(lambda: noted(notes, "a"), lambda: noted(notes, "b"))():
         raise Left
     assert notes == ["a begins", "b begins", "b ends", "a ends"]
 
 
-# Bare numbers.
+# Plain arrays.
 
 
 def test_plain_takes_a_value_out_of_the_graph() -> None:
-    """Of a Value it is the data, and what is none stays what it is."""
+    """plain returns a Value's data, and anything else unchanged."""
     value, array = Value([1.0]), np.ones(2)
     assert plain(value) is value.data
     assert plain(array) is array
     assert plain(2) == 2
 
 
-def test_what_is_unrecorded_is_right_at_first_order() -> None:
-    """The gradients are those of the right pullback, whatever operands and options there are."""
+def test_an_unrecorded_pullback_is_right_at_first_order() -> None:
+    """An unrecorded pullback gives the right gradients, with any operands and options."""
     x = Value([[1.0, 2.0], [3.0, 5.0]])
     with planting.unrecorded("logsumexp", 0)():
         ndgrad.logsumexp(x, axis=1).backward(np.array([1.0, 2.0]))
@@ -263,8 +263,8 @@ def test_what_is_unrecorded_is_right_at_first_order() -> None:
     np.testing.assert_array_equal(wrong, x.grad)
 
 
-def test_operators_are_spoilt_as_functions_are() -> None:
-    """An op has many faces, and a wrong forward shows in each: operator, method, ndgrad's function and NumPy's."""
+def test_a_wrong_forward_shows_in_every_spelling() -> None:
+    """A wrong forward function shows in every spelling: operator, method, ndgrad's function and NumPy's."""
     x = Value([2.0])
     with planting.forward("multiply", lambda a, b: a + b)():
         faces = [x * 5.0, 5.0 * x, ndgrad.multiply(x, 5.0), np.multiply(x, 5.0)]

@@ -1,4 +1,4 @@
-"""Faults are planted at seams: how `ndgrad` is laid out, and what its local variables are called, does not matter."""
+"""Faults are planted at seams: they do not depend on the layout of `ndgrad` or the names of its local variables."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ print(len(every()), "planted")
 """
 
 
-def test_every_fault_can_be_planted_where_all_is_written_otherwise(tmp_path: Path) -> None:
-    """In a copy of `ndgrad` that has another line width and other local variables, each fault comes and goes."""
+def test_every_fault_can_be_planted_in_rewritten_source(tmp_path: Path) -> None:
+    """Each fault can be planted and removed in a copy of `ndgrad` with another line width and other local variables."""
     copy = shutil.copytree(Path(ndgrad.__file__).parent, tmp_path / "ndgrad", ignore=shutil.ignore_patterns("*.pyc"))
     for path in copy.rglob("*.py"):
         path.write_text(renamed(path.read_text(encoding="utf-8")), encoding="utf-8")
@@ -50,12 +50,12 @@ def test_every_fault_can_be_planted_where_all_is_written_otherwise(tmp_path: Pat
 
 
 def renamed(source: str) -> str:
-    """The same program, with other names for the local variables of all functions. Comments go."""
+    """Rename the local variables of all functions in a program. Comments are lost."""
     return ast.unparse(ast.fix_missing_locations(Renaming().visit(ast.parse(source))))
 
 
 class Renaming(ast.NodeTransformer):
-    """Renames what functions bind and nobody outside can name: no parameters, functions, classes, imports, errors."""
+    """Renames local variables of functions, but not parameters, functions, classes, imports or errors."""
 
     def __init__(self) -> None:
         self.names: Mapping[str, str] = {}
@@ -64,7 +64,7 @@ class Renaming(ast.NodeTransformer):
         return ast.Name(self.names.get(node.id, node.id), node.ctx)
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        """Go on inside with the names that hold there."""
+        """Visit the children with the names that hold in the scope."""
         outside = self.names
         if isinstance(node, SCOPES):
             node = self._but_for_the_body(node)
@@ -80,7 +80,7 @@ class Renaming(ast.NodeTransformer):
         return node
 
     def _but_for_the_body(self, node: Any) -> Any:
-        """Defaults, decorators and bases belong to whoever is outside."""
+        """Visit defaults, decorators and bases, which belong to the enclosing scope."""
         for field in set(node._fields) - {"body"}:
             inner = getattr(node, field)
             if isinstance(inner, list):
@@ -90,22 +90,22 @@ class Renaming(ast.NodeTransformer):
         return node
 
     def _inside(self, node: Any) -> Mapping[str, str]:
-        """The new names that hold in a scope: those of outside that it does not bind itself, and its own."""
+        """Return the new names that hold in a scope: outer ones that it does not bind itself, and its own."""
         bound = set(bindings(node))
-        kept = {name: new for name, new in self.names.items() if name not in bound} | {"": ""}
+        outer = {name: new for name, new in self.names.items() if name not in bound} | {"": ""}
         own = bound - fixed(node) if isinstance(node, FUNCTIONS) else set()
-        return kept | {name: f"{name}_renamed" for name in own}
+        return outer | {name: f"{name}_renamed" for name in own}
 
 
 def bindings(node: Any) -> Iterator[str]:
-    """The names that a scope binds: parameters, and what is stored in it, but not in a scope inside."""
+    """Yield the names that a scope binds: parameters and stored names, but not those of inner scopes."""
     yield from parameters(node)
     inside = [node.body] if isinstance(node, ast.Lambda) else getattr(node, "body", getattr(node, "generators", []))
     yield from (name for x in inside for name in stored(x))
 
 
 def stored(node: ast.AST) -> Iterator[str]:
-    """The names that are stored in a piece of a scope."""
+    """Yield the names stored in a part of a scope."""
     if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
         yield node.name
     elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
@@ -124,24 +124,24 @@ def stored(node: ast.AST) -> Iterator[str]:
 
 
 def parameters(node: Any) -> set[str]:
-    """What a function is given."""
-    given = getattr(node, "args", None)
-    return {x.arg for x in ast.walk(given) if isinstance(x, ast.arg)} if isinstance(given, ast.arguments) else set()
+    """Return a function's parameters."""
+    args = getattr(node, "args", None)
+    return {x.arg for x in ast.walk(args) if isinstance(x, ast.arg)} if isinstance(args, ast.arguments) else set()
 
 
 def fixed(node: Any) -> set[str]:
-    """What a function binds and keeps: parameters, functions, classes, imports, errors, and what others assign."""
+    """Return the names that are not renamed: parameters, functions, classes, imports, errors, nonlocals."""
     inside = [x for statement in node.body for x in ast.walk(statement)]
-    named = {x.name for x in inside if isinstance(x, (*FUNCTIONS, ast.ClassDef, ast.ExceptHandler)) and x.name}
+    definitions = {x.name for x in inside if isinstance(x, (*FUNCTIONS, ast.ClassDef, ast.ExceptHandler)) and x.name}
     imports = {(x.asname or x.name).partition(".")[0] for x in inside if isinstance(x, ast.alias)}
     others = {name for x in inside if isinstance(x, (ast.Global, ast.Nonlocal)) for name in x.names}
-    return parameters(node) | named | imports | others
+    return parameters(node) | definitions | imports | others
 
 
 def test_local_variables_are_renamed_and_nothing_else() -> None:
-    """Where they are captured, too, but not in scopes that bind the same name.
+    """Local variables are renamed, also where they are captured, but not in scopes that bind the same name.
 
-    No parameter, function or keyword is renamed, and nothing that a function inside assigns as well.
+    Parameters, functions, keywords and names that an inner function assigns are not renamed.
     """
     before = """
 def f(a, *, b=1):

@@ -1,4 +1,4 @@
-"""The tables of faults: complete, each fault plants and undoes itself, and nobody knows them who looks for faults."""
+"""The tables of faults: they are complete, each fault can be planted and undone, and the checks do not know them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from reference.ops import OPS
 ALL = tuple(every().values())
 NAMES = [fault.name for fault in (*FAULTS, *generic())]
 
-# The numbers of the collection of real faults: those between are not in it.
+# The numbers of the collection of real faults; numbers in between do not exist.
 # fmt: off
 COLLECTION = {f"B{n:03}" for n in (
     1, 2, 5, 6, 9, 11, 12,                                                       # broadcasting
@@ -44,74 +44,75 @@ COLLECTION = {f"B{n:03}" for n in (
 # fmt: on
 
 
-# What the tables hold.
+# Contents of the tables.
 
 
 def test_no_two_faults_have_one_name() -> None:
-    """A fault is asked for by its name: short words and numbers, with dashes between."""
+    """Names are unique, and consist of short words and numbers joined by dashes."""
     assert [name for name, times in Counter(NAMES).items() if times > 1] == []
     assert [name for name in NAMES if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", name)] == []
 
 
 def test_there_are_many() -> None:
-    """At least two hundred."""
+    """There are at least two hundred faults written by hand."""
     assert len(FAULTS) >= 200
 
 
-def test_faults_spoil_rows_that_are_there() -> None:
-    """And there is none that generic faults do not spoil."""
+def test_faults_name_existing_rows() -> None:
+    """Faults name existing rows, and generic faults cover every row."""
     assert set(chain.from_iterable(fault.rows for fault in FAULTS)) <= set(OPS)
     assert set(chain.from_iterable(fault.rows for fault in generic())) == set(OPS)
 
 
-def test_a_fault_says_what_is_wrong_and_where_it_was_seen() -> None:
-    """In words; and what is ours is no entry of the collection."""
+def test_a_fault_has_a_sentence_and_a_source() -> None:
+    """Each fault has a sentence and a source; a fault from the collection is never marked as ours."""
     assert all(fault.what == fault.what.strip() != "" for fault in ALL)
     assert all(fault.source == fault.source.strip() != "" for fault in ALL)
     assert [fault.name for fault in FAULTS if fault.source == "ours" and number(fault)] == []
 
 
 def number(fault: Fault) -> str | None:
-    """The entry of the collection that a fault stands for, if it does for one."""
+    """Return the entry of the collection that a fault belongs to, if any."""
     found = re.match(r"b(\d{3})-", fault.name)
     return f"B{found[1]}" if found else None
 
 
 def test_each_entry_of_the_collection_is_planted_or_absent() -> None:
-    """None is left out, none is both, and none is made up."""
+    """Each entry of the collection is either planted or listed as absent, and there are no others."""
     planted = {entry for fault in FAULTS if (entry := number(fault))}
     assert len(COLLECTION) == 121
     assert planted | set(ABSENT) == COLLECTION
     assert planted & set(ABSENT) == set()
 
 
-def test_what_is_absent_has_a_reason() -> None:
-    """A sentence, not a word."""
+def test_each_absent_entry_has_a_reason() -> None:
+    """Each absent entry has a reason of several words."""
     assert all(len(reason.split()) > 3 for reason in ABSENT.values())
 
 
-# How they are planted.
+# Planting.
 
 
 class State:
-    """What `ndgrad` consists of: all that its modules hold, down to the code of each function.
+    """A snapshot of `ndgrad`: everything in its modules, down to the code of each function.
 
-    Two are equal if nothing differs. Functions are told by their code and by what they hold on to, for operators are
-    made anew when a fault goes; what is neither ndgrad's nor a container is told by its identity.
+    Two snapshots are equal if nothing differs. Functions are compared by their code and their closures, because
+    operators are made again when a fault ends. Objects that are neither ndgrad's nor containers are compared by
+    identity.
     """
 
     def __init__(self) -> None:
         self._known: dict[int, Hashable] = {}
         modules = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "ndgrad"]
-        self.parts = {module.__name__: self._named(vars(module)) for module in modules}
+        self.parts = {module.__name__: self._attributes(vars(module)) for module in modules}
 
-    def _named(self, names: Any) -> Hashable:
+    def _attributes(self, names: Any) -> Hashable:
         skipped = {"__builtins__", "__dict__", "__weakref__", "__annotations__", "__doc__"}
-        return tuple((str(name), self._told(thing)) for name, thing in names.items() if name not in skipped)
+        return tuple((str(name), self._fingerprint(thing)) for name, thing in names.items() if name not in skipped)
 
-    def _told(self, thing: Any) -> Hashable:
+    def _fingerprint(self, thing: Any) -> Hashable:
         if id(thing) not in self._known:
-            self._known[id(thing)] = "further up"  # a class holds functions that hold the class
+            self._known[id(thing)] = "further up"  # a class refers to functions that refer to the class
             self._known[id(thing)] = self._new(thing)
         return self._known[id(thing)]
 
@@ -121,18 +122,18 @@ class State:
                 held = [cell.cell_contents for cell in thing.__closure__ or ()]
                 return (
                     thing.__code__,
-                    self._told(thing.__defaults__),
-                    self._told(thing.__kwdefaults__),
+                    self._fingerprint(thing.__defaults__),
+                    self._fingerprint(thing.__kwdefaults__),
                     self._each(held),
                 )
             case property():
                 return self._each([thing.fget, thing.fset])
             case staticmethod() | classmethod():
-                return self._told(thing.__func__)
+                return self._fingerprint(thing.__func__)
             case partial():
                 return self._each([thing.func, thing.args, thing.keywords])
             case dict():
-                return tuple((self._told(key), self._told(value)) for key, value in thing.items())
+                return tuple((self._fingerprint(key), self._fingerprint(value)) for key, value in thing.items())
             case list() | tuple() | set():
                 return self._each(thing)
             case int() | float() | str() | None:
@@ -140,32 +141,32 @@ class State:
             case ModuleType():
                 return thing.__name__
             case _ if ours(thing):
-                return id(thing), self._named(vars(thing))
+                return id(thing), self._attributes(vars(thing))
         return id(thing)
 
     def _each(self, things: Any) -> Hashable:
-        return tuple(self._told(thing) for thing in things)
+        return tuple(self._fingerprint(thing) for thing in things)
 
 
 def ours(thing: Any) -> bool:
-    """Whether a class, or an object of a class, is ndgrad's, and holds things by name."""
+    """Whether a class or an object is ndgrad's and has attributes."""
     module = thing.__module__ if isinstance(thing, type) else type(thing).__module__
     return module.split(".")[0] == "ndgrad" and hasattr(thing, "__dict__")
 
 
-class Left(Exception):  # noqa: N818 - it says how a context ended
-    """What a context is left by."""
+class Left(Exception):  # noqa: N818 - not an error: it leaves a context
+    """Raised to leave a context."""
 
 
 @cache
 def untouched() -> State:
-    """The state before any fault."""
+    """Take the snapshot before any fault."""
     return State()
 
 
 @pytest.mark.parametrize("fault", ALL, ids=lambda fault: fault.name)
 def test_a_fault_plants_and_undoes_itself(fault: Fault) -> None:
-    """While it lasts something in ndgrad is otherwise; after it, also when an error ends it, nothing is."""
+    """A planted fault changes something in ndgrad, and afterwards, even after an error, nothing is changed."""
     before = untouched()
     with suppress(Left), fault.plant():
         planted = State()
@@ -175,7 +176,7 @@ def test_a_fault_plants_and_undoes_itself(fault: Fault) -> None:
 
 
 def test_the_smallest_fault_is_a_ten_millionth() -> None:
-    """In double precision: the gradient of exp is off by that and no more, and its value is right."""
+    """The smallest fault changes the gradient of exp by a relative 1e-7 and leaves the value right."""
     fault = every()["exp-0-factor"]
     right, wrong = Value(2.0), Value(2.0)
     exp(right).backward()
@@ -186,18 +187,18 @@ def test_the_smallest_fault_is_a_ten_millionth() -> None:
     assert wrong.grad / right.grad - 1 == pytest.approx(1e-7, rel=1e-6)
 
 
-# Who knows them.
+# Knowledge of the faults.
 
-KNOWS = (
+MAY_IMPORT = (
     "mutation/",
     "report/",
     "commands/faults.py",
     "__main__.py",
-)  # they plant them, and tell what came of it
+)  # they plant faults and report the results
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The modules that a file imports, and what it imports from them."""
+    """Yield the modules and names that a file imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -205,16 +206,16 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
 
 
-def test_nobody_who_looks_for_faults_knows_them() -> None:
-    """No strategy, plan, generator, session, training task, check or verdict imports a fault; nor does ndgrad."""
+def test_the_checks_do_not_know_the_faults() -> None:
+    """No strategy, plan, generator, session, training task, check or verdict imports a fault, nor does ndgrad."""
     rooms = [Path(package.__path__[0]) for package in (reference, ndgrad)]
     files = {path.relative_to(room.parent).as_posix(): path for room in rooms for path in room.rglob("*.py")}
-    knowing = [
+    importing = [
         name
         for name, path in files.items()
         if any({"faults", "mutation"} & set(module.split(".")) for module in imported(path))
     ]
-    assert [name for name in knowing if not name.removeprefix("reference/").startswith(KNOWS)] == []
-    assert "reference/mutation/detection.py" in knowing
+    assert [name for name in importing if not name.removeprefix("reference/").startswith(MAY_IMPORT)] == []
+    assert "reference/mutation/detection.py" in importing
     assert len(files) > 60
     assert not [name for name, path in files.items() if any(module.startswith(".") for module in imported(path))]

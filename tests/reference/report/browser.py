@@ -1,4 +1,4 @@
-"""A Chromium without a window, driven by its DevTools protocol over two pipes. It knows no page."""
+"""Headless Chromium, driven by its DevTools protocol over two pipes. It depends on no particular page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
-# Chromium reads from file descriptor 3 and writes to 4. What is started first puts the pipes there.
+# Chromium reads from file descriptor 3 and writes to 4. A starter script puts the pipes there.
 _START = """
 import os, sys
 commands, answers, *chromium = sys.argv[1:]
@@ -76,7 +76,7 @@ class Tab:
         return message
 
     def _hear(self, method: str, params: Mapping[str, Any]) -> None:
-        """Take down what the page complains of, and what it asks of the network."""
+        """Record the page's errors and its network requests."""
         if method == "Runtime.exceptionThrown":
             self.complaints.append(json.dumps(params["exceptionDetails"]))
         elif method == "Log.entryAdded":
@@ -87,12 +87,12 @@ class Tab:
             self.requests.append(params["request"]["url"].partition(",")[0])
 
     def close(self) -> None:
-        """End Chromium, which puts its things away before it goes."""
+        """Close Chromium, which cleans up first."""
         self._session = None
         self._call("Browser.close")
 
     def open(self, path: Path, fragment: str = "", *, scripts: bool = True) -> None:
-        """Open a file, and wait until it is there; with or without JavaScript."""
+        """Open a file and wait until it is loaded, with or without JavaScript."""
         self._scripts = scripts
         self._call("Emulation.setScriptExecutionDisabled", value=not scripts)
         self._call("Page.navigate", url="about:blank")
@@ -102,25 +102,25 @@ class Tab:
         self._settle()
 
     def _settle(self) -> None:
-        """Wait until what was asked for has been painted. Without scripts nothing tells when."""
+        """Wait until pending changes have been painted. Without scripts there is no signal for it."""
         if self._scripts:
             self.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))")
 
     def evaluate(self, expression: str) -> Any:
-        """The value of an expression in JavaScript, or of what a promise gives."""
+        """Return the value of a JavaScript expression, or the result of a promise."""
         got = self._call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in got:
             raise RuntimeError(got["exceptionDetails"]["exception"]["description"])
         return got["result"].get("value")
 
     def press(self, key: str) -> None:
-        """Press a key and let it go."""
+        """Press and release a key."""
         for kind in ("keyDown", "keyUp"):
             code = {"windowsVirtualKeyCode": _KEYS[key], "key": key, "code": key}
             self._call("Input.dispatchKeyEvent", type=kind, **code)
 
     def click(self, selector: str) -> None:
-        """Click on the middle of an element with the mouse."""
+        """Click on the middle of an element."""
         x, y = self.evaluate(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             " e.scrollIntoView({block: 'center'});"
@@ -130,14 +130,14 @@ class Tab:
             self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def look(self, width: int, height: int = 900, *, dark: bool = False, printed: bool = False) -> None:
-        """Choose the width of the window, its colours, and whether it is paper."""
+        """Set the width of the window, the colour scheme, and whether the medium is print."""
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._call("Emulation.setEmulatedMedia", media="print" if printed else "screen", features=[scheme])
         self._settle()
 
     def picture(self, path: Path, selector: str) -> None:
-        """Write a PNG of an element."""
+        """Write an element as a PNG."""
         box = self.evaluate(
             f"(() => {{ const r = document.querySelector({json.dumps(selector)}).getBoundingClientRect();"
             " return {x: r.x + scrollX, y: r.y + scrollY, width: r.width, height: r.height}; })()"
@@ -148,10 +148,10 @@ class Tab:
 
 @contextmanager
 def chromium() -> Iterator[Tab]:
-    """Start Chromium, and stop it in the end."""
+    """Start Chromium, and stop it at the end."""
     (to, commands), (answers, back) = os.pipe(), os.pipe()
-    ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to, back)]  # out of the way of 3 and 4
-    # Its own children may still be writing there for a moment after it has ended.
+    ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to, back)]  # other descriptors than 3 and 4
+    # Its child processes may still write there for a moment after it has ended.
     with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         arguments = [*map(str, ends), str(CHROMIUM), *_OPTIONS, f"--user-data-dir={profile}"]
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A page as `verify` writes it, of a small run, made once for all tests that look at it."""
+"""Fixtures: the page of a small run, written once for all tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPS = ("tanh", "add", "softplus", "sum")
 
 
 class Written(NamedTuple):
-    """A page, and the file that it was written to."""
+    """A page and its file."""
 
     page: Page
     path: Path
@@ -28,7 +28,7 @@ class Written(NamedTuple):
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    """The page of a few programs and short runs, and of one failure, which a planted fault brought."""
+    """Write the page of a few programs, short runs, and one failure from a planted fault."""
     campaign = Campaign(NdgradEngine(), TorchEngine(), OPS)
     records = list(campaign.run(Profile(12, 12, {"sessions": 2})))
     records[0].failures.append(failure())
@@ -41,7 +41,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
 
 
 def failure() -> Failure:
-    """What a tanh of twice its slope comes to."""
+    """Return the failure of a tanh with twice its slope."""
     with scaled("tanh", 0, 2.0)():
         records = list(Campaign(NdgradEngine(), TorchEngine(), ["tanh"]).run(Profile(12, 0)))
     found = records[0].failures[0]

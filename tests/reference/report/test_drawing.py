@@ -1,4 +1,4 @@
-"""PyTorch's gradients in the picture of a Value's making."""
+"""PyTorch's gradients are noted in the picture of a Value's graph."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reference.report.drawing import notes
 
 
 def test_notes_of_a_product() -> None:
-    """Each node that a gradient reaches has PyTorch's beside its own, and how far apart they are."""
+    """Each node with a gradient has PyTorch's gradient in its note, and the distance to its own."""
     x, y = Value(3.0, "x"), Value(0.1, "y")
     z = x * y * 2.0
     z.backward()
@@ -24,13 +24,13 @@ def test_notes_of_a_product() -> None:
 
 
 def test_before_the_pass() -> None:
-    """Before `backward`, PyTorch's gradients stand alone."""
+    """Before `backward`, the notes hold only PyTorch's gradients."""
     x = Value(np.arange(3.0), "x")
     assert notes((x * x).sum())[x] == "PyTorch [0, …]"
 
 
 def test_a_wrong_pullback_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The square that is lost in tanh's pullback: PyTorch's number stands there, and the distance is enormous."""
+    """With a wrong pullback of tanh, the note shows PyTorch's number and an enormous distance."""
     monkeypatch.setattr(RULES["tanh"], "pullbacks", (lambda g, y, x: g * (1 - y),))
     x = Value(1.0)
     y = x.tanh()
@@ -41,7 +41,7 @@ def test_a_wrong_pullback_shows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_a_graph_may_hold() -> None:
-    """Layers, losses, pieces of a split, indices, weak and strong constants: PyTorch runs what was recorded."""
+    """PyTorch runs any recorded graph: layers, losses, splits, indices, weak and strong constants."""
     x = Value(np.arange(12.0).reshape(3, 4) / 8, "x")
     a, b = np.split(x, [1], axis=-2)
     single = Value(np.float32(0.1)) * 3
@@ -57,14 +57,14 @@ def test_what_a_graph_may_hold() -> None:
 
 
 def test_the_picture_has_the_notes() -> None:
-    """The picture is ndgrad's, with the notes in its boxes."""
+    """The picture is ndgrad's with the notes in its boxes."""
     x = Value(2.0, "x")
     y = x.exp()
     assert reference.draw_dot(y, "png", "TB").source == draw_dot(y, "png", "TB", notes=notes(y)).source
 
 
 @pytest.mark.parametrize("root", [Value(1.0), Value(1.0, requires_grad=False) * 2.0])
-def test_nothing_to_ask(root: Value) -> None:
-    """Where nothing was recorded, there is nothing to ask PyTorch for."""
-    with pytest.raises(ValueError, match="there is no gradient to ask PyTorch for"):
+def test_nothing_recorded(root: Value) -> None:
+    """If nothing was recorded, drawing raises an error."""
+    with pytest.raises(ValueError, match="PyTorch has no gradient to show"):
         notes(root)

@@ -1,4 +1,4 @@
-"""Source cut out of a module runs elsewhere: with the imports and definitions that it needs, and no others."""
+"""Source extracted from a module runs elsewhere, with exactly the imports and definitions that it needs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import pytest
 
 from reference.engines.torch import ops as mirrors
 from reference.ops import Op
-from reference.report.excerpt import Excerpts, entries, filled, written
+from reference.report.excerpt import Excerpts, entries, inline, source_of
 from reference.verdict import rounding
 
 HERE = sys.modules[__name__]
 
 
 def cut(source: str, module: ModuleType) -> tuple[list[str], dict[str, Any]]:
-    """The imports that a piece of source needs, and what it and all that it needs define, run by themselves."""
+    """Extract a piece of source and run it; return its imports and its namespace."""
     excerpts = Excerpts()
     excerpts.add(source, module)
-    names: dict[str, Any] = {"__name__": "builtins"}  # the module that dataclasses will say they stand in
+    names: dict[str, Any] = {"__name__": "builtins"}  # the module name that dataclasses will show
     exec("\n".join([*excerpts.imports, *excerpts.definitions]), names)  # noqa: S102 - our own source
     return excerpts.imports, names
 
@@ -32,7 +32,7 @@ def cut(source: str, module: ModuleType) -> tuple[list[str], dict[str, Any]]:
 
 
 def test_a_function_comes_with_all_that_it_uses() -> None:
-    """Functions that it calls, what those call, aliases and imports; nothing else of the module."""
+    """A function is extracted with the functions it calls directly or indirectly, aliases and imports, and no more."""
     imports, names = cut("_getitem", mirrors)
     assert {"import math", "import numpy as np", "import torch"} <= set(imports)
     assert {"_getitem", "_taken", "_places", "Tensor"} <= names.keys()
@@ -40,7 +40,7 @@ def test_a_function_comes_with_all_that_it_uses() -> None:
 
 
 def test_names_inside_a_function_are_its_own() -> None:
-    """What a function calls its variables is not taken for what the module calls the same."""
+    """Local variables of a function are not mistaken for the module's names."""
     assert "broadcast" in vars(HERE)
     _, names = cut("shadowing", HERE)
     assert names["shadowing"](2) == 4
@@ -48,25 +48,25 @@ def test_names_inside_a_function_are_its_own() -> None:
 
 
 def broadcast() -> None:
-    """Have the name that a variable has elsewhere."""
+    """Do nothing; a variable elsewhere has this name."""
 
 
 def shadowing(x: int) -> int:
-    """Use a variable of that name."""
+    """Use a variable named like a function."""
     broadcast = x
     return sum(broadcast for _ in range(x))
 
 
 def test_constants_come_too() -> None:
-    """With the numbers that they have."""
+    """Constants are extracted with their numbers."""
     _, names = cut("allowed_ulps", rounding)
     assert (names["AT_ONCE"], names["MARGIN"]) == (rounding.AT_ONCE, rounding.MARGIN)
     numbers = np.float64(2), np.float64(1), 1.0
     assert names["allowed_ulps"](*numbers, single=False) == rounding.allowed_ulps(*numbers, single=False)
 
 
-def test_what_comes_from_another_module_of_ours_is_copied_from_there() -> None:
-    """No import of this package is left. Classes come whole, with their decorators."""
+def test_definitions_of_our_other_modules_are_copied() -> None:
+    """Definitions of our other modules are copied, classes with their decorators, and no import of ours is left."""
     imports, names = cut("Op", mirrors)
     assert not any("reference" in line for line in imports)
     assert [f.name for f in fields(names["Op"])] == [f.name for f in fields(Op)]
@@ -74,7 +74,7 @@ def test_what_comes_from_another_module_of_ours_is_copied_from_there() -> None:
 
 
 def test_each_definition_comes_once_and_after_what_it_uses() -> None:
-    """However often it is needed: the pieces run in the order in which they are given."""
+    """Each definition is extracted once, after those it uses, so that the pieces run in order."""
     excerpts = Excerpts()
     for mirror in ("_getitem", "_pad", "_split", "_getitem"):
         excerpts.add(mirror, mirrors)
@@ -84,7 +84,7 @@ def test_each_definition_comes_once_and_after_what_it_uses() -> None:
 
 
 def test_imports_come_merged_and_narrowed() -> None:
-    """A module a line, with the names that are used, as they are called."""
+    """Imports are merged by module and contain only the names used, with their aliases."""
     excerpts = Excerpts()
     excerpts.add("F, np, Any, Sequence", mirrors)
     assert excerpts.imports == [
@@ -97,9 +97,9 @@ def test_imports_come_merged_and_narrowed() -> None:
     assert "from collections.abc import Callable, Sequence" in excerpts.imports
 
 
-def test_a_name_that_is_nowhere_is_refused() -> None:
-    """It would be missed only where the piece is run."""
-    with pytest.raises(LookupError, match=r"nowhere is nothing that reference\.engines\.torch\.ops defines"):
+def test_an_undefined_name_is_refused() -> None:
+    """An undefined name is refused."""
+    with pytest.raises(LookupError, match=r"ops does not define nowhere"):
         Excerpts().add("torch.tanh(nowhere)", mirrors)
 
 
@@ -107,11 +107,11 @@ def test_a_name_that_is_nowhere_is_refused() -> None:
 
 
 def test_entries_are_read_as_they_are_written() -> None:
-    """Each entry of a table by its key; what is no table is refused."""
+    """Each entry of a table is read by its key; anything else is refused."""
     table = entries(mirrors, "MIRRORS")
     assert list(table) == list(mirrors.MIRRORS)
     assert table["sum"] == "_reduction(torch.sum, lenient=True)"
-    with pytest.raises(LookupError, match=r"_sum is no table of reference\.engines\.torch\.ops"):
+    with pytest.raises(LookupError, match=r"_sum is not a table of reference\.engines\.torch\.ops"):
         entries(mirrors, "_sum")
 
 
@@ -139,33 +139,31 @@ FILLED: list[tuple[Callable[..., Any], Sequence[str], dict[str, str], str | None
 # fmt: on
 
 
-def f(*given: Any) -> Any:
-    """Be called by a lambda."""
-    return given
+def f(*args: Any) -> Any:
+    """Stand in for a function that a lambda calls."""
+    return args
 
 
 @pytest.mark.parametrize(
-    ("function", "operands", "options", "wanted"), FILLED, ids=lambda x: x if isinstance(x, str) else ""
+    ("function", "operands", "options", "expected"), FILLED, ids=lambda x: x if isinstance(x, str) else ""
 )
-def test_a_lambda_is_written_out(
-    function: Any, operands: list[str], options: dict[str, str], wanted: str | None
-) -> None:
-    """What it is given stands in the place of parameters; slices in brackets have colons. What does not fit, not."""
-    assert filled(function, operands, options) == wanted
-    assert filled(function, operands, options) == wanted  # and the lambda itself is not changed by it
+def test_a_lambda_is_inlined(function: Any, operands: list[str], options: dict[str, str], expected: str | None) -> None:
+    """Arguments replace parameters, and slices in brackets have colons; arguments that do not fit give None."""
+    assert inline(function, operands, options) == expected
+    assert inline(function, operands, options) == expected  # and the lambda itself is unchanged
 
 
-def test_what_is_written_out_does_the_same() -> None:
-    """A lambda called, and its expression run, give the same array."""
+def test_an_inlined_lambda_gives_the_same() -> None:
+    """The inlined expression gives the same array as the call of the lambda."""
     x, index = np.arange(12.0).reshape(3, 4), (slice(None, None, -2), np.array([0, -1]))
     function: Any = FILLED[10][0]
     names = {"np": np, "x": x}
-    expression = filled(function, ["x"], {"index": "(slice(None, None, -2), np.array([0, -1]))"})
+    expression = inline(function, ["x"], {"index": "(slice(None, None, -2), np.array([0, -1]))"})
     exec(f"result = {expression}", names)  # noqa: S102 - made a line earlier
     assert (names["result"] == function(x, index=index)).all()
 
 
 def test_the_source_of_a_lambda() -> None:
-    """It is the lambda alone, without the table that it stands in."""
+    """The source of a lambda does not include the table around it."""
     function: Any = FILLED[4][0]
-    assert written(function) == "lambda *xs, axis: np.stack(xs, axis)"
+    assert source_of(function) == "lambda *xs, axis: np.stack(xs, axis)"

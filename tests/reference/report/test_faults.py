@@ -1,4 +1,4 @@
-"""The words of mutation testing: rows, what was missed, the last line, the comparison with other checkers."""
+"""The texts of mutation testing: rows, missed faults, the last line, the comparison with other checkers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from reference.report import faults as words
 FIRST, SECOND = FAULTS[0], FAULTS[1]
 
 
-def test_a_row_tells_what_caught_a_fault() -> None:
-    """The check, the median and the worst of the cases, and what was wrong; under the names of the columns."""
+def test_a_row_shows_what_caught_a_fault() -> None:
+    """A row has the check, the median and largest number of cases, and the finding, under the columns' names."""
     catches = [Catch(FIRST.name, seed, "exp", "GRADIENT grad[x]", cases, 0.5) for seed, cases in enumerate((7, 30, 9))]
     head = words.heading(range(3), "quick").splitlines()[-1]
     row = words.row(FIRST, catches)
@@ -22,7 +22,7 @@ def test_a_row_tells_what_caught_a_fault() -> None:
 
 
 def test_a_fault_that_is_missed_stands_out() -> None:
-    """A seed in which a fault was not caught is told in its row, and the last line does not count the fault."""
+    """A fault that one seed missed is marked in its row and not counted in the last line."""
     caught, missed = Catch(FIRST.name, 0, "exp", "x", 7, 0.5), Catch(FIRST.name, 1, "", "", 900, 2.0)
     assert words.row(FIRST, [caught, missed]).endswith("NOT CAUGHT in 1 of 2")
     assert words.row(FIRST, [missed]).endswith(f"{FIRST.what}  NOT CAUGHT in 1 of 1")
@@ -30,12 +30,12 @@ def test_a_fault_that_is_missed_stands_out() -> None:
     assert lines == ["cases to catch a fault: median 7, 95th percentile 7, most 7", "1 / 2 caught"]
 
 
-def test_the_checkers_stand_side_by_side() -> None:
-    """What each caught of what is theirs to see, and how often it complained about the right engine."""
-    rows = [Row(FIRST, theirs=True, caught={"a": None}), Row(SECOND, theirs=False, caught={"a": None})]
+def test_the_checkers_are_compared() -> None:
+    """The comparison shows how many visible faults each checker caught, and its false alarms."""
+    rows = [Row(FIRST, visible=True, caught={"a": None}), Row(SECOND, visible=False, caught={"a": None})]
     alarms = [Alarms("ordinary", "a", 20, ())]
     table = words.comparison(rows, {FIRST.name: True, SECOND.name: True}, alarms, {"a": "a (numpy 2)"}).splitlines()
     assert table[1].split() == ["checker", "caught", "/", "planted", "ordinary"]
     assert table[2].split() == ["a", "(numpy", "2)", "0", "/", "1", "0", "/", "20"]
     assert table[3].split() == ["this", "harness", "1", "/", "1"]
-    assert table[4].startswith("1 faults more")
+    assert table[4].startswith("1 more faults concern ")

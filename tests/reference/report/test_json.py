@@ -1,4 +1,4 @@
-"""The JSON report: plain JSON whatever the numbers are, with every count that the text has."""
+"""The JSON report is valid JSON for any numbers, and has every count of the text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINE = "x=f8(1.0); a=exp(x); back(a,f8(1.0))"
 
 
 def document() -> dict[str, Any]:
-    """A document with a failing op, a right one and a failing run."""
+    """Make a document with a failing op, a right one and a failing run."""
     finding = Finding(Kind.GRADIENT, "grad[x]", "", (0,), np.float64(np.nan), np.float64(np.inf), np.inf, 8.0)
     finding = replace(finding, judge="a judge", reason="for a reason")
     wrong = Record("exp", programs=3, numbers=10, inconclusive=1, conditioned=2, refused=1)
@@ -40,7 +40,7 @@ def document() -> dict[str, Any]:
 
 
 def test_it_is_json_whatever_the_numbers(tmp_path: Path) -> None:
-    """NaN and infinity, which JSON lacks, are written as text; the file reads back as it was made."""
+    """NaN and infinity, which JSON lacks, are written as strings, and the file reads back equal."""
     path = tmp_path / "new" / "found.json"
     report.write(path, document())
     found = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
@@ -49,7 +49,7 @@ def test_it_is_json_whatever_the_numbers(tmp_path: Path) -> None:
 
 
 def test_it_counts_what_the_records_count() -> None:
-    """Counts are sums over the records; the expressions are no op."""
+    """Counts are sums over the records; expressions do not count as an op."""
     assert document()["counts"] == {
         "ops": 2, "programs": 10, "numbers": 113, "conditioned": 2, "inconclusive": 1, "reference_wrong": 0,
         "witnessed": 0, "refused": 1, "failures": 1, "training_runs": 1,
@@ -57,7 +57,7 @@ def test_it_counts_what_the_records_count() -> None:
 
 
 def test_a_failure_can_be_run_again_from_it() -> None:
-    """A failure's case is the line that `repro` takes, with what it was drawn from beside it."""
+    """A failure has the line that `repro` takes, and the seed and number it was drawn from."""
     (failure,) = document()["failures"]
     assert (failure["kind"], str(parse(failure["case"]))) == ("program", LINE)
     assert failure["found"] == {"seed": 7, "for": "exp", "number": 2}
@@ -65,7 +65,7 @@ def test_a_failure_can_be_run_again_from_it() -> None:
 
 
 def test_a_failure_says_who_decided_and_why() -> None:
-    """The judge and its reason, of the verdict and of each finding; and the likely cause."""
+    """A failure has the judge and the reason of the verdict and of each finding, and the likely cause."""
     (failure,) = document()["failures"]
     assert (failure["judge"], failure["reason"]) == ("a judge", "for a reason")
     assert (failure["findings"][0]["judge"], failure["findings"][0]["reason"]) == ("a judge", "for a reason")
@@ -73,7 +73,7 @@ def test_a_failure_says_who_decided_and_why() -> None:
 
 
 def test_a_failing_run_alone_is_no_agreement() -> None:
-    """Agreement needs every op and every run."""
+    """A single failing training run means no agreement."""
     right = Record("sum", programs=5, numbers=20)
     options: dict[str, Any] = {"engine": "e", "reference": "r", "profile": "quick", "seed": 0}
     assert report.document([right], [], **options)["agrees"]
@@ -81,7 +81,7 @@ def test_a_failing_run_alone_is_no_agreement() -> None:
 
 
 def test_a_run_that_did_not_finish_never_agrees() -> None:
-    """Nor one that compared nothing. How it ended and why is written down."""
+    """A run that did not finish, or compared nothing, does not agree; the report says how it ended and why."""
     names = {"engine": "ndgrad 0", "reference": "PyTorch 0", "profile": "quick"}
     whole = report.document([Record("exp", programs=1, numbers=10)], [], **names, seed=0)
     assert (whole["ended"], whole["error"], whole["agrees"]) == ("finished", None, True)
@@ -94,7 +94,7 @@ def test_a_run_that_did_not_finish_never_agrees() -> None:
 
 
 def test_the_file_is_whole_or_not_there(tmp_path: Path) -> None:
-    """On a full disk the error names the file; the old report stays, and no half one."""
+    """On a full disk the error names the file, the old report stays, and no partial one is left."""
     path = tmp_path / "made" / "found.json"
     report.write(path, document())
     before = path.read_bytes()

@@ -1,4 +1,4 @@
-"""The page of ops: one line for each row of the op table, and what its line says."""
+"""The page of ops has one line for each row of the op table."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def test_every_op_has_a_line() -> None:
     ],
 )
 def test_what_a_line_says(op: str, words: str) -> None:
-    """A line says how else an op is written, which slope is taken at its kinks, and where PyTorch is poor."""
+    """A line has an op's other spellings, the slope at its kinks, and the limits of PyTorch."""
     assert words in LINES[op]
 
 
 def test_operators_are_written_out() -> None:
-    """No operator stands there by Python's inner name."""
+    """Operators are written as in code, not by the name of Python's method."""
     assert set(ops._OPERATORS) == {RULES[op].operator for op in OPS if RULES[op].operator}

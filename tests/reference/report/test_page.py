@@ -1,4 +1,4 @@
-"""The page as a whole: one file that needs no other, with all six panels, and every text in it escaped."""
+"""The page as a whole: a standalone file with all six panels, in which every text is escaped."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from reference.report.page.agreeing import Row, Worst, agreement
 from reference.report.page.exploring import POINTS, STEPS
 from reference.report.page.learning import _shades
 from reference.report.page.lessons import Lesson
-from reference.report.page.loading import loaded
-from reference.report.page.numbers import packed, script
+from reference.report.page.loading import load_function
+from reference.report.page.numbers import pack, script
 from reference.report.page.stepping import walks
 from tests.reference.report.conftest import OPS, Written
 
-PANELS = ("agreement", "step", "break", "explore", "train", "bits")
+PANELS = ("agreement", "step", "break", "explore", "train", "rounding")
 
 
 class Reader(HTMLParser):
-    """Takes down the elements of a page: that each is closed, which ids there are, and what it would fetch."""
+    """Records the elements of a page: whether each is closed, the ids, and what it would fetch."""
 
     VOID = frozenset({"meta", "link", "input", "br", "hr", "img"})
 
@@ -63,14 +63,14 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def read(written: Written) -> Reader:
-    """The elements of the page."""
+    """Parse the page."""
     reader = Reader()
     reader.feed(written.path.read_text(encoding="utf-8"))
     return reader
 
 
 def test_the_page_is_one_small_file(written: Written, read: Reader) -> None:
-    """It is below a megabyte, fetches nothing, and every link leads to a place on it."""
+    """The page is below a megabyte, fetches nothing, and every link leads to a place on it."""
     text = written.path.read_text(encoding="utf-8")
     assert len(text.encode()) < 1_000_000
     assert read.fetched == ["data:,"]
@@ -79,14 +79,14 @@ def test_the_page_is_one_small_file(written: Written, read: Reader) -> None:
 
 
 def test_the_page_is_well_formed(read: Reader) -> None:
-    """Every element is closed, and no id comes twice."""
+    """Every element is closed, and no id occurs twice."""
     assert read.open == []
     assert len(set(read.ids)) == len(read.ids)
     assert [name for name in read.ids if name in PANELS] == list(PANELS)
 
 
 def test_one_run_makes_one_page(written: Written) -> None:
-    """The same record is rendered to the same bytes."""
+    """The same data is rendered to the same bytes."""
     assert render(written.page) == render(written.page) == written.path.read_text(encoding="utf-8")
 
 
@@ -94,21 +94,24 @@ NASTY = "</script><img src=x onerror=alert(1)>&\"'"
 
 
 def test_every_text_is_escaped(written: Written) -> None:
-    """Names of functions, programs and words with markup in them are shown as they are, and nothing comes of them."""
+    """Names, programs and texts that contain markup are escaped."""
     page = written.page
     program = parse("x=f8(1.0); a=exp(x); back(a,f8(1.0))")
     program = replace(program, operands=(replace(program.operands[0], name=NASTY),))
     row = Row(Record(NASTY, worst=1.0), Worst(NASTY, NASTY, NASTY, NASTY, "1"))
-    told = replace(page.learned.told[0], name=NASTY)
+    summary = replace(page.training.summaries[0], name=NASTY)
     spoilt = replace(
         page,
         subject=NASTY,
         agreement=replace(
-            page.agreement, rows=[row], last_line=NASTY, failures=[replace(page.agreement.failures[0], told=NASTY)]
+            page.agreement,
+            rows=[row],
+            last_line=NASTY,
+            failures=[replace(page.agreement.failures[0], description=NASTY)],
         ),
         walks=walks([Lesson("nasty", NASTY, NASTY, program)]),
-        explored=[replace(page.explored[0], data={**page.explored[0].data, "title": NASTY})],
-        learned=replace(page.learned, told=[told], data={"runs": {NASTY: {}}, "maps": None}),
+        curves=[replace(page.curves[0], data={**page.curves[0].data, "title": NASTY})],
+        training=replace(page.training, summaries=[summary], data={"runs": {NASTY: {}}, "maps": None}),
     )
     text = render(spoilt)
     reader = Reader()
@@ -119,23 +122,23 @@ def test_every_text_is_escaped(written: Written) -> None:
 
 
 def test_numbers_arrive_to_the_bit() -> None:
-    """What is packed for JavaScript is the same when it is unpacked, NaN and the sign of a zero included."""
+    """Arrays packed for JavaScript are unpacked with equal bits, including NaN and the sign of zero."""
     array = np.array([[0.1, -0.0, np.nan], [np.inf, 5e-324, -1.7976931348623157e308]])
-    held = packed(array)
+    held = pack(array)
     again = np.frombuffer(base64.b64decode(held["f8"])).reshape(held["shape"])
     assert again.tobytes() == array.tobytes()
-    assert packed(np.arange(3, dtype=np.uint8)) == {"shape": [3], "u1": "AAEC"}
+    assert pack(np.arange(3, dtype=np.uint8)) == {"shape": [3], "u1": "AAEC"}
 
 
 def test_data_cannot_end_its_element() -> None:
-    """No `<` stands in the data, and what is read from it is what was written."""
+    """The data contains no `<`, and reads back equal."""
     text = str(script({"words": NASTY}))
     assert "<" not in text
     assert json.loads(text) == {"words": NASTY}
 
 
 def test_each_op_has_its_worst_case(written: Written) -> None:
-    """Where numbers of an op lay apart, the row shows the program, and both numbers at the place where they do."""
+    """If numbers of an op differ, its row shows the program, the place and both numbers."""
     rows = {row.record.op: row for row in written.page.agreement.rows}
     assert set(OPS) <= set(rows)
     worst = rows["tanh"].worst
@@ -146,73 +149,73 @@ def test_each_op_has_its_worst_case(written: Written) -> None:
 
 
 def test_failures_have_their_picture_and_their_program(written: Written) -> None:
-    """A failure turns the page's verdict, and shows what the harness prints and the graph with both sides' numbers."""
+    """A failure changes the page's verdict, and shows the harness's text and the graph with both sides' numbers."""
     found = written.page.agreement
     assert not found.agrees
     assert "disagrees with PyTorch" in found.last_line
     (failed,) = found.failures
-    assert "again: python -m reference repro" in failed.told
+    assert "again: python -m reference repro" in failed.description
     assert 'id="failure-tanh-box-0"' in failed.picture
 
 
 def test_a_run_that_trained_nothing_says_so(written: Written) -> None:
-    """Without training runs, as after `--ops`, the panel has no empty charts."""
-    empty = replace(written.page.learned, told=[], data={"runs": {}, "maps": None})
-    text = render(replace(written.page, learned=empty))
+    """Without training runs, as with `--ops`, the panel has no empty charts."""
+    empty = replace(written.page.training, summaries=[], data={"runs": {}, "maps": None})
+    text = render(replace(written.page, training=empty))
     assert "This run of the harness trained nothing." in text
     assert 'id="loss-chart"' not in text
 
 
 def test_maps_are_drawn_every_few_steps(written: Written) -> None:
-    """There is a map of both sides after the first step and every fifth, and they are near each other."""
-    maps = written.page.learned.data["maps"]
+    """There are maps of both sides after the first step and every fifth, and they are close to each other."""
+    maps = written.page.training.data["maps"]
     assert maps["steps"] == [1, 5, 10]
     assert maps["mine"]["shape"] == maps["theirs"]["shape"] == [3, 32 * 32]
-    assert all(float(apart) < 1e-12 for apart in maps["apart"])
+    assert all(float(difference) < 1e-12 for difference in maps["differences"])
 
 
 def test_a_shade_keeps_the_sign() -> None:
-    """Answers become bytes of which those from 128 on are above 0, however small the answer is."""
+    """Outputs become bytes; a byte from 128 on means a positive output, however small."""
     shades = _shades(np.array([-2.0, -1.0, -1e-9, 0.0, 1e-9, 0.5, 1.0, 3.0]))
     assert shades.tolist() == [1, 1, 127, 128, 129, 192, 255, 255]
 
 
 def test_the_sliders_have_their_points(written: Written) -> None:
-    """Of each function there are some 40 places and 25 steps, and no slope is missing but at a kink."""
-    for explored in written.page.explored:
-        assert len(explored.data["points"]) == POINTS == 41
+    """Each function has about 40 points and 25 steps h, and a slope everywhere except at a kink."""
+    for record_curves in written.page.curves:
+        assert len(record_curves.data["points"]) == POINTS == 41
         assert len(STEPS) == 25
-        assert explored.data["errors"]["shape"] == [41, 25]
-        kinks = [point for point in explored.data["points"] if point[3] == "–"]
-        assert [point[0] for point in kinks] == (["0.0"] if explored.curve.name == "relu" else [])
+        assert record_curves.data["errors"]["shape"] == [41, 25]
+        kinks = [point for point in record_curves.data["points"] if point[3] == "–"]
+        assert [point[0] for point in kinks] == (["0.0"] if record_curves.curve.name == "relu" else [])
 
 
 def test_slopes_beside_each_other(written: Written) -> None:
-    """ndgrad's slope, PyTorch's and the exact one are alike at every point but a kink."""
-    for explored in written.page.explored:
-        for _, mine, theirs, exact, _ in explored.data["points"]:
+    """ndgrad's slope, PyTorch's and the exact one are close at every point except a kink."""
+    for record_curves in written.page.curves:
+        for _, mine, theirs, exact, _ in record_curves.data["points"]:
             assert float(mine) == pytest.approx(float(theirs), rel=1e-12, abs=1e-15)
             assert exact == "–" or float(mine) == pytest.approx(float(exact), rel=1e-12, abs=1e-15)
 
 
 def test_the_error_of_a_difference_is_a_v(written: Written) -> None:
-    """Of sin in the middle, the best h lies between 1e-10 and 1e-6, and on both sides of it the error is larger."""
-    explored = next(e for e in written.page.explored if e.curve.name == "sin")
-    errors = np.frombuffer(base64.b64decode(explored.data["errors"]["f8"])).reshape(41, 25)[24]
+    """For sin the best h lies between 1e-10 and 1e-6, and the error is larger on both sides of it."""
+    record_curves = next(e for e in written.page.curves if e.curve.name == "sin")
+    errors = np.frombuffer(base64.b64decode(record_curves.data["errors"]["f8"])).reshape(41, 25)[24]
     best = int(errors.argmin())
     assert 1e-10 < STEPS[best] < 1e-6
     assert errors[0] > 1e4 * errors[best]
     assert errors[-1] > 1e4 * errors[best]
 
 
-def test_bits_are_measured(written: Written) -> None:
-    """Sums and products agree to the bit; one ULP of tanh is many of its slope; another order, another sum."""
-    bits = written.page.bits
-    shares = {row.op: row.alike for row in bits.equal}
+def test_rounding_is_measured(written: Written) -> None:
+    """Sums and products have equal bits, one ULP of tanh is many of its slope, and another order gives another sum."""
+    rounding = written.page.rounding
+    shares = {row.op: row.alike for row in rounding.equal}
     assert shares["add"] == shares["multiply"] == shares["divide"] == 1.0
-    assert [float(row.magnified) for row in bits.slopes] == sorted(float(row.magnified) for row in bits.slopes)
-    assert len({row.total for row in bits.totals}) > 3
-    assert [row.total for row in bits.grouped] == ["0.6000000000000001", "0.6"]
+    assert [float(row.magnified) for row in rounding.slopes] == sorted(float(row.magnified) for row in rounding.slopes)
+    assert len({row.total for row in rounding.totals}) > 3
+    assert [row.total for row in rounding.grouped] == ["0.6000000000000001", "0.6"]
 
 
 # The command.
@@ -221,8 +224,8 @@ def test_bits_are_measured(written: Written) -> None:
 def test_verify_writes_the_page_of_its_own_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With `--page` it says where the page is, and the page says what the run said."""
-    monkeypatch.chdir(tmp_path)  # what was kept in the folder that the tests run in is not this run's
+    """With `--page`, `verify` prints where the page is, and the page repeats the run's last line."""
+    monkeypatch.chdir(tmp_path)  # stored failures of other runs must not be found
     path = tmp_path / "made" / "page.html"
     assert command_line.main(["verify", "--ops", "tanh", "--profile", "quick", "--page", str(path)]) == 0
     *_, last, where = capsys.readouterr().out.splitlines()
@@ -266,7 +269,7 @@ def deep(x, w):
 
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
-    """A user's file."""
+    """Write a user's file."""
     path = tmp_path / "mine.py"
     path.write_text(FUNCTION)
     return path
@@ -275,7 +278,7 @@ def module(tmp_path: Path) -> Path:
 def test_the_page_of_a_function(
     module: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is judged under its name, stepped through, broken, and explored along each operand."""
+    """The page of a function has its verdict, its walk, a planted bug, and its slopes along each operand."""
     monkeypatch.setattr("reference.checks.training.TASKS", {"article": TASKS["article"]})
     path = module.parent / "bell.html"
     arguments = ["page", f"{module}:bell", "--shapes", "(2,3),(3,)", "--out", str(path)]
@@ -291,10 +294,10 @@ def test_the_page_of_a_function(
 
 
 def test_a_wrong_rule_in_a_function_is_found(module: Path) -> None:
-    """With a wrong pullback planted, the function's record has a failure, which names it."""
+    """With a wrong pullback planted, the function's record has a failure that names the op."""
     from reference.mutation.planting import scaled  # noqa: PLC0415 - for this test alone
 
-    with loaded(module, "bell") as function, scaled("exp", 0, 1.001)():
+    with load_function(module, "bell") as function, scaled("exp", 0, 1.001)():
         records = records_of(function, "bell", [(2,), (2,)], 0)
     assert records[0].failures
     assert not agreement(records[:1], [], ["exp"], profile="quick", seed=0).agrees
@@ -309,15 +312,15 @@ WRONG_USE = [
     (["mine.py:bell"],                       "go together"),
     (["--shapes", "(3,)"],                   "go together"),
     (["mine.py:rings", "--shapes", "(3,)"],  "there is no function 'rings'"),
-    (["mine.py:nothing", "--shapes", "(2,),(2,)"], "it must give a Value made of its operands, but gave int"),
+    (["mine.py:nothing", "--shapes", "(2,),(2,)"], "that depends on its operands, but returned int"),
     (["mine.py:raising", "--shapes", "(2,),(2,)"], "called with Values of shapes [(2,), (2,)], it raised"),
     (["mine.py:raising", "--shapes", "(2,),(2,)"], "(mine.py, line "),
-    (["mine.py:idle", "--shapes", "(2,),(2,)"],    "it gives one of its operands back"),
+    (["mine.py:idle", "--shapes", "(2,),(2,)"],    "it returns one of its operands"),
     (["mine.py:other", "--shapes", "(2,),(2,)"],   "its result does not depend on its operands"),
-    (["mine.py:frozen", "--shapes", "(2,),(2,)"],  "but gave a Value without a gradient"),
+    (["mine.py:frozen", "--shapes", "(2,),(2,)"],  "but returned a Value without a gradient"),
     (["mine.py:leaving", "--shapes", "(2,),(2,)"], "it raised SystemExit: 0 (mine.py, line "),
-    (["mine.py:bell", "--shapes", "(0,)"],         "one has no numbers"),
-    (["mine.py:deep", "--shapes", "(2,),(2,)"],    "it makes 61 steps, but nobody steps through more than 60"),
+    (["mine.py:bell", "--shapes", "(0,)"],         "is empty: there is nothing"),
+    (["mine.py:deep", "--shapes", "(2,),(2,)"],    "it has 61 steps, but the page shows at most 60"),
     (["mine.py:deep", "--shapes", "(2,),(999,)"],  "its operands have 1,001 numbers"),
 ]
 # fmt: on
@@ -329,7 +332,7 @@ WRONG_USE = [
 def test_wrong_use_of_the_page_says_what_is_wrong(
     arguments: list[str], words: str, module: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It ends with status 2, and says what was given and what is wanted."""
+    """Wrong usage ends with status 2, and says what was given and what is expected."""
     monkeypatch.chdir(module.parent)
     try:
         status = command_line.main(["page", *arguments])
@@ -342,7 +345,7 @@ def test_wrong_use_of_the_page_says_what_is_wrong(
 def test_a_page_that_cannot_be_written(
     module: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It ends with status 3 and one line, before anything is worked out; nothing is made."""
+    """An unwritable file ends the command with status 3 and one line, before any work."""
     monkeypatch.chdir(module.parent)
     for arguments in ([], ["mine.py:bell", "--shapes", "(2,),(2,)"]):
         assert command_line.main(["page", *arguments, "--out", "/dev/null/x.html"]) == 3
@@ -352,7 +355,7 @@ def test_a_page_that_cannot_be_written(
 
 
 def test_an_operand_that_is_not_used(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function may leave an operand alone: its gradient is 0, and the page is made."""
+    """A function may ignore an operand: its gradient is 0, and the page is written."""
     monkeypatch.setattr("reference.checks.training.TASKS", {})
     module.write_text("def f(x, w):\n    return x * 2\n")
     path = module.parent / "f.html"
@@ -361,7 +364,7 @@ def test_an_operand_that_is_not_used(module: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_shapes_as_they_are_written() -> None:
-    """One shape needs no comma after it, and that of a number is empty."""
+    """A single shape needs no comma after it, and the shape of a number is empty."""
     assert _shapes("(3,4),(4,)") == [(3, 4), (4,)]
     assert _shapes("(3,4)") == [(3, 4)]
     assert _shapes("(),()") == [(), ()]

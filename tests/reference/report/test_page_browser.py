@@ -1,4 +1,4 @@
-"""The page in a real Chromium: each panel is driven as a person would drive it, and nothing on it complains."""
+"""The page in a real Chromium: each panel works as a person uses it, without errors."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Tab]:
-    """A tab, for all tests."""
+    """Open a tab for all tests."""
     with chromium() as tab:
         yield tab
 
 
 @pytest.fixture
 def tab(browser: Tab, written: Written) -> Iterator[Tab]:
-    """The page in a window of a desktop's width. It must ask nothing of the network, and complain of nothing."""
+    """Open the page in a wide window. It must make no network requests and raise no errors."""
     browser.look(1280)
     browser.open(written.path)
     yield browser
@@ -36,12 +36,12 @@ def tab(browser: Tab, written: Written) -> Iterator[Tab]:
 
 
 def text(tab: Tab, selector: str) -> str:
-    """What an element says."""
+    """Return the text of an element."""
     return str(tab.evaluate(f"document.querySelector({json.dumps(selector)}).innerText"))
 
 
 def shown(tab: Tab, selector: str) -> list[str]:
-    """The ids of the elements that are to be seen."""
+    """Return the ids of the visible elements."""
     found: list[str] = tab.evaluate(
         f"[...document.querySelectorAll({json.dumps(selector)})].filter((e) => e.checkVisibility()).map((e) => e.id)"
     )
@@ -55,13 +55,13 @@ def slide(tab: Tab, name: str, value: int) -> None:
 
 
 def choose(tab: Tab, name: str, option: str) -> None:
-    """Choose from a list."""
+    """Select an option of a list."""
     tab.evaluate(f"(() => {{ const e = document.getElementById('{name}'); e.value = {json.dumps(option)};"
                  " e.dispatchEvent(new Event('input', {bubbles: true})); })()")  # fmt: skip
 
 
 def ink(tab: Tab, selector: str) -> int:
-    """How many different colours there are on a canvas: of an empty one there is 1."""
+    """Count the colours on a canvas; an empty one has 1."""
     return int(
         tab.evaluate(
             f"(() => {{ const c = document.querySelector({json.dumps(selector)});"
@@ -75,7 +75,7 @@ def ink(tab: Tab, selector: str) -> int:
 
 
 def ops(tab: Tab) -> list[str]:
-    """The ops of the rows that are to be seen."""
+    """Return the ops of the visible rows."""
     rows: list[str] = tab.evaluate(
         "[...document.querySelectorAll('#ops tbody tr')].filter((r) => !r.hidden).map((r) => r.dataset.op)"
     )
@@ -83,7 +83,7 @@ def ops(tab: Tab) -> list[str]:
 
 
 def test_the_table_is_filtered(tab: Tab) -> None:
-    """Only rows with one of the words stay, and it is said how many."""
+    """The filter keeps rows with one of the words, and shows their number."""
     every = ops(tab)
     choose(tab, "filter", "TAN, soft")
     assert ops(tab) == ["tanh", "softplus"]
@@ -93,7 +93,7 @@ def test_the_table_is_filtered(tab: Tab) -> None:
 
 
 def test_the_table_is_sorted(tab: Tab) -> None:
-    """A click on a head sorts by it, another the other way round; numbers begin with the largest."""
+    """A click on a column's head sorts by it, another click reverses; numbers start with the largest."""
     for name, first in ((1, "ascending"), (3, "descending")):
         head = f"#ops thead th:nth-child({name})"
         for way in (first, {"ascending": "descending", "descending": "ascending"}[first]):
@@ -107,7 +107,7 @@ def test_the_table_is_sorted(tab: Tab) -> None:
 
 
 def test_a_failure_opens(tab: Tab) -> None:
-    """A click on a failure shows what the harness printed, and the picture."""
+    """A click on a failure shows the harness's text and the picture."""
     assert not tab.evaluate("document.querySelector('.failure pre').checkVisibility()")
     tab.click(".failure summary")
     assert tab.evaluate("document.querySelector('.failure pre').checkVisibility()")
@@ -119,7 +119,7 @@ def test_a_failure_opens(tab: Tab) -> None:
 
 
 def test_steps_by_buttons_and_keys(tab: Tab) -> None:
-    """One frame is shown at a time; buttons and arrow keys go on and back; the address follows, and what is said."""
+    """One frame is shown at a time; buttons and arrow keys move; the address and the announcement follow."""
     assert shown(tab, ".frame") == ["step/neuron/0"]
     tab.click("#step-neuron [data-go=on]")
     assert shown(tab, ".frame") == ["step/neuron/1"]
@@ -127,14 +127,14 @@ def test_steps_by_buttons_and_keys(tab: Tab) -> None:
         tab.press(key)
         assert shown(tab, ".frame") == [f"step/neuron/{frame}"]
     assert tab.evaluate("location.hash") == "#step/neuron/2"
-    assert text(tab, "#said").startswith("Forward: c = x2 * w2")
+    assert text(tab, "#announcement").startswith("Forward: c = x2 * w2")
     tab.click("#step-neuron [data-go=last]")
     assert shown(tab, ".frame") == ["step/neuron/16"]
     assert tab.evaluate("document.querySelector('#step-neuron [data-go=on]').disabled")
 
 
 def test_a_link_leads_to_a_step(tab: Tab, written: Written) -> None:
-    """The page opens at the step that its address names, with its expression chosen."""
+    """An address with a step opens the page at this step of its expression."""
     tab.open(written.path, "#step/layer/8")
     assert shown(tab, ".walk") == ["step-layer"]
     assert shown(tab, ".frame") == ["step/layer/8"]
@@ -145,7 +145,7 @@ def test_a_link_leads_to_a_step(tab: Tab, written: Written) -> None:
 
 
 def gradients(tab: Tab) -> list[str]:
-    """The gradients that the picture shows."""
+    """Return the gradients in the picture."""
     found: list[str] = tab.evaluate(
         "[...document.querySelectorAll('.walk.on .graph .grad')].filter((e) => getComputedStyle(e).display !== 'none')"
         ".map((e) => e.textContent)"
@@ -154,23 +154,23 @@ def gradients(tab: Tab) -> list[str]:
 
 
 def test_the_picture_fills_step_by_step(tab: Tab) -> None:
-    """Gradients come to the picture as they arrive, and grow; what moves is lit."""
+    """Gradients appear and change in the picture as contributions arrive, and the active parts are highlighted."""
     tab.click("[data-choose=step-reused]")
     assert gradients(tab) == []
-    seen = []
+    three_sides = []
     for _ in range(10):
         tab.press("ArrowRight")
-        seen.append(gradients(tab))
-    assert seen[3] == ["grad 1"]
-    assert sorted(seen[6]) == ["grad 1", "grad 108", "grad 6"]
-    assert sorted(seen[-1]) == ["grad 1", "grad 108", "grad 216", "grad 324", "grad 6"]
+        three_sides.append(gradients(tab))
+    assert three_sides[3] == ["grad 1"]
+    assert sorted(three_sides[6]) == ["grad 1", "grad 108", "grad 6"]
+    assert sorted(three_sides[-1]) == ["grad 1", "grad 108", "grad 216", "grad 324", "grad 6"]
     assert tab.evaluate("document.querySelectorAll('.walk.on .lit').length") == 0
     tab.press("ArrowLeft")
     assert tab.evaluate("document.querySelectorAll('.walk.on .lit').length") == 3
 
 
 def test_arrow_keys_keep_their_meaning_elsewhere(tab: Tab) -> None:
-    """On a slider an arrow key moves the slider, and no step."""
+    """An arrow key on a slider moves the slider, not the step."""
     tab.evaluate("document.getElementById('x-slider').focus()")
     before = tab.evaluate("document.getElementById('x-slider').value")
     tab.press("ArrowRight")
@@ -182,22 +182,22 @@ def test_arrow_keys_keep_their_meaning_elsewhere(tab: Tab) -> None:
 
 
 def test_each_bug_can_be_chosen(tab: Tab, written: Written) -> None:
-    """A button shows one bug, says that it is pressed, and hides the others."""
-    for broken in written.page.broken:
-        tab.click(f"[data-choose=break-of-{broken.shown.name}]")
-        assert shown(tab, "#break .choice") == [f"break-of-{broken.shown.name}"]
+    """A button shows one bug, is marked as pressed, and hides the others."""
+    for bug in written.page.breaks:
+        tab.click(f"[data-choose=break-of-{bug.shown.name}]")
+        assert shown(tab, "#break .choice") == [f"break-of-{bug.shown.name}"]
         pressed = tab.evaluate("document.querySelector('#break [aria-pressed=true]').textContent")
-        assert pressed == broken.shown.title
+        assert pressed == bug.shown.title
 
 
 def test_sliders_go_along_what_was_recorded(tab: Tab, written: Written) -> None:
-    """For each function, x and h show the numbers that were recorded there, and both charts are drawn."""
-    for explored in written.page.explored:
-        choose(tab, "curve", explored.curve.title)
+    """For each function, the sliders show the recorded numbers, and both charts are drawn."""
+    for record_curves in written.page.curves:
+        choose(tab, "curve", record_curves.curve.title)
         for i, j in ((0, 24), (20, 12), (40, 0)):
             slide(tab, "x-slider", i)
             slide(tab, "h-slider", j)
-            x, mine, theirs, exact, ulp = explored.data["points"][i]
+            x, mine, theirs, exact, ulp = record_curves.data["points"][i]
             assert text(tab, "#x-out") == x
             assert [text(tab, f"#slope-{side}") for side in ("mine", "theirs", "ulp")] == [mine, theirs, ulp]
             assert text(tab, "#slope-exact").startswith(exact)
@@ -209,7 +209,7 @@ def test_sliders_go_along_what_was_recorded(tab: Tab, written: Written) -> None:
 
 
 def test_runs_can_be_chosen(tab: Tab) -> None:
-    """Losses and drift of each run are drawn, and it is said from which step on a bit differs."""
+    """Losses and drift of each run are drawn, and the text says from which step on a bit differs."""
     for run in ("article", "two moons"):
         choose(tab, "run", run)
         assert "A bit differs for the first time after step" in text(tab, "#run-words")
@@ -218,7 +218,7 @@ def test_runs_can_be_chosen(tab: Tab) -> None:
 
 
 def test_maps_follow_the_slider(tab: Tab) -> None:
-    """Each step that was recorded has a map of either side, and they are not the same at all steps."""
+    """Each recorded step has maps of both sides, which change between steps."""
     pictures = []
     for k, step in enumerate(("1", "5", "10")):
         slide(tab, "map-slider", k)
@@ -228,19 +228,19 @@ def test_maps_follow_the_slider(tab: Tab) -> None:
     assert ink(tab, "#map-theirs") > 20
 
 
-# For everybody.
+# Accessibility.
 
 
 @pytest.mark.parametrize("width", [375, 768, 1280])
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_page_fits_every_width(tab: Tab, width: int, *, dark: bool) -> None:
-    """Nothing is wider than the window, but what scrolls by itself."""
+    """Nothing is wider than the window, except elements that scroll."""
     tab.look(width, dark=dark)
     assert tab.evaluate("document.documentElement.scrollWidth") == width
 
 
 def luminance(colour: str) -> float:
-    """How bright a colour such as `rgb(1, 2, 3)` is, by the formula of WCAG 2."""
+    """Compute the luminance of a colour such as `rgb(1, 2, 3)` by the formula of WCAG 2."""
     channels = [int(c) / 255 for c in colour[4:-1].split(",")]
     linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -249,7 +249,7 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("name", ["ink", "faint", "mine", "theirs", "good", "bad"])
 def test_words_stand_out_from_the_paper(tab: Tab, name: str, *, dark: bool) -> None:
-    """The contrast of every colour of words is at least 4.5, as WCAG 2 asks, in light and in dark."""
+    """The contrast of every text colour is at least 4.5, as WCAG 2 requires, in light and dark schemes."""
     tab.look(1280, dark=dark)
     colours = [computed(tab, f"var(--{name})"), computed(tab, "var(--paper)")]
     low, high = sorted(map(luminance, colours))
@@ -257,13 +257,13 @@ def test_words_stand_out_from_the_paper(tab: Tab, name: str, *, dark: bool) -> N
 
 
 def computed(tab: Tab, colour: str) -> str:
-    """A colour as the browser computes it."""
+    """Return a colour as the browser computes it."""
     return str(tab.evaluate(f"(() => {{ document.body.style.caretColor = '{colour}';"
                             " return getComputedStyle(document.body).caretColor; })()"))  # fmt: skip
 
 
 def test_charts_are_redrawn_in_the_dark(tab: Tab) -> None:
-    """When the colours of the page change, those of the charts do."""
+    """The charts follow the page's colour scheme."""
     pixel = "document.querySelector('#loss-chart canvas').toDataURL()"
     light = tab.evaluate(pixel)
     tab.look(1280, dark=True)
@@ -271,7 +271,7 @@ def test_charts_are_redrawn_in_the_dark(tab: Tab) -> None:
 
 
 def test_everything_has_a_name(tab: Tab) -> None:
-    """Buttons, fields, pictures and parts that scroll say what they are; each table has a caption."""
+    """Buttons, fields, pictures and scrolling parts have accessible names, and each table has a caption."""
     unnamed: list[Any] = tab.evaluate(
         "[...document.querySelectorAll('button, input, select, [role=img], [role=group], #moons canvas')]"
         ".filter((e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length))"
@@ -286,11 +286,11 @@ def test_everything_has_a_name(tab: Tab) -> None:
 
 
 def test_without_scripts_everything_is_there(tab: Tab, written: Written) -> None:
-    """All frames and all bugs are shown, there are tables for charts, and no button that would do nothing."""
+    """Without JavaScript all frames and bugs are shown, tables replace charts, and no useless button is shown."""
     tab.open(written.path, scripts=False)
     frames = sum(len(walk.frames) for walk in written.page.walks)
     assert len(shown(tab, ".frame")) == frames
-    assert len(shown(tab, "#break .choice")) == len(written.page.broken)
+    assert len(shown(tab, "#break .choice")) == len(written.page.breaks)
     assert (
         tab.evaluate(
             "[...document.querySelectorAll('button')].filter((b) => b.checkVisibility() && !b.disabled).length"
@@ -302,7 +302,7 @@ def test_without_scripts_everything_is_there(tab: Tab, written: Written) -> None
 
 
 def test_on_paper_nothing_is_cut_off(tab: Tab) -> None:
-    """Tables that scroll on a screen are whole on paper, all steps of a walk are there, and controls are left out."""
+    """On paper, tables are complete, all steps of a walk are shown, and controls are hidden."""
     tab.look(900, printed=True)
     assert tab.evaluate("getComputedStyle(document.querySelector('.tall')).maxHeight") == "none"
     assert not tab.evaluate("document.querySelector('nav').checkVisibility()")

@@ -1,4 +1,4 @@
-"""Drawings of programs: boxes apart from each other, edges from left to right, and the same bytes each time."""
+"""Drawings of programs: boxes do not overlap, edges run to the right, and the bytes are reproducible."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from reference.report.page.diagram import Box, Line, draw, look, title
 from reference.report.page.lessons import LESSONS
 
 
-def drawn(program: Program) -> ET.Element:
-    """Draw a program with a value in each box, and read the drawing."""
+def drawing(program: Program) -> ET.Element:
+    """Draw a program with a value in each box, and parse the drawing."""
     boxes = [Box(title(program, i), look(program, i), [[Line([f"value {i}"])]]) for i in range(len(program.names))]
-    return ET.fromstring(str(draw("it", program, boxes, "words")))  # noqa: S314 - made right here
+    return ET.fromstring(str(draw("it", program, boxes, "words")))  # noqa: S314 - it was drawn here
 
 
 def programs() -> list[Program]:
-    """Those of the lessons, and some that were drawn."""
+    """Return the programs of the lessons and some random ones."""
     found = [lesson.program for lesson in LESSONS]
     for number in range(40):
         try:
@@ -32,7 +32,7 @@ def programs() -> list[Program]:
 
 
 def places(svg: ET.Element) -> dict[int, tuple[float, float, float, float]]:
-    """Left, top, right and bottom of each box."""
+    """Return the left, top, right and bottom of each box."""
     rects = {int((g.get("id") or "").rpartition("-")[2]): g.find("rect") for g in svg.iter("g")}
     read = {
         i: [float(rect.get(name, "0")) for name in ("x", "y", "width", "height")]
@@ -43,9 +43,9 @@ def places(svg: ET.Element) -> dict[int, tuple[float, float, float, float]]:
 
 
 @pytest.mark.parametrize("program", programs(), ids=lambda program: str(program)[:20])
-def test_boxes_stand_apart_and_edges_run_right(program: Program) -> None:
-    """No two boxes overlap, all lie within the drawing, and each step stands to the right of what it is made of."""
-    svg = drawn(program)
+def test_boxes_do_not_overlap_and_edges_run_right(program: Program) -> None:
+    """No two boxes overlap, all lie inside the drawing, and each step is to the right of its inputs."""
+    svg = drawing(program)
     boxes = places(svg)
     assert sorted(boxes) == list(range(len(program.names)))
     _, _, width, height = map(float, (svg.get("viewBox") or "").split())
@@ -60,8 +60,8 @@ def test_boxes_stand_apart_and_edges_run_right(program: Program) -> None:
 
 @pytest.mark.parametrize("program", programs(), ids=lambda program: str(program)[:20])
 def test_edges_go_around_boxes(program: Program) -> None:
-    """Where an edge passes a column, it passes straight, and touches no box there but those that it connects."""
-    svg = drawn(program)
+    """An edge crosses a column in a straight line, and touches only the boxes that it connects."""
+    svg = drawing(program)
     boxes = places(svg)
     for path in svg.iter("path"):
         step, position = map(int, (path.get("id") or "").split("-")[-2:])
@@ -72,7 +72,7 @@ def test_edges_go_around_boxes(program: Program) -> None:
 
 
 def level(path: str) -> list[tuple[float, float, float]]:
-    """The level pieces of a path: from where to where, and how far down."""
+    """Return the horizontal pieces of a path: start, end and height."""
     pieces, x, y = [], 0.0, 0.0
     for command, written in re.findall(r"([MHC])([^MHC]*)", path):
         *_, last = numbers = [float(number) for number in written.split()]
@@ -85,8 +85,8 @@ def level(path: str) -> list[tuple[float, float, float]]:
 
 
 def test_each_use_has_an_edge() -> None:
-    """An operand that is used twice by one op has two edges there, each with its own id."""
-    svg = drawn(parse("x=f8(2.0); a=multiply(x,x); b=add(a,x); back(b,f8(1.0))"))
+    """An operand that one op uses twice has two edges with different ids."""
+    svg = drawing(parse("x=f8(2.0); a=multiply(x,x); b=add(a,x); back(b,f8(1.0))"))
     assert sorted(path.get("id") or "" for path in svg.iter("path")) == [
         "it-edge-0-0",
         "it-edge-0-1",
@@ -96,13 +96,13 @@ def test_each_use_has_an_edge() -> None:
 
 
 def test_titles_are_written_as_people_write_them() -> None:
-    """Operators stand between their operands; other ops are calls, with the options that say something."""
+    """Operators are written between their operands, other ops as calls, with the options that are not defaults."""
     program = parse("x=f8([2.0]); a=multiply(x,x); b=tanh(a); c=sum(b,axis=(0,),keepdims=False); back(c,f8(1.0))")
     assert [title(program, i) for i in range(4)] == ["x", "a = x * x", "b = tanh(a)", "c = sum(b, axis=(0,))"]
 
 
 def test_lines_come_and_go_by_frames() -> None:
-    """A line carries the frame from which it is shown, and that from which it is not."""
+    """A line has the frames from which it is shown and hidden."""
     program = parse("x=f8(2.0); a=exp(x); back(a,f8(1.0))")
     boxes = [Box("x", "leaf", [[Line(["one"], "grad", 2, 4), Line(["two"], "grad", 4)]]), Box("a", "step", since=1)]
     text = str(draw("it", program, boxes, "words"))

@@ -1,4 +1,4 @@
-"""What the pass back does, move by move, and how it is shown: the numbers of a walk are those of the engines."""
+"""The backward pass move by move: the numbers of a walk are those of the engines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reference.ops.source import Seeded, Unsuited
 from reference.programs import LEAF, Program, parse
 from reference.programs.generator import draw_program
 from reference.report.page.lessons import LESSONS, Lesson
-from reference.report.page.sides import seen
+from reference.report.page.sides import three_sides
 from reference.report.page.stepping import Walk, walks
 from reference.report.page.tracing import _Reader
 from reference.report.page.walking import _run, rule, walk
@@ -27,12 +27,12 @@ NAMES = [lesson.name for lesson in LESSONS]
 
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Walk]:
-    """The walks of the page, by their names."""
+    """Return the walks of the page by name."""
     return {walk.lesson.name: walk for walk in walks()}
 
 
 def added_up(program: Program, plant: str = "") -> dict[int, np.ndarray]:
-    """The contributions of a walk, added up by the operand or step that they reach."""
+    """Add up the contributions of a walk by their target."""
     plants = {fault.name: [fault.plant] for fault in FAULTS}
     totals: dict[int, np.ndarray] = {}
     for move in walk(program, *plants.get(plant, [])):
@@ -43,7 +43,7 @@ def added_up(program: Program, plant: str = "") -> dict[int, np.ndarray]:
 
 @pytest.mark.parametrize("lesson", [lesson for lesson in LESSONS if not lesson.fault], ids=lambda lesson: lesson.name)
 def test_contributions_add_up_to_the_gradients(lesson: Lesson) -> None:
-    """What a walk passes on is, added up, each operand's gradient, and each step's, to the bit."""
+    """The contributions of a walk add up to the gradients of each operand and step, with equal bits."""
     program = lesson.program
     outcome = NdgradEngine().run(program)
     totals = added_up(program)
@@ -54,7 +54,7 @@ def test_contributions_add_up_to_the_gradients(lesson: Lesson) -> None:
 
 @pytest.mark.parametrize("lesson", [lesson for lesson in LESSONS if not lesson.fault], ids=lambda lesson: lesson.name)
 def test_a_step_is_passed_when_all_has_arrived(lesson: Lesson) -> None:
-    """No step passes on before each of its uses has: no frame warns."""
+    """No step contributes before all its uses have, so no frame warns."""
     uses = Counter(i for step in lesson.program.steps for i in step.inputs)
     came: Counter[int] = Counter()
     for move in walk(lesson.program):
@@ -64,11 +64,11 @@ def test_a_step_is_passed_when_all_has_arrived(lesson: Lesson) -> None:
 
 
 def test_a_wrong_order_is_shown_going_wrong(shown: dict[str, Walk]) -> None:
-    """The walk without a topological order warns where a value passes on too early, and ends in other numbers."""
+    """The walk without a topological order warns if a value contributes too early, and ends with wrong numbers."""
     warned = [frame for frame in shown["disorder"].frames if frame.warns]
     assert [frame.heading for frame in warned[:2]] == ["Backward: from a to x", "Backward: from a to y"]
     assert "a has 1 of its 2 contributions" in warned[0].words
-    assert all("Too late: a has passed on" in frame.words for frame in warned[2:-1])
+    assert all("Too late: a has already propagated" in frame.words for frame in warned[2:-1])
     assert [(name, row.mine, row.theirs) for name, row in warned[-1].rows] == [
         ("x", "108.0", "324.0"),
         ("y", "72.0", "216.0"),
@@ -80,7 +80,7 @@ def test_a_wrong_order_is_shown_going_wrong(shown: dict[str, Walk]) -> None:
 
 
 def test_a_move_is_arrival_times_local_derivative() -> None:
-    """Where an op works number by number, it gives what arrives times the local derivative, summed if broadcast."""
+    """The contribution of an elementwise op is the gradient times the local derivative, summed if broadcast."""
     program = parse(
         "x=f8([[1.0],[2.0]]); y=f8([3.0,4.0,5.0]); a=multiply(x,y); back(a,f8([[1.0,2.0,3.0],[4.0,5.0,6.0]]))"
     )
@@ -93,14 +93,14 @@ def test_a_move_is_arrival_times_local_derivative() -> None:
 
 
 def test_an_op_that_mixes_numbers_has_no_local_derivative() -> None:
-    """A sum's move has a contribution and no slope of one number towards one."""
+    """A sum's move has a contribution but no elementwise local derivative."""
     (move,) = walk(parse("x=f8([1.0,2.0]); a=sum(x,axis=None,keepdims=False); back(a,f8(3.0))"))
     assert move.local is None
     assert move.gives.tolist() == [3.0, 3.0]
 
 
 def test_the_rules_are_those_of_the_table() -> None:
-    """What is shown of a rule is its formula, or the name of its function; there is one for each way back."""
+    """A rule is shown as its formula or a call of its function, and each pullback has one."""
     assert rule("tanh", 0) == "g * (1 - y * y)"
     assert (rule("multiply", 0), rule("multiply", 1)) == ("g * b", "g * a")
     assert rule("tanh", 0, ["o", "n"]) == "arrives * (1 - o * o)"
@@ -115,7 +115,7 @@ def test_the_rules_are_those_of_the_table() -> None:
 
 
 def test_frames_follow_the_program(shown: dict[str, Walk]) -> None:
-    """A start, a frame for each step, the cotangent, a frame for each move, an end; each with an address of its own."""
+    """A walk has a start, frames for each step, the cotangent, frames for each move, and an end, all with addresses."""
     for name, walked in shown.items():
         program = walked.lesson.program
         if not walked.lesson.fault:
@@ -126,7 +126,7 @@ def test_frames_follow_the_program(shown: dict[str, Walk]) -> None:
 
 
 def test_the_neuron_of_the_article(shown: dict[str, Walk]) -> None:
-    """Its value is the root of a half; its gradients are -1.5, 1, 0.5 and 0, on all sides, but for the last bits."""
+    """The neuron's value is the root of a half, and its gradients are -1.5, 1, 0.5 and 0, up to the last bits."""
     *_, last = shown["neuron"].frames
     assert [name for name, _ in last.rows] == ["x1", "w1", "x2", "w2", "b"]
     for side in ("mine", "theirs", "exact"):
@@ -135,7 +135,7 @@ def test_the_neuron_of_the_article(shown: dict[str, Walk]) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "disorder"])
 def test_the_exact_side_tells(name: str, shown: dict[str, Walk]) -> None:
-    """Each number in a table has an exact one beside it, and ndgrad's is near it."""
+    """Each number in a table is close to the exact number beside it."""
     rows = [row for frame in shown[name].frames for _, row in frame.rows]
     assert len(rows) > 5
     for row in rows:
@@ -143,20 +143,20 @@ def test_the_exact_side_tells(name: str, shown: dict[str, Walk]) -> None:
 
 
 def test_the_witness_finds_gradients_in_mid_program() -> None:
-    """The gradient of a step's value is the slope of what comes after it, all uses together."""
-    sides = seen(parse("x=f8(2.0); y=f8(3.0); a=multiply(x,y); b=add(a,x); c=multiply(a,b); back(c,f8(1.0))"))
+    """The gradient of a step's value is the slope of the remaining program, over all uses."""
+    sides = three_sides(parse("x=f8(2.0); y=f8(3.0); a=multiply(x,y); b=add(a,x); c=multiply(a,b); back(c,f8(1.0))"))
     assert [row.exact for i in range(5) for row in sides.gradient(i)] == ["48.0", "28.0", "14.0", "6.0", "1.0"]
 
 
 def test_the_witness_is_silent_at_a_kink() -> None:
-    """Of relu at 0 there is no one slope, and a dash stands in its place."""
-    sides = seen(parse("x=f8([0.0,1.0]); a=relu(x); back(a,f8([1.0,1.0]))"))
+    """At relu's kink there is no unique slope, and a dash is shown."""
+    sides = three_sides(parse("x=f8([0.0,1.0]); a=relu(x); back(a,f8([1.0,1.0]))"))
     assert [row.exact for row in sides.gradient(0)] == ["–", "1.0"]
 
 
 @pytest.mark.parametrize("op", OPS)
 def test_a_graph_is_read_back_as_a_program(op: str) -> None:
-    """A program that is run with Values, and read from the graph they leave, has the same values and gradients."""
+    """A program that is run with Values and read from their graph has the same values and gradients."""
     read = 0
     for number in range(12):
         try:

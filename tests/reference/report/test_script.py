@@ -1,4 +1,4 @@
-"""A program as a script: it stands alone, and prints the very numbers that the engines find, or what they say."""
+"""A program as a script: it is standalone, and prints exactly the engines' numbers or errors."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ ROOT = Path(__file__).parent.parent.parent.parent
 NDGRAD, TORCH = NdgradEngine(), TorchEngine()
 
 
-class Ran(NamedTuple):
-    """What a script found, what it printed, and the names that it left."""
+class ScriptRun(NamedTuple):
+    """A script's results, its output, and its namespace."""
 
     ndgrad: dict[str, Any]
     pytorch: dict[str, Any]
@@ -36,16 +36,16 @@ class Ran(NamedTuple):
     names: dict[str, Any]
 
 
-def ran(program: Program) -> Ran:
+def run_script(program: Program) -> ScriptRun:
     """Run a program's script in this process."""
     names: dict[str, Any] = {}
     with redirect_stdout(io.StringIO()) as printed, np.errstate(all="ignore"):
-        exec(script(program), names)  # noqa: S102 - that it can be run is the claim
-    return Ran(names["ndgrads"], names["pytorchs"], printed.getvalue(), names)
+        exec(script(program), names)  # noqa: S102 - the test is that it runs
+    return ScriptRun(names["ndgrads"], names["pytorchs"], printed.getvalue(), names)
 
 
 def parts(program: Program, outcome: Outcome) -> dict[str, Any]:
-    """What a script should find: nothing, if the program was refused."""
+    """Return the expected results of a script: none if the program is refused."""
     if outcome.error is not None:
         return {}
     leaves = [leaf.name for leaf in program.leaves]
@@ -56,34 +56,34 @@ def parts(program: Program, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def bits(x: np.ndarray) -> Any:
-    """All of an array: two with the same are one. All NaN are one."""
+def fingerprint(x: np.ndarray) -> Any:
+    """Return everything in an array for comparison, with all NaN equal."""
     return x.dtype, x.shape, repr(x.tolist())
 
 
 def alike(a: Any, b: Any) -> bool:
-    """Whether two gradients are the same to the bit; one that did not arrive stands for zeros."""
-    return not np.any(b if a is None else a) if a is None or b is None else bits(a) == bits(b)
+    """Whether two gradients have the same bits; a missing one counts as zeros."""
+    return not np.any(b if a is None else a) if a is None or b is None else fingerprint(a) == fingerprint(b)
 
 
 def check(program: Program) -> None:
-    """Compare what a program's script finds with what the engines find."""
-    found = ran(program)
-    for outcome, numbers in ((NDGRAD.run(program), found.ndgrad), (TORCH.run(program), found.pytorch)):
-        wanted = parts(program, outcome)
-        assert list(numbers) == list(wanted), str(program)
-        assert all(alike(numbers[part], wanted[part]) for part in wanted), str(program)
+    """Compare the results of a program's script with those of the engines."""
+    run = run_script(program)
+    for outcome, numbers in ((NDGRAD.run(program), run.ndgrad), (TORCH.run(program), run.pytorch)):
+        expected = parts(program, outcome)
+        assert list(numbers) == list(expected), str(program)
+        assert all(alike(numbers[part], expected[part]) for part in expected), str(program)
         if outcome.error is not None:
-            assert f"\n{type(outcome.error).__name__}: {outcome.error}\n" in found.printed
+            assert f"\n{type(outcome.error).__name__}: {outcome.error}\n" in run.printed
 
 
 # The numbers.
 
 
 @pytest.mark.parametrize("op", [*OPS, EXPRESSIONS])
-@pytest.mark.filterwarnings("ignore:Degrees of freedom")  # that numbers run out is meant
+@pytest.mark.filterwarnings("ignore:Degrees of freedom")  # too few numbers occur on purpose
 def test_a_script_finds_what_the_engines_find(op: str) -> None:
-    """For each op and drawn programs around it: values and gradients of both sides to the bit, or the same refusal."""
+    """For drawn programs of each op, a script gives the engines' values and gradients exactly, or the same error."""
     for program in sample(op, 4):
         check(parse(str(program)))
     assert sample(op, 4)
@@ -104,8 +104,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_so_it_does_of_each_kind(kind: str) -> None:
-    """Of each kind of program and operand there are some for which it holds."""
+def test_each_kind_of_program_is_covered(kind: str) -> None:
+    """The same holds for programs of each kind."""
     programs = first(EXPRESSIONS, 5, KINDS[kind])
     assert len(programs) == 5
     for program in programs:
@@ -113,7 +113,7 @@ def test_so_it_does_of_each_kind(kind: str) -> None:
 
 
 def assigned(program: Program, half: str, name: str) -> Any:
-    """What a variable of one half starts as."""
+    """Return the initial value of a variable of one half."""
     (function,) = (n for n in ast.parse(script(program)).body if isinstance(n, ast.FunctionDef) and n.name == half)
     (line,) = (n for n in function.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == name)
     names: dict[str, Any] = {"np": np}
@@ -126,24 +126,24 @@ def assigned(program: Program, half: str, name: str) -> Any:
     "array", ["f4([[1.0,0.1],[1.0,0.1]])", "i8([3,3])", "b1([True,True])", "f8(-0.0)", "f8([],shape=(0,2))"]
 )
 def test_an_array_lies_in_memory_as_the_program_says(array: str, layout: str) -> None:
-    """Constants come to ndgrad with their dtype, shape, numbers and strides."""
+    """Constants in ndgrad have their dtype, shape, numbers and strides."""
     program = parse(f'x=f8(1.0); y=const({array[:-1]},layout="{layout}")); a=multiply(x,y); back(a,f8(1.0))')
-    made, wanted = assigned(program, "in_ndgrad", "y"), program.operands[1].array
-    assert bits(made) == bits(wanted)
-    assert made.strides == wanted.strides
+    made, expected = assigned(program, "in_ndgrad", "y"), program.operands[1].array
+    assert fingerprint(made) == fingerprint(expected)
+    assert made.strides == expected.strides
 
 
-# What a script shows.
+# Output.
 
 TANH = parse("x=f8([0.5,-1.0]); a=tanh(x); back(a,f8([1.0,3.0]))")
 
 
 def test_a_fault_shows() -> None:
-    """The wrong gradient of a planted fault is printed beside the right one, with the difference."""
-    with scaled("square", 0, 2.0)():  # which both sides compute alike to the bit, on any processor
-        found = ran(parse("x=f8([0.5,-1.0]); a=square(x); back(a,f8([1.0,3.0]))"))
-    off = float(np.abs(found.pytorch["grad[x]"]).max())
-    assert found.printed.endswith(f"difference\nvalue = 0.0\ngrad[x] = {off}\n")
+    """A planted fault shows as a difference between the printed gradients."""
+    with scaled("square", 0, 2.0)():  # both sides compute square with equal bits on any processor
+        run = run_script(parse("x=f8([0.5,-1.0]); a=square(x); back(a,f8([1.0,3.0]))"))
+    off = float(np.abs(run.pytorch["grad[x]"]).max())
+    assert run.printed.endswith(f"difference\nvalue = 0.0\ngrad[x] = {off}\n")
 
 
 def refuse(x: Any) -> Any:
@@ -151,20 +151,20 @@ def refuse(x: Any) -> Any:
     raise ValueError(f"no tanh of {x}")
 
 
-def test_what_one_side_says_does_not_keep_the_other_from_answering() -> None:
-    """Where ndgrad raises what it should not, its words stand above the numbers of PyTorch; no difference is told."""
+def test_an_error_on_one_side_leaves_the_other() -> None:
+    """If ndgrad raises, its error is printed before PyTorch's numbers, and no difference is printed."""
     with forward("tanh", refuse)():
-        found = ran(TANH)
-    assert found.printed.splitlines()[1] == "ValueError: no tanh of [ 0.5 -1. ]"
-    assert list(found.pytorch) == ["value", "grad[x]"]
-    assert "difference" not in found.printed
+        run = run_script(TANH)
+    assert run.printed.splitlines()[1] == "ValueError: no tanh of [ 0.5 -1. ]"
+    assert list(run.pytorch) == ["value", "grad[x]"]
+    assert "difference" not in run.printed
 
 
 def test_a_program_that_must_be_refused_says_so() -> None:
-    """What both say is printed, and the first line tells that they must."""
+    """For a program that must be refused, both errors are printed, and the first line says so."""
     program = parse("x=f8([1.0,2.0]); y=f8([1.0,2.0,3.0]); a=add(x,y)")
     assert script(program).splitlines()[0].endswith(" Both must refuse it.")
-    printed = ran(program).printed.splitlines()
+    printed = run_script(program).printed.splitlines()
     assert printed[1].startswith("ValueError: operands could not be broadcast together")
     assert printed[4].startswith("RuntimeError: The size of tensor a (2) must match")
 
@@ -183,20 +183,20 @@ DIFFERENCES = [
 # fmt: on
 
 
-@pytest.mark.parametrize(("mine", "theirs", "wanted"), DIFFERENCES)
-def test_differences(mine: Any, theirs: Any, wanted: Any) -> None:
-    """The largest difference, shapes and dtypes that differ; NaN and a gradient that did not arrive are no trouble."""
-    difference = ran(TANH).names["difference"]
+@pytest.mark.parametrize(("mine", "theirs", "expected"), DIFFERENCES)
+def test_differences(mine: Any, theirs: Any, expected: Any) -> None:
+    """The difference is the largest one, or states shapes and dtypes; NaN equals NaN, a missing gradient equals 0."""
+    difference = run_script(TANH).names["difference"]
     with np.errstate(all="ignore"):
-        assert difference(np.array(mine), None if theirs is None else np.array(theirs)) == wanted
+        assert difference(np.array(mine), None if theirs is None else np.array(theirs)) == expected
 
 
 def test_nan_beside_a_number_is_a_difference() -> None:
-    """It is told as NaN."""
-    assert np.isnan(ran(TANH).names["difference"](np.array([np.nan, 0.0]), np.array([1.0, 0.0])))
+    """NaN beside a number gives the difference NaN."""
+    assert np.isnan(run_script(TANH).names["difference"](np.array([np.nan, 0.0]), np.array([1.0, 0.0])))
 
 
-# What it looks like.
+# Source.
 
 LINE = "x=f8([4.0,1.0]); y=2; a=multiply(x,y); b=getitem(a,index=(slice(None,None,-1),)); back(b,f8([1.0,-inf]))"
 HALVES = """\
@@ -231,8 +231,8 @@ grad[x] = 0.0
 """
 
 
-def test_both_halves_are_written_as_their_users_write() -> None:
-    """Operators and brackets in ndgrad, the mirrors in PyTorch, and the line that the script was made of on top."""
+def test_both_halves_are_written_as_users_write() -> None:
+    """A script uses operators and brackets in ndgrad, and PyTorch's functions; its head quotes the program's line."""
     source = script(parse(LINE))
     for half in HALVES.split("|\n"):
         assert half in source
@@ -241,7 +241,7 @@ def test_both_halves_are_written_as_their_users_write() -> None:
 
 
 def test_a_script_runs_by_itself(tmp_path: Path) -> None:
-    """In a process of its own, elsewhere, without this package, and without a warning."""
+    """A script runs in another process and folder, without this package and without warnings."""
     path = tmp_path / "pasted.py"
     path.write_text(f"import sys\nsys.modules['reference'] = None\n{script(parse(LINE))}", encoding="utf-8")
     done = subprocess.run(
@@ -255,7 +255,7 @@ def test_a_script_runs_by_itself(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("op", OPS)
 def test_nothing_of_this_package_is_imported(op: str) -> None:
-    """NumPy, ndgrad, PyTorch and Python's own: a script needs no more, whatever its ops."""
+    """A script imports only NumPy, ndgrad, PyTorch and the standard library, whatever its ops."""
     for program in sample(op, 2):
         tree = ast.parse(script(program))
         modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
@@ -268,14 +268,14 @@ def test_nothing_of_this_package_is_imported(op: str) -> None:
 
 
 def test_a_mirror_may_be_a_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An op whose mirror is written as one calls it."""
+    """A function of PyTorch's table may be a lambda, which the script calls."""
     monkeypatch.setattr("reference.report.script.entries", lambda *_: {"tanh": "lambda x: _getitem(x, index=0).tanh()"})
     assert "a = (lambda x: _getitem(x, index=0).tanh())(x)" in script(TANH)
     assert "def _getitem(" in script(TANH)
 
 
 def test_any_name_will_do() -> None:
-    """Operands may be called as what a script uses, or as nothing that Python has; they are told by their own names."""
+    """Operands may have any name, even one that a script uses or that Python lacks, and are printed by it."""
     names = ["np", "torch", "ndgrad", "Value", "print", "cotangent", "_reduction", "μ", "x_", "x"]
     joined = parse(
         "; ".join(f"{name}=f8([{i}.0])" for i, name in enumerate(names))
@@ -283,19 +283,21 @@ def test_any_name_will_do() -> None:
         + "; back(in_pytorch,f8(2.0),along=(" + "f8([1.0])," * len(names) + "))"
     )  # fmt: skip
     check(joined)
-    assert [part for part in ran(joined).ndgrad if part.startswith("grad")] == [f"grad[{name}]" for name in names]
+    assert [part for part in run_script(joined).ndgrad if part.startswith("grad")] == [
+        f"grad[{name}]" for name in names
+    ]
 
 
 def test_text_stays_text() -> None:
-    """Whatever stands in quotes on the line stands in quotes in the script, and nothing of it is run."""
+    """Quoted text of the line is quoted in the script, and none of it is executed."""
     evil = parse(r"""x=f8([1.0]); a=pad(x,pad_width=1,mode="\"'); raise SystemExit #\n\\"); back(a,f8([1.0]))""")
     check(evil)
-    assert "mode is" in ran(evil).printed
+    assert "mode is" in run_script(evil).printed
 
 
 def test_options_that_an_op_does_not_take() -> None:
-    """They are written all the same, for either side to say what it thinks of them."""
+    """Invalid options are written to the script, so that both sides raise their errors."""
     for line in ("a=tanh(x,axis=0)", "a=add(x)", "a=add(x,x,axis=0)", "a=getitem(x)", 'a=astype(x,dtype="float99")'):
-        found = ran(parse(f"x=f8([1.0]); {line}; b=exp(a); back(b,f8([1.0]))"))
-        assert not found.ndgrad
-        assert not found.pytorch
+        run = run_script(parse(f"x=f8([1.0]); {line}; b=exp(a); back(b,f8([1.0]))"))
+        assert not run.ndgrad
+        assert not run.pytorch

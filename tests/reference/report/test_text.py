@@ -1,4 +1,4 @@
-"""The words of reports: each kind of finding, the table's rows, the last line. Changed words are changed here, too."""
+"""The texts of reports: each kind of finding, the table's rows, the last line. They pin the exact wording."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINE = "x=f8([[1.0],[2.0]]); y=2; a=multiply(x,y); b=sum(a,axis=0,keepdims=False
 
 
 def failure(*findings: Finding) -> list[str]:
-    """What is printed for a failing program with these findings."""
+    """Return the text of a failing program with these findings."""
     verdict, program = Verdict(Result.ENGINE_WRONG, findings), parse(LINE)
     explanation = explain(program, verdict, Origin(0, "what it passes back to x and y"))
     failing = Failure("multiply", ProgramCase(program), verdict, explanation)
@@ -30,15 +30,15 @@ def failure(*findings: Finding) -> list[str]:
 
 
 def numbers(kind: Kind, part: str) -> Finding:
-    """A finding of two numbers that differ by a factor of 2."""
+    """Make a finding of two numbers that differ by a factor of 2."""
     got, wanted = np.array([[4.0], [4.0]]), np.array([[2.0], [2.0]])
     return Finding(
         kind, part, "", (1, 0), got[1, 0], wanted[1, 0], 4503599627370496.0, 8.0, np.float64(2.0), arrays=(got, wanted)
     )
 
 
-def test_a_wrong_gradient_is_told_by_the_grammar() -> None:
-    """What part of which case; the numbers; the program; how far; the likely cause; how to run it again."""
+def test_the_text_of_a_wrong_gradient() -> None:
+    """The text has the part, the numbers, the program, the distance, the likely cause, and the command to replay it."""
     assert failure(numbers(Kind.GRADIENT, "grad[x]")) == [
         "multiply: grad[x][1, 0] is 4.0, but PyTorch 2 says 2.0 (exact: 2.0). ndgrad is wrong.",
         "  a=multiply(x,y)",
@@ -51,15 +51,15 @@ def test_a_wrong_gradient_is_told_by_the_grammar() -> None:
 
 
 def test_the_reason_stands_where_no_exact_number_does() -> None:
-    """Where the witness cannot tell, the judge's reason is printed below the distance."""
-    seen = replace(numbers(Kind.GRADIENT, "grad[x]"), exact=None, reason="the witness cannot tell")
-    assert failure(seen)[-2:-1] == ["  the witness cannot tell"]
-    assert failure(replace(seen, exact=np.float64(2.0)))[-2] != "  the witness cannot tell"
+    """If the witness cannot decide, the judge's reason is printed below the distance."""
+    three_sides = replace(numbers(Kind.GRADIENT, "grad[x]"), exact=None, reason="the witness cannot tell")
+    assert failure(three_sides)[-2:-1] == ["  the witness cannot tell"]
+    assert failure(replace(three_sides, exact=np.float64(2.0)))[-2] != "  the witness cannot tell"
 
 
 # fmt: off
 KINK = (np.float64(1.0), np.float64(0.0))
-TOLD = [
+SENTENCES = [
     (Finding(Kind.SHAPE, "grad[x]", "has shape (3,), but must have shape (1,)"),
      "multiply: grad[x] has shape (3,), but must have shape (1,) (SHAPE). ndgrad is wrong."),
     (Finding(Kind.DTYPE, "value", "has dtype float64, but must have float32"),
@@ -87,21 +87,21 @@ TOLD = [
 # fmt: on
 
 
-@pytest.mark.parametrize(("finding", "words"), TOLD, ids=lambda x: x.kind if isinstance(x, Finding) else "")
+@pytest.mark.parametrize(("finding", "words"), SENTENCES, ids=lambda x: x.kind if isinstance(x, Finding) else "")
 def test_each_kind_has_its_words(finding: Finding, words: str) -> None:
-    """Each kind of finding is a sentence of its own."""
+    """Each kind of finding has its own sentence."""
     assert failure(finding)[0] == words
 
 
 def test_further_findings_follow() -> None:
-    """The first finding leads; two more are named; the rest would only repeat them."""
+    """Two more findings follow the first one; the rest are left out."""
     many = [numbers(Kind.GRADIENT, f"grad[{name}]") for name in "xyzw"]
     also = [line for line in failure(*many) if line.startswith("  also: ")]
     assert [line[8:15] for line in also] == ["grad[y]", "grad[z]"]
 
 
-def test_a_number_is_told_with_all_its_digits() -> None:
-    """A number is printed so that it reads back the same, in its own precision."""
+def test_a_number_has_all_its_digits() -> None:
+    """A number is printed so that it reads back equal, in its own precision."""
     finding = Finding(Kind.FORWARD, "value", "", (), np.float32(0.1), np.float32(np.nan), np.inf, 8.0)
     lines = failure(finding)
     assert lines[0] == "multiply: value is 0.1, but PyTorch 2 says nan. ndgrad is wrong."
@@ -109,7 +109,7 @@ def test_a_number_is_told_with_all_its_digits() -> None:
 
 
 def record(**counts: Any) -> Record:
-    """A record with these counts."""
+    """Make a record with these counts."""
     made = Record("tanh")
     for name, count in counts.items():
         setattr(made, name, count)
@@ -126,7 +126,7 @@ def test_a_row_lines_up_with_its_head() -> None:
 
 
 def test_the_last_line_of_agreement() -> None:
-    """The last line counts everything, and names the verdict, the worst distance and what was left open."""
+    """The last line of agreement has all counts, the verdict, the worst distance and the open cases."""
     records, runs = (
         [
             record(
@@ -149,7 +149,7 @@ def test_the_last_line_of_agreement() -> None:
 
 
 def test_the_last_line_of_disagreement() -> None:
-    """A failing program or a failing run is counted, and the line says where it is shown."""
+    """A failing program or run is counted in the last line, which says where it is shown."""
     wrong = record(programs=5, numbers=10)
     wrong.failures = [Failure("tanh", ProgramCase(parse(LINE)), Verdict(Result.ENGINE_WRONG), Explanation())]
     assert text.last_line([wrong], [], 1, "ndgrad 0.1", "PyTorch 2").endswith(
@@ -158,7 +158,7 @@ def test_the_last_line_of_disagreement() -> None:
 
 
 def test_the_last_line_of_nothing() -> None:
-    """Nothing compared is said, and is no agreement."""
+    """If nothing was compared, the last line says so and claims no agreement."""
     assert text.last_line([], [], 0, "ndgrad", "PyTorch").endswith("nothing was compared.")
 
 
@@ -166,7 +166,7 @@ IS_WRONG = "is 4.0, but PyTorch 2 says 2.0 (exact: 2.0). ndgrad is wrong."
 
 
 def test_a_training_failure_names_its_step() -> None:
-    """A run that goes wrong says at which step, with which optimizer, and in what."""
+    """The text of a failing run has the step, the optimizer and the finding."""
     run = TrainingRecord("digits", steps=3)
     run.failures = [(3, "Adam", numbers(Kind.FORWARD, "parameter[layers.0.weight]"))]
     assert text.training_failure(run, "ndgrad 0.1", "PyTorch 2").splitlines() == [
@@ -176,15 +176,15 @@ def test_a_training_failure_names_its_step() -> None:
 
 
 def origin(step: int | None, says: str, result: Result = Result.ENGINE_WRONG) -> list[str]:
-    """What is printed of where a failure first goes wrong."""
+    """Return the lines that say where a failure first goes wrong."""
     verdict = Verdict(result, (numbers(Kind.GRADIENT, "grad[x]"),))
     program = parse(LINE.replace("multiply(x,y)", "abs(x)"))
     failing = Failure("abs", ProgramCase(program), verdict, explain(program, verdict, Origin(step, says)))
     return text.failure(failing, "ndgrad 0.1", "PyTorch 2").splitlines()[4:-2]
 
 
-def test_the_first_wrong_step_is_named() -> None:
-    """The step is shown as it stands in the program, with what is wrong there; or that no step is wrong by itself."""
+def test_the_first_wrong_step_is_quoted() -> None:
+    """The step at fault is quoted with what is wrong there; or the text says that no single step is wrong."""
     assert origin(1, "the value of b") == ["  first wrong in b=sum(a,axis=0,keepdims=False): the value of b"]
     assert origin(None, "each step alone is right; contributions to a do not meet as they should") == [
         "  each step alone is right; contributions to a do not meet as they should"
@@ -192,23 +192,23 @@ def test_the_first_wrong_step_is_named() -> None:
 
 
 def test_a_convention_quotes_the_row() -> None:
-    """Where conventions differ, which slope is taken is told."""
+    """If conventions differ, the text quotes the row's convention."""
     assert origin(0, "what it passes back to x", Result.CONVENTION) == [
         "  first wrong in a=abs(x): what it passes back to x",
         "  the convention of abs: slope 0 at 0",
     ]
 
 
-def test_a_better_engine_is_told_with_what_is_known() -> None:
-    """Where the reference is wrong it is named, with the exact number, and what is known of it."""
+def test_a_wrong_reference_is_shown_with_the_known_reason() -> None:
+    """If the reference is wrong, the text names it, with the exact number and the known reason."""
     finding = Finding(
         Kind.FORWARD, "value", "", (), np.float64(20.5), np.float64(20.0), 9e9, 8.0, np.float64(20.5),
         Result.REFERENCE_WRONG,
     )  # fmt: skip
     program = parse("x=f8(20.5); a=softplus(x); back(a,f8(1.0))")
     verdict = Verdict(Result.REFERENCE_WRONG, (finding,))
-    told = text.better(program, verdict, "ndgrad 0.1", "PyTorch 2", explain(program, verdict, known=KNOWN))
-    assert told.splitlines() == [
+    texts = text.reference_failure(program, verdict, "ndgrad 0.1", "PyTorch 2", explain(program, verdict, known=KNOWN))
+    assert texts.splitlines() == [
         "softplus: value is 20.5, but PyTorch 2 says 20.0 (exact: 20.5). PyTorch is wrong.",
         "  a=softplus(x)",
         "  x: float64 ()   cotangent: ()",
@@ -217,22 +217,22 @@ def test_a_better_engine_is_told_with_what_is_known() -> None:
     ]
 
 
-def test_infinity_is_told_as_such() -> None:
-    """A distance that is infinite says why; a number of ULP would say nothing."""
+def test_infinity_is_explained() -> None:
+    """An infinite distance is explained in words instead of ULP."""
     one = Finding(Kind.FORWARD, "value", "", (), np.float64(np.inf), np.float64(3.0), np.inf, 8.0)
     assert "  one side is infinite, the other is not" in failure(one)
 
 
-def test_names_to_choose_from() -> None:
-    """What is near is offered; else what there is; where there is nothing, that is said, and so is what is left out."""
+def test_names_are_suggested() -> None:
+    """Near names are suggested, or else all names, up to a limit; if there are none, the text says so."""
     assert text.nearest("tahn", ["tanh", "exp"]) == "did you mean tanh?"
     assert text.nearest("zzz", ["tanh", "exp"]) == "known are tanh, exp"
     assert text.nearest("zzz", []) == "there is none to choose from"
     assert text.nearest("zzz", [f"op{i}" for i in range(70)]).endswith("op59 and 10 more")
 
 
-def test_the_last_line_of_a_run_cut_short() -> None:
-    """It says how the run ended, how far it had come, and never that the engine agrees."""
+def test_the_last_line_of_an_interrupted_run() -> None:
+    """The last line of an interrupted run says how it ended and how far it came, and never that the engine agrees."""
     records, runs = [record(programs=1200, numbers=3000)], [TrainingRecord("a", steps=1, numbers=100, goal=0.9)]
     names = {"engine": "ndgrad 0.1", "reference": "PyTorch 2"}
     assert text.cut_short("interrupted", (12, 62), records, runs, **names) == (
@@ -244,7 +244,7 @@ def test_the_last_line_of_a_run_cut_short() -> None:
     )
 
 
-def test_what_was_left_out_is_told_in_its_row() -> None:
-    """A row of nothing says why."""
+def test_skipped_cases_are_in_their_row() -> None:
+    """A row in which nothing was run says why."""
     left = Record("training", left_out="Toy 1 offers none")
     assert text.row(left).endswith("  left out: Toy 1 offers none")

@@ -1,5 +1,5 @@
 "use strict";
-// Charts by uPlot, in the page's colours and as wide as there is room. Numbers that a logarithmic axis has no place for are left out.
+// Charts by uPlot, in the page's colours and the full width. Numbers that a logarithmic axis cannot show are left out.
 
 const redraws = [];
 
@@ -11,7 +11,7 @@ addEventListener("resize", () => {
   resizing = setTimeout(redrawAll, 100);
 });
 
-// Some powers of ten between two numbers: no more than there is room for.
+// Some powers of ten between two numbers, as many as there is room for.
 const decades = (u, axis, low, high) => {
   const first = Math.ceil(Math.log10(low) - 1e-9), last = Math.floor(Math.log10(high) + 1e-9);
   const each = Math.max(1, Math.ceil((last - first) / (u.width < 450 ? 4 : 8)));
@@ -29,7 +29,7 @@ const axis = (log) => ({
 
 const positive = (numbers) => Array.from(numbers, (value) => (value > 0 ? value : null));
 
-// A chart that is drawn anew when its data, the window or the colours change. `describe` gives its parts as they then are.
+// A chart that is redrawn when its data, the window or the colours change. `describe` returns its current parts.
 const chart = (id, describe) => {
   const place = element(id);
   let plot = null;

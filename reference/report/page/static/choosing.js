@@ -1,5 +1,5 @@
 "use strict";
-// One of several articles of a panel is shown at a time; a button for each chooses it.
+// Shows one of several articles of a panel at a time. Each has a button that selects it.
 
 const choose = (id) => {
   const chosen = element(id);

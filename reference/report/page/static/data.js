@@ -1,5 +1,5 @@
 "use strict";
-// What was recorded, and how to read it. Arrays come as base64 of their bytes, so that every bit arrives.
+// Reads the recorded data. Arrays are base64 of their bytes, so that every bit is preserved.
 
 const recorded = JSON.parse(document.getElementById("recorded").textContent);
 

@@ -1,5 +1,5 @@
 "use strict";
-// A function, its tangent and a secant. The sliders go along the points that were recorded; the slopes are those recorded there.
+// Shows a function, its tangent and a secant. The sliders move along the recorded points, and the slopes are the recorded ones.
 
 const curves = recorded.curves.map((curve) => ({
   ...curve,
@@ -46,7 +46,7 @@ const drawError = chart("error-chart", () => {
     series: [{ stroke: colour("theirs"), width: 2, points: { show: true, size: 6, stroke: colour("theirs"), fill: colour("theirs") } }],
     logX: true, logY: true, rangeX: [1e-16, 1], rangeY: [1e-16, 1e2],
     marks: [{ x: curve.h[j], y: errors[j] > 0 ? errors[j] : null, look: "mine" }],
-    words: "The error of the secant's slope against h: it falls with h, and rises again where h is small",
+    words: "The error of the secant's slope against h: it falls with h, and rises again if h is small",
   };
 });
 

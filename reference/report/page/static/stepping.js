@@ -1,5 +1,5 @@
 "use strict";
-// Goes through the frames of an expression. What each shows stands on the page already; here it is only shown and hidden.
+// Steps through the frames of an expression. All frames are on the page already, and are only shown and hidden here.
 
 const walks = new Map();
 
@@ -33,7 +33,7 @@ document.querySelectorAll(".walk").forEach((article) => {
   const go = (number) => {
     show(number);
     history.replaceState(null, "", `#${frames[current].id}`);
-    element("said").textContent = frames[current].innerText.replace(/\s+/g, " ");
+    element("announcement").textContent = frames[current].innerText.replace(/\s+/g, " ");
   };
 
   article.querySelector(".controls").addEventListener("click", (event) => {
@@ -44,7 +44,7 @@ document.querySelectorAll(".walk").forEach((article) => {
   show(0);
 });
 
-// The walk in view goes on by arrow keys, unless they mean something else where the focus is.
+// Arrow keys step through the visible walk, unless the focused element uses them.
 document.addEventListener("keydown", (event) => {
   const move = { ArrowRight: "on", ArrowLeft: "back" }[event.key];
   const panel = element("step").getBoundingClientRect();

@@ -1,5 +1,5 @@
 "use strict";
-// The table by op: sorted by any column, and filtered by names.
+// The table by op, sorted by any column and filtered by names.
 
 const body = document.querySelector("#ops tbody");
 

@@ -1,5 +1,5 @@
 "use strict";
-// Losses, drift, and two maps of the plane: all as they were recorded, step by step.
+// Shows losses, drift, and two maps of the plane, as recorded for each step.
 
 if (element("run")) {
   const run = () => recorded.training.runs[element("run").value];
@@ -13,7 +13,7 @@ if (element("run")) {
         { stroke: colour("mine"), width: 2, points: { show: false } },
         { paths: () => null, points: { show: true, size: 9, width: 2, stroke: colour("theirs"), fill: "transparent" } },
       ],
-      words: `Losses of ${element("run").value}: those of both engines lie on each other`,
+      words: `Losses of ${element("run").value}: the losses of both engines coincide`,
     };
   });
 
@@ -34,7 +34,7 @@ if (element("run")) {
   const showRun = () => {
     const { first, accuracy } = run();
     const when = first ? `A bit differs for the first time after step ${first} (the ring).` : "No bit ever differs.";
-    const learned = accuracy ? ` In the end ndgrad is right on ${accuracy[0]} of the examples that were held out, PyTorch on ${accuracy[1]}.` : "";
+    const learned = accuracy ? ` At the end ndgrad is right on ${accuracy[0]} of the held-out examples, PyTorch on ${accuracy[1]}.` : "";
     element("run-words").textContent = when + learned;
   };
 
@@ -50,7 +50,7 @@ const maps = recorded.training.maps;
 if (!maps) element("moons")?.remove();
 else {
   const { side, low, high, steps } = maps;
-  const mine = unpacked(maps.mine), theirs = unpacked(maps.theirs), points = unpacked(maps.points), wanted = unpacked(maps.wanted);
+  const mine = unpacked(maps.mine), theirs = unpacked(maps.theirs), points = unpacked(maps.points), targets = unpacked(maps.targets);
   const slider = element("map-slider");
   slider.max = steps.length - 1;
 
@@ -82,7 +82,7 @@ else {
   const examples = (context, width, height) => {
     context.lineWidth = 2;
     context.strokeStyle = colour("ink");
-    wanted.forEach((sign, k) => {
+    targets.forEach((sign, k) => {
       const x = ((points[2 * k] - low[0]) / (high[0] - low[0])) * width, y = ((high[1] - points[2 * k + 1]) / (high[1] - low[1])) * height;
       context.beginPath();
       if (sign > 0) context.arc(x, y, 5, 0, 2 * Math.PI);
@@ -103,7 +103,7 @@ else {
     drawMap("map-mine", row(mine, side * side, k));
     drawMap("map-theirs", row(theirs, side * side, k));
     element("map-out").textContent = steps[k];
-    element("map-apart").textContent = `The answers in the middle of the cells differ by ${maps.apart[k]} at most.`;
+    element("map-difference").textContent = `The outputs at the cells' centres differ by at most ${maps.differences[k]}.`;
   };
   slider.value = steps.length - 1;
   slider.addEventListener("input", drawMaps);

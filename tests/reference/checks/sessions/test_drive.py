@@ -1,4 +1,4 @@
-"""Sessions from seeds: they repeat themselves, run as they are printed, reach every call, and leave nothing behind."""
+"""Sessions from seeds: they are reproducible, run as printed, reach every call, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ndgrad import Value, modes
-from reference.checks.sessions import CALLS, Running, SessionRecord, replayed, run_session, unsupported
+from reference.checks.sessions import CALLS, SessionRecord, SessionRun, replay, run_session, unsupported
 from reference.engines.ndgrad.spelling import HEADER, LINES, ways
 from reference.engines.torch import KNOWN
 from reference.mutation import BY_NAME
@@ -21,7 +21,7 @@ from reference.ops.source import Seeded, pick
 from reference.verdict import Kind
 from tests.reference.both import BOTH, shrunk
 
-# A gradient that replaces what a leaf has, instead of adding to it. This is wrong, on purpose.
+# A gradient replaces a leaf's gradient instead of adding to it. This is wrong on purpose.
 REPLACED = BY_NAME["grad-replaced"].plant
 
 
@@ -33,24 +33,24 @@ def session(number: int) -> SessionRecord:
 
 @cache
 def many() -> tuple[SessionRecord, ...]:
-    """Some hundred sessions, the same in each run."""
+    """Run 300 sessions, once."""
     return tuple(session(number) for number in range(300))
 
 
 @cache
 def lines() -> str:
-    """All that these sessions have printed."""
+    """Return the text of all these sessions."""
     return "\n".join(record.text for record in many())
 
 
 def first_wrong(seed: str = "wrong") -> SessionRecord:
-    """The first session of a seed that goes wrong."""
+    """Return the first session of a seed that goes wrong."""
     records = (run_session(Seeded(seed, number), *BOTH) for number in range(300))
     return next(record for record in records if record.findings)
 
 
 def test_a_right_engine_agrees() -> None:
-    """Nothing is found in 300 sessions, each of twenty calls, and tens of thousands of numbers are compared."""
+    """300 sessions of twenty calls find nothing wrong, and compare tens of thousands of numbers."""
     assert [record.text for record in many() if record.findings] == []
     assert {record.calls for record in many()} == {20}
     assert sum(record.numbers for record in many()) > 20_000
@@ -58,53 +58,53 @@ def test_a_right_engine_agrees() -> None:
 
 
 def test_a_session_depends_on_its_seed_alone() -> None:
-    """In any order of runs, and whatever was run before."""
+    """A session does not depend on the order of runs or on what was run before."""
     again = {number: run_session(Seeded("tests", number), *BOTH) for number in (7, 3, 12, 5)}
     assert all(record == session(number) for number, record in again.items())
     assert len({record.text for record in many()}) == len(many())
 
 
-def test_it_has_as_many_calls_as_are_asked_for() -> None:
-    """Fewer than usual, or more."""
+def test_the_number_of_calls_can_be_chosen() -> None:
+    """A session has the requested number of calls, fewer than usual or more."""
     assert [run_session(Seeded(0), *BOTH, calls).calls for calls in (3, 40)] == [3, 40]
 
 
 @pytest.mark.parametrize("number", range(10))
 def test_the_text_runs_by_itself(number: int) -> None:
-    """As a person would run it: it begins with its imports, and makes Values."""
+    """The text is a complete program: it begins with its imports and makes Values."""
     space: dict[str, Any] = {}
     assert session(number).text.startswith(HEADER)
-    exec(session(number).text, space)  # noqa: S102 - that it runs is the point
+    exec(session(number).text, space)  # noqa: S102 - the test is that it runs
     assert any(isinstance(made, Value) for made in space.values())
     if session(number).careful:
         space["checking"].__exit__(None, None, None)
 
 
-# What is reached.
+# Coverage.
 
 
-def test_ndgrad_is_given_every_call() -> None:
-    """It has all statements, and none of them is tried first: where it raises, it is wrong."""
+def test_ndgrad_supports_every_call() -> None:
+    """ndgrad declares all statements, so no call is tried first: an error is a bug."""
     assert unsupported(*BOTH) == {}
 
 
 def test_every_call_is_made() -> None:
-    """The rarest about once in ten sessions."""
+    """Every call is made, the rarest about once in ten sessions."""
     made = Counter(name for record in many() for name, _ in record.script)
     assert made.keys() == CALLS.keys()
     assert min(made.values()) >= len(many()) / 20
 
 
 @pytest.mark.parametrize("op", sorted(OPS.keys() - KNOWN.keys()))
-def test_every_op_is_met_in_each_of_its_spellings(op: str) -> None:
-    """As methods, operators, and functions of NumPy and of ndgrad; but for those that PyTorch is poor in."""
+def test_every_op_occurs_in_each_spelling(op: str) -> None:
+    """Ops occur as methods, operators and functions of NumPy and ndgrad, except those in which PyTorch is limited."""
     for way in set(ways(OPS[op])):
         assert re.search("= " + re.sub(r"\\{\w+\\}", ".*", re.escape(way)) + "$", lines(), re.MULTILINE), way
 
 
 @pytest.mark.parametrize("form", [form for form, _ in LINES.modes])
-def test_every_mode_is_met(form: str) -> None:
-    """Nested, entered again, left by an exception, as a decorator."""
+def test_every_mode_occurs(form: str) -> None:
+    """Modes are nested, reentered, left by an exception, and used as decorators."""
     assert re.search(re.sub(r"\\{\w+\\}", ".*", re.escape(form)), lines()), form
 
 
@@ -119,16 +119,16 @@ def test_every_mode_is_met(form: str) -> None:
         "= [", ".T.T",
     ],
 )  # fmt: skip
-def test_every_manner_is_met(piece: str) -> None:
-    """What calls may draw, they do draw."""
+def test_every_choice_occurs(piece: str) -> None:
+    """Each choice that calls can make occurs."""
     assert piece in lines()
 
 
 def test_an_unsuited_call_does_nothing() -> None:
-    """Where a session does not have what a call takes, no line is run."""
+    """If a session lacks something that a call needs, no line is run."""
     unsuited = 0
     for number in range(40):
-        running, source = Running(*BOTH, careful=False), Seeded("unsuited", number)
+        running, source = SessionRun(*BOTH, careful=False), Seeded("unsuited", number)
         for name in ["leaf", *(pick(source, list(CALLS)) for _ in range(12))]:
             before = running._session.text
             if not running.make(name, source):
@@ -139,15 +139,15 @@ def test_an_unsuited_call_does_nothing() -> None:
 
 
 def test_a_session_begins_with_a_value() -> None:
-    """All other calls are unsuited to a session that has none."""
-    assert [name for name in CALLS if Running(*BOTH, careful=False).make(name, Seeded(name))] == ["leaf", "constant"]
+    """All calls but those that make a value are unsuited to an empty session."""
+    assert [name for name in CALLS if SessionRun(*BOTH, careful=False).make(name, Seeded(name))] == ["leaf", "constant"]
 
 
 # Sessions that go wrong.
 
 
 def test_it_stops_at_the_first_call_that_goes_wrong() -> None:
-    """The record has what was found; the text ends with the line that shows it, and what was found in words."""
+    """The record holds the finding; the text ends with the failing line and the finding in words."""
     with REPLACED():
         record = first_wrong()
     assert record.calls == len(record.script) < 20
@@ -159,16 +159,16 @@ def test_it_stops_at_the_first_call_that_goes_wrong() -> None:
 
 
 def test_a_script_is_replayed() -> None:
-    """Calls with their choices give the same session again, right or wrong."""
+    """A script reproduces its session, whether right or wrong."""
     for number in range(20):
-        assert replayed(session(number).script, *BOTH, careful=session(number).careful) == session(number)
+        assert replay(session(number).script, *BOTH, careful=session(number).careful) == session(number)
     with REPLACED():
         record = first_wrong()
-        assert replayed(record.script, *BOTH, careful=record.careful).text == record.text
+        assert replay(record.script, *BOTH, careful=record.careful).text == record.text
 
 
-def test_sessions_are_made_short() -> None:
-    """Calls that do not matter are left out, and choices become the simplest: the same bug, in a few lines."""
+def test_sessions_are_shrunk() -> None:
+    """Shrinking drops needless calls and simplifies choices: the same bug shows in a few lines."""
     with REPLACED():
         wrong = [record for number in range(15) if (record := run_session(Seeded("wrong", number), *BOTH)).findings][:5]
         short = [shrunk(record, *BOTH) for record in wrong]
@@ -178,12 +178,12 @@ def test_sessions_are_made_short() -> None:
     assert shortest in {record.text.removeprefix(HEADER).strip() for record in short}
 
 
-# What is left behind.
+# Side effects.
 
 
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_collector_is_left_as_it_was(*, enabled: bool) -> None:
-    """It is off while a session runs, and on again only if it was on before."""
+    """The collector is off while a session runs, and afterwards as it was before."""
     was = gc.isenabled()
     try:
         (gc.enable if enabled else gc.disable)()
@@ -194,7 +194,7 @@ def test_the_collector_is_left_as_it_was(*, enabled: bool) -> None:
 
 
 def test_sessions_leave_no_objects_behind() -> None:
-    """With the collector off, two hundred sessions leave as many objects as there were before them."""
+    """With the collector off, two hundred sessions leave no additional objects."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -218,7 +218,7 @@ def test_sessions_leave_no_objects_behind() -> None:
     ],
 )
 def test_a_wrong_engine_does_no_harm_to_the_sessions_after_it(plant: Any) -> None:
-    """A mode that is never left ends with the session that shows it."""
+    """A mode that a wrong engine never leaves ends with its session."""
     with plant():
         assert first_wrong().findings[0].kind is Kind.MISSING
     assert [

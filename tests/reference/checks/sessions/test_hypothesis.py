@@ -1,4 +1,4 @@
-"""The same calls as rules of a Hypothesis state machine, which shrinks what fails, and prints the session."""
+"""The calls as rules of a Hypothesis state machine, which shrinks a failing session and prints it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from reference.checks.sessions import CALLS, Running
+from reference.checks.sessions import CALLS, SessionRun
 from reference.engines.ndgrad.spelling import HEADER
 from reference.mutation import BY_NAME
 from reference.ops.source import Source
 from tests.reference.both import BOTH
 
 
-class Drawn(Source):
-    """Choices that Hypothesis makes."""
+class HypothesisSource(Source):
+    """A source whose choices Hypothesis makes."""
 
     def __init__(self, data: st.DataObject) -> None:
         self._data = data
@@ -27,18 +27,18 @@ class Drawn(Source):
         return self._data.draw(st.integers(low, high))
 
 
-class Machine(RuleBasedStateMachine):
-    """A session whose calls Hypothesis chooses. The rules are attached below, one for each row of the calls' table."""
+class SessionMachine(RuleBasedStateMachine):
+    """A session whose calls Hypothesis chooses. Its rules are attached below, one for each call of the table."""
 
-    running: Running
+    running: SessionRun
 
     @initialize(data=st.data(), careful=st.booleans())
     def begin(self, data: st.DataObject, *, careful: bool) -> None:
-        self.running = Running(*BOTH, careful=careful)
+        self.running = SessionRun(*BOTH, careful=careful)
         self.make("leaf", data)
 
     def make(self, name: str, data: st.DataObject) -> None:
-        self.running.make(name, Drawn(data))
+        self.running.make(name, HypothesisSource(data))
         if self.running.findings:
             self.end()
 
@@ -53,8 +53,8 @@ class Machine(RuleBasedStateMachine):
             self.end()
 
 
-def _attached(name: str) -> Callable[[Machine, st.DataObject], None]:
-    def call(self: Machine, data: st.DataObject) -> None:
+def _attached(name: str) -> Callable[[SessionMachine, st.DataObject], None]:
+    def call(self: SessionMachine, data: st.DataObject) -> None:
         self.make(name, data)
 
     call.__name__ = name
@@ -62,21 +62,21 @@ def _attached(name: str) -> Callable[[Machine, st.DataObject], None]:
 
 
 for _name in CALLS:
-    setattr(Machine, _name, rule(data=st.data())(_attached(_name)))
+    setattr(SessionMachine, _name, rule(data=st.data())(_attached(_name)))
 
 
 def test_sessions_that_hypothesis_chooses_agree() -> None:
-    """As many and as long ones as the profile says."""
-    run_state_machine_as_test(Machine, settings=settings())
+    """Sessions chosen by Hypothesis agree, in the number and length that the profile sets."""
+    run_state_machine_as_test(SessionMachine, settings=settings())
 
 
 def test_every_call_is_a_rule() -> None:
-    """No more, and no fewer."""
-    assert {r.function.__name__ for r in Machine().rules} == CALLS.keys()
+    """The rules are exactly the calls of the table."""
+    assert {r.function.__name__ for r in SessionMachine().rules} == CALLS.keys()
 
 
-def test_what_fails_is_shrunk_and_printed() -> None:
-    """A gradient that replaces what a leaf has, wrong on purpose, is shown by a session of few lines."""
+def test_a_failing_session_is_shrunk_and_printed() -> None:
+    """A gradient that replaces a leaf's gradient, wrong on purpose, is shown by a session of few lines."""
     quick = settings(
         max_examples=200, derandomize=True, database=None, phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck), report_multiple_bugs=False, print_blob=False,
@@ -85,7 +85,7 @@ def test_what_fails_is_shrunk_and_printed() -> None:
         BY_NAME["grad-replaced"].plant(),
         pytest.raises(AssertionError) as caught,
     ):
-        run_state_machine_as_test(Machine, settings=quick)
+        run_state_machine_as_test(SessionMachine, settings=quick)
     text = str(caught.value)
     assert text.startswith(HEADER)
     assert re.search(r"\n# GRADIENT: grad\[\w\].* is .*, but PyTorch says .*\n$", text)

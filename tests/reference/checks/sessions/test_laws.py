@@ -1,4 +1,4 @@
-"""The laws: whichever is broken, some session finds it, and its shortest form shows how."""
+"""The laws: for each broken law some session finds it, and the shrunk session shows how."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reference.checks.sessions.session import Session
 from reference.checks.sessions.state import Computed
 from reference.mutation import BY_NAME
 from reference.mutation.faults.passes import _uncopied
-from reference.mutation.faults.steps import unnoticed
+from reference.mutation.faults.steps import writes_unnoticed
 from reference.mutation.planting import Plant, attribute, forward, function, method, scaled, setter
 from reference.ops.source import Seeded
 from reference.verdict import Kind
@@ -26,7 +26,7 @@ from tests.reference.both import BOTH, shrunk
 
 
 def found(plant: Plant, *kinds: Kind, within: int = 400) -> SessionRecord:
-    """The first session that finds a planted fault in a way, in its shortest form."""
+    """Return the first session that finds a planted fault as one of these kinds, shrunk."""
     with plant():
         for number in range(within):
             record = run_session(Seeded("laws", number), *BOTH)
@@ -35,13 +35,13 @@ def found(plant: Plant, *kinds: Kind, within: int = 400) -> SessionRecord:
     pytest.fail(f"nothing is found in {within} sessions")
 
 
-# The faults. Each is wrong, on purpose.
+# The planted faults. Each is wrong on purpose.
 
 _pass_back, _adapted = pass_back, optim.Adam._adapted
 
 
 def _in_a_circle(*args: Any) -> Value:
-    """A result that holds on to itself: only the cyclic collector can free it."""
+    """A result refers to itself, so only the cyclic collector can free it."""
     y = _result(*args)
     if y._operands:
         y._shown = (y,)
@@ -49,14 +49,14 @@ def _in_a_circle(*args: Any) -> Value:
 
 
 def _with_operands(*args: Any) -> Value:
-    """Under no_grad, a result that remembers its operands all the same."""
+    """Under no_grad, a result still holds its operands."""
     y = _result(*args)
     y._operands = args[1]
     return y
 
 
 def _along_every_path(roots: Any, *args: Any, **options: Any) -> Any:
-    """A pass back that walks along every path before it begins."""
+    """A backward pass walks along every path before it begins."""
 
     def walk(node: Value) -> None:
         for operand in node._operands:
@@ -64,23 +64,23 @@ def _along_every_path(roots: Any, *args: Any, **options: Any) -> Any:
                 walk(operand)
 
     ((root, _),) = roots
-    if root._op == "+":  # of chains, which end in a subtraction, recursion would not reach the end
+    if root._op == "+":  # chains end in a subtraction, and recursion would fail on them
         walk(root)
     return _pass_back(roots, *args, **options)
 
 
 def _unnoticed(right: Any) -> Any:
-    """Data is written, and no write is noted."""
+    """Writes to data are not noted."""
 
     def write(value: Value, data: Any) -> None:
-        with unnoticed([value]):
+        with writes_unnoticed([value]):
             right(value, data)
 
     return write
 
 
 def _put_down_first(right: Any) -> Any:
-    """The first root has its gradient before the pass, which may fail."""
+    """The first root gets its gradient before the pass, which may fail."""
 
     def put_down(roots: Any, *, create_graph: bool) -> None:
         root, root._grad = roots[0]
@@ -90,7 +90,7 @@ def _put_down_first(right: Any) -> Any:
 
 
 def _one_more(right: Any) -> Any:
-    """What is detached has another gradient from then on."""
+    """Detaching a value changes its gradient."""
 
     def detach(value: Value) -> Value:
         value.grad = value.data + 1
@@ -100,7 +100,7 @@ def _one_more(right: Any) -> Any:
 
 
 def _by_the_past(right: Any) -> Any:
-    """A cotangent that is given counts a little more, by how many nodes there were."""
+    """A cotangent is scaled a little, by how many nodes there have been."""
 
     def cotangent(value: Value, gradient: Any) -> Any:
         made = right(value, gradient)
@@ -110,13 +110,13 @@ def _by_the_past(right: Any) -> Any:
 
 
 def _all_steps(self: optim.Adam, p: Any, g: Any, state: Any) -> Any:
-    """Adam whose parameters share one count of steps."""
+    """Adam's parameters share one step count."""
     steps = max(int(other.get("step", 0)) for other in self.state)
     return _adapted(self, p, g, {**state, "step": steps})
 
 
 FAULTS: list[tuple[str, Plant, Kind, str]] = [
-    # what is planted, how, what it is found as, and in what words
+    # the fault, its plant, its kind, its words
     (
         "a buffer handed out",
         BY_NAME["grad-shared"].plant,
@@ -145,19 +145,19 @@ FAULTS: list[tuple[str, Plant, Kind, str]] = [
         "no_grad kept by an exception",
         BY_NAME["modes-kept-by-errors"].plant,
         Kind.MISSING,
-        r"no longer recorded, though no mode is entered|requires_grad=",
+        r"no longer recorded, though no mode is active|requires_grad=",
     ),
     (
         "operands kept under no_grad",
         function(_result, lambda _: _with_operands),
         Kind.LEAK,
-        r"holds on to its operands|still held",
+        r"still holds its operands|still held",
     ),
     (
         "a circle",
         function(_result, lambda _: _in_a_circle),
         Kind.LEAK,
-        r"still held, though no name and no graph leads",
+        r"still held, though no name and no graph refers",
     ),
     (
         "every path walked",
@@ -213,7 +213,7 @@ FAULTS: list[tuple[str, Plant, Kind, str]] = [
 
 @pytest.mark.parametrize(("plant", "kind", "words"), [fault[1:] for fault in FAULTS], ids=[f[0] for f in FAULTS])
 def test_a_planted_fault_is_found(plant: Plant, kind: Kind, words: str) -> None:
-    """By its kind, in words, and in a session of few calls."""
+    """Each fault is found as its kind, with its words, in a session of few calls."""
     record = found(plant, kind)
     assert record.findings[0].kind is kind
     assert re.search(words, record.text)
@@ -221,7 +221,7 @@ def test_a_planted_fault_is_found(plant: Plant, kind: Kind, words: str) -> None:
 
 
 def _writing(x: np.ndarray) -> Any:
-    """An op that writes into its operand, where it may."""
+    """An op writes into its operand if it can."""
     y = np.exp(x)
     if x.flags.writeable:
         x += 1
@@ -231,7 +231,7 @@ def _writing(x: np.ndarray) -> Any:
 @pytest.mark.parametrize(
     ("plant", "kind", "words"),
     [
-        (forward("exp", _writing), Kind.INPUT_MUTATED, r"value of \w changed, and no call has changed it"),
+        (forward("exp", _writing), Kind.INPUT_MUTATED, r"value of \w changed, though no call changed it"),
         (
             method(Value, "detach", lambda right: lambda x: (x.zero_grad(), right(x))[1]),
             Kind.MISSING,
@@ -245,13 +245,13 @@ def _writing(x: np.ndarray) -> Any:
     ],
     ids=["numbers", "a gradient lost", "a gradient changed"],
 )
-def test_what_no_call_has_changed_is_named(plant: Plant, kind: Kind, words: str) -> None:
-    """Numbers and gradients that change behind the user's back."""
+def test_a_change_without_a_call_is_reported(plant: Plant, kind: Kind, words: str) -> None:
+    """Numbers and gradients that change without a call are reported by name."""
     assert re.search(words, found(plant, kind).text)
 
 
-def test_what_cancels_in_single_precision_before_it_is_magnified_is_rounding() -> None:
-    """0.1 * 0.625 - 0.0625 is 0 or 1e-9, by how it is rounded, and RMSprop divides it by its own size and 1e-8."""
+def test_magnified_cancellation_in_single_precision_is_rounding() -> None:
+    """0.1 * 0.625 - 0.0625 is 0 or 1e-9 depending on rounding, and RMSprop divides it by its own size plus 1e-8."""
     engine, torch = BOTH
     session = Session(engine.speaker(), torch.stateful())
     session.do("a = Value(np.array([0.625], np.float32))")
@@ -259,7 +259,7 @@ def test_what_cancels_in_single_precision_before_it_is_magnified_is_rounding() -
     session.do("opt1 = RMSprop([a], lr=0.125, weight_decay=0.1)")
     theirs = session.reference.optimizer("RMSprop", [a.theirs], {"lr": 0.125, "weight_decay": 0.1})
     optimizer = session.optimizers["opt1"] = OptimizerPair("opt1", "RMSprop", (a,), theirs)
-    session.back(a, "[-0.0625]", np.array([-0.0625], np.float32))
+    session.backward(a, "[-0.0625]", np.array([-0.0625], np.float32))
     session.check()
     before = theirs.snapshot()
     session.overwrite(a)
@@ -269,5 +269,5 @@ def test_what_cancels_in_single_precision_before_it_is_magnified_is_rounding() -
         lambda noise: optimizer.stepped_from(before, noise), optimizer.part_names(), single=True
     )
     moved = session.space["a"].data - a.numbers
-    assert abs(moved) > 1e-2  # far apart, as seen from single precision
+    assert abs(moved) > 1e-2  # a large difference in single precision
     session.check()

@@ -1,4 +1,4 @@
-"""Sessions of an engine of another make: a tape of a hundred lines, right as it is, and wrong in several ways."""
+"""Sessions of another engine: a tape of a hundred lines agrees as it is, and wrong variants of it are caught."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from reference.checks.sessions import CALLS, SessionRecord, replayed, run_session, unsupported
+from reference.checks.sessions import CALLS, SessionRecord, replay, run_session, unsupported
 from reference.engines import TapeEngine
 from reference.engines.torch import TorchEngine
 from reference.ops.source import Seeded
@@ -22,7 +22,7 @@ Pull = Callable[[np.ndarray], np.ndarray]
 
 
 class Node:
-    """A value of the tape: its numbers, its gradient, and what carries a cotangent to each of its operands."""
+    """A value of the tape: its numbers, its gradient, and a pullback for each of its operands."""
 
     def __init__(self, data: Any, pulls: list[tuple[Node, Pull]] | None = None, *, wanted: bool = True) -> None:
         self.data = np.asarray(data)
@@ -32,7 +32,7 @@ class Node:
         self.passed = False
 
     def order(self) -> list[Node]:
-        """Itself and all that it was made of, each after whatever was made of it."""
+        """Return the node and all it was computed from, each node after all that use it."""
         done: list[Node] = []
         seen: set[int] = set()
         waiting = [(self, False)]
@@ -47,7 +47,7 @@ class Node:
 
 
 def summed(g: np.ndarray, like: Node) -> np.ndarray:
-    """A cotangent in the shape and the dtype of an operand: summed over the axes along which it was repeated."""
+    """Sum a cotangent over the broadcast axes; it gets the operand's shape and dtype."""
     if g.shape == like.data.shape:
         return g.astype(like.data.dtype, copy=False)
     g = g.sum(axis=tuple(range(g.ndim - like.data.ndim)))
@@ -56,7 +56,7 @@ def summed(g: np.ndarray, like: Node) -> np.ndarray:
 
 
 class Tape(TapeEngine):
-    """The engine. Each method may be replaced by a wrong one."""
+    """The engine. Wrong variants replace a method."""
 
     def __init__(self) -> None:
         functions: dict[str, Callable[..., Any]] = {
@@ -71,12 +71,12 @@ class Tape(TapeEngine):
     # The ops.
 
     def made(self, data: Any, *pulls: tuple[Any, Pull]) -> Node:
-        """A result, which remembers those of its operands that want a gradient."""
+        """Make a result, which holds those of its operands that require a gradient."""
         wanting = [(x, pull) for x, pull in pulls if self.recording and isinstance(x, Node) and x.wanted]
         return Node(data, wanting, wanted=bool(wanting))
 
     def numbers(self, x: Any) -> Any:
-        """An operand's numbers, as they are now."""
+        """Return an operand's present numbers."""
         return x.data if isinstance(x, Node) else x
 
     def add(self, a: Any, b: Any) -> Node:
@@ -93,7 +93,7 @@ class Tape(TapeEngine):
         y = np.exp(self.numbers(a))
         return self.made(y, (a, lambda g: g * y))
 
-    # What an engine must have.
+    # Required methods.
 
     def leaf(self, array: np.ndarray, name: str) -> Node:  # noqa: ARG002 - it has no use for names
         return Node(array.copy())
@@ -117,7 +117,7 @@ class Tape(TapeEngine):
     def gradient(self, leaf: Node) -> np.ndarray | None:
         return leaf.grad
 
-    # What it may have.
+    # Optional methods.
 
     def zero(self, leaf: Node) -> None:
         leaf.grad = None
@@ -127,7 +127,7 @@ class Tape(TapeEngine):
 
 
 class Rich(Tape):
-    """The same with all that an engine may have."""
+    """The same engine with all optional methods."""
 
     frees = True
 
@@ -185,7 +185,7 @@ class Rich(Tape):
 
 
 def sessions(engine: TapeEngine, number: int, seed: str = "other") -> Iterator[SessionRecord]:
-    """So many sessions of an engine."""
+    """Run so many sessions of an engine."""
     return (run_session(Seeded(seed, i), engine, TORCH) for i in range(number))
 
 
@@ -198,8 +198,8 @@ def test_a_right_engine_agrees(engine: TapeEngine) -> None:
     assert sum(record.numbers for record in records) > 5_000
 
 
-def test_calls_that_an_engine_has_no_statements_for_are_never_drawn() -> None:
-    """They are told, each with what is missing; all others are made."""
+def test_calls_without_statements_are_never_drawn() -> None:
+    """Such calls are listed with the missing statements; all other calls are made."""
     tape, rich = Tape(), Rich()
     lacking = unsupported(tape, TORCH)
     assert lacking["constant"] == "has no constant"
@@ -212,7 +212,7 @@ def test_calls_that_an_engine_has_no_statements_for_are_never_drawn() -> None:
 
 
 class Once(Rich):
-    """An engine that lets go of the graph as it passes back."""
+    """An engine that frees the graph in the backward pass."""
 
     def back(self, result: Node, cotangent: np.ndarray) -> None:
         nodes = result.order()
@@ -224,7 +224,7 @@ class Once(Rich):
 
 
 class Recursive(Tape):
-    """An engine that passes back along each path, by recursion."""
+    """An engine whose backward pass follows each path, by recursion."""
 
     def back(self, result: Node, cotangent: np.ndarray) -> None:
         if not result.pulls:
@@ -235,7 +235,7 @@ class Recursive(Tape):
 
 # fmt: off
 LACKING = [
-    # the engine  lacks                      because
+    # engine      lacks                      because
     (Once(),      "backward, a second time", "raised RuntimeError: the graph was passed before"),
     (Once(),      "twice",                   "raised RuntimeError: the graph was passed before"),
     (Recursive(), "diamond",                 "is a node visited once for each path to it"),
@@ -245,8 +245,8 @@ LACKING = [
 
 
 @pytest.mark.parametrize(("engine", "call", "why"), LACKING)
-def test_calls_that_raise_in_a_trial_are_told_and_not_drawn(engine: Tape, call: str, why: str) -> None:
-    """An engine without a second pass, or whose passes are recursive, is not wrong: it lacks something."""
+def test_calls_that_raise_in_a_trial_are_not_drawn(engine: Tape, call: str, why: str) -> None:
+    """An engine without a second pass, or with recursive passes, is not wrong: it only lacks some calls."""
     assert why in unsupported(engine, TORCH)[call]
     records = list(sessions(engine, 40))
     assert [record.text for record in records if record.findings] == []
@@ -254,8 +254,8 @@ def test_calls_that_raise_in_a_trial_are_told_and_not_drawn(engine: Tape, call: 
     assert "backward(" in records[0].text
 
 
-def test_single_precision_is_asked_of_an_engine_that_has_it() -> None:
-    """An engine that makes float64 of everything is not wrong, and is given no float32."""
+def test_single_precision_is_tested_only_if_supported() -> None:
+    """An engine that converts everything to float64 is not wrong, and receives no float32."""
 
     class Double(Tape):
         def leaf(self, array: np.ndarray, name: str) -> Node:  # noqa: ARG002 - as above
@@ -266,8 +266,8 @@ def test_single_precision_is_asked_of_an_engine_that_has_it() -> None:
     assert "float32" in "".join(record.text for record in sessions(Tape(), 40))
 
 
-def test_an_engine_may_say_that_it_keeps_no_state() -> None:
-    """Then it has no sessions."""
+def test_an_engine_may_have_no_sessions() -> None:
+    """An engine that declares no speaker has no sessions."""
 
     class Stateless(Tape):
         speaker = None  # type: ignore[assignment]
@@ -277,7 +277,7 @@ def test_an_engine_may_say_that_it_keeps_no_state() -> None:
 
 
 def test_pytorch_itself_is_right() -> None:
-    """What is believed can be judged as others are, and agrees with itself."""
+    """PyTorch, the reference, can be judged as an engine and agrees with itself."""
 
     class Torch(TapeEngine):
         """PyTorch's eager mode."""
@@ -317,7 +317,7 @@ def test_pytorch_itself_is_right() -> None:
 
 
 class DoubleOnRepeat(Tape):
-    """A node's cotangent stays with it, and a second pass adds to it and carries all of it once more."""
+    """A node's cotangent stays, and a second pass adds to it and propagates the sum."""
 
     def back(self, result: Node, cotangent: np.ndarray) -> None:
         result.grad = cotangent.copy() if result.grad is None else result.grad + cotangent
@@ -328,7 +328,7 @@ class DoubleOnRepeat(Tape):
 
 
 class DoubleOnTwoPaths(Tape):
-    """Depth first: whenever more arrives at a node, all that has arrived so far is carried on."""
+    """Depth first: whenever a cotangent arrives at a node, the whole sum so far is propagated again."""
 
     def back(self, result: Node, cotangent: np.ndarray) -> None:
         arrived: dict[int, np.ndarray] = {}
@@ -342,21 +342,21 @@ class DoubleOnTwoPaths(Tape):
 
 
 class CotangentsMemory(Tape):
-    """A gradient is whatever array arrives, and be it the cotangent that the user has given."""
+    """A gradient is the array that arrives, even if that is the user's cotangent."""
 
     def receive(self, leaf: Node, g: np.ndarray) -> None:
         leaf.grad = np.asarray(g if leaf.grad is None else leaf.grad + g)
 
 
 class SharedBuffer(CotangentsMemory):
-    """The cotangent is copied, but the two operands of a sum get one array."""
+    """The cotangent is copied, but both operands of a sum get the same array."""
 
     def back(self, result: Node, cotangent: np.ndarray) -> None:
         super().back(result, cotangent.copy())
 
 
 class LateRead(Tape):
-    """The pullback of a product reads its operands when it is called, and not as they were."""
+    """The pullback of a product reads its operands' numbers when it is called, not those of the forward pass."""
 
     def multiply(self, a: Any, b: Any) -> Node:
         data = self.numbers(a) * self.numbers(b)
@@ -364,21 +364,21 @@ class LateRead(Tape):
 
 
 class ZeroForgets(Tape):
-    """To zero a gradient does nothing."""
+    """Zeroing a gradient does nothing."""
 
     def zero(self, leaf: Node) -> None:
         del leaf
 
 
 class UsersMemory(Tape):
-    """What is written is the user's own array."""
+    """An assigned array is not copied."""
 
     def write(self, leaf: Node, array: np.ndarray) -> None:
         leaf.data = array
 
 
 class ModeLeft(Rich):
-    """A mode that is entered once is never left."""
+    """A mode that has been entered is never left."""
 
     @contextmanager
     def unrecorded(self) -> Iterator[None]:
@@ -387,7 +387,7 @@ class ModeLeft(Rich):
 
 
 class Circle(Rich):
-    """A result that holds on to itself: only the cyclic collector can free it."""
+    """A result refers to itself, so only the cyclic collector can free it."""
 
     def made(self, data: Any, *pulls: tuple[Any, Pull]) -> Node:
         node = super().made(data, *pulls)
@@ -396,10 +396,10 @@ class Circle(Rich):
 
 
 class StepsUp(Rich):
-    """An optimizer that takes the first gradient's array for its sum of gradients, and writes into it."""
+    """An optimizer uses the first gradient's array as its momentum buffer, and writes into it."""
 
     class SGD(Rich.SGD):
-        """Halved, too, so that it is seen."""
+        """Halve it, so that the write shows."""
 
         def step(self) -> None:
             for i, p in enumerate(self.leaves):
@@ -413,24 +413,24 @@ class StepsUp(Rich):
 
 # fmt: off
 WRONG: list[tuple[type[Tape], Kind, str]] = [
-    # the engine         is found by          in words
+    # engine             kind                 words
     (DoubleOnRepeat,     Kind.GRADIENT,       r"grad\[\w\].* is .*, but PyTorch says"),
     (DoubleOnTwoPaths,   Kind.GRADIENT,       r"grad\[\w\].* is .*, but PyTorch says"),
     (CotangentsMemory,   Kind.ALIASED,        r"grad\[a\] shares its memory with n1"),
     (SharedBuffer,       Kind.ALIASED,        r"grad\[a\] shares its memory with grad\[b\]"),
     (LateRead,           Kind.GRADIENT,       r"grad\[\w\].* is .*, but PyTorch says"),
-    (ZeroForgets,        Kind.MISSING,        r"grad\[\w\] is there, but none arrived"),
+    (ZeroForgets,        Kind.MISSING,        r"grad\[\w\] is there, but must be missing"),
     (UsersMemory,        Kind.ALIASED,        r"value of a shares its memory with n1"),
     (ModeLeft,           Kind.MISSING,        r"grad\[\w\] is missing: no gradient arrived"),
-    (Circle,             Kind.LEAK,           r"is still held, though no name and no graph leads to it"),
-    (StepsUp,            Kind.ACCUMULATION,   r"grad\[\w\] changed, and no call has changed it"),
+    (Circle,             Kind.LEAK,           r"is still held, though no name and no graph refers to it"),
+    (StepsUp,            Kind.ACCUMULATION,   r"grad\[\w\] changed, though no call changed it"),
 ]
 # fmt: on
 
 
 @pytest.mark.parametrize(("kind", "finding", "words"), WRONG, ids=[kind.__name__ for kind, _, _ in WRONG])
 def test_a_wrong_engine_is_caught(kind: type[Tape], finding: Kind, words: str) -> None:
-    """Within a hundred sessions, each in a few lines that a person can follow."""
+    """A hundred sessions catch each wrong engine, and the shrunk session is a few lines long."""
     engine = kind()
     wrong = next(record for record in sessions(engine, 100) if finding in {found.kind for found in record.findings})
     short = shrunk(wrong, engine, TORCH)
@@ -440,9 +440,9 @@ def test_a_wrong_engine_is_caught(kind: type[Tape], finding: Kind, words: str) -
 
 
 def test_the_text_is_in_a_notation_of_its_own() -> None:
-    """Leaves, ops by the table's names, passes; and what was found."""
+    """The text lists leaves, ops by their names in the table, passes, and the finding."""
     script = tuple((name, ()) for name in ("leaf", "op", "backward", "backward"))
-    record = replayed(script, DoubleOnRepeat(), TORCH, careful=False)
+    record = replay(script, DoubleOnRepeat(), TORCH, careful=False)
     assert record.text.splitlines() == [
         "a = leaf(1.0)",
         "b = add(a, 1.0)",

@@ -1,4 +1,4 @@
-"""What a session's lines are made of reads back as what was written."""
+"""Arrays, indices and ops in a session's lines read back as what was written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 import ndgrad
 from ndgrad import Value
-from reference.checks.sessions.spelling import literal, written_index
+from reference.checks.sessions.spelling import format_index, literal
 from reference.engines.ndgrad.spelling import ways
 from reference.ops import OPS
 from tests.reference.drawing import ordinary
@@ -23,7 +23,7 @@ from tests.reference.drawing import ordinary
     ],
 )  # fmt: skip
 def test_an_array_reads_back(array: np.ndarray) -> None:
-    """With its numbers, its shape and its dtype."""
+    """A formatted array evaluates to the same numbers, shape and dtype."""
     again = eval(literal(array), {"np": np})  # noqa: S307 - it was written a line earlier
     np.testing.assert_array_equal(again, array, strict=True)
 
@@ -40,16 +40,16 @@ def test_an_array_reads_back(array: np.ndarray) -> None:
     ],
 )
 def test_an_index_reads_back(entries: tuple[Any, ...], text: str) -> None:
-    """As it stands between brackets, arrays by their names."""
+    """A formatted index evaluates to the same elements, with arrays by their names."""
     names = {i: "n1" for i, entry in enumerate(entries) if isinstance(entry, np.ndarray)}
     x = np.arange(60).reshape(5, 4, 3)
-    assert written_index(entries, names) == text
+    assert format_index(entries, names) == text
     np.testing.assert_array_equal(eval(f"x[{text}]", {"x": x, "n1": np.array([0, 0])}), x[entries], strict=True)  # noqa: S307
 
 
 @pytest.mark.parametrize("op", [name for name, op in OPS.items() if len(set(ways(op))) > 1])
 def test_all_ways_to_write_an_op_mean_the_same(op: str) -> None:
-    """To the bit, forward and back."""
+    """All spellings of an op give the same bits, forward and backward."""
     operands, options = next(
         (xs, options)
         for xs, options in ordinary(op, "float64", 40)

@@ -1,4 +1,4 @@
-"""The comparison: what counts as caught, what as a false alarm, and what is nobody's to see."""
+"""The comparison: what counts as caught, what as a false alarm, and which faults no checker can see."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from reference.mutation.planting import Fault, Plant, attribute, scaled
 from reference.mutation.rivals import CHECKERS, Case, Checker, Row, available, compare, comparison, false_alarms, passes
 from reference.mutation.rivals.composed import composed
 
-HERE = ["gradcheck", "gradcheck, fast", "differences of sum"]  # whose packages this project always has
+HERE = ["gradcheck", "gradcheck, fast", "differences of sum"]  # their packages are always installed
 SQUARE = Case("square", lambda x: x * x, (np.array([0.5, -1.5]),))
 
 
 class Wolf(Checker):
-    """A checker that complains whatever it is given: wrong, on purpose."""
+    """A checker that rejects every case: wrong on purpose."""
 
     def check(self, case: Case) -> None:
         raise AssertionError(f"{case.name}: wolf!")
@@ -26,21 +26,21 @@ class Wolf(Checker):
 
 @pytest.fixture
 def wolf(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The name of a checker that always complains, while it is one of them."""
+    """Register a checker that rejects every case, and yield its name."""
     monkeypatch.setitem(CHECKERS, "wolf", Wolf("numpy", "none", {}))
     yield "wolf"
     comparison._trusted.cache_clear()
 
 
 def row_of(plant: Plant, *ops: str, names: list[str] | None = None) -> Row:
-    """What comes of one fault."""
+    """Return the row of one fault."""
     (row,) = compare([Fault("planted", "wrong, on purpose", "ours", ops, plant)], names or HERE)
     return row
 
 
 @pytest.mark.parametrize("name", CHECKERS)
 def test_every_checker_tells_right_from_wrong(name: str) -> None:
-    """Each passes a right square, and complains where its gradient lacks a tenth."""
+    """Each checker passes a right square, and rejects one whose gradient lacks a tenth."""
     if not available(name):
         pytest.skip(f"{CHECKERS[name].package} is not installed")
     assert passes(name, SQUARE)
@@ -50,48 +50,48 @@ def test_every_checker_tells_right_from_wrong(name: str) -> None:
 
 
 def test_a_gross_fault_is_caught_by_a_case() -> None:
-    """A gradient of twice the size is caught, and the row says by which case."""
+    """A gradient of twice the size is caught, and the row names the case."""
     row = row_of(scaled("exp", 0, 2.0), "exp")
-    assert row.theirs
+    assert row.visible
     assert all(case is not None and case.name.startswith("exp(") for case in row.caught.values())
 
 
 def test_the_smallest_fault_is_caught_by_none() -> None:
-    """A ten-millionth is below what gradcheck tolerates."""
+    """An error of a ten-millionth is below gradcheck's tolerance and is caught by none."""
     row = row_of(scaled("exp", 0, 1 + 1e-7), "exp", names=["gradcheck, fast"])
-    assert row.theirs
+    assert row.visible
     assert set(row.caught.values()) == {None}
 
 
-def test_a_fault_of_a_row_is_sought_in_mid_program_as_well() -> None:
-    """One that spoils the named row only where another op stands beside it is caught by a function of several."""
+def test_a_fault_of_a_row_is_tested_in_composed_functions() -> None:
+    """A fault that shows only beside another op is caught by a function of several ops."""
     right = RULES["tanh"].pullbacks
     row = row_of(scaled("exp", 0, 2.0), "tanh")
     assert set(row.caught.values()) <= set(composed())
     assert RULES["tanh"].pullbacks is right
 
 
-def test_a_fault_that_changes_no_function_is_not_theirs() -> None:
-    """A step uphill is no gradient: no checker is given anything that shows it."""
+def test_a_fault_that_changes_no_function_is_not_visible() -> None:
+    """An optimizer's fault changes no gradient, so no checker can see it."""
     row = row_of(attribute(SGD, "step", lambda self: None))
-    assert not row.theirs
+    assert not row.visible
     assert set(row.caught.values()) == {None}
 
 
-def test_a_fault_of_the_engine_as_a_whole_is_theirs() -> None:
-    """One that spoils functions without a row of its own is given the functions of several ops."""
+def test_a_fault_of_the_whole_engine_is_visible() -> None:
+    """A fault of the engine as a whole is visible, and is tested on the functions of several ops."""
     row = row_of(scaled("sin", 0, -1.0))
-    assert row.theirs
+    assert row.visible
     assert all(row.caught.values())
 
 
-def test_who_always_complains_catches_nothing(wolf: str) -> None:
-    """A case that a checker complains about though all is right is none that it catches a fault by."""
+def test_a_checker_that_always_fails_catches_nothing(wolf: str) -> None:
+    """A case that fails on the right engine does not count as catching a fault."""
     assert row_of(scaled("exp", 0, 2.0), "exp", names=[wolf]).caught == {wolf: None}
 
 
 def test_false_alarms_are_counted_by_group(monkeypatch: pytest.MonkeyPatch, wolf: str) -> None:
-    """Each checker is given each group, and each complaint about the right engine is kept."""
+    """Each checker runs each group, and each failure on the right engine is recorded."""
     monkeypatch.setattr(comparison, "GROUPS", {"one": lambda: (SQUARE,), "two": lambda: (SQUARE, SQUARE)})
     found = {(a.group, a.checker): (a.cases, len(a.false)) for a in false_alarms(["gradcheck", wolf])}
     assert found == {
@@ -103,7 +103,7 @@ def test_false_alarms_are_counted_by_group(monkeypatch: pytest.MonkeyPatch, wolf
 
 
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    """Neither a check that passes nor one that does not writes anything."""
+    """Neither a passing nor a failing check prints anything."""
     for name in filter(available, CHECKERS):
         passes(name, SQUARE)
         passes(name, Case("refusing", lambda x: x.reshape(7), SQUARE.arrays))

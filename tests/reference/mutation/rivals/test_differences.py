@@ -1,4 +1,4 @@
-"""Central differences: right about what is smooth, and blind where a cotangent of ones is."""
+"""Central differences: right for smooth functions, and blind where a cotangent of ones is."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SOFTMAX = Case("softmax", ndgrad.softmax, (X,))
 
 @pytest.mark.parametrize("case", composed(), ids=lambda case: case.name)
 def test_differences_agree_with_the_right_engine(case: Case) -> None:
-    """Each function that a careful user would try passes."""
+    """Each composed function passes on the right engine."""
     check(case)
 
 
 def test_a_wrong_gradient_is_seen() -> None:
-    """A gradient that lacks a factor is told apart from the slopes."""
+    """A gradient that lacks a factor is rejected."""
     with pytest.raises(AssertionError, match="the gradient of operand 0 is"):
         check(Case("half a square", lambda x: x * x.detach(), (X,)))
 
 
 def test_a_loss_of_the_sum_hides_a_wrong_softmax() -> None:
-    """The probabilities of a row add up to 1, so their sum has slope 0: a softmax of twice the gradient passes."""
+    """The probabilities of a row add up to 1, so their sum has slope 0, and a doubled gradient of softmax passes."""
     with around("softmax", 0, lambda right: lambda *args, **options: 2 * right(*args, **options))():
         check(SOFTMAX)

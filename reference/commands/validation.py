@@ -1,4 +1,4 @@
-"""What is asked for, looked at before any work: engines, ops, files. What cannot be had is told on standard error."""
+"""Checks arguments before any work: engines, ops, files. Errors are printed to standard error."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from reference.engines.references import ENGINES, NoEngine, is_installed
 from reference.report import text
 
 
-def loaded(options: argparse.Namespace) -> Loaded | int:
-    """The engine and the references; or a status where one cannot be made, which is told."""
+def load_sides(options: argparse.Namespace) -> Loaded | int:
+    """Load the engine and the references. If one cannot be loaded, print an error and return an exit status."""
     missing = [name for name in (options.engine, *options.against) if not is_installed(name)]
     if missing:
         needed = " and ".join(ENGINES[name][1] for name in missing)
@@ -32,35 +32,35 @@ def loaded(options: argparse.Namespace) -> Loaded | int:
 
 
 def has_cluster() -> bool:
-    """Whether a cluster can be spoken to; else it is told."""
+    """Whether Dask is installed; if not, print an error."""
     if find_spec("distributed") is None:
         print("error: distributed not found. A cluster needs: pip install 'ndgrad[cluster]'", file=sys.stderr)
         return False
     return True
 
 
-def ops(asked: str | None, there: Sequence[str]) -> Sequence[str] | None:
-    """The ops asked for; None, with a word on standard error, if one is not known."""
-    if asked is None:
+def select_ops(option: str | None, there: Sequence[str]) -> Sequence[str] | None:
+    """Return the ops of the option, or all. If one is unknown, print an error and return None."""
+    if option is None:
         return list(there)
-    wanted = list(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
-    if not wanted:
-        print(f"error: --ops names no op, but is {asked!r}", file=sys.stderr)
+    names = list(dict.fromkeys(name.strip() for name in option.split(",") if name.strip()))
+    if not names:
+        print(f"error: --ops names no op, but is {option!r}", file=sys.stderr)
         return None
-    return known(wanted, there, "op")
+    return check_names(names, there, "op")
 
 
-def known(wanted: Sequence[str], there: Sequence[str], what: str) -> Sequence[str] | None:
-    """What was asked for; None, with a word on standard error, if one is not known."""
-    for name in wanted:
+def check_names(names: Sequence[str], there: Sequence[str], what: str) -> Sequence[str] | None:
+    """Return the names. If one is unknown, print an error and return None."""
+    for name in names:
         if name not in there:
             print(f"error: there is no {what} {name!r}; {text.nearest(name, there)}", file=sys.stderr)
             return None
-    return wanted
+    return names
 
 
 def writable(path: Path) -> bool:
-    """Whether the file can be written, which is better known before the work than after it."""
+    """Whether the file can be written; if not, print an error. It is checked before the work, not after it."""
     try:
         check_writable(path)
     except OSError as error:
@@ -69,8 +69,8 @@ def writable(path: Path) -> bool:
     return True
 
 
-def is_for_failures(path: Path) -> bool:
-    """Whether failing cases can be stored in a file: it holds nothing else, or does not exist."""
+def can_store_failures(path: Path) -> bool:
+    """Whether the file is free for failing cases: missing, or holding nothing else. Print an error if not."""
     try:
         FailureStore(path).cases()
     except ForeignFileError as error:

@@ -1,4 +1,4 @@
-"""The sixth panel: why two right engines part in the last bit, measured on this machine."""
+"""The sixth panel: why two right engines differ in the last bit, measured on this machine."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from reference.ops import OPS
 from reference.programs import LEAF, Operand, Program, Step, parse
 from reference.report.page.lessons import LESSONS
 from reference.report.page.numbers import full, ulp_text
-from reference.report.page.sides import Number, exact_gradient, gradients, numbers, seen
+from reference.report.page.sides import Number, exact_gradient, gradients, numbers, three_sides
 from reference.verdict import ulps
 
-DRAWN, WITNESSED = 20_000, 1_000  # numbers for each op; and of these, how many the witness computes
+SAMPLES, WITNESSED = 20_000, 1_000  # numbers for each op, and how many of these the witness computes
 SHOWN = ("add", "multiply", "divide", "sqrt", "exp", "log", "sin", "tanh", "sigmoid")
 FAR = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0)
 SUMMED = 1_000
@@ -29,14 +29,14 @@ SUMMED = 1_000
 
 @dataclass(frozen=True)
 class Equal:
-    """How often an op gives the same bits on both sides, how far apart they get, and how often each is best.
+    """How often an op's results have equal bits, their largest distance, and how often each is best.
 
     Args:
         op: the op.
-        alike: how often both give the same.
+        alike: the share of equal results.
         worst: the largest distance, in ULP.
-        mine: how often ndgrad gives the double that is next to the exact number.
-        theirs: how often PyTorch does.
+        mine: how often ndgrad's result is the double nearest to the exact number.
+        theirs: how often PyTorch's result is.
     """
 
     op: str
@@ -51,11 +51,11 @@ class Slope:
     """tanh and its slope at one x.
 
     Args:
-        x: where.
+        x: the argument.
         value: tanh, from three sides.
         slope: its slope, from three sides.
         once: 1 - tanh² of PyTorch's tanh, computed exactly and rounded once.
-        magnified: what one ULP of tanh makes of 1 - tanh², in ULP: 2 tanh times that ULP.
+        magnified: the effect of one ULP of tanh on 1 - tanh², in ULP: 2 tanh times that ULP.
     """
 
     x: str
@@ -67,7 +67,7 @@ class Slope:
 
 @dataclass(frozen=True)
 class Total:
-    """One way to add up the same numbers: how, what comes out, and how far that is from the exact sum, in ULP."""
+    """One way to add up the same numbers: its description, the sum, and the sum's distance to the exact sum in ULP."""
 
     how: str
     total: str
@@ -76,20 +76,20 @@ class Total:
 
 @dataclass(frozen=True)
 class Twins:
-    """Two doubles that differ in the last bits: both written out in binary, cut where they begin to differ.
+    """Two doubles that differ in the last bits, both in binary, split where they begin to differ.
 
     Args:
-        what: the node of the neuron that has this gradient: the first on the way back where both differ.
+        what: the neuron's node with this gradient, the first one in the backward pass in which both sides differ.
         after: the node after it.
-        mine: ndgrad's.
-        theirs: PyTorch's.
-        exact: the number itself.
-        same: the bits that both have.
-        mine_bits: ndgrad's further bits.
-        their_bits: PyTorch's.
-        value: what `after` is, if it is the same on both sides.
-        squared: its square, rounded; and 1 less that is ndgrad's number, if it is.
-        once: whether PyTorch's number is 1 less the square, rounded once.
+        mine: ndgrad's number.
+        theirs: PyTorch's number.
+        exact: the exact number.
+        same: the common leading bits.
+        mine_bits: ndgrad's remaining bits.
+        their_bits: PyTorch's remaining bits.
+        value: the value of `after`, if it is equal on both sides.
+        squared: its rounded square, if 1 minus this square is ndgrad's number.
+        once: whether PyTorch's number is 1 minus the square, rounded once.
     """
 
     what: str
@@ -106,8 +106,8 @@ class Twins:
 
 
 @dataclass(frozen=True)
-class Bits:
-    """What was measured."""
+class Rounding:
+    """The contents of the panel."""
 
     equal: Sequence[Equal]
     slopes: Sequence[Slope]
@@ -117,19 +117,19 @@ class Bits:
 
     @property
     def fused(self) -> bool:
-        """Whether each of PyTorch's slopes of tanh is 1 - tanh², rounded once."""
+        """Whether each of PyTorch's slopes of tanh is 1 - tanh² rounded once."""
         return all(row.slope.theirs == row.once for row in self.slopes)
 
 
-def measured() -> Bits:
-    """Measure."""
-    return Bits([_equal(op) for op in SHOWN], [_slope(x) for x in FAR], _totals(), _grouped(), _twins())
+def measure_rounding() -> Rounding:
+    """Make the panel."""
+    return Rounding([_equal(op) for op in SHOWN], [_slope(x) for x in FAR], _totals(), _grouped(), _twins())
 
 
 def _equal(op: str) -> Equal:
     rng = np.random.default_rng(0)
     positive = op in ("sqrt", "log", "divide")
-    operands = [rng.uniform(0.0 if positive else -4.0, 4.0, DRAWN) for _ in RULES[op].pullbacks]
+    operands = [rng.uniform(0.0 if positive else -4.0, 4.0, SAMPLES) for _ in RULES[op].pullbacks]
     program = _elementwise(op, operands)
     mine, theirs = (engine.run(program).values[-1] for engine in (NdgradEngine(), TorchEngine()))
     with precisely():
@@ -140,12 +140,12 @@ def _equal(op: str) -> Equal:
 
 
 def _elementwise(op: str, operands: Sequence[np.ndarray]) -> Program:
-    named = tuple(Operand(name, x, LEAF) for name, x in zip("xy", operands, strict=False))
-    return Program(named, (Step(op, tuple(range(len(named)))),), np.ones_like(operands[0]))
+    leaves = tuple(Operand(name, x, LEAF) for name, x in zip("xy", operands, strict=False))
+    return Program(leaves, (Step(op, tuple(range(len(leaves)))),), np.ones_like(operands[0]))
 
 
 def _slope(x: float) -> Slope:
-    sides = seen(parse(f"x=f8({x}); a=tanh(x); back(a,f8(1.0))"))
+    sides = three_sides(parse(f"x=f8({x}); a=tanh(x); back(a,f8(1.0))"))
     y = sides.mine.values[0]
     with precisely():
         once = float(1 - exactly(sides.theirs.values[0])[()] ** 2)
@@ -154,7 +154,7 @@ def _slope(x: float) -> Slope:
 
 
 def _totals() -> list[Total]:
-    """A thousand numbers, added up in several orders."""
+    """Add up a thousand numbers in several orders."""
     x = np.random.default_rng(1).normal(size=SUMMED)
     program = Program(
         (Operand("x", x, LEAF),), (Step("sum", (0,), {"axis": None, "keepdims": False}),), np.asarray(1.0)
@@ -179,7 +179,7 @@ def _one_by_one(x: np.ndarray) -> float:
 
 
 def _grouped() -> list[Total]:
-    """Three numbers, in either grouping. Every learner knows these."""
+    """Add up 0.1, 0.2 and 0.3 in either grouping, a well-known example."""
     exact = math.fsum((0.1, 0.2, 0.3))
     left = parse("x=f8(0.1); y=f8(0.2); z=f8(0.3); a=add(x,y); b=add(a,z); back(b,f8(1.0))")
     right = parse("x=f8(0.1); y=f8(0.2); z=f8(0.3); a=add(y,z); b=add(x,a); back(b,f8(1.0))")
@@ -192,8 +192,8 @@ def _total(how: str, total: Any, exact: float) -> Total:
 
 
 def _twins() -> Twins:
-    """The neuron's gradient before its tanh: the first number on the way back, and 1 - tanh², as 1 arrives."""
-    sides = seen(LESSONS[0].program)
+    """Compare the neuron's gradient before its tanh: the first one in the backward pass, equal to 1 - tanh²."""
+    sides = three_sides(LESSONS[0].program)
     program = sides.program
     before = program.steps[-1].inputs[0]
     mine, theirs = (float(gradients(program, side)[before]) for side in (sides.mine, sides.theirs))
@@ -219,6 +219,6 @@ def _twins() -> Twins:
 
 
 def _binary(x: float) -> str:
-    """The bits of a double: sign, exponent and fraction."""
+    """Format a double in binary: sign, exponent and fraction."""
     bits = f"{struct.unpack('<Q', struct.pack('<d', x))[0]:064b}"
     return f"{bits[0]} {bits[1:12]} {bits[12:]}"
