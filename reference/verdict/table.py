@@ -96,6 +96,8 @@ JUDGES = (
 
     Judge("written into",             Stage.LAW,         laws.written_into,                "operands and the cotangent must stay unchanged", "",
           Bought(Result.ENGINE_WRONG, "x=f8([1.5,-2.0]); a=square(x); back(a,f8([1.0,3.0]))", "written into")),
+    Judge("result gradient",          Stage.LAW,         laws.result_gradient,             "the gradient of the result must be the cotangent", "",
+          Bought(Result.ENGINE_WRONG, "x=f8([1.5,-2.0]); a=square(x); back(a,f8([1.0,3.0]))", "a cotangent overwritten")),
     Judge("shared memory",            Stage.LAW,         laws.shared,                      "each gradient must have memory of its own", "",
           Bought(Result.ENGINE_WRONG, "x=f8([1.0,2.0]); y=f8([3.0,5.0]); a=add(x,y); back(a,f8([1.0,2.0]))", "the cotangent returned")),
     Judge("not doubled",              Stage.LAW,         laws.not_doubled,                 "a second backward pass must add the same gradients again", "",

@@ -28,6 +28,17 @@ def written_into(evidence: Evidence) -> Iterator[Finding]:
             yield Finding(Kind.INPUT_MUTATED, name, says="was written into by the engine")
 
 
+def result_gradient(evidence: Evidence) -> Iterator[Finding]:
+    """Report a gradient of the result that is not the cotangent, if the engine shows inner gradients."""
+    program, inner = evidence.program, evidence.got.inner
+    if program.steps and inner and _is_array(inner[-1]):
+        sent = np.asarray(program.cotangent)
+        if inner[-1].shape == sent.shape and not np.array_equal(inner[-1], sent, equal_nan=True):
+            place, a, b = worst_place(inner[-1], sent)
+            name, says = program.names[program.result], "is not the cotangent any more: a pullback has written into it"
+            yield Finding(Kind.INPUT_MUTATED, f"grad[{name}]", says, place, a, b)
+
+
 def shared(evidence: Evidence) -> Iterator[Finding]:
     """Report gradients that share memory with another gradient, an operand or the cotangent."""
     program, got = evidence.program, evidence.got

@@ -112,6 +112,7 @@ SPOILT: Mapping[str, Spoil] = {
     "not summed":                lambda o: replace(o, twice=o.gradients),
     "shared":                    lambda o: replace(o, gradients=(o.gradients[1], o.gradients[1])),
     "the cotangent returned":    lambda o: replace(o, gradients=(o.held[-1], *o.gradients[1:])),
+    "a cotangent overwritten":   lambda o: replace(o, inner=(*o.inner[:-1], o.gradients[0])),
     "written into":              lambda o: replace(o, held=(o.held[0] + 1, *o.held[1:])),
 }
 WEAK = Abilities(second_order=True)
