@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gmpy2
 import numpy as np
 
-from reference.engines.exact import ExactEngine, Jitter, Slopes
+from reference.engines.exact import ExactEngine, Jitter, Slopes, Witness
 from reference.engines.exact.numbers import precisely
 from reference.programs import LEAF, Program
 from reference.verdict.findings import SECOND_ORDER, Part, parts
@@ -28,7 +28,8 @@ ROUNDINGS = 3  # runs with operands moved by a rounding, which estimate rounding
 A_HAIR = 2.0**-60  # the distance of points around a kink: far below rounding, and far above the step of differences
 
 Place = tuple[int, ...]
-_WITNESS = ExactEngine()
+_WITNESS = Witness()
+_EXACT = ExactEngine()  # the same without bounds, where operands are moved by far more than its errors
 
 
 class Testimony:
@@ -60,10 +61,11 @@ class Testimony:
         """
         program = program or self._program
         if part == "value":
-            value = _WITNESS.value(program, place, jitter)
-            return Slopes(value, value) if gmpy2.is_finite(value) else Slopes(None, None)
-        function = _WITNESS.second_slopes if part.startswith(SECOND_ORDER) else _WITNESS.slopes
-        return function(program, self.leaf(part), place, jitter)
+            return _WITNESS.value(program, place) if jitter is None else _value(program, place, jitter)
+        second, leaf = part.startswith(SECOND_ORDER), self.leaf(part)
+        if jitter is None:
+            return (_WITNESS.second_slopes if second else _WITNESS.slopes)(program, leaf, place)
+        return (_EXACT.second_slopes if second else _EXACT.slopes)(program, leaf, place, jitter)
 
     def moved_by_rounding(self, part: str, place: Place, exact: Any, *, single: bool) -> float:
         """Return how far a number moves if every operand of every step moves by a rounding.
@@ -99,7 +101,7 @@ class Testimony:
     def of_finite_results(self) -> dict[str, Any] | None:
         """The reference's gradients of the finite results only; None if all results are finite."""
         cotangent = self._program.cotangent
-        result = _WITNESS.values(self._program)[-1]
+        result = _EXACT.values(self._program)[-1]
         finite = np.array([bool(gmpy2.is_finite(number)) for number in result.reshape(-1)]).reshape(result.shape)
         if finite.all() or cotangent is None:
             return None
@@ -112,7 +114,7 @@ class Testimony:
         others = [at for at in self._kinked() if at != here][: KINKED - 1]
         mine = {at: self._number(at, got) for at in (here, *others)}
         samples = [
-            {at: _WITNESS.slopes(self._program, *at, jitter).middle for at in mine}
+            {at: _EXACT.slopes(self._program, *at, jitter).middle for at in mine}
             for jitter in (Jitter(seed, A_HAIR, A_HAIR) for seed in range(SAMPLES))
         ]
         if mine[here] is None or not _lies_among(mine[here], [s[here] for s in samples]):
@@ -128,7 +130,7 @@ class Testimony:
         """Give the numbers of leaves that have different slopes on their two sides."""
         for leaf, operand in enumerate(self._program.leaves):
             for place in np.ndindex(operand.data.shape):
-                slopes = _WITNESS.slopes(self._program, leaf, place)
+                slopes = _EXACT.slopes(self._program, leaf, place)
                 if slopes.left is not None and slopes.right is not None and slopes.exact is None:
                     yield leaf, place
 
@@ -138,6 +140,11 @@ class Testimony:
             return gmpy2.mpfr(0)
         number = float(gradient[at[1]]) if np.shape(gradient) == self._program.leaves[at[0]].data.shape else math.nan
         return gmpy2.mpfr(number) if math.isfinite(number) else None
+
+
+def _value(program: Program, place: Place, jitter: Jitter) -> Slopes:
+    value = _EXACT.value(program, place, jitter)
+    return Slopes(value, value) if gmpy2.is_finite(value) else Slopes(None, None)
 
 
 def error_of(number: Any, exact: Any) -> float:

@@ -1,5 +1,6 @@
 """The exact witness: an engine that computes with 120 digits, and so decides which side is right."""
 
 from reference.engines.exact.engine import ExactEngine, Jitter, Slopes
+from reference.engines.exact.witness import Witness
 
-__all__ = ["ExactEngine", "Jitter", "Slopes"]
+__all__ = ["ExactEngine", "Jitter", "Slopes", "Witness"]

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import gmpy2
 import numpy as np
 
-from reference.engines.exact.numbers import Exact, computed, exactly, precisely
+from reference.engines.exact.numbers import PRECISION, Exact, computed, exactly, precisely
 from reference.ops import OPS, Op, promoted
 from reference.programs import LEAF, NUMBER, Program
 
-STEP = gmpy2.mpfr(2) ** -84  # the relative step of a difference quotient; its error is the square, 1e-51
+# The relative step of a difference quotient has a fifth of the bits, 2**-84 for 400: the error of curvature is its
+# square, and that of rounding has four fifths.
+STEP = 84 / PRECISION
 NEAR_0 = gmpy2.mpfr(2) ** -100  # smaller operands move by an absolute 2**-184, which 120 digits resolve
 _HALVINGS = 60  # of a move, until it is far below a rounding
 FINER = gmpy2.mpfr(2) ** -20  # the ratio of a second, finer step, which tells a kink from curvature
@@ -38,7 +41,7 @@ class Jitter:
     """
 
     seed: int
-    relative: float
+    relative: Any  # a float, or an mpfr where it is smaller than any
     absolute: float = 0.0
     rounding: bool = False
 
@@ -48,17 +51,26 @@ class Jitter:
 
         def moved(x: Exact) -> Exact:
             by, plus = rng.uniform(-1, 1, (2, *x.shape))
-            return x * (1 + exactly(by * self.relative)) + exactly(plus * self.absolute)
+            return x * (1 + exactly(by) * self.relative) + exactly(plus * self.absolute)
 
         return moved
 
 
 @dataclass(frozen=True)
 class Slopes:
-    """The slopes on both sides of a number. They differ at a kink, and are None if they are not finite."""
+    """The slopes on both sides of a number. They differ at a kink, and are None if they are not finite.
+
+    Args:
+        left: the slope towards smaller numbers.
+        right: the slope towards larger numbers.
+        bound: an estimate of the error of both; None if nobody has estimated it.
+        scale: of the cotangent. Differences far below it are none.
+    """
 
     left: Any
     right: Any
+    bound: Any = None
+    scale: Any = 1
 
     @property
     def middle(self) -> Any:
@@ -75,20 +87,30 @@ class Slopes:
         if middle is None:
             return None
         # Curvature over a step makes a difference of some 1e-25 at most.
-        return middle if _alike(self.left, self.right, middle) else None
+        return middle if _alike(self.left, self.right, middle, self.scale) else None
 
     def is_like(self, other: Slopes) -> bool:
         """Whether the means are the same up to the error of a step."""
-        return other.middle is not None and _alike(self.middle, other.middle, self.middle)
+        return other.middle is not None and _alike(self.middle, other.middle, self.middle, self.scale)
 
 
-def _alike(a: Any, b: Any, size: Any) -> bool:
+def _alike(a: Any, b: Any, size: Any, scale: Any) -> bool:
     """Whether two slopes of this size are the same up to the error of a step."""
-    return bool(abs(a - b) <= gmpy2.mpfr(1e-15) * abs(size) + gmpy2.mpfr(1e-40))
+    return bool(abs(a - b) <= gmpy2.mpfr(1e-15) * abs(size) + gmpy2.mpfr(1e-40) * scale)
 
 
 class ExactEngine:
-    """The witness, by the definitions of the op table. It computes one number at a time."""
+    """Programs in many digits, by the definitions of the op table. It computes one number at a time.
+
+    Args:
+        bits: of each number.
+        near_0: smaller operands than this one move as much as it does.
+    """
+
+    def __init__(self, bits: int = PRECISION, near_0: Any = NEAR_0) -> None:
+        self.bits = bits
+        self._step = gmpy2.mpfr(2) ** -round(STEP * bits)
+        self._near_0 = near_0
 
     def values(
         self, program: Program, leaves: Mapping[int, Exact] | None = None, jitter: Jitter | None = None
@@ -103,7 +125,7 @@ class ExactEngine:
         moved = jitter.moves() if jitter and not jitter.rounding else lambda x: x
         weak = [o.kind == NUMBER for o in program.operands]
         dtypes = [np.asarray(o.array).dtype for o in program.operands]
-        with precisely():
+        with precisely(self.bits):
             values = list(_operands(program))
             for place, numbers in (leaves or {}).items():
                 values[place] = np.asarray(numbers)
@@ -138,7 +160,8 @@ class ExactEngine:
         self, program: Program, leaf: int, place: tuple[int, ...], jitter: Jitter | None = None
     ) -> Slopes:
         """Compute one number of a second-order gradient: the slope of the slope along the program's directions."""
-        slopes, finer = (self._second_slopes(program, leaf, place, step, jitter) for step in (STEP, STEP * FINER))
+        steps = (self._step, self._step * FINER)
+        slopes, finer = (self._second_slopes(program, leaf, place, step, jitter) for step in steps)
         return (
             slopes if slopes.exact is None or slopes.is_like(finer) else Slopes(None, None)
         )  # at a kink it grows with finer steps
@@ -147,17 +170,70 @@ class ExactEngine:
         self, program: Program, leaf: int, place: tuple[int, ...], step: Any, jitter: Jitter | None
     ) -> Slopes:
         moved = _with_moved_ends(program, jitter)
-        along = {i: exactly(d) for i, d in zip(_leaf_places(program), moved.directions, strict=True)}
+        with precisely(self.bits):
+            by = step * self._reach(moved)
 
         def slope_along(leaves: dict[int, Exact]) -> Any:
-            start = {i: leaves.get(i, _operands(program)[i]) for i in along}
-            ahead, behind = (
-                self._result(program, {i: x + side * step * along[i] for i, x in start.items()}, jitter)
-                for side in (1, -1)
-            )
-            return _difference(ahead, behind, moved, 2 * step)
+            ahead, behind = (self._result(program, _moved_along(moved, side * by, leaves), jitter) for side in (1, -1))
+            return _difference(ahead, behind, moved, 2 * by)
 
         return self._slopes(program, leaf, place, slope_along, step)
+
+    def _reach(self, program: Program) -> Any:
+        """Return how far along its directions a program goes until a number has moved by its own size; at most 1."""
+        reach = gmpy2.mpfr(1)
+        for operand, direction in zip(program.leaves, program.directions, strict=True):
+            for x, d in zip(exactly(operand.array).flat, exactly(direction).flat, strict=True):
+                if x and d and gmpy2.is_finite(x):
+                    reach = min(reach, max(abs(x), self._near_0) / abs(d))
+        return reach
+
+    def value_noise(self, program: Program, place: tuple[int, ...]) -> Any:
+        """Estimate the rounding error of one number of the result."""
+        with precisely(self.bits):
+            return self._rounding(program, {})[place]
+
+    def noise(self, program: Program, leaf: int, place: tuple[int, ...], order: int = 1) -> Any:
+        """Estimate the rounding error of a slope.
+
+        If an operand is much smaller than what is added to it, its move is lost in all digits, which looks like a slope
+        of 0. The estimate is how far the result itself moves when each operand and result moves by a rounding.
+
+        Args:
+            program: the program, with its cotangent.
+            leaf: the index of the leaf among the leaves.
+            place: the index of the number.
+            order: of the slope.
+        """
+        with precisely(self.bits):
+            step = self._absolute_step(_operands(program)[_leaf_places(program)[leaf]][place], self._step)
+            leaves: dict[int, Exact] = {}
+            if order > 1:
+                by = self._step * self._reach(program)
+                leaves, step = _moved_along(program, by), step * by
+            moves = np.ravel(self._rounding(program, leaves))
+            weights = exactly(program.cotangent).reshape(-1)
+            return sum((move * abs(c) for move, c in zip(moves, weights, strict=True)), gmpy2.mpfr(0)) / step
+
+    def _rounding(self, program: Program, leaves: dict[int, Exact]) -> np.ndarray:
+        """Estimate the rounding error of each number of the result: how far it moves when all numbers move.
+
+        A number that does not move in proportion is at a jump, such as 1 to an infinite power. Slopes show that by
+        themselves, so it counts as 0, and so does a number that is not finite.
+        """
+        unit = gmpy2.mpfr(2) ** (3 - self.bits)
+        here = np.asarray(self._result(program, leaves, None))
+        moved, further = (
+            np.ravel(self._result(program, leaves, Jitter(0, by))) * (1 + by) for by in (unit, unit * 1024)
+        )
+        errors = np.empty(here.size, object)
+        for i, (x, a, b) in enumerate(zip(here.reshape(-1), moved, further, strict=True)):
+            is_proportional = gmpy2.is_finite(b - x) and 32 * abs(a - x) <= abs(b - x)
+            errors[i] = abs(a - x) if is_proportional else gmpy2.mpfr(0)
+        return errors.reshape(here.shape)
+
+    def _absolute_step(self, x: Any, relative: Any) -> Any:
+        return relative * max(abs(x), self._near_0) if x else relative
 
     def _result(self, program: Program, leaves: dict[int, Exact], jitter: Jitter | None) -> Exact:
         return self.values(program, leaves, jitter)[-1]
@@ -168,12 +244,13 @@ class ExactEngine:
         leaf: int,
         place: tuple[int, ...],
         function: Callable[[dict[int, Exact]], Any],
-        relative: Any = STEP,
+        relative: Any = None,
     ) -> Slopes:
         operand = _leaf_places(program)[leaf]
-        with precisely():
+        with precisely(self.bits):
+            relative = relative or self._step
             x = _operands(program)[operand]
-            step = relative * max(abs(x[place]), NEAR_0) if x[place] else relative
+            step = self._absolute_step(x[place], relative)
 
             def at(by: Any) -> Any:
                 nudged = x.copy()
@@ -181,6 +258,12 @@ class ExactEngine:
                 return function({operand: nudged})
 
             return _sides(at, step, program)
+
+
+def _moved_along(program: Program, by: Any, leaves: Mapping[int, Exact] = MappingProxyType({})) -> dict[int, Exact]:
+    """Return the numbers of all leaves, moved along the program's directions from some other numbers or their own."""
+    places = zip(_leaf_places(program), program.directions, strict=True)
+    return {i: leaves.get(i, _operands(program)[i]) + by * exactly(direction) for i, direction in places}
 
 
 def _with_moved_ends(program: Program, jitter: Jitter | None) -> Program:
@@ -246,15 +329,23 @@ def _exceeds(moved: Exact, y: Exact, size: float) -> np.ndarray:
 
 def _sides(at: Callable[[Any], Any], step: Any, program: Program) -> Slopes:
     """Return the slopes of a function at 0 on both sides; a single slope if they differ only by curvature."""
-    here = at(0)
+    here, scale = at(0), _scale(program)
 
     def over(step: Any) -> Slopes:
-        return Slopes(_difference(here, at(-step), program, step), _difference(at(step), here, program, step))
+        left, right = _difference(here, at(-step), program, step), _difference(at(step), here, program, step)
+        return Slopes(left, right, scale=scale)
 
     slopes = over(step)
     if slopes.middle is None or slopes.exact is not None or not _is_curvature(slopes, over(step * FINER)):
         return slopes
-    return Slopes(slopes.middle, slopes.middle)
+    return Slopes(slopes.middle, slopes.middle, scale=scale)
+
+
+@lru_cache(maxsize=16)
+def _scale(program: Program) -> Any:
+    """Return the size of the cotangent, up to 1."""
+    sizes = [abs(c) for c in exactly(program.cotangent).flat if c and gmpy2.is_finite(c)]
+    return min([gmpy2.mpfr(1), max(sizes, default=gmpy2.mpfr(1))])
 
 
 def _is_curvature(slopes: Slopes, finer: Slopes) -> bool:

@@ -18,15 +18,14 @@ import numpy as np
 Exact: TypeAlias = Any  # an array of mpfr, or one mpfr where NumPy turns a 0-d array into a scalar
 
 PRECISION = 400  # bits: 120 digits, of which a difference quotient of a difference quotient still has 60
-NEGLIGIBLE = 400  # from this x on, exp(-x), 1e-173, vanishes beside x, also in 120 digits
 
 _NUMBER = type(gmpy2.mpfr(0))
 
 
 @contextmanager
-def precisely() -> Iterator[None]:
-    """Return a context in which numbers have `PRECISION` bits."""
-    with gmpy2.context(gmpy2.get_context(), precision=PRECISION):
+def precisely(bits: int = PRECISION) -> Iterator[None]:
+    """Return a context in which results have so many bits."""
+    with gmpy2.context(gmpy2.get_context(), precision=bits):
         yield
 
 
@@ -70,7 +69,7 @@ def _slow(function: Callable[..., Any], operands: int = 1) -> Callable[..., Any]
 def _logaddexp(a: Any, b: Any) -> Any:
     """Infinities have no finite difference, and beside a far larger operand the smaller one is negligible."""
     larger, difference = _larger(a, b), abs(a - b)
-    if not gmpy2.is_finite(difference) or (difference > NEGLIGIBLE and larger):
+    if not gmpy2.is_finite(difference) or (difference > gmpy2.get_context().precision and larger):
         return larger + 0  # adding 0 turns -0 into 0
     return larger + gmpy2.log1p(gmpy2.exp(-difference))
 

@@ -380,7 +380,7 @@ def test_it_imports_no_gradient_rule() -> None:
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     numbers, ours = {"gmpy2", "numpy"}, {"reference.ops", "reference.engines.exact.numbers", "reference.programs"}
-    assert modules == {"__future__", "collections.abc", "dataclasses", "functools", "typing"} | numbers | ours
+    assert modules == {"__future__", "collections.abc", "dataclasses", "functools", "types", "typing"} | numbers | ours
 
 
 def test_it_finds_a_wrong_engine_at_extreme_numbers() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reference.engines import Outcome
-from reference.engines.exact import ExactEngine
+from reference.engines.exact import Witness
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
 from reference.programs import Program, parse
@@ -32,13 +32,13 @@ def questions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The calls of the witness's methods."""
     asked: list[str] = []
     for name in ("value", "slopes", "second_slopes"):
-        right = getattr(ExactEngine, name)
+        right = getattr(Witness, name)
 
         def counted(self: Any, *args: Any, name: str = name, right: Any = right) -> Any:
             asked.append(name)
             return right(self, *args)
 
-        monkeypatch.setattr(ExactEngine, name, counted)
+        monkeypatch.setattr(Witness, name, counted)
     return asked
 
 
