@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from reference.campaign import PROFILES, Campaign, Profile
-from reference.checks import ProgramCase
-from reference.engines import Engine
+from reference.checks import Case, ProgramCase, parse_case
+from reference.engines import Engine, Reference
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine, in_one_thread
-from reference.programs import parse
 from reference.report import text
 
 
@@ -66,22 +65,30 @@ def _nothing(engine: Engine, ops: Sequence[str]) -> str:
     return f"both {engine.name} and the reference refuse every program of {', '.join(ops)}"
 
 
+def _why_nothing(case: Case, engine: Engine, reference: Reference) -> str:
+    if not isinstance(case, ProgramCase):
+        return f"{engine.name} is not given this case"
+    if case.program.cotangent is None:
+        return "the line has no back(...)"
+    return f"{engine.run(case.program).error or reference.run(case.program).error}"
+
+
 @in_one_thread()
 def check_program(engine: Engine, line: str) -> str:
-    """Compare an engine with PyTorch on one program, and say what is wrong with it; nothing if they agree.
+    """Compare an engine with PyTorch on one case, and return a description of the failure; empty if they agree.
 
     Args:
         engine: any engine.
-        line: the program, as the last line of a failure has it.
+        line: the program, or the case of another kind, from the last line of a failure.
 
     Raises:
-        ValueError: the line is no program; or nothing was compared, for both sides refuse it.
+        ValueError: the line is no case; or nothing was compared, because both sides refuse it.
     """
-    program, reference = parse(line), TorchEngine()
-    trial = ProgramCase(program).run(engine, References([reference]))
+    case, reference = parse_case(line), TorchEngine()
+    trial = case.run(engine, References([reference]))
     verdict = trial.verdict
     if verdict.result.blames:
         return text.failure(Campaign(engine, reference).explained(trial), engine.name, reference.name)
     if not verdict.numbers and not verdict.refused:
-        raise ValueError(f"nothing was compared: {engine.run(program).error or reference.run(program).error}")
+        raise ValueError(f"nothing was compared: {_why_nothing(case, engine, reference)}")
     return ""

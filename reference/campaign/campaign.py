@@ -23,6 +23,7 @@ from reference.processes.signals import deferred
 from reference.verdict import Verdict
 from reference.verdict.explanation import Explanation, at_fault, explain, explain_finding
 from reference.verdict.localise import Origin, localise
+from reference.verdict.steps import steps_alone
 
 AGAIN = "failed before"  # stands in place of an op's name, for cases that failed in an earlier run
 
@@ -240,10 +241,11 @@ class Campaign:
     def _look_into(self, record: Record, trial: Trial, found: Found) -> None:
         """Shrink and explain a failing case, unless its op already has a failure: then it would show nothing new."""
         try:
-            if self._repeats(trial):
+            own = self._of_focus(trial, found[1]) if self._repeats(trial) else trial
+            if own is None:
                 record.repeats = True
             else:
-                self._note(record, self.explained(self.smallest(trial), found))
+                self._note(record, self.explained(self.smallest(own), found))
         except BaseException:  # the run was interrupted: the failure is reported unshrunk
             self._note(record, _as_found(trial, found))
             raise
@@ -253,6 +255,18 @@ class Campaign:
         if not isinstance(trial.case, ProgramCase):
             return trial.case.kind in self._failed
         return any(step.op in self._failed for step in trial.case.program.steps) and self._why(trial)[0] in self._failed
+
+    def _of_focus(self, trial: Trial, focus: str) -> Trial | None:
+        """Return a trial of a step of the focus by itself, if that fails too: another op's failure must not hide it."""
+        if not isinstance(trial.case, ProgramCase) or focus in self._failed:
+            return None
+        program = trial.case.program
+        for step, alone in steps_alone(program, self.engine.run(program)):
+            if program.steps[step].op == focus:
+                own = ProgramCase(alone).run(self.engine, self.references)
+                if own.verdict.result.blames:
+                    return own
+        return None
 
     def _note(self, record: Record, failure: Failure) -> None:
         self._failed[failure.op] = failure.case

@@ -97,7 +97,8 @@ def _compare(run: _Run) -> None:
         size = replace(size, checks={})
     trains = options.ops is None and not why_skipped("training", run.campaign.engine, run.campaign.references)
     run.rows = run.campaign.rows(size) + (len(training.TASKS) if trains else 0)
-    print(text.heading(*run.names, options.profile, options.seed), flush=True)
+    only = options.ops is not None
+    print(text.heading(*run.names, options.profile, options.seed, programs_only=only), flush=True)
     with _runner(options, size.programs(len(known))) as runner, closing(run.campaign.run(size, runner)) as records:
         for record in records:
             run.print(record)
@@ -179,7 +180,7 @@ def _print_partial(run: _Run, how: str) -> None:
 
 def _print_failures(run: _Run) -> None:
     for failure in (failure for record in run.campaign.records for failure in record.failures):
-        print(f"\n{text.failure(failure, *run.names)}")
+        print(f"\n{text.failure(failure, *run.names, run.options.engine)}")
     for done in (done for done in run.runs if not done.agrees):
         print(f"\n{text.training_failure(done, *run.names)}")
 

@@ -56,6 +56,11 @@ _OF_OPS: Mapping[tuple[str, ...], Mapping[str, str]] = {
 # fmt: on
 
 
+def method_of(statement: str) -> str:
+    """Return the method or attribute that a statement needs; the statement's own name if it needs none."""
+    return next((method for method, statements in _OPTIONAL.items() if statement in statements), statement)
+
+
 class Speaker:
     """The interface of an engine that is used through its methods.
 

@@ -35,9 +35,10 @@ _MEANING = (
 )
 
 
-def heading(engine: str, reference: str, profile: str, seed: int) -> str:
+def heading(engine: str, reference: str, profile: str, seed: int, *, programs_only: bool = False) -> str:
     """Return the heading and the head of the table."""
-    return f"{engine} beside {reference}: profile {profile}, seed {seed}\n\n{_HEAD}"
+    left_out = "; programs of some ops only, no sessions and no training" if programs_only else ""
+    return f"{engine} beside {reference}: profile {profile}, seed {seed}{left_out}\n\n{_HEAD}"
 
 
 def row(record: Record) -> str:
@@ -72,8 +73,15 @@ def _ulp(distance: float) -> str:
     return f"{distance:.0f} ULP" if distance < 1e5 else f"{distance:.1e} ULP"  # noqa: PLR2004 - for reading
 
 
-def failure(failing: Failure, engine: str, reference: str) -> str:
-    """Describe a failing case: the part and its numbers, the case, and the command to replay it."""
+def failure(failing: Failure, engine: str, reference: str, module: str = "") -> str:
+    """Describe a failing case: the part and its numbers, the case, and the command to replay it.
+
+    Args:
+        failing: the failure.
+        engine: the engine's name in reports.
+        reference: the reference's.
+        module: where the engine is imported from, as `module:name`; empty if that is unknown.
+    """
     finding = failing.verdict.findings[0]
     reference = failing.verdict.reference or reference
     lines = [
@@ -82,7 +90,7 @@ def failure(failing: Failure, engine: str, reference: str) -> str:
         *_origin(failing),
         *_numbers_of(failing.explanation),
         *(f"  also: {_headline(other, engine, reference)}" for other in failing.verdict.findings[1:3]),
-        *_again(failing, engine, reference),
+        _again(failing, engine, reference, module),
     ]
     return "\n".join(lines)
 
@@ -94,11 +102,16 @@ def _shown(failing: Failure) -> list[str]:
     return failing.transcript.splitlines()
 
 
-def _again(failing: Failure, engine: str, reference: str) -> list[str]:
-    """Return the command that replays a case. It runs ndgrad, so it is left out for other engines' sessions."""
-    if not isinstance(failing.case, ProgramCase) and not engine.startswith("ndgrad "):
-        return []
-    return [f"  again: python -m reference repro {_against(reference)}{shlex.quote(str(failing.case))}"]
+def _again(failing: Failure, engine: str, reference: str, module: str) -> str:
+    """Return the command that replays a case.
+
+    If it is unknown where the engine is imported from, a program is replayed in ndgrad, to be read. Other cases are no
+    use without the engine, so the user fills its name in.
+    """
+    if not module and not isinstance(failing.case, ProgramCase) and not engine.startswith("ndgrad "):
+        module = "module:name"
+    options = ("" if module in ("", "ndgrad") else f"--engine {module} ") + _against(reference)
+    return f"  again: python -m reference repro {options}{shlex.quote(str(failing.case))}"
 
 
 def _against(reference: str) -> str:

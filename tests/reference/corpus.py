@@ -137,8 +137,9 @@ WRONG: Mapping[str, Callable[[], Rule]] = {
 def _engine(name: str) -> NdgradEngine:
     if name == NDGRAD:
         return NdgradEngine()
-    op = name.partition(":")[0]
-    return NdgradEngine({**RULES, op: WRONG[name]()})
+    if name not in WRONG:
+        raise LookupError(f"{name!r} is no engine of the corpus; the wrong rules are those of WRONG, in this file")
+    return NdgradEngine({**RULES, name.partition(":")[0]: WRONG[name]()})
 
 
 # Answers.

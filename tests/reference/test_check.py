@@ -13,6 +13,7 @@ from ndgrad.rules import RULES, Rule
 from reference.check import check_engine, check_program
 from reference.engines import Outcome, TapeEngine
 from reference.engines.ndgrad import NdgradEngine
+from reference.mutation import BY_NAME
 from reference.ops import OPS, Op
 from reference.programs import Program
 
@@ -78,6 +79,8 @@ def test_one_program_can_be_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """`check_program` takes a program's line, and returns an empty text or the text of a failure."""
     line = "x=f8(2.0); a=exp(x); back(a,f8(1.0))"
     assert check_program(NdgradEngine(), line) == ""
+    with pytest.raises(ValueError, match=r"nothing was compared: the line has no back"):
+        check_program(NdgradEngine(), "x=f8([1.0]); a=exp(x)")
     with pytest.raises(ValueError, match="nothing was compared: axis 3 is out of bounds"):
         check_program(NdgradEngine(), "x=f8(2.0); a=sum(x,axis=3,keepdims=False); back(a,f8(1.0))")
     with pytest.raises(ValueError, match="not a program"):
@@ -86,6 +89,14 @@ def test_one_program_can_be_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     words = check_program(NdgradEngine(), line)
     assert words.startswith("exp: grad[x] is ")
     assert words.endswith(f"again: python -m reference repro '{line}'")
+
+
+def test_a_session_can_be_checked_by_its_line() -> None:
+    """A case that is no program is replayed from its line, and described if it fails."""
+    assert check_program(NdgradEngine(), "sessions 0 3") == ""
+    with BY_NAME["grad-replaced"].plant():
+        described = [check_program(NdgradEngine(), f"sessions 0 {number}") for number in range(40)]
+    assert any(words.startswith("sessions: ") and "  again: " in words for words in described)
 
 
 def test_unknown_ops_and_profiles_are_refused() -> None:
@@ -188,10 +199,12 @@ class Stale(TapeEngine):
 
 
 def test_an_error_of_state_is_reported_if_all_ops_agree() -> None:
-    """A session shows it line by line, without a command to replay it. If ops are given, sessions are not run."""
+    """A session shows it line by line, and its last line replays it. If ops are given, sessions are not run."""
     (words,) = check_engine(Stale())
     first, *lines = words.splitlines()
     assert re.fullmatch(r"sessions: grad\[a\] is .*, but PyTorch .* says .*\. Stale is wrong\.", first)
     assert [line.strip().partition("(")[0] for line in lines[:4]] == ["a = leaf", "b = square", "write", "backward"]
-    assert "again: " not in words
+    replay = re.fullmatch(r"  again: python -m reference repro --engine module:name '(.*)'", lines[-1])
+    assert replay
+    assert check_program(Stale(), replay[1]) == words
     assert check_engine(Stale(), ["square"]) == []

@@ -13,7 +13,7 @@ from reference.checks.sessions.calls import CALLS
 from reference.checks.sessions.session import Session
 from reference.checks.sessions.state import Wrong
 from reference.engines import Engine, Reference
-from reference.engines.speaker import Speaker
+from reference.engines.speaker import Speaker, method_of
 from reference.engines.stateful import offered
 from reference.ops.source import Recording, Replaying, Script, Source, Unsuited, chance, pick
 from reference.verdict import Finding, Kind
@@ -153,7 +153,10 @@ def unsupported(engine: Engine, reference: Reference) -> Mapping[str, str]:
 
 def _find_unsupported(engine: Engine, reference: Reference) -> Mapping[str, str]:
     speaker = SessionRun(engine, reference, careful=False).speaker
-    needs = {name: ", ".join(speaker.lines.missing(call.needs)) for name, call in CALLS.items()}
+    needs = {
+        name: ", ".join(dict.fromkeys(map(method_of, speaker.lines.missing(call.needs))))
+        for name, call in CALLS.items()
+    }
     lacking = {name: f"has no {missing}" for name, missing in needs.items() if missing}
     before = list(_SIMPLEST)
     if speaker.declares:

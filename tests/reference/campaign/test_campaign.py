@@ -259,6 +259,16 @@ def test_what_failed_is_tried_first_the_next_time(monkeypatch: pytest.MonkeyPatc
     assert not path.exists()
 
 
+def test_an_op_is_not_hidden_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If all ops of a program are wrong, each of them is reported, although the last one is always located first."""
+    ops = ["exp", "multiply", "tanh", "sum"]
+    for op in ops:
+        for position, right in enumerate(RULES[op].pullbacks):
+            plant_pullback(monkeypatch, op, position, lambda *args, right=right, **options: 3 * right(*args, **options))
+    records = list(Unshrunk(NdgradEngine(), TorchEngine(), ops).run(Profile(20, 0)))
+    assert {failure.op for record in records for failure in record.failures} == set(ops)
+
+
 def test_an_op_fails_but_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second failing program of the same op is not shrunk or reported again."""
     plant_pullback(monkeypatch, "exp", 0, lambda g, y, x: 2 * g * y)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reference.campaign import Failure, Record
-from reference.checks import ProgramCase
+from reference.checks import ProgramCase, parse_case
 from reference.checks.training import TrainingRecord
 from reference.engines.torch.ops import KNOWN
 from reference.programs import parse
@@ -48,6 +48,32 @@ def test_the_text_of_a_wrong_gradient() -> None:
         "  4.5e+15 ULP, allowed 8; ratio 2 everywhere: a contribution counted twice?",
         f"  again: python -m reference repro '{LINE}'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("case", "engine", "module", "options"),
+    [
+        (LINE, "ndgrad 0.1", "ndgrad", ""),
+        (LINE, "Mine 1", "", ""),
+        (LINE, "Mine 1", "mine:mine", "--engine mine:mine "),
+        ("sessions 0 17", "ndgrad 0.1", "", ""),
+        ("sessions 0 17", "Mine 1", "", "--engine module:name "),
+        ("sessions 0 17", "Mine 1", "mine:mine", "--engine mine:mine "),
+    ],
+)
+def test_the_last_line_replays_the_case_in_its_engine(case: str, engine: str, module: str, options: str) -> None:
+    """If the engine's module is unknown, a program is replayed in ndgrad, and another case has a place for its name."""
+    verdict = Verdict(Result.ENGINE_WRONG, (numbers(Kind.GRADIENT, "grad[x]"),))
+    failing = Failure("multiply", parse_case(case), verdict, Explanation())
+    last = text.failure(failing, engine, "PyTorch 2", module).splitlines()[-1]
+    assert last == f"  again: python -m reference repro {options}'{case}'"
+
+
+def test_the_heading_says_what_is_left_out() -> None:
+    """With some ops only, there are no sessions, and the heading says so."""
+    assert text.heading("a", "b", "quick", 0).splitlines()[0] == "a beside b: profile quick, seed 0"
+    some = text.heading("a", "b", "quick", 0, programs_only=True).splitlines()[0]
+    assert some == "a beside b: profile quick, seed 0; programs of some ops only, no sessions and no training"
 
 
 def test_the_reason_stands_where_no_exact_number_does() -> None:
