@@ -235,6 +235,17 @@ def _in_memory_order(x: Any, *, axis: Any) -> Any:
     return np.cumsum(x.ravel("K") if axis is None else x, axis=axis)
 
 
+def _divided_as_a_constant(right: Callable[..., Any]) -> Callable[..., Any]:
+    """Divide the product by each number even where slopes are recorded, and do not record the product."""
+
+    def pullback(g: Any, y: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
+        if not np.all(np.not_equal(x, 0)):
+            return right(g, y, x, axis=axis, keepdims=keepdims)
+        return restore(g, x.shape, axis) * (restore(plain(y), x.shape, axis) / x)
+
+    return pullback
+
+
 # fmt: off
 FAULTS: tuple[Fault, ...] = (
     #     name                     what is wrong                                                                 source                          rows
@@ -281,7 +292,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("prod-not-brought-back", "with a zero, axes moved last are moved there again, not back",               "ours",                         ("prod",),
           function(_product_of_others, _brought_last_again)),
     Fault("prod-frozen",           "second order: the product is treated as a constant",                         "ours",                         ("prod",),
-          around("prod", 0, lambda right: lambda g, y, x, **options: right(g, plain(y), x, **options))),
+          around("prod", 0, _divided_as_a_constant)),
 
     Fault("max-ties-anywhere",     "ties are counted over all rows at once",                                     "ours",                         ("max",),
           pullback("max", 0, _shared(lambda winners, axis: winners.sum()))),
