@@ -230,7 +230,7 @@ def grad(f: Callable[..., Any], argnums: Which = 0) -> Callable[..., Any]:
 
 
 def vjp(f: Callable[..., Any], *args: Any, **options: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """Return `f(*args, **options)` and its pullback, from a cotangent of the result to a gradient for each argument.
+    """Return `f(*args, **options)` and its pullback, which turns a cotangent into a gradient for each argument.
 
     The result and the arguments may be lists, tuples and dicts; the cotangent and the gradients have their structure.
     """

@@ -1,7 +1,7 @@
 """Modes: whether results are recorded, whether writes to operands are checked, and whether a graph saves memory.
 
 A mode lasts for a `with` block, or for each call of a decorated function. It belongs to the context (`contextvars`)
-that entered it: a thread or an asyncio task has its own modes, and those that it was started in.
+that entered it: each thread and each asyncio task has its own modes, and a task also has those that it was started in.
 """
 
 from __future__ import annotations

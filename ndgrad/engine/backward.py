@@ -37,7 +37,7 @@ _ALONE = min(_references_of_one_alone(), 3)
 
 
 def backward(values: Iterable[Any], gradients: Iterable[Any] | None = None, *, create_graph: bool = False) -> None:
-    """Compute the gradient of several Values at once: of the sum of each Value times its cotangent.
+    """Compute gradients from several Values at once: those of the sum of all Values, each times its cotangent.
 
     A single pass does the work of one call of `Value.backward` for each. A second derivative times vectors is
     `ndgrad.backward([p.grad for p in params], vectors)` after `loss.backward(create_graph=True)` and `zero_grad()`.

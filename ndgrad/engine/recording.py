@@ -109,8 +109,8 @@ _constants: dict[float, np.ndarray] = {}  # Python numbers used beside double pr
 def _constant_for(number: float) -> Any:
     """Cache a number as a 0-d array, and return that.
 
-    Some numbers stay numbers: 0, for a dict does not distinguish 0.0 and -0.0, NaN, numbers beyond 2**53, and those
-    that come when the cache is full.
+    Some numbers are returned unchanged: 0 (a dict does not distinguish 0.0 and -0.0), NaN, numbers beyond 2**53, and
+    those that come when the cache is full.
     """
     if number == 0 or number != number or len(_constants) >= 1_000 or abs(number) > 2**53:  # noqa: PLR0124, PLR2004
         return number

@@ -1,6 +1,6 @@
 """Staleness: it finds data that changed after the forward pass, and makes pullbacks that read it fail.
 
-It knows a node's operands, and the clock of writes. When to check, `backward` decides.
+It knows a node's operands, and the clock of writes. `backward` decides when to check.
 """
 
 from __future__ import annotations

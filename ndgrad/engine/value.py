@@ -88,7 +88,7 @@ class Value:
         if not isinstance(label, str):
             raise TypeError(
                 f"label must be a str, but is {label!r}; "
-                "a Value of operands is not constructed: compute with Values, and it is recorded"
+                "a Value is not constructed from operands: compute with Values, and the result is recorded"
             )
         self._label = label
 
@@ -225,7 +225,7 @@ class Value:
             create_graph: whether the gradients are Values that are recorded and can be differentiated again.
 
         Raises:
-            RuntimeError: this Value does not require a gradient; or data that a pullback reads was changed since.
+            RuntimeError: this Value requires no gradient; or data that a pullback reads changed after the forward pass.
             ValueError: the cotangent has another shape.
         """
         cotangent = self._cotangent(gradient if create_graph else plain(gradient))

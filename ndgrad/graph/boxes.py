@@ -84,8 +84,8 @@ def _gradient_cell(value: Value) -> str:
     return "grad –" if value.requires_grad else "constant"
 
 
-_FEW = 8  # arrays of up to so many numbers are shown in full
-_FIRST = 3  # of larger arrays, so many numbers are shown
+_FEW = 8  # arrays of up to this many numbers are shown in full
+_FIRST = 3  # of larger arrays, this many numbers are shown
 
 
 def _numbers(array: np.ndarray) -> str:

@@ -105,8 +105,8 @@ def _cast_pair(pair: tuple[Any, Any], dtype: Any) -> tuple[Any, Any]:
 def _variance(x: Any, *, axis: Axis, ddof: float, keepdims: bool) -> tuple[Any, Any]:
     """Compute the variance and the deviations.
 
-    The algorithm has two passes, which data far from 0 needs, and then subtracts the mean of the deviations, which
-    rounding left. Equal numbers have variance 0, even if their mean is rounded. `ddof` numbers or fewer are divided by 0.
+    Data far from 0 needs the two passes. Rounding leaves a mean of the deviations, which is then subtracted, too.
+    Equal numbers have variance 0, even if their mean is rounded. For `ddof` numbers or fewer, the divisor is 0.
     """
     d = _deviation(x, axis)
     left = np.add.reduce(d, axis=axis, keepdims=True) / count(x.shape, axis)
@@ -149,9 +149,9 @@ def _prod(x: Any, *, axis: Axis, keepdims: bool) -> Any:
 def _prod_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any:
     """Multiply by the product of the other numbers: the whole product divided by each number, where that is accurate.
 
-    It is not if a number is 0, or the product overflows or underflows. Nor is it if the slope is recorded, to be
-    differentiated itself: the terms of a quotient's derivative cancel, and lose digits. If a number is infinite or NaN,
-    the product is divided nevertheless, as in PyTorch.
+    The quotient is inaccurate if a number is 0, or if the product overflows or underflows. It is also inaccurate if the
+    slope is recorded for another derivative: the terms of a quotient's derivative cancel, and lose digits. If a number
+    is infinite or NaN, the product is divided nevertheless, as in PyTorch.
     """
     del keepdims
     g = restore(g, x.shape, axis)
@@ -258,7 +258,7 @@ def _summed_from_the_end(x: Any, axis: int) -> Any:
 
 
 def _up_to_first_zero(g: Any, y: Any, x: Any, axis: int) -> Any:
-    """Compute the gradient as PyTorch does: 0 after the first 0, and for that, nothing from a second 0 on."""
+    """Compute the gradient as PyTorch does: 0 after the first 0, which gets no contribution from a second 0 on."""
     zeros = np.cumsum(np.equal(x, 0), axis)
     early, first, between = zeros == 0, (zeros == 1) & np.equal(x, 0), zeros == 1
     before = np.where(early, x, 1.0)

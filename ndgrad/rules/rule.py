@@ -129,7 +129,7 @@ class Rule:
         return frozenset().union(*read, _read(self.residual, 0) if self.residual else ())
 
     def each_pullback(self, operands: int) -> Sequence[Callable[..., Any] | None]:
-        """Return a pullback for each of so many operands. That of a variadic op gets the operand's position."""
+        """Return a pullback for each of this many operands. That of a variadic op gets the operand's position."""
         only = self.pullbacks[0]
         if not self.variadic or only is None:
             return self.pullbacks

@@ -15,7 +15,7 @@ class Profile:
     checks: Mapping[str, int] = field(default_factory=dict)
 
     def programs(self, ops: int) -> int:
-        """Return the total number of cases for so many ops."""
+        """Return the total number of cases for this many ops."""
         return self.for_each_op * ops + self.expressions + sum(self.checks.values())
 
 

@@ -22,7 +22,7 @@ from reference.ops.source import Recording, Replaying, Script, Seeded, Source
 from reference.verdict import Finding, Result, Verdict
 
 SIMPLEST = "backward"  # the session call that most calls with a backward pass shrink to
-FEW_BLOCKS = 10  # up to so many blocks, shrinking also tries to leave out any two of them together
+FEW_BLOCKS = 10  # up to this many blocks, shrinking also tries to leave out any two of them together
 HEAD = "case"  # the block of a case's first choices; it is never left out
 
 

@@ -88,7 +88,7 @@ class Cases:
         self._sides = NdgradEngine(), References([self._reference])
 
     def rounds(self, number: int) -> Iterator[Sequence[Numbered]]:
-        """Yield so many rounds. A new one is drawn, and run by the right engine: no fault may be planted then."""
+        """Yield this many rounds. A new one is drawn, and run by the right engine: no fault may be planted then."""
         for i in range(number):
             if i >= len(self._rounds):
                 self._rounds.append(self._round(i))

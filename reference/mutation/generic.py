@@ -44,7 +44,7 @@ def _transposed(right: Right) -> Right:
 
 
 def _unsummed(slot: int) -> Change:
-    """Of the copies of a broadcast operand use only the first, as if nothing had to be summed."""
+    """Use only the first copy of a broadcast operand, as if nothing had to be summed."""
 
     def change(right: Right) -> Right:
         def pullback(g: Any, y: Any, *operands: Any, **options: Any) -> Any:
@@ -136,7 +136,7 @@ class _Call:
         y: the result.
         operands: all of them, as arrays.
         options: those that the rule has bound, and what its forward kept.
-        near: how the same op is called on operands nearby, if it has not been already.
+        near: calls the same op on operands nearby.
     """
 
     g: np.ndarray

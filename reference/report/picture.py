@@ -168,8 +168,8 @@ _OFF = "#ffd7cf"
 
 _MARKED = f"≠ marks numbers that differ by more than {AT_ONCE:.0f} units in the last place (ULP)"
 _LINE, _LINES = 48, 3  # characters in a line of text, and lines
-_FEW = 8  # up to so many numbers are all shown, in the rows of their matrix
-_FIRST = 3  # of more numbers, so many are shown
+_FEW = 8  # up to this many numbers are all shown, in the rows of their matrix
+_FIRST = 3  # of more numbers, this many are shown
 
 
 def _html(*lines: str) -> str:

@@ -28,9 +28,9 @@ HEAD = """\
 
 `verify --against NAME[,NAME...]` compares with these. PyTorch's operands can be disturbed, which measures the effect of
 rounding. Other references are trusted as far as the exact witness confirms them. The witness moves the operands of
-each step to see what rounding may do; if it cannot decide, the result is *inconclusive*. A reference that loses less
-than half of its digits is imprecise, not wrong, and is not listed. Sessions, training and checks of the library compare
-ndgrad with PyTorch, and are skipped without it.
+each step to see what rounding may do; if it cannot decide, the result is *inconclusive*. A reference other than PyTorch
+that loses less than half of its digits is imprecise, not wrong, and is not listed. Sessions, training and checks of the
+library compare ndgrad with PyTorch, and are skipped without it.
 
 The tables show where a reference is wrong by itself: for each op, the shortest program of one step that was found.
 """
@@ -53,9 +53,17 @@ def _section(name: str) -> str:
     declared = ", ".join(f"`{op}`" for op in OPS if op in reference.conventions)
     if declared:
         lines.append(f"At kinks of {declared} it chooses other slopes, which count as right.\n")
-    lines.append("| op | what it says | exact | why |\n|---|---|---|---|")
-    lines += [_row(op, finding, program, reference) for op, finding, program in disagreements(reference)]
+    rows = [_row(op, finding, program, reference) for op, finding, program in disagreements(reference)]
+    lines += ["| op | what it says | exact | why |\n|---|---|---|---|", *rows] if rows else [_none_found(reference)]
     return "\n".join(lines) + "\n"
+
+
+def _none_found(reference: Reference) -> str:
+    """Say that these programs show no error, and which errors are known from others."""
+    known = "".join(f"\n- `{op}`: {why}" for op, why in reference.known.items())
+    return f"None was found in {PROGRAMS} programs of each op." + (
+        f" Other programs show these:\n{known}" if known else ""
+    )
 
 
 def _row(op: str, finding: Finding, program: Program, reference: Reference) -> str:

@@ -128,7 +128,7 @@ class Evidence:
 
     @cached_property
     def beyond_jumps(self) -> Open:
-        """The numbers open from the engine's values if disturbances as small as rounding are applied, too."""
+        """The numbers open in a run from the engine's values, with disturbances as small as rounding as well."""
         _, unexplained = self._examine(self._comparison(self.followed, self.got.values, scale=1.0))
         return unexplained
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COPIES = 5  # programs with operands a few ULP away, which show the typical errors of both sides
 NEARBY = 4  # the largest move of these operands, in ULP
-SAMPLES = 32  # points around a kink: two of the four combinations of two sides are missed once in ten thousand
+SAMPLES = 32  # points around a kink: a given one of the four combinations of two sides is missed once in 10,000
 KINKED = 8  # numbers at a kink whose slopes are checked together
 ROUNDINGS = 3  # runs with operands moved by a rounding, which estimate rounding errors
 A_HAIR = 2.0**-60  # the distance of points around a kink: far below rounding, and far above the step of differences

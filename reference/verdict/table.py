@@ -1,4 +1,4 @@
-"""The judges in their order, each with its reason, its budget and the case that bought it.
+"""The judges in their order, each with its reason, its budget and the case that shows why it is needed.
 
 The judges of a stage are asked one after the other, and the first opinion decides. Of laws, every breach is reported.
 """
@@ -63,7 +63,7 @@ class Judge(NamedTuple):
         function: takes the arguments of its stage, and returns an opinion, or None to leave the question to the next judge.
         reason: the sentence that is reported if it decides, with placeholders for the opinion's facts.
         budget: the most work that it does before it leaves the question to the next judge; empty if it runs nothing.
-        bought: the case from which it was learned, and whose result changes without it.
+        bought: the case that shows why it is needed: its result changes if the judge is deleted.
     """
 
     name: str

@@ -24,7 +24,7 @@ class Pair:
         operands: its operands, if it is part of a graph.
         single: whether it was computed from anything in single precision.
         latest_gradient: the gradient of an inner node in the latest pass.
-        nodes: how many nodes its graph has more than the graphs of its operands.
+        nodes: how many more nodes its graph has than the graphs of its operands.
         rewritten: whether its own numbers were overwritten. An engine's pullback may read them even if the
             reference's does not.
         stale: whether its numbers are a view of overwritten ones, so that it is of no further use.

@@ -1,4 +1,4 @@
-"""The exact witness: an engine that computes with 120 digits, and so decides which side is right."""
+"""The exact witness: it computes with 120 digits or more, and so decides which side is right."""
 
 from reference.engines.exact.engine import ExactEngine, Jitter, Slopes
 from reference.engines.exact.witness import Witness

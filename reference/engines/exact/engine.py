@@ -1,4 +1,4 @@
-"""The exact witness. It runs programs forward with 120 digits, and differentiates by central differences.
+"""Exact numbers: programs run forward with 120 digits or more, and are differentiated by central differences.
 
 It contains no gradient rule, so it cannot share a bug with the engines that are compared. It is slow, some milliseconds
 per number, and is asked only if two engines disagree.
@@ -64,7 +64,7 @@ class Slopes:
         left: the slope towards smaller numbers.
         right: the slope towards larger numbers.
         bound: an estimate of the error of both; None if nobody has estimated it.
-        scale: of the cotangent. Differences far below it are none.
+        scale: the size of the cotangent. Differences far below it count as 0.
     """
 
     left: Any
@@ -103,8 +103,8 @@ class ExactEngine:
     """Programs in many digits, by the definitions of the op table. It computes one number at a time.
 
     Args:
-        bits: of each number.
-        near_0: smaller operands than this one move as much as it does.
+        bits: the number of bits of each number.
+        near_0: operands smaller than this number move as far as it does.
     """
 
     def __init__(self, bits: int = PRECISION, near_0: Any = NEAR_0) -> None:

@@ -24,7 +24,7 @@ _NUMBER = type(gmpy2.mpfr(0))
 
 @contextmanager
 def precisely(bits: int = PRECISION) -> Iterator[None]:
-    """Return a context in which results have so many bits."""
+    """Return a context in which results have this many bits."""
     with gmpy2.context(gmpy2.get_context(), precision=bits):
         yield
 

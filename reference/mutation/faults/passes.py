@@ -277,7 +277,7 @@ FAULTS: tuple[Fault, ...] = (
     # The order of nodes.
     Fault("b016-breadth-first",            "nodes are visited level by level: later contributions to a node are lost",      "karpathy/micrograd#2",       (),
           backward_pass(_BreadthFirst)),
-    Fault("b016-depth-first",              "nodes are visited before all their uses: the later contributions are lost",     "karpathy/micrograd#67",      (),
+    Fault("b016-depth-first",              "nodes are visited before some of their uses: later contributions are lost",     "karpathy/micrograd#67",      (),
           backward_pass(_DepthFirst)),
     Fault("b017-engine",                   "nodes that hold equal numbers are treated as one node",                         "rsokl/MyGrad#276",           (),
           backward_pass(_MergedByNumbers)),

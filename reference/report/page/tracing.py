@@ -36,7 +36,7 @@ def trace_function(function: Function, shapes: Sequence[tuple[int, ...]], seed: 
         seed: the seed of the operands and of the cotangent.
 
     Raises:
-        Untraceable: the function does not accept so many Values, returns no Value, or uses an op without a row.
+        Untraceable: the function does not accept this many Values, returns no Value, or uses an op without a row.
     """
     numbers = sum(map(math.prod, shapes))
     if numbers > MOST:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def without_authority(evidence: Evidence, finding: Finding) -> Opinion | None:
-    """Without an authority, nothing decides: there is no exact number, or it depends on infinities, NaN or kinks.
+    """Nothing decides: the reference is no authority, and an exact number is missing, or hangs on NaN, inf or kinks.
 
     At a kink each engine's rule may be right, and yet give a program a gradient that is not its exact slope.
     """

@@ -89,7 +89,7 @@ def test_results_are_reported_after_a_signal(number: int, group: bool, tmp_path:
         signal.Signals(number).name,
     )
     line = written["failures"][0]["case"]
-    assert f"again: python -m reference repro '{line}'" in ended.out
+    assert f"again: python -m reference repro --engine wrong:Engine '{line}'" in ended.out
     assert line in (tmp_path / ".failures").read_text()
 
 
@@ -115,7 +115,7 @@ def test_an_unshrunk_failure_is_reported(workers: str, tmp_path: Path) -> None:
     for line in lines:
         assert parse_case(line)
         assert line in (tmp_path / ".failures").read_text()
-        assert f"again: python -m reference repro '{line}'" in ended.out
+        assert f"again: python -m reference repro --engine wrong:Engine '{line}'" in ended.out
 
 
 def test_a_signal_ends_it_while_training_runs_go(tmp_path: Path) -> None:
