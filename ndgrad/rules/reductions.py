@@ -157,7 +157,7 @@ def _prod_pullback(g: Any, y: Any, x: Any, *, axis: Axis, keepdims: bool) -> Any
     g = restore(g, x.shape, axis)
     finite = np.all(np.isfinite(x))
     alone = finite and x.size == y.size  # each number is a product by itself: slope 1, second derivative 0
-    inaccurate = finite and (_is_lost(y) or not isinstance(x, np.ndarray))
+    inaccurate = finite and (not isinstance(x, np.ndarray) or _is_lost(y))
     divides = not alone and not inaccurate and np.all(np.not_equal(x, 0))
     if divides:
         return g * (restore(y, x.shape, axis) / x)

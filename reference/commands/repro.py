@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
             return AGREES
         if not _is_small(case.program):
             return USAGE
-    return _replay(case, *sides, options.picture)
+    return _replay(case, *sides, options)
 
 
 def _is_small(program: Program) -> bool:
@@ -58,8 +58,8 @@ def _is_small(program: Program) -> bool:
     return True
 
 
-def _replay(case: Case, engine: Engine, references: References, path: Path | None) -> int:
-    """Replay a case and print the result; if a path is given, draw the program to this file.
+def _replay(case: Case, engine: Engine, references: References, options: argparse.Namespace) -> int:
+    """Replay a case and print the result; if a picture is asked for, draw the program to its file.
 
     A program is reported as it was given. A failing case of another kind is shrunk first, since a line with its number
     alone has not been shrunk yet.
@@ -71,7 +71,7 @@ def _replay(case: Case, engine: Engine, references: References, path: Path | Non
     if verdict.result.blames:
         failure = campaign.explained(trial if program else campaign.smallest(trial))
     if failure:
-        print(text.failure(failure, engine.name, reference.name))
+        print(text.failure(failure, engine.name, reference.name, options.engine))
     elif program and verdict.result is Result.REFERENCE_WRONG:
         explanation = explain(program, verdict, known=reference.known)
         print(text.reference_failure(program, verdict, engine.name, reference.name, explanation))
@@ -84,8 +84,10 @@ def _replay(case: Case, engine: Engine, references: References, path: Path | Non
         for side in (engine, reference):
             print(f"  {side.name} says: {side.run(program).error if program else 'nothing'}")
     origin = failure.explanation.origin if failure else None
-    if path and program and not _write_picture(draw(program, engine, reference, verdict.result, origin), path):
-        return ENVIRONMENT
+    if options.picture and program:
+        picture = draw(program, engine, reference, verdict.result, origin)
+        if not _write_picture(picture, options.picture):
+            return ENVIRONMENT
     if failure:
         return DISAGREES
     return AGREES if verdict.numbers or verdict.refused else NOTHING

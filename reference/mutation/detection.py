@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ndgrad.rules import RULES
 from reference.checks import EXPRESSIONS, Case, ProgramCase, draw_case
-from reference.engines import Noise, Outcome
+from reference.engines import Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine, one_thread
@@ -155,19 +155,10 @@ class _CachedTorch(TorchEngine):
         """Run a program and cache the outcome under its id. The caller must keep the program alive."""
         self._outcomes[id(program)] = super().run(program)
 
-    def run(
-        self,
-        program: Program,
-        *,
-        noise: Noise | None = None,
-        precision: str | None = None,
-        path: Sequence[Any] | None = None,
-        inner: bool = False,
-    ) -> Outcome:
+    def run(self, program: Program, **options: Any) -> Outcome:
         """Run a program, unless its plain outcome is cached."""
-        if noise is not None or precision is not None or path is not None or inner:
-            return super().run(program, noise=noise, precision=precision, path=path, inner=inner)
-        return self._outcomes.get(id(program)) or super().run(program)
+        plain = None if any(options.values()) else self._outcomes.get(id(program))
+        return plain or super().run(program, **options)
 
 
 def detect(fault: Fault, cases: Cases, seed: int, rounds: int) -> Catch:

@@ -61,7 +61,7 @@ def _section(name: str) -> str:
 def _none_found(reference: Reference) -> str:
     """Say that these programs show no error, and which errors are known from others."""
     known = "".join(f"\n- `{op}`: {why}" for op, why in reference.known.items())
-    return f"None was found in {PROGRAMS} programs of each op." + (
+    return f"None was found in {_programs(reference)} programs of each op." + (
         f" Other programs show these:\n{known}" if known else ""
     )
 
@@ -93,12 +93,16 @@ def disagreements(reference: Reference) -> Iterator[tuple[str, Finding, Program]
     yield from ((op, *shortest[op]) for op in OPS if op in shortest)
 
 
+def _programs(reference: Reference) -> int:
+    return COMPILED if reference.abilities.few_shapes else PROGRAMS
+
+
 def _steps(reference: Reference) -> Iterator[Program]:
     """Yield single steps of programs drawn for each op of the reference."""
     torch = TorchEngine()
     few = reference.abilities.few_shapes
     for op in reference.ops:
-        for i in range(COMPILED if few else PROGRAMS):
+        for i in range(_programs(reference)):
             try:
                 program = draw_program(Seeded("references", op, i), op, reference.ops, few_shapes=few)
             except Unsuited:

@@ -61,7 +61,11 @@ class Testimony:
         """
         program = program or self._program
         if part == "value":
-            return _WITNESS.value(program, place) if jitter is None else _value(program, place, jitter)
+            return (
+                _WITNESS.value(program, place)
+                if jitter is None
+                else Slopes.of_value(_EXACT.value(program, place, jitter))
+            )
         second, leaf = part.startswith(SECOND_ORDER), self.leaf(part)
         if jitter is None:
             return (_WITNESS.second_slopes if second else _WITNESS.slopes)(program, leaf, place)
@@ -140,11 +144,6 @@ class Testimony:
             return gmpy2.mpfr(0)
         number = float(gradient[at[1]]) if np.shape(gradient) == self._program.leaves[at[0]].data.shape else math.nan
         return gmpy2.mpfr(number) if math.isfinite(number) else None
-
-
-def _value(program: Program, place: Place, jitter: Jitter) -> Slopes:
-    value = _EXACT.value(program, place, jitter)
-    return Slopes(value, value) if gmpy2.is_finite(value) else Slopes(None, None)
 
 
 def error_of(number: Any, exact: Any) -> float:

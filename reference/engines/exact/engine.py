@@ -72,6 +72,11 @@ class Slopes:
     bound: Any = None
     scale: Any = 1
 
+    @classmethod
+    def of_value(cls, number: Any) -> Slopes:
+        """Return a value in place of both slopes; None if it is not finite."""
+        return cls(number, number) if gmpy2.is_finite(number) else cls(None, None)
+
     @property
     def middle(self) -> Any:
         """The mean of both; without a kink, its error is the square of the step. None if unknown."""
@@ -154,7 +159,7 @@ class ExactEngine:
             jitter: moves each operand as it is used.
         """
         moved = _with_moved_ends(program, jitter)
-        return self._slopes(moved, leaf, place, lambda leaves: self._result(program, leaves, jitter))
+        return self._slopes(moved, leaf, place, lambda leaves: self._result(program, leaves, jitter), self._step)
 
     def second_slopes(
         self, program: Program, leaf: int, place: tuple[int, ...], jitter: Jitter | None = None
@@ -162,9 +167,8 @@ class ExactEngine:
         """Compute one number of a second-order gradient: the slope of the slope along the program's directions."""
         steps = (self._step, self._step * FINER)
         slopes, finer = (self._second_slopes(program, leaf, place, step, jitter) for step in steps)
-        return (
-            slopes if slopes.exact is None or slopes.is_like(finer) else Slopes(None, None)
-        )  # at a kink it grows with finer steps
+        grows = slopes.exact is not None and not slopes.is_like(finer)  # with finer steps: at a kink
+        return Slopes(None, None) if grows else slopes
 
     def _second_slopes(
         self, program: Program, leaf: int, place: tuple[int, ...], step: Any, jitter: Jitter | None
@@ -244,11 +248,10 @@ class ExactEngine:
         leaf: int,
         place: tuple[int, ...],
         function: Callable[[dict[int, Exact]], Any],
-        relative: Any = None,
+        relative: Any,
     ) -> Slopes:
         operand = _leaf_places(program)[leaf]
         with precisely(self.bits):
-            relative = relative or self._step
             x = _operands(program)[operand]
             step = self._absolute_step(x[place], relative)
 

@@ -29,13 +29,11 @@ class Witness:
     """
 
     def value(self, program: Program, place: tuple[int, ...]) -> Slopes:
-        """Return one number of the result, as the slopes of a number with respect to itself."""
-
-        def value(engine: ExactEngine) -> Slopes:
-            number = engine.value(program, place)
-            return Slopes(number, number) if gmpy2.is_finite(number) else UNKNOWN
-
-        return _enclosed(value, lambda engine: engine.value_noise(program, place))
+        """Return one number of the result, in place of both slopes."""
+        where = program, place
+        return _enclosed(
+            lambda engine: Slopes.of_value(engine.value(*where)), lambda engine: engine.value_noise(*where)
+        )
 
     def slopes(self, program: Program, leaf: int, place: tuple[int, ...]) -> Slopes:
         """Return one number of a leaf's gradient, on both sides.
@@ -59,23 +57,29 @@ def _enclosed(slopes: Callable[[ExactEngine], Slopes], noise: Callable[[ExactEng
     coarse = slopes(_ENGINES[0])
     for engine in _ENGINES[1:]:
         fine = slopes(engine)
-        bound = _bound(coarse, fine, lambda engine=engine: noise(engine))  # type: ignore[misc]
-        if bound is not None:
-            return replace(fine, bound=bound)
+        if coarse.middle is None and fine.middle is None:
+            return fine
+        with precisely(2 * PRECISION):
+            bound = _difference(coarse, fine)
+            if bound is not None and bound <= (most := _most(fine)):
+                bound += 0 if fine.exact is None else noise(engine)  # a kink stands out of the noise
+                if bound <= most:
+                    return replace(fine, bound=bound)
         coarse = fine
     return UNKNOWN
 
 
-def _bound(coarse: Slopes, fine: Slopes, noise: Callable[[], Any]) -> Any:
-    """Return a bound on the error of the finer slopes, if it is small enough; None if it is not."""
-    if fine.middle is None:
-        return gmpy2.mpfr(0) if coarse.middle is None else None
-    if coarse.middle is None or (coarse.exact is None) != (fine.exact is None):
+def _difference(coarse: Slopes, fine: Slopes) -> Any:
+    """Return how far the two are from each other; None if one of them is unknown, or at a kink and the other is not."""
+    if coarse.middle is None or fine.middle is None or (coarse.exact is None) != (fine.exact is None):
         return None
-    with precisely(2 * PRECISION):
-        if fine.exact is None:  # at a kink: what tells one side from the other must be known
-            bound = max(abs(fine.left - coarse.left), abs(fine.right - coarse.right))
-            return bound if bound <= abs(fine.right - fine.left) * ENOUGH else None
-        bound, most = abs(fine.middle - coarse.middle), max(abs(fine.middle) * ENOUGH, LEAST)
-        rounding = noise() if bound <= most else None
-        return bound + rounding if rounding is not None and bound + rounding <= most else None
+    if fine.exact is None:
+        return max(abs(fine.left - coarse.left), abs(fine.right - coarse.right))
+    return abs(fine.middle - coarse.middle)
+
+
+def _most(slopes: Slopes) -> Any:
+    """Return the largest error that is accepted. At a kink, what tells one side from the other must be known."""
+    if slopes.exact is None:
+        return abs(slopes.right - slopes.left) * ENOUGH
+    return max(abs(slopes.middle) * ENOUGH, LEAST)

@@ -239,3 +239,11 @@ def test_an_interrupted_page_is_reported(tmp_path: Path) -> None:
     assert ended.status == 130
     assert ended.err == "p.html was not written\ninterrupted\n"
     assert ended.out.splitlines()[-1].startswith("1 op, ")
+
+
+def test_a_replayed_failure_names_its_engine(tmp_path: Path) -> None:
+    """The last line of `repro` is the command that was run."""
+    line = "x=f8(1.0); a=negative(x); back(a,f8(1.0))"
+    ended = Started("repro", *wrong(tmp_path), line, cwd=tmp_path).ended()
+    assert ended.status == 1
+    assert ended.out.splitlines()[-1] == f"  again: python -m reference repro --engine wrong:Engine '{line}'"
