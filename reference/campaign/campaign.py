@@ -276,6 +276,7 @@ class Campaign:
         """Return the trial of the smallest case found that fails in the same way."""
         kinds = frozenset(finding.kind for finding in trial.verdict.findings)
         references = self.references.led_by(trial.verdict.reference)
+        references = references.auditing_all() if trial.verdict.by_audit else references.without_audits()
         return shrink(trial, lambda case: case.reproduce(kinds, self.engine, references))
 
     def explained(self, trial: Trial, found: Found | None = None) -> Failure:

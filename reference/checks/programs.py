@@ -26,7 +26,7 @@ class ProgramCase(Case):
         members = references.supporting(self.program)
         if not members:
             return Trial(self, Verdict(Result.UNSUPPORTED))
-        verdict, _ = judge_by_all(self.program, engine, members)
+        verdict, _ = judge_by_all(self.program, engine, members, scrutiny=references.scrutiny)
         return Trial(self, verdict)
 
     def reproduce(self, kinds: frozenset[Kind], engine: Engine, references: References) -> Trial | None:
@@ -35,7 +35,10 @@ class ProgramCase(Case):
             kinds |= {Kind.GRADIENT}
         reference = (references.supporting(self.program) or references.members)[0]
         repeat = Kind.NON_DETERMINISTIC in kinds
-        if not _is_wrong(judge(self.program, engine, reference, repeat=repeat, patient=False), kinds):
+        quick = judge(
+            self.program, engine, reference, repeat=repeat, patient=False, scrutiny=references.scrutiny
+        )
+        if not _is_wrong(quick, kinds):
             return None
         trial = self.run(engine, references)
         return trial if _is_wrong(trial.verdict, kinds) else None

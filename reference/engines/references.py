@@ -9,6 +9,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -80,15 +81,30 @@ def is_installed(name: str) -> bool:
     return name not in ENGINES or importlib.util.find_spec(ENGINES[name][1]) is not None
 
 
+@dataclass(frozen=True)
+class Scrutiny:
+    """How closely an engine is looked at, beside the comparison with references.
+
+    Args:
+        audited: one in so many programs is audited by the exact witness, though both sides agree; 0 for none.
+        strict: whether an imprecise number is a failure.
+    """
+
+    audited: int = 16
+    strict: bool = False
+
+
 class References:
     """Several references. The first is used where one is enough.
 
     Args:
         members: the references, at least one.
+        scrutiny: how closely the engine is looked at beside them.
     """
 
-    def __init__(self, members: Sequence[Reference]) -> None:
+    def __init__(self, members: Sequence[Reference], scrutiny: Scrutiny = Scrutiny()) -> None:  # noqa: B008 - immutable
         self.members = tuple(members)
+        self.scrutiny = scrutiny
 
     @property
     def name(self) -> str:
@@ -113,7 +129,15 @@ class References:
 
     def led_by(self, name: str) -> References:
         """Return the same references, the one of this name first."""
-        return References(sorted(self.members, key=lambda member: member.name != name))
+        return References(sorted(self.members, key=lambda member: member.name != name), self.scrutiny)
+
+    def auditing_all(self) -> References:
+        """Return the same references, with each program audited."""
+        return References(self.members, replace(self.scrutiny, audited=1))
+
+    def without_audits(self) -> References:
+        """Return the same references, with no program audited."""
+        return References(self.members, replace(self.scrutiny, audited=0))
 
     def by_name(self, name: str) -> Reference:
         """Return the member of this name; the first member, if there is none."""

@@ -54,7 +54,7 @@ def astype(x: Any, *, dtype: str) -> Any:
     return x.astype(dtype)
 
 
-def _counted(x: Any, axis: Any) -> int:
+def counted(x: Any, axis: Any) -> int:
     """The count of numbers in each reduced group. An array without axes accepts no axis."""
     axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
     return math.prod(x.shape[a] for a in axes)
@@ -62,14 +62,14 @@ def _counted(x: Any, axis: Any) -> int:
 
 def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum divided by the count."""
-    count = _counted(x, axis)
+    count = counted(x, axis)
     return np.sum(x, axis=axis, keepdims=keepdims) / count
 
 
 def var(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
     """The sum of squared differences from the mean, divided by the count minus `ddof`."""
     squares = np.square(x - mean(x, axis=axis, keepdims=True))
-    return np.sum(squares, axis=axis, keepdims=keepdims) / max(0, _counted(x, axis) - ddof)
+    return np.sum(squares, axis=axis, keepdims=keepdims) / max(0, counted(x, axis) - ddof)
 
 
 def std(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.ops import definitions as own
+from reference.ops import usual
 from reference.ops.indices import condition
 from reference.ops.inputs import broadcast, unary, unbroadcastable
 from reference.ops.op import ABOVE_M1, NONZERO, POSITIVE, POWERS, REAL, Kink, Op
@@ -40,21 +41,21 @@ OPS: tuple[Op, ...] = (
     Op("exp",          np.exp,           (REAL,)),
     Op("log",          np.log,           (POSITIVE,)),
     Op("log1p",        np.log1p,         (ABOVE_M1,)),
-    Op("expm1",        np.expm1,         (REAL,)),
+    Op("expm1",        np.expm1,         (REAL,), usual=usual.expm1),
     Op("sqrt",         np.sqrt,          (POSITIVE,)),
     Op("square",       np.square,        (REAL,)),
     Op("sin",          np.sin,           (REAL,)),
     Op("cos",          np.cos,           (REAL,)),
     Op("tan",          np.tan,           (REAL,)),
-    Op("tanh",         np.tanh,          (REAL,)),
-    Op("sigmoid",      own.sigmoid,      (REAL,), aliases=("expit", "logistic")),
+    Op("tanh",         np.tanh,          (REAL,), usual=usual.tanh),
+    Op("sigmoid",      own.sigmoid,      (REAL,), aliases=("expit", "logistic"), usual=usual.sigmoid),
     Op("relu",         own.relu,         (REAL,), selects=True,
         kink=Kink(_AT_0, lambda x: x == 0, (("x=f8([0.0,-0.0]); a=relu(x); back(a,f8([3.0,5.0]))", [[0, 0]]),))),
     Op("leaky_relu",   own.leaky_relu,   (REAL,),                    unary(fixed("negative_slope", [0.01, 0.5, 0.0, 2.0])),
         kink=Kink("the negative side's slope at 0", lambda x, *, negative_slope: x == 0,  # noqa: ARG005
                   (("x=f8([0.0,-0.0]); a=leaky_relu(x,negative_slope=0.5); back(a,f8([3.0,5.0]))", [[1.5, 2.5]]),))),
     Op("softplus",     own.softplus,     (REAL,)),
-    Op("logaddexp2",   np.logaddexp2,    (REAL,),                    broadcast(2),           unbroadcastable(2)),
+    Op("logaddexp2",   np.logaddexp2,    (REAL,),                    broadcast(2),           unbroadcastable(2), usual=usual.logaddexp2),
     Op("arctan2",      np.arctan2,       (REAL,),                    broadcast(2),           unbroadcastable(2), aliases=("atan2",),
         kink=Kink("slope 0 at the origin", lambda a, b: (a == 0) & (b == 0),
                   (("x=f8([0.0,1.0]); y=f8([0.0,0.0]); a=arctan2(x,y); back(a,f8([3.0,5.0]))", [[0, 0], [0, -5]]),))),

@@ -87,6 +87,9 @@ class Op:
             infinity is 0 in one library, and NaN in the other.
         logarithmic: whether it takes exponentials of its operand, or of a residual of its backward pass. They round as
             if something had been added to the logarithm, by as much near 0 as far from it.
+        usual: the usual formula of its gradients, `usual(g, y, *operands, **options)`, if that loses digits somewhere. An
+            engine that loses no more is imprecise, and not wrong.
+        exempt: why ndgrad uses the usual formula, too. Elsewhere it must be as precise as the function allows.
         written: how sessions write it, if the usual spellings (a method, NumPy's function, the engine's function) are
             incomplete or wrong. `{0}` and `{1}` stand for operands, `{operands}` for all of them, `{options}` for all
             options by name, and an option's name for that option. The operand of a method is always a value.
@@ -103,6 +106,8 @@ class Op:
     signed: bool = True
     finite: bool = False
     logarithmic: bool = False
+    usual: Callable[..., Any] | None = None
+    exempt: str = ""
     written: tuple[str, ...] = ()
 
     def domain(self, position: int) -> Domain:

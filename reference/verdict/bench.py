@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.engines import Engine, Reference
+from reference.engines.references import Scrutiny
 from reference.programs import Program
+from reference.verdict.audit import Audit
 from reference.verdict.comparison import Comparison, Pair, worst
 from reference.verdict.evidence import Evidence, Open
 from reference.verdict.findings import Finding, Result, Verdict
@@ -17,6 +19,7 @@ from reference.verdict.number import Number
 from reference.verdict.opinion import Opinion
 from reference.verdict.table import FEW_PLACES, JUDGES, PLACES, Judge, Stage
 
+NO_AUDIT = Scrutiny(audited=0)
 UNEXPLAINED = "rounding does not explain it"
 UNDECIDED = "no judge has an opinion"
 
@@ -89,7 +92,14 @@ class Bench:
         self._at = {stage: [judge for judge in judges if judge.stage is stage] for stage in Stage}
 
     def verdict(
-        self, program: Program, engine: Engine, reference: Reference, *, repeat: bool, patient: bool
+        self,
+        program: Program,
+        engine: Engine,
+        reference: Reference,
+        *,
+        repeat: bool,
+        patient: bool,
+        scrutiny: Scrutiny,
     ) -> Verdict:
         """Judge a program.
 
@@ -99,10 +109,11 @@ class Bench:
             reference: the reference.
             repeat: whether the engine may be run twice.
             patient: whether to continue if rounding does not explain a difference.
+            scrutiny: how closely the engine is looked at.
         """
 
         def alone(step: Program) -> Verdict:
-            return self.verdict(step, engine, reference, repeat=False, patient=True)
+            return self.verdict(step, engine, reference, repeat=False, patient=True, scrutiny=NO_AUDIT)
 
         def examine(comparison: Comparison) -> tuple[Sequence[Finding], Open]:
             found = self.examine(comparison)
@@ -116,10 +127,32 @@ class Bench:
             return Verdict(Result.INCONCLUSIVE, reason=UNDECIDED)
         laws = [*self._breaches(evidence)]
         found = self.examine(evidence.compared)
-        if not patient:
-            return summarize(found, [*laws, *found.findings, *found.accusations()])
-        self._own_way(evidence, found)
-        return summarize(found, [*laws, *found.findings, *self._decide(evidence, found)], witnessed=bool(found.open))
+        audited = evidence.is_chosen(scrutiny.audited)
+        if patient:
+            self._own_way(evidence, found)
+        decided = [*(self._decide(evidence, found) if patient else found.accusations())]
+        verdict = summarize(found, [*laws, *found.findings, *decided], witnessed=patient and bool(found.open))
+        return self._audited(evidence, found, verdict) if audited and not verdict.result.accuses else verdict
+
+    def _audited(self, evidence: Evidence, found: Examination, verdict: Verdict) -> Verdict:
+        """Audit a program on which both sides agree, and return the verdict that this gives."""
+        findings = []
+        if (wrong := evidence.mine.wrong_value) is not None:
+            ruling = self.first(Stage.AUDIT, evidence, wrong)
+            findings += [ruling.signed(ruling.opinion.finding)] if ruling and ruling.opinion.finding else []
+        audit = Audit(evidence.program, evidence.got, evidence.mine)
+        pairs = {pair.name: pair for pair in found.comparison.pairs}
+        for suspect in audit.suspects():
+            if suspect.part in pairs and pairs[suspect.part].fits:
+                findings.append(self._suspected(evidence, pairs[suspect.part], suspect.place))
+        findings = [finding for finding in findings if finding.result.doubts]
+        if not findings:
+            return replace(verdict, audited=audit.numbers)
+        summary = summarize(found, [*verdict.findings, *findings], witnessed=verdict.witnessed)
+        return replace(summary, audited=audit.numbers, by_audit=True)
+
+    def _suspected(self, evidence: Evidence, pair: Pair, place: tuple[int, ...]) -> Finding:
+        return self._decided(evidence, pair, place, float(evidence.compared.error(pair)[place]))
 
     def examine(self, comparison: Comparison) -> Examination:
         """Ask the judges of parts about each part, and the judges of rounding about its numbers.
@@ -168,13 +201,17 @@ class Bench:
         error = evidence.error(pair)
         findings: list[Finding] = []
         for place in pair.furthest(where, PLACES if evidence.authority else FEW_PLACES):
-            known = any(f.result is Result.REFERENCE_WRONG for f in findings)
-            number = Number(pair, place, float(error[place]), evidence.testimony, known=known)
-            ruling = self.first(Stage.NUMBER, evidence, number)
-            finding = replace(number.finding, exact=number.rounded, result=Result.INCONCLUSIVE, reason=UNDECIDED)
-            finding = ruling.signed(finding) if ruling else finding
-            findings.append(self._appeal(Stage.APPEAL, finding, evidence))
+            findings.append(self._decided(evidence, pair, place, float(error[place])))
+            if findings[-1].result is Result.ENGINE_WRONG:
+                break  # no other number is graver
         return max(findings, key=lambda finding: finding.result.gravity)
+
+    def _decided(self, evidence: Evidence, pair: Pair, place: tuple[int, ...], error: float) -> Finding:
+        number = Number(pair, place, error, evidence)
+        ruling = self.first(Stage.NUMBER, evidence, number)
+        finding = replace(number.finding, exact=number.rounded, result=Result.INCONCLUSIVE, reason=UNDECIDED)
+        finding = ruling.signed(finding) if ruling else finding
+        return self._appeal(Stage.APPEAL, finding, evidence)
 
     def _appeal(self, stage: Stage, finding: Finding, evidence: Evidence, *others: Any) -> Finding:
         """Ask the judges of appeals about a finding that accuses a side; return it with their opinion, if any."""

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from reference.verdict.distance import ulps
+from reference.verdict.distance import absolute_difference, ulps
 from reference.verdict.findings import SECOND_ORDER, Finding, Kind, Part
 from reference.verdict.rounding import RUNS, Rerun, Rounding, allowed_ulps
 
@@ -61,6 +61,13 @@ class Pair:
         if self._ulps is None:
             self._ulps = ulps(self.got, self.wanted, single=self.single)
         return self._ulps
+
+    @property
+    def shares_digits(self) -> np.ndarray:
+        """A mask of the numbers in which both agree in half of their digits, or of the largest number's digits."""
+        finite = [np.where(np.isfinite(x), abs(x), 0.0).max(initial=0.0) for x in (self.got, self.wanted)]
+        little = float(np.sqrt(np.finfo(np.float32 if self.single else np.float64).eps)) * max(finite)
+        return np.asarray(absolute_difference(self.got, self.wanted) <= little)
 
     @property
     def worst(self) -> float:
@@ -122,6 +129,11 @@ class Comparison:
         self._settings = (single, seed, scale, runs)
         self._wanted = wanted
         self._rerun = rerun
+
+    @property
+    def has_witness(self) -> bool:
+        """Whether the witness can be asked about what stays open."""
+        return self._settings[2] is None
 
     @cached_property
     def rounding(self) -> Rounding | None:

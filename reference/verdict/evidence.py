@@ -18,6 +18,8 @@ from reference.verdict.findings import Finding, Kind, Part, Result, Verdict, par
 from reference.verdict.fitting import Misfit, fitting, misfits
 from reference.verdict.rounding import MORE_RUNS, RUNS, is_single
 from reference.verdict.steps import steps_alone
+from reference.verdict.subgradient import Subgradient
+from reference.verdict.truth import Truth
 
 Open = dict[str, np.ndarray]  # a mask of the unexplained numbers of each part, by name
 
@@ -50,6 +52,10 @@ class Evidence:
         self._judge = judge
         self._examine = examine
         self._repeat = repeat
+
+    def is_chosen(self, share: int) -> bool:
+        """Whether this program is one of those of which one in `share` is chosen; none for 0."""
+        return share > 0 and self._seed % share == 0
 
     # Outcomes.
 
@@ -148,6 +154,26 @@ class Evidence:
         return Testimony(self.program, self.engine, self.reference)
 
     @cached_property
+    def mine(self) -> Truth:
+        """The exact numbers at the engine's values."""
+        return Truth(self.program, self.got, single=self.is_single)
+
+    @cached_property
+    def theirs(self) -> Truth:
+        """The exact numbers at the reference's values."""
+        return Truth(self.program, self.fitted, single=self.is_single)
+
+    @cached_property
+    def subgradient(self) -> Subgradient:
+        """The engine's gradients, if the program is at a kink."""
+        return Subgradient(self.mine, self.got, [o.data.shape for o in self.program.leaves])
+
+    @cached_property
+    def is_single(self) -> bool:
+        """Whether some of the computation is in single precision."""
+        return is_single([o.data for o in self.program.operands] + list(self.fitted.values))
+
+    @cached_property
     def reference_is_wrong_in_a_step(self) -> bool:
         """Whether the reference is wrong in one of several steps, each run by itself."""
         alone = [step for _, step in steps_alone(self.program, self.got)] if len(self.program.steps) > 1 else []
@@ -188,9 +214,8 @@ class Evidence:
         def rerun(noise: Noise | None, precision: str | None) -> list[Part]:
             return of(self.reference.run(self.program, noise=noise, precision=precision, path=path))
 
-        single = is_single([o.data for o in self.program.operands] + list(self.fitted.values))
         got, rerun_if = of(self.got), rerun if can else None
-        return Comparison(got, of(wanted), rerun_if, single=single, seed=self._seed, runs=runs, scale=scale)
+        return Comparison(got, of(wanted), rerun_if, single=self.is_single, seed=self._seed, runs=runs, scale=scale)
 
     @cached_property
     def _seed(self) -> int:

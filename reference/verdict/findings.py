@@ -38,8 +38,11 @@ class Result(StrEnum):
     CONDITIONED = "agrees within conditioning"
     UNSUPPORTED = "the reference does not support it"
     INCONCLUSIVE = "inconclusive"
+    REFERENCE_IMPRECISE = "the reference is imprecise"
     REFERENCE_WRONG = "the reference is wrong"
+    IMPRECISE = "the engine is imprecise"
     CONVENTION = "conventions differ"
+    BOTH_WRONG = "both are wrong"
     ENGINE_WRONG = "the engine is wrong"
 
     @property
@@ -50,7 +53,12 @@ class Result(StrEnum):
     @property
     def blames(self) -> bool:
         """Whether the engine has to be looked at."""
-        return self in (Result.CONVENTION, Result.ENGINE_WRONG)
+        return self in (Result.CONVENTION, Result.BOTH_WRONG, Result.ENGINE_WRONG)
+
+    @property
+    def doubts(self) -> bool:
+        """Whether the engine is wrong or imprecise."""
+        return self in (Result.IMPRECISE, Result.BOTH_WRONG, Result.ENGINE_WRONG)
 
     @property
     def accuses(self) -> bool:
@@ -104,6 +112,8 @@ class Verdict:
         worst: the largest distance in the parts that are explained completely, in ULP.
         refused: whether both sides refused the program, as they should.
         witnessed: whether the exact witness was asked.
+        audited: how many numbers were audited.
+        by_audit: whether an audit found what is wrong: the reference agrees with it.
         reference: the name of the reference.
         judge: the name of the judge that decided the gravest finding; without findings, that of the last judge needed.
         reason: that judge's reason.
@@ -115,6 +125,8 @@ class Verdict:
     worst: float = 0.0
     refused: bool = False
     witnessed: bool = False
+    audited: int = 0
+    by_audit: bool = False
     reference: str = ""
     judge: str = ""
     reason: str = ""

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reference.engines import Engine, Reference
+from reference.engines.references import Scrutiny
 from reference.programs import Program
 from reference.verdict.bench import bench, summarize
 from reference.verdict.comparison import Comparison
 from reference.verdict.findings import Part, Verdict
 from reference.verdict.rounding import Rerun
 from reference.verdict.table import JUDGES, Judge
+
+EVERY = Scrutiny(audited=1)
 
 
 def judge(
@@ -21,6 +24,7 @@ def judge(
     *,
     repeat: bool = True,
     patient: bool = True,
+    scrutiny: Scrutiny = EVERY,
     judges: Sequence[Judge] = JUDGES,
 ) -> Verdict:
     """Run a program in an engine and in a reference, and judge the engine's outcome.
@@ -32,9 +36,10 @@ def judge(
         repeat: whether the engine runs twice, to check that both runs are equal to the bit.
         patient: whether to continue if rounding does not explain a difference. Without it the verdict is quick and may
             be wrong: the shrinker uses it to try smaller programs.
+        scrutiny: how closely the engine is looked at; by default each program is audited.
         judges: the judges, in order.
     """
-    verdict = bench(judges).verdict(program, engine, reference, repeat=repeat, patient=patient)
+    verdict = bench(judges).verdict(program, engine, reference, repeat=repeat, patient=patient, scrutiny=scrutiny)
     return replace(verdict, reference=reference.name)
 
 

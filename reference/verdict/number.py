@@ -1,21 +1,35 @@
-"""One number that rounding does not explain, with the errors of both sides."""
+"""One number that rounding does not explain, with the standing of both sides, each measured by itself."""
 
 from __future__ import annotations
 
 import math
+from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from reference.engines.exact.numbers import precisely
-from reference.verdict.exactness import Place, Testimony, error_of, has, nearest, spacing
+from reference.verdict.exactness import Place, error_of, has, nearest, spacing
 from reference.verdict.findings import Finding, Kind
 from reference.verdict.rounding import AT_ONCE, MARGIN
+
+USUAL = 4.0  # the allowed multiple of what the usual formulas lose
 
 if TYPE_CHECKING:
     from reference.engines.exact import Slopes
     from reference.verdict.comparison import Pair
+    from reference.verdict.evidence import Evidence
+    from reference.verdict.truth import Truth
+
+
+class Standing(Enum):
+    """How a side's number stands to the exact one."""
+
+    RIGHT = "right"  # within what the function allows: rounding of each operand at each use moves it as far
+    IMPRECISE = "imprecise"  # within what the usual formulas lose there
+    WRONG = "wrong"
+    UNKNOWN = "unknown"  # the witness has no single number
 
 
 class Number:
@@ -24,23 +38,23 @@ class Number:
     Args:
         pair: the part that contains it.
         place: its index.
-        error: its estimated rounding error; NaN if the reference cannot be disturbed. Then the witness estimates it.
-        testimony: the witness's answers.
-        known: whether the reference is known to be wrong in another number of the part, and need not be right here.
+        error: its rounding error, as estimated by disturbing the reference; NaN if the reference cannot be disturbed.
+        evidence: the evidence about the program.
     """
 
-    def __init__(self, pair: Pair, place: Place, error: float, testimony: Testimony, *, known: bool) -> None:
+    def __init__(self, pair: Pair, place: Place, error: float, evidence: Evidence) -> None:
         self.pair = pair
         self.place = place
-        self.known = known
         self.got, self.wanted = pair.got[place], pair.wanted[place]
         self._error = error
-        self._testimony = testimony
+        self._evidence = evidence
 
     @cached_property
     def slopes(self) -> Slopes:
-        """The exact slopes on both sides."""
-        return self._testimony.slopes(self.pair.name, self.place)
+        """The exact slopes on both sides, at the engine's values; for a value, the program's exact value."""
+        if self._is_value:
+            return self._evidence.testimony.slopes(self.pair.name, self.place)
+        return self._evidence.mine.slopes(self.pair.name, self.place)
 
     @property
     def exact(self) -> Any:
@@ -54,85 +68,78 @@ class Number:
         return self.exact is None and known and not self.pair.is_second_order
 
     @cached_property
-    def error(self) -> float:
-        """The estimated rounding error.
+    def engine(self) -> Standing:
+        """The standing of the engine's number."""
+        return self._standing(self._evidence.mine, self.got)
 
-        0 if it is not needed: the engine's number is exact to a few ULP, and shares half of its digits with the
-        reference's.
-        """
+    @cached_property
+    def reference(self) -> Standing:
+        """The standing of the reference's number."""
+        return self._standing(self._evidence.theirs, self.wanted)
+
+    def _standing(self, truth: Truth, number: Any) -> Standing:
+        if self._is_value and truth.wrong_value is None:
+            return Standing.RIGHT
+        exact = self.exact if self._is_value else truth.slopes(self.pair.name, self.place).exact
+        if exact is None:
+            return Standing.UNKNOWN
+        if not np.isfinite(number) or not math.isfinite(float(exact)):
+            return Standing.RIGHT if nearest(exact, number) == number else Standing.WRONG
+        error = _error(number, exact)
+        if error <= self._at_once(exact):
+            return Standing.RIGHT
+        where = self.pair.name, self.place, exact
+        if not self._is_value and error <= MARGIN * truth.rounding(*where, error / MARGIN):
+            return Standing.RIGHT
+        if not self._is_value and error <= USUAL * truth.usual_loss(*where, error / USUAL):
+            return Standing.IMPRECISE
+        explained = math.isfinite(self._error) and error <= MARGIN * self._error
+        half = error <= math.sqrt(self._unit) * abs(float(exact))
+        return Standing.IMPRECISE if explained and half else Standing.WRONG
+
+    def _at_once(self, exact: Any) -> float:
+        return AT_ONCE * max(spacing(exact, single=self.pair.single), self._least)
+
+    @cached_property
+    def error(self) -> float:
+        """The estimated rounding error; that of the exact number, if the reference cannot be disturbed."""
         if not math.isnan(self._error):
             return self._error
-        if self.exact is None or (self.engine_error <= AT_ONCE * self._spacing and self.shares_digits(self.wanted)):
+        if self.exact is None or self._is_value:
             return 0.0
-        return self._testimony.moved_by_rounding(self.pair.name, self.place, self.exact, single=self.pair.single)
-
-    @cached_property
-    def rounding(self) -> float:
-        """The rounding error, plus the distance that always agrees at once."""
-        return self.error + AT_ONCE / MARGIN * self._spacing
-
-    @cached_property
-    def engine_error(self) -> float:
-        """The engine's distance from the exact number."""
-        return self._error_of(self.got)
-
-    @cached_property
-    def reference_error(self) -> float:
-        """The reference's distance from the exact number."""
-        return self._error_of(self.wanted)
-
-    @property
-    def difference(self) -> float:
-        """The distance of the two numbers."""
-        with precisely():
-            return error_of(self.wanted, self.got)
-
-    @cached_property
-    def nearby(self) -> tuple[float, float]:
-        """The largest errors of both sides on programs a few ULP away."""
-        with precisely():
-            return self._testimony.errors_nearby(self.pair.name, self.place)
-
-    @property
-    def engine_is_right(self) -> bool:
-        """Whether rounding explains the engine's error."""
-        return self.exact is not None and self.engine_error <= MARGIN * self.rounding
-
-    @property
-    def reference_is_right(self) -> bool:
-        """Whether rounding explains the reference's error."""
-        return self.exact is not None and self.reference_error <= MARGIN * self.rounding
-
-    @property
-    def reference_alone_is_off(self) -> bool:
-        """Whether the reference's error is larger than rounding and the engine's errors on nearby programs explain."""
-        if self.exact is None or self.reference_is_right:
-            return False
-        if self.engine_is_right:
-            return True
-        return self.reference_error > MARGIN * max(self.engine_error, self.nearby[0], self.rounding)
+        return self._evidence.mine.rounding(self.pair.name, self.place, self.exact)
 
     @cached_property
     def depends_on_nonfinite(self) -> bool:
         """Whether a nonfinite result contributes to it. The exact number is then that of the finite results only."""
-        if self.exact is None or self.engine_is_right or self.reference_is_right or self.pair.kind is Kind.FORWARD:
+        right = Standing.RIGHT in (self.engine, self.reference)
+        if self.exact is None or right or self._is_value:
             return False
-        arrays = self._testimony.of_finite_results
+        arrays = self._evidence.testimony.of_finite_results
         if arrays is None or not has(arrays[self.pair.name], self.place):
             return arrays is not None
         return bool(arrays[self.pair.name][self.place] != self.wanted)
 
-    def shares_digits(self, other: Any) -> bool:
-        """Whether the engine's number and another one agree in half of their digits."""
-        with precisely():
-            return error_of(other, self.got) <= math.sqrt(self._unit) * abs(float(other))
+    @property
+    def is_explained(self) -> bool:
+        """Whether disturbing the reference explains the difference of both numbers, whatever is exact."""
+        return self.difference <= MARGIN * (self._error + self._least)
 
     @property
-    def loses_less_than_half(self) -> bool:
-        """Whether the reference's error is below half of the digits of its largest number in the part."""
-        theirs = np.asarray(self.pair.wanted, float)
-        largest = float(np.max(np.abs(theirs), where=np.isfinite(theirs), initial=0.0))
-        return self.difference <= math.sqrt(self._unit) * largest
+    def is_alike_at_kink(self) -> bool:
+        """Whether both sides have the same slope of a kink, up to rounding."""
+        slopes = self.slopes
+        moved = self._evidence.mine.rounding_at_kink(self.pair.name, self.place, slopes)
+        return self.difference <= self._at_once(max(abs(slopes.left), abs(slopes.right))) + MARGIN * moved
+
+    @property
+    def difference(self) -> float:
+        """The distance of the two numbers."""
+        return _error(self.got, self.wanted) if np.isfinite(self.wanted) else math.inf
+
+    def shares_digits(self, other: Any) -> bool:
+        """Whether the engine's number and another one agree in half of their digits."""
+        return _error(other, self.got) <= math.sqrt(self._unit) * abs(float(other))
 
     @property
     def finding(self) -> Finding:
@@ -144,14 +151,24 @@ class Number:
         """The exact number, rounded to the engine's dtype; None if unknown."""
         return None if self.exact is None else nearest(self.exact, self.got)
 
-    def _error_of(self, number: Any) -> float:
-        with precisely():
-            return error_of(number, self.exact)
-
     @property
-    def _spacing(self) -> float:
-        return spacing(self.exact, single=self.pair.single)
+    def _is_value(self) -> bool:
+        return self.pair.kind is Kind.FORWARD
 
     @property
     def _unit(self) -> float:
-        return float(np.finfo(np.float32 if self.pair.single else np.float64).eps)
+        return float(np.finfo(self._dtype).eps)
+
+    @property
+    def _least(self) -> float:
+        """The least spacing: no number must be more precise than the smallest normal number."""
+        return float(np.finfo(self._dtype).tiny) / AT_ONCE
+
+    @property
+    def _dtype(self) -> Any:
+        return np.float32 if self.pair.single else np.float64
+
+
+def _error(number: Any, exact: Any) -> float:
+    with precisely():
+        return error_of(number, exact)

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from reference.verdict.exactness import COPIES, KINKED, SAMPLES
+from reference.verdict.exactness import COPIES
 from reference.verdict.findings import Result
-from reference.verdict.judges import appeals, kinks, laws, numbers, parts, refusals, rounding
+from reference.verdict.judges import appeals, audits, kinks, laws, numbers, parts, refusals, rounding
 from reference.verdict.rounding import AT_ONCE, MORE_RUNS, RUNS
+from reference.verdict.subgradient import KINKED, SIGNS
 
 PLACES = 6  # how many numbers of an array are judged, those with the largest distance first
 FEW_PLACES = 2  # likewise, if the witness also has to estimate rounding errors
@@ -29,6 +30,7 @@ class Stage(Enum):
         "all numbers of an array, with the reference run from the engine's values"  # (evidence, pair, unexplained)
     )
     NUMBER = "one number"  # (evidence, number)
+    AUDIT = "a step's value that both sides agree on"  # (evidence, wrong value)
     APPEAL = "a finding about one number that accuses a side"  # (evidence, finding)
     PART_APPEAL = "the gravest finding of a part, with those of all other parts"  # (evidence, finding, findings)
     PANEL = (
@@ -136,18 +138,20 @@ JUDGES = (
           Bought(Result.CONVENTION, "x=f8([nan]); y=-3.625; a=maximum(x,y); back(a,f8([1.0]))", "maximum: ties go to the first")),
     Judge("both right",               Stage.NUMBER,      numbers.both_right,               "by the exact witness, both are right", f"{PLACES} numbers of a part",
           Bought(Result.CONDITIONED, "x=f8([2.03]); a=square(x); back(a,f8([1.0]))", "the value, 16 ULP off", "weak PyTorch")),
-    Judge("right by luck",            Stage.NUMBER,      numbers.engine_right_by_luck,     "on nearby numbers, the engine's errors are as large as the reference's here", f"{COPIES} programs nearby",
-          Bought(Result.CONDITIONED, "x=f8([[[-1e-12,-1e-12],[0.0,-1e-12],[-1e-12,0.0]],[[-1e-12,0.0],[-1e-12,-1e-12],[0.0,0.0]]]); y=f8([nan]); a=label_cross_entropy(x,labels=i8([[0,1,0],[1,1,0]])); b=std(a,axis=None,keepdims=True,ddof=2); c=concatenate(y,b,axis=None); back(c,f8([1.0,11.5]))")),
     Judge("half right beside NaN",    Stage.NUMBER,      numbers.half_right_beside_nan,    "half of the digits agree, and beside NaN rounding errors are unknown", "",
           Bought(Result.INCONCLUSIVE, "x=f4([-1.0,-1.875]); y=const(f4(-inf)); a=log1p(x); b=multiply(a,y); back(b,f4([0.625,3.875]))", "multiply: the value of another")),
     Judge("NaN twice over",           Stage.NUMBER,      numbers.twice_of_nan,             "neither the reference nor the witness gives a number", "",
           Bought(Result.INCONCLUSIVE, "x=f8([0.0]); a=abs(x); back(a,f8([1.0]),along=(f8([1.0]),))", "a second derivative of 1", "PyTorch, NaN twice")),
+    Judge("explained, not witnessed", Stage.NUMBER,      numbers.explained_without_a_witness, "the witness cannot tell, and rounding explains the difference", "",
+          Bought(Result.CONDITIONED, "x=f8([1.0]); a=square(x); back(a,f8([1.0]))")),
     Judge("unlike the reference",     Stage.NUMBER,      numbers.unlike_the_reference,     "the witness cannot tell, and the reference differs", "",
           Bought(Result.ENGINE_WRONG, "x=f8([-1.5]); a=log1p(x); back(a,f8([1.0]))", "log1p: that of log")),
     Judge("any slope at a kink",      Stage.NUMBER,      kinks.between_the_slopes,         "at this kink any slope between those of the two sides is accepted", "",
           Bought(Result.CONDITIONED, "x=f8([0.0]); a=relu(x); back(a,f8([1.0]))", "relu: slope 1/2 at 0", "weak PyTorch")),
-    Judge("no subgradient",           Stage.NUMBER,      kinks.of_no_subgradient,          "it is not a subgradient at this kink", f"{SAMPLES} points, {KINKED} numbers at once",
+    Judge("no subgradient",           Stage.NUMBER,      kinks.of_no_subgradient,          "it is not a subgradient at this kink", f"{KINKED} numbers at once, in {SIGNS + 2} directions",
           Bought(Result.ENGINE_WRONG, "x=f8([2.0,2.0]); a=max(x,axis=0,keepdims=False); back(a,f8(1.0))", "max: ties take all")),
+    Judge("alike at a kink",          Stage.NUMBER,      kinks.alike,                      "at this kink both take the same slope, up to rounding", "",
+          Bought(Result.CONDITIONED, "x=f4([[0.0,0.0,0.0],[nan,nan,nan],[0.0,0.0,nan]]); a=log_softmax(x,axis=-1); b=astype(a,dtype=\"float32\"); c=max(b,axis=1,keepdims=True); back(c,f4([[-2.625],[-1.125],[-3.875]]))")),
     Judge("no convention",            Stage.NUMBER,      kinks.without_a_convention,       "at this kink there is no convention", "",
           Bought(Result.CONDITIONED, "x=f8([1.0]); y=1.0; z=3.0; a=clip(x,y,z); back(a,f8([2.0]))", "clip: nothing at the bounds")),
     Judge("kink met otherwise",       Stage.NUMBER,      kinks.met_with_other_numbers,     "rounding chose the slope: the two sides reached the kink with different numbers", "",
@@ -156,14 +160,15 @@ JUDGES = (
           Bought(Result.CONDITIONED, "x=f8([[[1.0,1.0,1.0],[1.0,1.0,1.0],[1.0,-0.9733509026636445,1.0]],[[1.0,1.0,1.0],[28.22428378123494,1.0,1.0],[1.0,-0.9733509026636445,1.0]]]); a=softplus(x); b=min(a,axis=(0,-2),keepdims=False); back(b,f8([1.0,1.0,1.0]))")),
     Judge("another convention",       Stage.NUMBER,      kinks.of_another_convention,      "both are slopes at this kink", "",
           Bought(Result.CONVENTION, "x=f8([0.0]); a=relu(x); back(a,f8([1.0]))", "relu: slope 1/2 at 0")),
-    Judge("poor formula",             Stage.NUMBER,      numbers.poor_formula,             "the reference loses fewer than half of its digits", "",
-          Bought(Result.CONDITIONED, "x=f8([20.5]); a=softplus(x); back(a,f8([1.0]))", "ndgrad", "weak PyTorch")),
     Judge("reference off",            Stage.NUMBER,      numbers.reference_off,            "the exact witness sides with the engine", f"{COPIES} programs nearby",
           Bought(Result.REFERENCE_WRONG, "x=f8([20.5]); a=softplus(x); back(a,f8([1.0]))")),
-    Judge("reference right by luck",  Stage.NUMBER,      numbers.reference_right_by_luck,  "on nearby numbers, the reference's errors are as large as the engine's here", f"{COPIES} programs nearby",
-          Bought(Result.CONDITIONED, "x=f4([[1.0,1.0,1.0]]); a=broadcast_to(x,shape=(3,1,3,3)); b=var(a,axis=(0,2),keepdims=False,ddof=2); back(b,f4([[1.0,1.0,1.0]]),along=(f4([[-3.875,-1.375,1.625]]),))")),
+    Judge("engine imprecise",         Stage.NUMBER,      numbers.engine_imprecise,         "the usual formulas lose as much there", "",
+          Bought(Result.IMPRECISE, "x=f8([20.5]); a=softplus(x); back(a,f8([1.0]))")),
     Judge("engine off",               Stage.NUMBER,      numbers.engine_off,               "the exact witness sides with the reference", "",
           Bought(Result.ENGINE_WRONG, "x=f8([0.5]); a=exp(x); back(a,f8([1.0]))", "exp: 1e-7 too little")),
+
+    Judge("audited value",            Stage.AUDIT,       audits.of_a_value,                "a step's value is not the exact one at its operands", "",
+          Bought(Result.BOTH_WRONG, "x=f8([0.5]); a=exp(x); back(a,f8([1.0]))", "exp: the value, 1e-6 off", "PyTorch, exp 1e-6 off")),
 
     Judge("no authority",             Stage.APPEAL,      appeals.without_authority,        "the reference cannot be disturbed, and no exact number decides", "",
           Bought(Result.INCONCLUSIVE, "x=f8([-1.5]); a=log1p(x); back(a,f8([1.0]))", "log1p: that of log", "weak PyTorch")),

@@ -137,7 +137,7 @@ class ExactEngine:
             displacements = _displacements(program, jitter) if jitter and jitter.rounding else ()
             for step in program.steps:
                 dtype = promoted([np.empty(0, dtypes[i]) for i in step.inputs if not (i < len(weak) and weak[i])])
-                inputs = [np.asarray(moved(_rounded(values[i], dtypes[i], dtype))) for i in step.inputs]
+                inputs = [np.asarray(moved(cast(values[i], dtypes[i], dtype))) for i in step.inputs]
                 if displacements:
                     displaced = zip(inputs, displacements[len(values) - len(weak)], strict=True)
                     inputs = [np.asarray(x + by) for x, by in displaced]
@@ -368,7 +368,7 @@ def _leaf_places(program: Program) -> list[int]:
     return [i for i, o in enumerate(program.operands) if o.kind == LEAF]
 
 
-def _rounded(x: Exact, own: np.dtype[Any], dtype: np.dtype[Any]) -> Exact:
+def cast(x: Exact, own: np.dtype[Any], dtype: np.dtype[Any]) -> Exact:
     """Cast an operand to the dtype of a step: a double beside singles, such as Python's 0.1, is rounded."""
     return x if own.kind != "f" or own.itemsize <= dtype.itemsize else exactly(x.astype(float).astype(dtype))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,8 +31,8 @@ class Witness:
     def value(self, program: Program, place: tuple[int, ...]) -> Slopes:
         """Return one number of the result, in place of both slopes."""
         where = program, place
-        return _enclosed(
-            lambda engine: Slopes.of_value(engine.value(*where)), lambda engine: engine.value_noise(*where)
+        return enclosed(
+            lambda engine: Slopes.of_value(engine.value(*where)), _ENGINES, lambda engine: engine.value_noise(*where)
         )
 
     def slopes(self, program: Program, leaf: int, place: tuple[int, ...]) -> Slopes:
@@ -44,18 +44,28 @@ class Witness:
             place: the index of the number.
         """
         where = program, leaf, place
-        return _enclosed(lambda engine: engine.slopes(*where), lambda engine: engine.noise(*where))
+        return enclosed(lambda engine: engine.slopes(*where), _ENGINES, lambda engine: engine.noise(*where))
 
     def second_slopes(self, program: Program, leaf: int, place: tuple[int, ...]) -> Slopes:
         """Return one number of a second-order gradient: the slope of the slope along the program's directions."""
         where = program, leaf, place
-        return _enclosed(lambda engine: engine.second_slopes(*where), lambda engine: engine.noise(*where, order=2))
+        return enclosed(
+            lambda engine: engine.second_slopes(*where), _ENGINES, lambda engine: engine.noise(*where, order=2)
+        )
 
 
-def _enclosed(slopes: Callable[[ExactEngine], Slopes], noise: Callable[[ExactEngine], Any]) -> Slopes:
-    """Return slopes with a bound on their error; unknown ones if it is too large with the most bits, too."""
-    coarse = slopes(_ENGINES[0])
-    for engine in _ENGINES[1:]:
+def enclosed(
+    slopes: Callable[[Any], Slopes], engines: Sequence[Any], noise: Callable[[Any], Any] = lambda engine: 0
+) -> Slopes:
+    """Return slopes with a bound on their error; unknown ones if it is too large with the most bits, too.
+
+    Args:
+        slopes: computes them by an engine.
+        engines: each with twice as many bits, and a finer step, as the one before.
+        noise: estimates what rounding may do to them in an engine.
+    """
+    coarse = slopes(engines[0])
+    for engine in engines[1:]:
         fine = slopes(engine)
         if coarse.middle is None and fine.middle is None:
             return fine

@@ -1,7 +1,6 @@
 """Judges of one number at a kink, where the slopes on the two sides differ and there is no single right number.
 
-An engine's gradient is compared with the gradients at points a hair away. If it lies among them, it is a subgradient,
-and a matter of convention. If it does not, it is wrong under any convention.
+If an engine's gradient is a subgradient, it is a matter of convention. If it is not, it is wrong under any convention.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reference.engines.exact.numbers import precisely
 from reference.verdict.exactness import has
 from reference.verdict.findings import Kind, Result
 from reference.verdict.opinion import Opinion
@@ -25,7 +23,7 @@ def of_nan(evidence: Evidence, number: Number) -> Opinion | None:
     of_a_leaf = number.pair.kind is Kind.GRADIENT and not number.pair.is_second_order
     if number.exact is not None or not of_a_leaf:
         return None
-    leaf = evidence.program.leaves[evidence.testimony.leaf(number.pair.name)]
+    leaf = evidence.program.leaves[evidence.mine.leaf(number.pair.name)]
     if not np.isnan(leaf.data[number.place]):
         return None
     return Opinion(Result.CONVENTION, kind=Kind.CONVENTION, says="NaN has no slope")
@@ -40,12 +38,11 @@ def between_the_slopes(evidence: Evidence, number: Number) -> Opinion | None:
 
 
 def of_no_subgradient(evidence: Evidence, number: Number) -> Opinion | None:
-    """The number does not lie among the slopes around the kink, alone or paired with another number at the kink."""
+    """The number does not lie between the slopes of the two sides, alone or together with others at the kink."""
     if not number.has_slopes:
         return None
-    with precisely():
-        if evidence.testimony.is_subgradient(number.pair.name, number.place, evidence.got):
-            return None
+    if evidence.subgradient.is_legal((evidence.mine.leaf(number.pair.name), number.place)):
+        return None
     left, right = float(number.slopes.left), float(number.slopes.right)
     return Opinion(Result.ENGINE_WRONG, says=f"its slopes are {left:.6g} and {right:.6g} on the two sides")
 
@@ -53,6 +50,12 @@ def of_no_subgradient(evidence: Evidence, number: Number) -> Opinion | None:
 def without_a_convention(evidence: Evidence, number: Number) -> Opinion | None:
     """There is no convention: the reference's releases differ, or the reference declares that it has another one."""
     return Opinion(Result.CONDITIONED) if number.has_slopes and not evidence.conventions_are_told else None
+
+
+def alike(evidence: Evidence, number: Number) -> Opinion | None:
+    """Both sides take the same slope, up to rounding."""
+    del evidence
+    return Opinion(Result.CONDITIONED) if number.has_slopes and number.is_alike_at_kink else None
 
 
 def met_with_other_numbers(evidence: Evidence, number: Number) -> Opinion | None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reference.verdict.findings import Result
+from reference.verdict.number import Standing
 from reference.verdict.opinion import Opinion
-from reference.verdict.rounding import MARGIN
 
 if TYPE_CHECKING:
     from reference.verdict.evidence import Evidence
@@ -16,18 +16,10 @@ if TYPE_CHECKING:
 
 
 def both_right(evidence: Evidence, number: Number) -> Opinion | None:
-    """Rounding explains both sides' errors; only the engine's, if the reference is already known to be wrong."""
+    """Rounding explains both sides' errors, each from the exact number at its own values."""
     del evidence
-    right = number.engine_is_right and (number.known or number.reference_is_right)
+    right = number.engine is Standing.RIGHT and number.reference is Standing.RIGHT
     return Opinion(Result.CONDITIONED) if right else None
-
-
-def engine_right_by_luck(evidence: Evidence, number: Number) -> Opinion | None:
-    """The engine is right by luck: on nearby programs its errors are as large as the reference's error here."""
-    if not number.engine_is_right:
-        return None
-    nearby = number.nearby[0] if evidence.authority else 0.0
-    return Opinion(Result.CONDITIONED) if number.difference <= MARGIN * max(nearby, number.rounding) else None
 
 
 def half_right_beside_nan(evidence: Evidence, number: Number) -> Opinion | None:
@@ -44,40 +36,41 @@ def twice_of_nan(evidence: Evidence, number: Number) -> Opinion | None:
     return Opinion(Result.INCONCLUSIVE) if left_open else None
 
 
+def explained_without_a_witness(evidence: Evidence, number: Number) -> Opinion | None:
+    """The witness cannot tell, and rounding explains the difference from the reference."""
+    del evidence
+    return Opinion(Result.CONDITIONED) if _is_unknown(number) and number.is_explained else None
+
+
 def unlike_the_reference(evidence: Evidence, number: Number) -> Opinion | None:
     """There is no exact number, so the slope is a matter of convention, and the convention is the reference's."""
     del evidence
     return Opinion(Result.ENGINE_WRONG) if _is_unknown(number) else None
 
 
-def poor_formula(evidence: Evidence, number: Number) -> Opinion | None:
-    """The reference's formula loses digits, but fewer than half.
-
-    This holds only for a reference that cannot be disturbed: another one shows the digits that its formulas lose.
-    """
-    poor = not evidence.authority and number.reference_alone_is_off and number.loses_less_than_half
-    return Opinion(Result.CONDITIONED) if poor else None
-
-
 def reference_off(evidence: Evidence, number: Number) -> Opinion | None:
-    """The reference's error is larger than the engine's, here and on nearby programs."""
+    """The engine is right, and the reference is imprecise or wrong."""
     del evidence
-    return Opinion(Result.REFERENCE_WRONG) if number.reference_alone_is_off else None
-
-
-def reference_right_by_luck(evidence: Evidence, number: Number) -> Opinion | None:
-    """Both are wrong, or the reference is right by luck: on programs a few ULP away its errors are as large."""
-    del evidence
-    if number.exact is None:
+    if number.engine is not Standing.RIGHT:
         return None
-    bound = MARGIN * max(number.reference_error, number.nearby[1])
-    return Opinion(Result.CONDITIONED) if number.engine_error <= bound else None
+    return {
+        Standing.IMPRECISE: Opinion(Result.REFERENCE_IMPRECISE),
+        Standing.WRONG: Opinion(Result.REFERENCE_WRONG),
+    }.get(number.reference, Opinion(Result.CONDITIONED))
+
+
+def engine_imprecise(evidence: Evidence, number: Number) -> Opinion | None:
+    """The engine's error is beyond what the function allows, and within what usual formulas lose there."""
+    del evidence
+    return Opinion(Result.IMPRECISE) if number.engine is Standing.IMPRECISE else None
 
 
 def engine_off(evidence: Evidence, number: Number) -> Opinion | None:
-    """Rounding does not explain the engine's error, and it explains the reference's."""
+    """The engine is wrong; the reference may be wrong as well."""
     del evidence
-    return Opinion(Result.ENGINE_WRONG) if number.exact is not None else None
+    if number.engine is not Standing.WRONG:
+        return None
+    return Opinion(Result.BOTH_WRONG if number.reference is Standing.WRONG else Result.ENGINE_WRONG)
 
 
 def _is_unknown(number: Number) -> bool:

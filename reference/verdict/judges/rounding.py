@@ -78,6 +78,8 @@ def on_its_own_way(evidence: Evidence, pair: Pair, unexplained: np.ndarray) -> O
 
 
 def _explained(comparison: Comparison, pair: Pair, where: np.ndarray) -> Opinion | None:
+    if comparison.has_witness:  # an estimate that excuses the loss of half of the digits is not trusted
+        where = where & pair.shares_digits
     if not where.any():
         return None
     finding = worst(pair, where, comparison.error(pair))

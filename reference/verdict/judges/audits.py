@@ -1,0 +1,28 @@
+"""Judges of what an audit finds, where both sides agree."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from reference.verdict.exactness import error_of, nearest
+from reference.verdict.findings import Finding, Kind, Result
+from reference.verdict.opinion import Opinion
+
+if TYPE_CHECKING:
+    from reference.verdict.evidence import Evidence
+    from reference.verdict.truth import WrongValue
+
+
+def of_a_value(evidence: Evidence, wrong: WrongValue) -> Opinion | None:
+    """A step's value is off, by more than rounding of its operands explains."""
+    program, exact = evidence.program, nearest(wrong.exact, wrong.got)
+    name = program.names[len(program.operands) + wrong.step]
+    part = "value" if wrong.step == len(program.steps) - 1 else f"value of {name}"
+    finding = Finding(Kind.FORWARD, part, "", wrong.place, wrong.got, evidence.wanted.values[wrong.step][wrong.place], exact=exact)
+    half = error_of(wrong.got, wrong.exact) <= math.sqrt(evidence.mine.unit) * abs(float(wrong.exact))
+    if half:
+        return Opinion(Result.IMPRECISE, finding)
+    theirs = evidence.theirs.wrong_value
+    both = theirs is not None and theirs.step == wrong.step
+    return Opinion(Result.BOTH_WRONG if both else Result.ENGINE_WRONG, finding)

@@ -1,0 +1,240 @@
+"""The exact numbers of a program, at the values that one side had, and how far rounding moves them.
+
+Each side is measured by itself. Its values are compared step by step, each with the exact value at the operands that
+this side had, and its gradients with the exact derivatives at these operands. So what one step rounds does not count
+again in the next, and rounding cannot put the witness on another side of a branch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from reference.engines.exact import Jitter, Slopes
+from reference.engines.exact.chain import Chain, Sides, Unknown
+from reference.engines.exact.numbers import PRECISION, precisely
+from reference.engines.exact.usual import UsualChain
+from reference.engines.exact.witness import DOUBLINGS, enclosed
+from reference.ops import OPS
+from reference.verdict.exactness import error_of, nearest, spacing
+from reference.verdict.findings import SECOND_ORDER
+from reference.verdict.rounding import AT_ONCE, MARGIN
+
+if TYPE_CHECKING:
+    from reference.engines import Outcome
+    from reference.programs import Program
+
+ROUNDINGS = 3  # runs with all operands and derivatives moved by a rounding
+FORMULAS = 12  # evaluations of the usual formulas, each rounded otherwise
+
+Place = tuple[int, ...]
+Bounds = tuple[Any, Any]
+
+
+class WrongValue(NamedTuple):
+    """A number of a step's value that is off.
+
+    Args:
+        step: the index of the step.
+        place: the number's index.
+        got: the number.
+        exact: the exact number at the operands that the step had.
+    """
+
+    step: int
+    place: Place
+    got: Any
+    exact: Any
+
+
+class Truth:
+    """The exact numbers at the values of one side.
+
+    Args:
+        program: the case.
+        outcome: the outcome of this side.
+        single: whether some of the computation is in single precision, whose rounding then counts.
+    """
+
+    def __init__(self, program: Program, outcome: Outcome, *, single: bool) -> None:
+        self._program = program
+        self._outcome = outcome
+        self.single = single
+        self.unit = 2.0**-24 if single else 2.0**-53
+        self.least = float(np.finfo(np.float32 if single else np.float64).tiny) / AT_ONCE  # spacing that counts
+        self._leaves = [o.name for o in program.leaves]
+
+    def leaf(self, part: str) -> int:
+        """Return the index of the leaf of which a part is the gradient."""
+        return self._leaves.index(part[part.index("[") + 1 : -1])
+
+    def slopes(self, part: str, place: Place) -> Slopes:
+        """Return one exact number of a part: its slopes on both sides; for a value, twice the value.
+
+        They are computed in more and more digits, until the error is below any double. Otherwise they are unknown.
+        """
+        return enclosed(lambda chain: self._slopes(chain, part, place), self._chains)
+
+    def rounding(self, part: str, place: Place, exact: Any, enough: float = math.inf) -> float:
+        """Return how far a number moves if each operand and each derivative moves by a rounding, at each use.
+
+        Args:
+            part: the part's name.
+            place: the index of the number.
+            exact: the exact number.
+            enough: the distance at which no further runs are needed.
+        """
+        return self._furthest(self._jittered, part, place, exact, enough)
+
+    def _furthest(self, chains: Iterable[Chain], part: str, place: Place, exact: Any, enough: float) -> float:
+        furthest = 0.0
+        for chain in chains:
+            number = self._slopes(chain, part, place).middle
+            if number is not None:
+                with precisely():
+                    furthest = max(furthest, float(abs(number - exact)))
+            if furthest >= enough:
+                break
+        return furthest
+
+    def rounding_at_kink(self, part: str, place: Place, slopes: Slopes) -> float:
+        """Return how far the slopes on both sides move, likewise."""
+        towards = _one(self._program, self.leaf(part), place)
+        return self.moved_bounds(towards, (min(slopes.left, slopes.right), max(slopes.left, slopes.right)))
+
+    def usual_loss(
+        self, part: str, place: Place, exact: Any, enough: float = math.inf, *, exempt: bool = False
+    ) -> float:
+        """Return how much the usual formulas lose of a number, and rounding of terms that cancel.
+
+        Args:
+            part: the part's name.
+            place: the index of the number.
+            exact: the exact number.
+            enough: as above.
+            exempt: whether only those formulas count that ndgrad may use.
+        """
+        terms = self._terms(part, place) * self.unit
+        if terms >= enough:
+            return terms
+        return max(terms, self._furthest(self._exempt if exempt else self._usual, part, place, exact, enough))
+
+    def _terms(self, part: str, place: Place) -> float:
+        """Return the size of the terms that add up to a number."""
+        sizes = (self._slopes(chain, part, place).middle for chain in self._signed)
+        return max((float(abs(size)) for size in sizes if size is not None), default=0.0)
+
+    @cached_property
+    def _signed(self) -> list[Chain]:
+        return [Chain(self._program, self._outcome.values, signs=seed) for seed in range(ROUNDINGS)]
+
+    @cached_property
+    def _usual(self) -> list[UsualChain]:
+        return [UsualChain(self._program, self._outcome.values, seed) for seed in range(FORMULAS)]
+
+    @cached_property
+    def _exempt(self) -> list[UsualChain]:
+        only = frozenset(name for name, op in OPS.items() if op.exempt)
+        return [UsualChain(self._program, self._outcome.values, seed, only) for seed in range(FORMULAS)]
+
+    def along(self, direction: Sequence[np.ndarray]) -> Sides:
+        """Return the slopes along a direction on both sides."""
+        return self._chain.sides(direction)
+
+    def bounds(self, direction: Sequence[np.ndarray], *, second: bool = False, finer: bool = False) -> Bounds:
+        """Return the least and the largest derivative along a direction: they differ at a kink.
+
+        Args:
+            direction: an array for each leaf, of its shape.
+            second: whether of the slope along the program's directions.
+            finer: whether to compute it with twice as many digits, and a finer step.
+
+        Raises:
+            Unknown: the witness cannot tell.
+        """
+        return self._bounds(self._chains[1 if finer else 0], direction, second=second)
+
+    def moved_bounds(self, direction: Sequence[np.ndarray], exact: Bounds, *, second: bool = False) -> float:
+        """Return how far these bounds move if all numbers move by a rounding, as above."""
+        moved = 0.0
+        for chain in self._jittered:
+            with suppress(Unknown), precisely():
+                bounds = self._bounds(chain, direction, second=second)
+                moved = max([moved, *(float(abs(a - b)) for a, b in zip(bounds, exact, strict=True))])
+        return moved
+
+    def _bounds(self, chain: Chain, direction: Sequence[np.ndarray], *, second: bool) -> Bounds:
+        if second:
+            mixed = chain.mixed(direction, self._program.directions)
+            return mixed, mixed
+        left, right = chain.sides(direction)
+        return min(left, right), max(left, right)
+
+    @cached_property
+    def wrong_value(self) -> WrongValue | None:
+        """The first number of a step's value that is off by more than rounding explains; None if all are right.
+
+        Steps on infinities and NaN are left out: there the definitions do not bind.
+        """
+        for step, value in enumerate(self._outcome.values):
+            if not self._chain.is_finite(step):
+                continue
+            exact = self._chain.value(step)
+            for place in np.ndindex(value.shape):
+                if self._is_off(step, place, value[place], exact[place]):
+                    return WrongValue(step, place, value[place], exact[place])
+        return None
+
+    @cached_property
+    def has_pole(self) -> bool:
+        """Whether the slope of a step is not finite, at finite operands. Times 0, it is NaN for every engine."""
+        return any(self._chain.has_pole(step) for step in range(len(self._outcome.values)))
+
+    def _is_off(self, step: int, place: Place, got: Any, exact: Any) -> bool:
+        """Whether a step's number is off. Infinities and NaN must be the same, and no exact number is too large."""
+        wanted = float(exact)
+        if not (math.isfinite(wanted) and np.isfinite(got)):
+            return not (got == nearest(exact, got) or (math.isnan(wanted) and np.isnan(got)))
+        error, at_once = error_of(got, exact), AT_ONCE * max(spacing(exact, single=self.single), self.least)
+        if error <= at_once:
+            return False
+        with precisely():
+            moved = max(float(abs(chain.value(step)[place] - exact)) for chain in self._jittered)
+        return error > at_once + MARGIN * moved
+
+    @cached_property
+    def _chains(self) -> list[Chain]:
+        return [Chain(self._program, self._outcome.values, PRECISION << i) for i in range(DOUBLINGS + 1)]
+
+    @property
+    def _chain(self) -> Chain:
+        return self._chains[0]
+
+    @cached_property
+    def _jittered(self) -> list[Chain]:
+        jitters = (Jitter(seed, self.unit) for seed in range(ROUNDINGS))
+        return [Chain(self._program, self._outcome.values, jitter=jitter) for jitter in jitters]
+
+    def _slopes(self, chain: Chain, part: str, place: Place) -> Slopes:
+        if part == "value":
+            return Slopes.of_value(chain.value(len(self._program.steps) - 1)[place])
+        towards = _one(self._program, self.leaf(part), place)
+        try:
+            if part.startswith(SECOND_ORDER):
+                return Slopes.of_value(chain.mixed(towards, self._program.directions))
+            left, right = chain.sides(towards)
+            return Slopes(left, right)
+        except Unknown:
+            return Slopes(None, None)
+
+
+def _one(program: Program, leaf: int, place: Place) -> list[np.ndarray]:
+    """Return the direction of one number."""
+    direction = [np.zeros(o.data.shape) for o in program.leaves]
+    direction[leaf][place] = 1.0
+    return direction
