@@ -3,6 +3,10 @@
 A seed determines a sequence of cases in rounds. A round holds each op once, and some expressions, sessions, training
 runs and checks of the library, shuffled. Neither the order nor the cases depend on the faults: they are the cases that
 `verify` runs. The number of cases until one fails measures how well the harness detects a fault.
+
+The right engine runs each case first, and its calls of all callables that faults replace are recorded. A case is
+skipped for a fault if it calls none that the fault replaces: with the fault it would run in just the same way. Skipped
+cases count like all others.
 """
 
 from __future__ import annotations
@@ -45,7 +49,7 @@ class Numbered(NamedTuple):
     called: frozenset[Seam]
 
     def can_show(self, fault: Fault) -> bool:
-        """Whether a fault can change anything here. It cannot if none of its seams is called."""
+        """Whether a fault can change anything here. It cannot if it has seams and none of them is called."""
         seams = fault.plant.seams
         return seams is None or not seams.isdisjoint(self.called)
 
@@ -122,7 +126,7 @@ class Cases:
 
 @contextmanager
 def recorded(seams: Iterable[Seam]) -> Iterator[set[Seam]]:
-    """Add to a set each of these seams that is called inside, in any thread. Nothing else changes."""
+    """Add to a set each of these seams that is called inside, in any thread. Results stay the same."""
     called: set[Seam] = set()
     with ExitStack() as stack:
         for seam in sorted(seams, key=lambda seam: not seam.remakes_operators):

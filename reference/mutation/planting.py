@@ -2,8 +2,9 @@
 
 Faults are planted at the seams of `ndgrad`: the forward functions and pullbacks of rules, functions, methods and
 attributes. Each is replaced by a wrong one, which mostly calls the right one and changes its arguments or its result.
-No source is read, so the way that `ndgrad` is written does not matter. The tables in `faults` list the faults. This
-module does not know how they are found.
+A plant tells its seams, so that calls of them can be recorded: a fault cannot show in a case without such a call. No
+source is read, so the way that `ndgrad` is written does not matter. The tables in `faults` list the faults. This module
+does not know how they are found.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ class Plant:
 
     Args:
         context: makes the context.
-        seams: until one of these is called, `ndgrad` with the fault does the same as without it. None if there are no
-            such seams: the fault may change anything.
+        seams: the places where it replaces callables. A case that calls none of these is the same with the fault as
+            without it. None if it changes anything else, or leaves a changed state for later cases.
     """
 
     context: Callable[[], AbstractContextManager[None]]
