@@ -118,9 +118,17 @@ def test_an_unshrunk_failure_is_reported(workers: str, tmp_path: Path) -> None:
         assert f"again: python -m reference repro --engine wrong:Engine '{line}'" in ended.out
 
 
+ONE_OF_EACH = """
+import reference.campaign, reference.commands.verify
+quick = reference.campaign.PROFILES["quick"]
+reference.campaign.PROFILES["quick"] = reference.campaign.Profile(1, 1, dict.fromkeys(quick.checks, 1))
+reference.commands.verify.WORTH_A_PROCESS = 1
+"""
+
+
 def test_a_signal_ends_it_while_training_runs_go(tmp_path: Path) -> None:
     """A signal ends a long training run, and all rows of the first table count as done."""
-    started = Started(*QUICK, cwd=tmp_path).printed("training  ")
+    started = Started(*QUICK, cwd=tmp_path, code=ONE_OF_EACH).printed("training  ")
     ended = started.printed("article").send(signal.SIGINT, group=True).ended()
     assert ended.status == 130
     assert is_quiet(ended), ended.err
