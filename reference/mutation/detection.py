@@ -3,25 +3,28 @@
 A seed determines a sequence of cases in rounds. A round holds each op once, and some expressions, sessions, training
 runs and checks of the library, shuffled. Neither the order nor the cases depend on the faults: they are the cases that
 `verify` runs. The number of cases until one fails measures how well the harness detects a fault.
+
+The right engine runs each case first, and its calls of all callables that faults replace are recorded. A case is
+skipped for a fault if it calls none that the fault replaces: with the fault it would run in just the same way. Skipped
+cases count like all others.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from functools import lru_cache, wraps
+from typing import Any, NamedTuple
 
-from ndgrad.rules import RULES
 from reference.checks import EXPRESSIONS, Case, ProgramCase, draw_case
 from reference.engines import Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import References
 from reference.engines.torch import TorchEngine, one_thread
 from reference.mutation import Fault, every
-from reference.mutation.planting import AtPullback, Change, around, together
+from reference.mutation.planting import Change, Seam
 from reference.ops import OPS
 from reference.ops.source import Seeded, Unsuited
 from reference.processes.workers import Workers
@@ -31,8 +34,6 @@ from reference.programs import Program
 A_ROUND = {EXPRESSIONS: 7, "sessions": 5, "training": 5, "library": 3}
 ROUNDS = {"quick": 60, "standard": 130, "deep": 3_000}
 
-Pullback: TypeAlias = tuple[str, int]  # of an op, towards an operand
-
 
 class Numbered(NamedTuple):
     """One case of the order.
@@ -40,17 +41,17 @@ class Numbered(NamedTuple):
     Args:
         check: the check that it belongs to.
         case: the case; None if the draw was unsuited.
-        called: the pullbacks that the right engine calls on it.
+        called: the seams of faults that the right engine calls on it.
     """
 
     check: str
     case: Case | None
-    called: frozenset[Pullback]
+    called: frozenset[Seam]
 
     def can_show(self, fault: Fault) -> bool:
-        """Whether a fault can change anything here. A fault in a pullback that is not called cannot."""
-        plant = fault.plant
-        return not isinstance(plant, AtPullback) or (plant.op, plant.position) in self.called
+        """Whether a fault can change anything here. It cannot if it has seams and none of them is called."""
+        seams = fault.plant.seams
+        return seams is None or not seams.isdisjoint(self.called)
 
 
 @dataclass(frozen=True)
@@ -104,16 +105,14 @@ class Cases:
         each = {**dict.fromkeys(OPS, 1), **A_ROUND}
         tickets = tuple(f"{check} {i}" for check, times in each.items() for i in range(times))
         cases = []
-        for ticket in Seeded(self._seed, "round", number).among(tickets):
-            check, _, i = ticket.partition(" ")
-            cases.append(self._numbered(check, number * each[check] + int(i)))
+        with recorded(_all_seams()) as called:
+            for ticket in Seeded(self._seed, "round", number).among(tickets):
+                check, _, i = ticket.partition(" ")
+                case = self._case(check, number * each[check] + int(i))
+                called.clear()  # what drawing calls does not count: no fault is planted then
+                self.failure_in(case)
+                cases.append(Numbered(check, case, frozenset(called)))
         return cases
-
-    def _numbered(self, check: str, number: int) -> Numbered:
-        case, called = self._case(check, number), set[Pullback]()
-        with _recorded(called):
-            self.failure_in(case)
-        return Numbered(check, case, frozenset(called))
 
     def _case(self, check: str, number: int) -> Case | None:
         try:
@@ -126,22 +125,29 @@ class Cases:
 
 
 @contextmanager
-def _recorded(called: set[Pullback]) -> Iterator[None]:
-    """Add to a set each pullback that is called inside."""
+def recorded(seams: Iterable[Seam]) -> Iterator[set[Seam]]:
+    """Add to a set each of these seams that is called inside, in any thread. Results stay the same."""
+    called: set[Seam] = set()
+    with ExitStack() as stack:
+        for seam in sorted(seams, key=lambda seam: not seam.remakes_operators):
+            stack.enter_context(seam.replaced(_recording(called, seam)))
+        yield called
 
-    def recording(place: Pullback) -> Change:
-        def change(right: Callable[..., Any]) -> Callable[..., Any]:
-            def pullback(*args: Any, **options: Any) -> Any:
-                called.add(place)
-                return right(*args, **options)
 
-            return pullback
+def _recording(called: set[Seam], seam: Seam) -> Change:
+    def change(right: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(right)  # `lean()` reads signatures
+        def recording(*args: Any, **options: Any) -> Any:
+            called.add(seam)
+            return right(*args, **options)
 
-        return change
+        return recording
 
-    places = [(op, i) for op, rule in RULES.items() for i, pullback in enumerate(rule.pullbacks) if pullback]
-    with together(*(around(*place, recording(place)) for place in places))():
-        yield
+    return change
+
+
+def _all_seams() -> frozenset[Seam]:
+    return frozenset().union(*(fault.plant.seams or () for fault in every().values()))
 
 
 class _CachedTorch(TorchEngine):

@@ -2,8 +2,9 @@
 
 Faults are planted at the seams of `ndgrad`: the forward functions and pullbacks of rules, functions, methods and
 attributes. Each is replaced by a wrong one, which mostly calls the right one and changes its arguments or its result.
-No source is read, so the way that `ndgrad` is written does not matter. The tables in `faults` list the faults. This
-module does not know how they are found.
+A plant tells its seams, so that calls of them can be recorded: a fault cannot show in a case without such a call. No
+source is read, so the way that `ndgrad` is written does not matter. The tables in `faults` list the faults. This module
+does not know how they are found.
 """
 
 from __future__ import annotations
@@ -11,15 +12,54 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ndgrad.engine import Value, attach
 from ndgrad.rules import RULES
 
-Plant: TypeAlias = Callable[[], AbstractContextManager[None]]
-Change: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]  # from the right function to the wrong one
+Change: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]  # from the right callable to the wrong one
+
+
+@dataclass(frozen=True)
+class Seam:
+    """A place where `ndgrad` calls something that can be replaced: a function, a method, a pullback of a rule ...
+
+    Args:
+        kind: `kind(*place, change)` makes the context in which `change(right)` is called there.
+        place: the place among those of its kind.
+    """
+
+    kind: Callable[..., AbstractContextManager[None]]
+    place: tuple[Any, ...]
+
+    def replaced(self, change: Change) -> AbstractContextManager[None]:
+        """Replace the callable by `change(right)`."""
+        return self.kind(*self.place, change)
+
+    @property
+    def remakes_operators(self) -> bool:
+        """Whether a replacement makes Value's operators and methods anew, and so removes earlier replacements of them."""
+        return self.kind is _member
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A way to plant a fault. Calling it makes the context in which `ndgrad` has the fault.
+
+    Args:
+        context: makes the context.
+        seams: the places where it replaces callables. A case that calls none of these is the same with the fault as
+            without it. None if it changes anything else, or leaves a changed state for later cases.
+    """
+
+    context: Callable[[], AbstractContextManager[None]]
+    seams: frozenset[Seam] | None = None
+
+    def __call__(self) -> AbstractContextManager[None]:
+        """Make the context."""
+        return self.context()
 
 
 @dataclass(frozen=True)
@@ -41,42 +81,24 @@ class Fault:
     plant: Plant
 
 
-@dataclass(frozen=True)
-class AtPullback:
-    """Replaces a pullback by what `change` makes of the right one. Where that pullback is not called, nothing changes.
+UNCHANGED = Plant(nullcontext, frozenset())  # the right engine
 
-    Args:
-        op: whose pullback.
-        position: towards which operand.
-        change: from the right pullback to the wrong one.
-    """
 
-    op: str
-    position: int
-    change: Change
+def _at(seam: Seam, change: Change) -> Plant:
+    return Plant(lambda: seam.replaced(change), frozenset({seam}))
 
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        """Plant it."""
-        rule = RULES[self.op]
-        right = rule.pullbacks
-        wrong = list(right)
-        wrong[self.position] = self.change(right[self.position])  # type: ignore[arg-type] # there is one
-        rule.pullbacks = tuple(wrong)
-        try:
-            yield
-        finally:
-            rule.pullbacks = right
+
+# Members of rules.
 
 
 def pullback(op: str, position: int, wrong: Callable[..., Any]) -> Plant:
     """Replace the pullback of an op for one operand."""
-    return AtPullback(op, position, lambda right: wrong)
+    return around(op, position, lambda right: wrong)
 
 
 def around(op: str, position: int, change: Change) -> Plant:
     """Replace a pullback by `change(right)`."""
-    return AtPullback(op, position, change)
+    return _at(Seam(_pullback, (op, position)), change)
 
 
 def scaled(op: str, position: int, factor: float) -> Plant:
@@ -84,26 +106,55 @@ def scaled(op: str, position: int, factor: float) -> Plant:
     return around(op, position, lambda right: lambda *args, **options: right(*args, **options) * factor)
 
 
+def unrecorded(op: str, position: int) -> Plant:
+    """Let a pullback compute on plain arrays: it is right at first order, but cannot be differentiated."""
+
+    def change(right: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **options: right(*map(plain, args), **{k: plain(v) for k, v in options.items()})
+
+    return around(op, position, change)
+
+
+@contextmanager
+def _pullback(op: str, position: int, change: Change) -> Iterator[None]:
+    rule = RULES[op]
+    right = rule.pullbacks
+    wrong = list(right)
+    wrong[position] = change(right[position])  # type: ignore[arg-type] # there is one
+    rule.pullbacks = tuple(wrong)
+    try:
+        yield
+    finally:
+        rule.pullbacks = right
+
+
 def forward(op: str, wrong: Callable[..., Any]) -> Plant:
     """Replace an op's forward function by `wrong(*operands, **options)`, which has the same kind of result."""
-    return lambda: _rule(op, "forward", wrong)
+    return _at(_forward(op), lambda right: wrong)
 
 
 def residual(op: str, wrong: Callable[..., Any]) -> Plant:
-    """Replace the function that recomputes the residual of an op."""
-    return lambda: _rule(op, "residual", wrong)
+    """Replace the function that recomputes the residual of an op.
+
+    Its seam is the forward function: `lean()` reads the names of the residual's parameters when the op is recorded.
+    """
+    return Plant(lambda: _member(op, "residual", lambda right: wrong), frozenset({_forward(op)}))
 
 
 def bind(op: str, wrong: Callable[..., Any]) -> Plant:
     """Replace the function that turns an op's arguments into operands and options."""
-    return lambda: _rule(op, "bind", wrong)
+    return _at(Seam(_member, (op, "bind")), lambda right: wrong)
+
+
+def _forward(op: str) -> Seam:
+    return Seam(_member, (op, "forward"))
 
 
 @contextmanager
-def _rule(op: str, name: str, wrong: Any) -> Iterator[None]:
+def _member(op: str, name: str, change: Change) -> Iterator[None]:
     rule = RULES[op]
     right = getattr(rule, name)
-    setattr(rule, name, wrong)
+    setattr(rule, name, change(right))
     attach(op, rule)  # operators hold the rule's forward function
     try:
         yield
@@ -112,36 +163,22 @@ def _rule(op: str, name: str, wrong: Any) -> Iterator[None]:
         attach(op, rule)
 
 
-def attribute(owner: Any, name: str, wrong: Any) -> Plant:
-    """Replace an attribute of a module, a class or an object."""
-    return lambda: _attribute(owner, name, wrong)
-
-
-@contextmanager
-def _attribute(owner: Any, name: str, wrong: Any) -> Iterator[None]:
-    own = name in vars(owner)
-    right = inspect.getattr_static(owner, name, None)  # None for a new attribute
-    setattr(owner, name, wrong)
-    try:
-        yield
-    finally:
-        if own:
-            setattr(owner, name, right)
-        else:
-            delattr(owner, name)
+# Functions, methods and attributes.
 
 
 def function(right: Callable[..., Any], change: Change) -> Plant:
     """Replace a function by `change(right)` in each module and class of `ndgrad` that has it."""
-    return lambda: _function(right, change(right))
+    return _at(Seam(_function, (right,)), change)
 
 
 @contextmanager
-def _function(right: Callable[..., Any], wrong: Callable[..., Any]) -> Iterator[None]:
-    places = list(_places(right))
+def _function(right: Callable[..., Any], change: Change) -> Iterator[None]:
+    places, wrong = list(_places(right)), change(right)
     if not places:
         raise ValueError(f"no module of ndgrad has the function {right.__qualname__}")
-    with together(*(attribute(owner, name, kind(wrong)) for owner, name, kind in places))():
+    with ExitStack() as stack:
+        for owner, name, kind in places:
+            stack.enter_context(_attribute(owner, name, kind(wrong)))
         yield
 
 
@@ -159,23 +196,62 @@ def _is_static(thing: Any, function: Callable[..., Any]) -> bool:
     return isinstance(thing, staticmethod) and thing.__func__ is function
 
 
-def method(owner: type, name: str, change: Change) -> Plant:
-    """Replace a method by `change(right)`."""
-    return lambda: _attribute(owner, name, change(getattr(owner, name)))
+def method(owner: Any, name: str, change: Change) -> Plant:
+    """Replace a method by `change(right)`.
+
+    The seam of an inherited method is that of the base class: a replacement in a subclass would hide that one.
+    """
+    bases = (base for base in getattr(owner, "__mro__", ()) if name in vars(base))
+    return Plant(lambda: _method(owner, name, change), frozenset({Seam(_method, (next(bases, owner), name))}))
+
+
+def _method(owner: Any, name: str, change: Change) -> AbstractContextManager[None]:
+    return _attribute(owner, name, change(getattr(owner, name)))
 
 
 def getter(owner: type, name: str, change: Change) -> Plant:
     """Replace the getter of a property."""
-    return lambda: _attribute(owner, name, _property(owner, name).getter(change(_property(owner, name).fget)))
+    return _at(Seam(_getter, (owner, name)), change)
+
+
+def _getter(owner: type, name: str, change: Change) -> AbstractContextManager[None]:
+    right = inspect.getattr_static(owner, name)
+    return _attribute(owner, name, right.getter(change(right.fget)))
 
 
 def setter(owner: type, name: str, change: Change) -> Plant:
     """Replace the setter of a property."""
-    return lambda: _attribute(owner, name, _property(owner, name).setter(change(_property(owner, name).fset)))
+    return _at(Seam(_setter, (owner, name)), change)
 
 
-def _property(owner: type, name: str) -> Any:
-    return inspect.getattr_static(owner, name)
+def _setter(owner: type, name: str, change: Change) -> AbstractContextManager[None]:
+    right = inspect.getattr_static(owner, name)
+    return _attribute(owner, name, right.setter(change(right.fset)))
+
+
+def attribute(owner: Any, name: str, wrong: Any) -> Plant:
+    """Replace an attribute of a module, a class or an object. Only a function in place of a function has a seam."""
+    right = inspect.getattr_static(owner, name, None)
+    if inspect.isfunction(right) and inspect.isfunction(wrong):
+        return method(owner, name, lambda right: wrong)
+    return Plant(lambda: _attribute(owner, name, wrong))
+
+
+@contextmanager
+def _attribute(owner: Any, name: str, wrong: Any) -> Iterator[None]:
+    own = name in vars(owner)
+    right = inspect.getattr_static(owner, name, None)  # None for a new attribute
+    setattr(owner, name, wrong)
+    try:
+        yield
+    finally:
+        if own:
+            setattr(owner, name, right)
+        else:
+            delattr(owner, name)
+
+
+# Anything else.
 
 
 def together(*plants: Plant) -> Plant:
@@ -188,26 +264,13 @@ def together(*plants: Plant) -> Plant:
                 stack.enter_context(plant())
             yield
 
-    return all_of_them
-
-
-def plain(x: Any) -> Any:
-    """Return the array of a Value, and anything else unchanged. Computations on it are not recorded."""
-    return x.data if isinstance(x, Value) else x
-
-
-def unrecorded(op: str, position: int) -> Plant:
-    """Let a pullback compute on plain arrays: it is right at first order, but cannot be differentiated."""
-
-    def change(right: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *args, **options: right(*map(plain, args), **{k: plain(v) for k, v in options.items()})
-
-    return around(op, position, change)
+    seams = [plant.seams for plant in plants if plant.seams is not None]
+    return Plant(all_of_them, frozenset().union(*seams) if len(seams) == len(plants) else None)
 
 
 def entry(table: MutableMapping[Any, Any], key: Any, wrong: Any) -> Plant:
     """Replace a dictionary's value for a key."""
-    return lambda: _entry(table, key, wrong)
+    return Plant(lambda: _entry(table, key, wrong))
 
 
 @contextmanager
@@ -232,9 +295,14 @@ def attached(plant: Plant) -> Plant:
         finally:
             _attach_all()
 
-    return with_new_operators
+    return Plant(with_new_operators)
 
 
 def _attach_all() -> None:
     for name, rule in RULES.items():
         attach(name, rule)
+
+
+def plain(x: Any) -> Any:
+    """Return the array of a Value, and anything else unchanged. Computations on it are not recorded."""
+    return x.data if isinstance(x, Value) else x

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import gmpy2
@@ -61,15 +61,8 @@ class Testimony:
         """
         program = program or self._program
         if part == "value":
-            return (
-                _WITNESS.value(program, place)
-                if jitter is None
-                else Slopes.of_value(_EXACT.value(program, place, jitter))
-            )
-        second, leaf = part.startswith(SECOND_ORDER), self.leaf(part)
-        if jitter is None:
-            return (_WITNESS.second_slopes if second else _WITNESS.slopes)(program, leaf, place)
-        return (_EXACT.second_slopes if second else _EXACT.slopes)(program, leaf, place, jitter)
+            return _value(program, place, jitter)
+        return _slopes(program, self.leaf(part), place, jitter, second=part.startswith(SECOND_ORDER))
 
     def moved_by_rounding(self, part: str, place: Place, exact: Any, *, single: bool) -> float:
         """Return how far a number moves if every operand of every step moves by a rounding.
@@ -115,28 +108,18 @@ class Testimony:
     def is_subgradient(self, part: str, place: Place, got: Outcome) -> bool:
         """Whether the engine's number, alone and paired with others at the kink, lies among slopes a hair away."""
         here = (self.leaf(part), place)
-        others = [at for at in self._kinked() if at != here][: KINKED - 1]
-        mine = {at: self._number(at, got) for at in (here, *others)}
-        samples = [
-            {at: _EXACT.slopes(self._program, *at, jitter).middle for at in mine}
-            for jitter in (Jitter(seed, A_HAIR, A_HAIR) for seed in range(SAMPLES))
-        ]
-        if mine[here] is None or not _lies_among(mine[here], [s[here] for s in samples]):
+        number, slopes = self._number(here, got), _slopes_around(self._program, here)
+        if number is None or not _lies_among(number, slopes):
             return False
-        for at, sign in itertools.product(others, (1, -1)):
-            if mine[at] is None or any(s[at] is None or s[here] is None for s in samples):
+        for at in [at for at in _kinked(self._program) if at != here][: KINKED - 1]:
+            other, others = self._number(at, got), _slopes_around(self._program, at)
+            if other is None or any(slope is None for slope in (*slopes, *others)):
                 continue
-            if not _lies_among(mine[here] + sign * mine[at], [s[here] + sign * s[at] for s in samples]):
-                return False
+            for sign in (1, -1):
+                sums = [a + sign * b for a, b in zip(slopes, others, strict=True)]
+                if not _lies_among(number + sign * other, sums):
+                    return False
         return True
-
-    def _kinked(self) -> Iterator[tuple[int, Place]]:
-        """Give the numbers of leaves that have different slopes on their two sides."""
-        for leaf, operand in enumerate(self._program.leaves):
-            for place in np.ndindex(operand.data.shape):
-                slopes = _EXACT.slopes(self._program, leaf, place)
-                if slopes.left is not None and slopes.right is not None and slopes.exact is None:
-                    yield leaf, place
 
     def _number(self, at: tuple[int, Place], got: Outcome) -> Any:
         gradient = got.gradients[at[0]]
@@ -144,6 +127,42 @@ class Testimony:
             return gmpy2.mpfr(0)
         number = float(gradient[at[1]]) if np.shape(gradient) == self._program.leaves[at[0]].data.shape else math.nan
         return gmpy2.mpfr(number) if math.isfinite(number) else None
+
+
+# Exact numbers are cached: in mutation testing many faults fail on the same program.
+
+
+@lru_cache(maxsize=1_024)
+def _value(program: Program, place: Place, jitter: Jitter | None) -> Slopes:
+    return _WITNESS.value(program, place) if jitter is None else Slopes.of_value(_EXACT.value(program, place, jitter))
+
+
+@lru_cache(maxsize=16_384)
+def _slopes(program: Program, leaf: int, place: Place, jitter: Jitter | None, *, second: bool) -> Slopes:
+    if jitter is None:
+        return (_WITNESS.second_slopes if second else _WITNESS.slopes)(program, leaf, place)
+    return (_EXACT.second_slopes if second else _EXACT.slopes)(program, leaf, place, jitter)
+
+
+@lru_cache(maxsize=256)
+def _slopes_around(program: Program, at: tuple[int, Place]) -> list[Any]:
+    """Return a number's slopes at points around a kink, the same points for all numbers; None if not finite."""
+    jitters = (Jitter(seed, A_HAIR, A_HAIR) for seed in range(SAMPLES))
+    return [_EXACT.slopes(program, *at, jitter).middle for jitter in jitters]
+
+
+@lru_cache(maxsize=16)
+def _kinked(program: Program) -> list[tuple[int, Place]]:
+    """Return the first numbers of leaves that have different slopes on their two sides."""
+    return list(itertools.islice(_each_kinked(program), KINKED))
+
+
+def _each_kinked(program: Program) -> Iterator[tuple[int, Place]]:
+    for leaf, operand in enumerate(program.leaves):
+        for place in np.ndindex(operand.data.shape):
+            slopes = _EXACT.slopes(program, leaf, place)
+            if slopes.left is not None and slopes.right is not None and slopes.exact is None:
+                yield leaf, place
 
 
 def error_of(number: Any, exact: Any) -> float:
@@ -184,6 +203,7 @@ def _lies_among(number: Any, samples: Sequence[Any]) -> bool:
     return bool(low - slack <= number <= high + slack)
 
 
+@lru_cache(maxsize=256)
 def _nudged(program: Program, seed: int) -> Program:
     """Return the program with each number of its leaves, cotangent and directions moved by a few ULP at most."""
     rng = np.random.default_rng(seed)

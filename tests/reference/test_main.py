@@ -15,6 +15,7 @@ import pytest
 import reference.__main__ as command_line
 from ndgrad.rules import RULES
 from reference.checks.training import TASKS, TrainingRecord
+from reference.mutation.planting import scaled
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -37,12 +38,12 @@ def run(*arguments: str, cwd: Path | None = None, code: str = "") -> subprocess.
     )
 
 
-def test_verify_of_some_ops_ends_in_agreement(tmp_path: Path) -> None:
+def test_verify_of_some_ops_ends_in_agreement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It prints a row for each given op and a last line with the result, and writes the same as JSON."""
     path = tmp_path / "made" / "found.json"
-    done = run("verify", "--ops", "tanh,sum", "--profile", "quick", "--seed", "3", "--json", str(path))
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    options = ["--ops", "tanh,sum", "--profile", "quick", "--seed", "3", "--json", str(path)]
+    assert command_line.main(["verify", *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if line[:5].strip() in ("tanh", "sum", "expre")] == [
         "tanh",
         "sum",
@@ -65,26 +66,20 @@ def test_one_seed_gives_the_same_output(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == once
 
 
-FAULT = """
-from ndgrad.rules import RULES
-right = RULES["tanh"].pullbacks[0]
-RULES["tanh"].pullbacks = (lambda g, y, x: right(g, y, x) * 2,)
-"""
-
-
 def test_a_fault_ends_in_disagreement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With a planted fault, it exits with 1, prints the shrunk case and writes it, and the case can be replayed."""
     path = tmp_path / "found.json"
-    done = run("verify", "--ops", "tanh,exp", "--profile", "quick", "--json", str(path), code=FAULT)
-    assert done.returncode == 1
-    assert "disagrees with PyTorch" in done.stdout.splitlines()[-1]
-    assert "\ntanh: grad[x] is " in done.stdout
-    found = json.loads(path.read_text())
-    assert not found["agrees"]
-    assert {failure["op"] for failure in found["failures"]} == {"tanh"}
-    line = found["failures"][0]["case"]
-    assert f"again: python -m reference repro '{line}'" in done.stdout
-    assert run("repro", line, code=FAULT).returncode == 1
+    with scaled("tanh", 0, 2.0)():
+        assert command_line.main(["verify", "--ops", "tanh,exp", "--profile", "quick", "--json", str(path)]) == 1
+        printed = capsys.readouterr().out
+        assert "disagrees with PyTorch" in printed.splitlines()[-1]
+        assert "\ntanh: grad[x] is " in printed
+        found = json.loads(path.read_text())
+        assert not found["agrees"]
+        assert {failure["op"] for failure in found["failures"]} == {"tanh"}
+        line = found["failures"][0]["case"]
+        assert f"again: python -m reference repro '{line}'" in printed
+        assert command_line.main(["repro", line]) == 1
     assert command_line.main(["repro", line]) == 0
     assert "ndgrad 0.1.0 and PyTorch" in capsys.readouterr().out
 
@@ -206,13 +201,21 @@ def test_a_wrong_file_leaves_the_others_alone(tmp_path: Path, capsys: pytest.Cap
     assert found.read_text() == "old"
 
 
-def test_a_program_as_a_script() -> None:
+FAULT = """
+from ndgrad.rules import RULES
+right = RULES["square"].pullbacks[0]
+RULES["square"].pullbacks = (lambda g, y, x: right(g, y, x) * 2,)
+"""
+
+
+def test_a_program_as_a_script(capsys: pytest.CaptureFixture[str]) -> None:
     """Only the script is printed. It runs by itself, and shows a planted fault."""
     exact = AGREES.replace("tanh", "square")  # which both sides compute alike to the bit, on any processor
-    script = run("repro", exact, "--python").stdout
+    assert command_line.main(["repro", exact, "--python"]) == 0
+    script = capsys.readouterr().out
     printed = [
         subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True).stdout
-        for source in (script, FAULT.replace("tanh", "square") + script)
+        for source in (script, FAULT + script)
     ]
     assert printed[0].endswith("difference\nvalue = 0.0\ngrad[x] = 0.0\n")
     assert re.search(r"difference\nvalue = 0\.0\ngrad\[x\] = 6\.0\n$", printed[1])
@@ -224,9 +227,9 @@ def test_a_picture_of_a_program(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert command_line.main(["repro", AGREES, "--picture", str(right)]) == 0
     assert capsys.readouterr().out.endswith(f": agrees (4 numbers)\n  picture: {right}\n")
     assert "first wrong" not in right.read_text()
-    done = run("repro", AGREES, "--picture", str(wrong), code=FAULT)
-    assert done.returncode == 1, done.stderr
-    assert done.stdout.startswith("tanh: grad[x]")
+    with scaled("tanh", 0, 2.0)():
+        assert command_line.main(["repro", AGREES, "--picture", str(wrong)]) == 1
+    assert capsys.readouterr().out.startswith("tanh: grad[x]")
     assert "<B>first&#160;wrong&#160;here:" in wrong.read_text()
 
 
@@ -262,13 +265,16 @@ def test_no_op_at_all_is_a_mistake(ops: str, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == f"error: --ops names no op, but is {ops!r}\n"
 
 
-def test_an_op_that_raises_disagrees() -> None:
+def test_an_op_that_raises_disagrees(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A rule that raises is wrong, although no number is compared; a repeated op counts once."""
-    planted = "from ndgrad.rules import RULES; RULES['sqrt'].pullbacks = (lambda g, y, x: undefined,)"
-    done = run("verify", "--ops", "sqrt,sqrt", "--profile", "quick", code=planted)
-    assert done.returncode == 1
+
+    def undefined(*_: Any) -> Any:
+        raise NameError("planted")
+
+    monkeypatch.setattr(RULES["sqrt"], "pullbacks", (undefined,))
+    assert command_line.main(["verify", "--ops", "sqrt,sqrt", "--profile", "quick"]) == 1
     last = r"1 op, \d+ programs, 0 numbers, 0 training runs: ndgrad disagrees with PyTorch [\d.]+ in 1 case, .*"
-    assert re.fullmatch(last, done.stdout.splitlines()[-1])
+    assert re.fullmatch(last, capsys.readouterr().out.splitlines()[-1])
 
 
 def test_a_refusal_by_both_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
@@ -313,6 +319,15 @@ x = Value([1.0, -4.0])
 reciprocal(x).backward(np.array([1.0, 2.0]))
 print(x.grad.tolist(), x.reciprocal().data.tolist(), np.reciprocal(x).requires_grad)
 """
+RIGHT_THEN_WRONG = """
+from ndgrad.rules import RULES
+from reference.__main__ import main
+assert main(["verify", "--ops", "reciprocal,add", "--profile", "quick"]) == 0
+print("---")
+assert main(["repro", "x=f8(2.0); a=reciprocal(x); back(a,f8(1.0))", "--python"]) == 0
+print("---")
+RULES["reciprocal"].pullbacks = (lambda g, y, x: g,)
+"""
 
 
 def test_a_new_op_is_one_row_in_each_table(tmp_path: Path) -> None:
@@ -325,18 +340,14 @@ def test_a_new_op_is_one_row_in_each_table(tmp_path: Path) -> None:
     ops.write_text(ops.read_text().replace('    Op("exp", ', NEW_ROW, 1))
     used = subprocess.run([sys.executable, "-c", USE], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert used.stdout.strip() == "[-1.0, -0.125] [1.0, -0.25] True"
-    done = run("verify", "--ops", "reciprocal,add", "--profile", "quick", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout
-    assert "\nreciprocal " in done.stdout
-    script = run("repro", "x=f8(2.0); a=reciprocal(x); back(a,f8(1.0))", "--python", cwd=tmp_path).stdout
+    done = run("verify", "--ops", "reciprocal", "--profile", "quick", cwd=tmp_path, code=RIGHT_THEN_WRONG)
+    assert done.stdout.count("---\n") == 2, done.stdout + done.stderr
+    right, script, wrong = done.stdout.split("---\n")
+    assert "\nreciprocal " in right
     assert "a = ndgrad.reciprocal(x)" in script
     assert "a = torch.reciprocal(x)" in script
-    wrong = run(
-        "verify", "--ops", "reciprocal", "--profile", "quick", cwd=tmp_path,
-        code="from ndgrad.rules import RULES; RULES['reciprocal'].pullbacks = (lambda g, y, x: g,)",
-    )  # fmt: skip
-    assert wrong.returncode == 1
-    assert "\nreciprocal: grad[x]" in wrong.stdout
+    assert done.returncode == 1
+    assert "\nreciprocal: grad[x]" in wrong
 
 
 def test_faults_are_planted_and_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ndgrad.rules import RULES, Rule
+from reference.campaign import PROFILES, Profile
 from reference.engines import Abilities, Outcome
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.references import REFERENCES, References, make_engine
@@ -210,6 +211,13 @@ def test_both_are_named_if_no_exact_number_decides() -> None:
 # From the command line.
 
 
+@pytest.fixture(name="_programs_of_one_op")
+def _make_programs_of_one_op(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the programs of an op, without further expressions of it."""
+    monkeypatch.setitem(PROFILES, "quick", Profile(60, 0))
+
+
+@pytest.mark.usefixtures("_programs_of_one_op")
 def test_verify_against_another(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
     """The last line names the reference, and counts the programs in which it is wrong."""
     options = [
@@ -229,6 +237,7 @@ def test_verify_against_another(capsys: pytest.CaptureFixture[str], tmp_path: An
     assert re.search(r"ndgrad agrees with autograd [\d.]+ \(.*; \d+ in which autograd is wrong", told.splitlines()[-1])
 
 
+@pytest.mark.usefixtures("_programs_of_one_op")
 def test_verify_against_several(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
     """The last line names both references, and the one that is wrong."""
     options = [

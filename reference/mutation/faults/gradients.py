@@ -24,17 +24,15 @@ Right = Callable[..., Any]
 # Storing gradients.
 
 
-def _hoarding(hoard: list[Any]) -> Change:
-    """Keep every result alive."""
+def _hoarding(right: Right) -> Right:
+    """Keep every result alive, until the fault is removed."""
+    hoard: list[Any] = []
 
-    def change(right: Right) -> Right:
-        def keeping(*args: Any, **options: Any) -> Any:
-            hoard.append(right(*args, **options))
-            return hoard[-1]
+    def keeping(*args: Any, **options: Any) -> Any:
+        hoard.append(right(*args, **options))
+        return hoard[-1]
 
-        return keeping
-
-    return change
+    return keeping
 
 
 def _nodes(roots: Iterable[tuple[Value, Any]]) -> dict[int, Value]:
@@ -186,7 +184,7 @@ FAULTS: tuple[Fault, ...] = (
 
     # Storing gradients.
     Fault("b193-engine",                   "each backward pass stays in memory, with its graph",                            "huggingface/candle#1243",    (),
-          lambda: function(pass_back, _hoarding([]))()),
+          function(pass_back, _hoarding)),
     Fault("b196-engine",                   "a node also propagates its gradient of the previous pass",                      "karpathy/micrograd#53",      (),
           backward_pass(_PassedOnAgain)),
     Fault("grad-inner-accumulates",        "the gradient of an inner node accumulates over passes",                         "ours",                       (),
@@ -194,13 +192,13 @@ FAULTS: tuple[Fault, ...] = (
     Fault("grad-half-a-pass",              "a pass that fails leaves the gradients it has computed so far",                 "ours",                       (),
           backward_pass(_HalfAPass)),
     Fault("memory-hoarded",                "the engine keeps a list of all nodes",                                          "pytorch/pytorch#1346",       (),
-          lambda: function(_result, _hoarding([]))()),
+          function(_result, _hoarding)),
 
     # Gradients of leaves, and assignments by the user.
     Fault("b006-engine",                   "the gradient of a leaf of shape () is a NumPy scalar, not an array",            "rsokl/MyGrad#373",           (),
           method(Value, "_accumulated", _where_missing(lambda value, grad, alone, right: np.array(grad)[()]))),
     Fault("b197-engine",                   "a leaf's gradient is added to memory that was not set to 0",                    "torch/nn#792",               (),
-          lambda: method(Value, "_accumulated", _where_missing(_Memory().holding))()),
+          method(Value, "_accumulated", lambda right: _where_missing(_Memory().holding)(right))),
     Fault("grad-in-place",                 "a second pass adds in place to the array that the user holds from the first",   "ours",                       (),
           method(Value, "_accumulated", _added_in_place_again)),
     Fault("grad-replaced",                 "a second pass replaces the gradient instead of adding to it",                   "folklore",                   (),

@@ -105,8 +105,8 @@ def _modes() -> Iterator[None]:
 
 
 def _left(change: Callable[[Right], Right]) -> Plant:
-    """Change the method that leaves a mode."""
-    return together(lambda: _modes(), method(no_grad.__mro__[1], "__exit__", change))
+    """Change the method that leaves a mode. A mode that is not left shows anywhere later."""
+    return together(Plant(_modes), method(no_grad.__mro__[1], "__exit__", change))
 
 
 def _but_for_errors(right: Right) -> Right:

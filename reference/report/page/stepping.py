@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 
 from reference.mutation import FAULTS
+from reference.mutation.planting import UNCHANGED
 from reference.programs import LEAF
 from reference.report.page.diagram import Box, Line, draw, look, title
 from reference.report.page.lessons import LESSONS, Lesson
@@ -86,7 +86,7 @@ class _Walker:
         self.cotangent = np.asarray(self.program.cotangent)
         self.start = len(self.program.steps) + 1  # the frame at which the backward pass starts
         self.sides = three_sides(self.program)
-        self.arrivals = arrivals(self.program, walk(self.program, plants.get(lesson.fault, nullcontext)))
+        self.arrivals = arrivals(self.program, walk(self.program, plants.get(lesson.fault, UNCHANGED)))
 
     def walk(self) -> Walk:
         """Return the picture and its frames."""

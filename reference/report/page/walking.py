@@ -12,7 +12,7 @@ import inspect
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -22,7 +22,7 @@ import numpy as np
 from ndgrad import Value
 from ndgrad.rules import RULES, elementwise
 from reference.engines.ndgrad import NdgradEngine
-from reference.mutation.planting import Plant, around
+from reference.mutation.planting import UNCHANGED, Plant, around
 from reference.programs import ARRAY, LEAF, Operand, Program, Step
 
 
@@ -45,7 +45,7 @@ class Move:
     gives: np.ndarray
 
 
-def walk(program: Program, plant: Plant = nullcontext) -> list[Move]:
+def walk(program: Program, plant: Plant = UNCHANGED) -> list[Move]:
     """Run ndgrad's backward pass and record its moves."""
     with plant():
         calls = list(_calls(program))

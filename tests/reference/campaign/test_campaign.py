@@ -297,12 +297,26 @@ def test_the_other_checks_are_run() -> None:
 # Several processes.
 
 
-def test_several_processes_find_what_one_finds() -> None:
-    """A pool of processes gives the same records as one process, in the same order."""
-    profile = Profile(6, 300, {"sessions": 70, "library": 2})
-    ops = ["exp", "sum", "multiply", "getitem"]
+@pytest.fixture(scope="module", name="pool")
+def _pool() -> Iterator[Pool]:
+    """Two processes, which import PyTorch once for all tests of this file."""
     with Workers(2) as workers:
-        shared = list(Campaign.by_name("ndgrad", ["torch"], ops).run(profile, Pool(workers)))
+        yield Pool(workers)
+
+
+@pytest.fixture(name="_small_shards")
+def _make_small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let few cases fill several shards."""
+    monkeypatch.setattr("reference.campaign.shards.AT_A_TIME", 20)
+    monkeypatch.setattr("reference.campaign.shards.SCRIPTED_AT_A_TIME", 20)
+
+
+@pytest.mark.usefixtures("_small_shards")
+def test_several_processes_find_what_one_finds(pool: Pool) -> None:
+    """A pool of processes gives the same records as one process, in the same order."""
+    profile = Profile(6, 50, {"sessions": 22, "library": 2})
+    ops = ["exp", "sum", "multiply", "getitem"]
+    shared = list(Campaign.by_name("ndgrad", ["torch"], ops).run(profile, pool))
     assert shared == list(Campaign.by_name("ndgrad", ["torch"], ops).run(profile))
     assert [record.op for record in shared] == [*ops, "expressions", "sessions", "library"]
 
@@ -329,12 +343,12 @@ def wrong_multiply() -> NdgradEngine:
     )
 
 
+@pytest.mark.usefixtures("_small_shards")
 @pytest.mark.parametrize("op", ["tanh", "multiply"])
-def test_a_pool_judges_an_engine_by_name(op: str) -> None:
+def test_a_pool_judges_an_engine_by_name(op: str, pool: Pool) -> None:
     """Other processes, which import the engine by name, find the same failures as this process."""
-    engine, profile = f"{__name__}:wrong_{op}", Profile(400, 0)
-    with Workers(2) as workers:
-        shared = list(Campaign.by_name(engine, ["torch"], [op]).run(profile, Pool(workers)))
+    engine, profile = f"{__name__}:wrong_{op}", Profile(70, 0)
+    shared = list(Campaign.by_name(engine, ["torch"], [op]).run(profile, pool))
     assert [failure.op for failure in shared[0].failures] == [op]
     assert comparable(shared) == comparable(list(Campaign.by_name(engine, ["torch"], [op]).run(profile)))
 
@@ -361,10 +375,11 @@ class Reversed:
             yield shard
 
 
+@pytest.mark.usefixtures("_small_shards")
 @pytest.mark.parametrize("engine", ["ndgrad", f"{__name__}:wrong_tanh"])
 def test_the_order_makes_no_difference(engine: str) -> None:
     """Shards may run in any order and more than once; those after the first failure are not counted."""
-    profile = Profile(300, 200, {})
+    profile = Profile(50, 30, {})
     there = list(Campaign.by_name(engine, ["torch"], ["tanh", "exp"]).run(profile, Reversed()))
     assert comparable(there) == comparable(list(Campaign.by_name(engine, ["torch"], ["tanh", "exp"]).run(profile)))
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from reference.__main__ import main
 from reference.campaign import PROFILES
 from reference.checks import parse_case
 from reference.checks.training import TASKS
@@ -19,7 +20,7 @@ from reference.ops import OPS
 from tests.reference.started import SOON, Ended, Started
 
 QUICK = ("verify", "--profile", "quick", "--workers", "2", "--json", "found.json")
-FEW = ["add", "negative", "cos", *list(OPS)[-24:]]  # ops, which are worth a second process
+FEW = ["negative", "add", "cos", *list(OPS)[-24:]]  # ops, which are worth a second process
 SOME = ("--ops", ",".join(FEW))
 WRONG = """
 from ndgrad.rules import RULES
@@ -71,11 +72,33 @@ def test_a_signal_ends_it_while_it_starts(seconds: float, tmp_path: Path) -> Non
     assert is_quiet(ended), ended.err
 
 
-@pytest.mark.parametrize(("number", "group"), ENDINGS)
-def test_results_are_reported_after_a_signal(number: int, group: bool, tmp_path: Path) -> None:  # noqa: FBT001
-    """After a signal the failure is printed, stored and written to JSON, and the last line counts the rows."""
-    started = Started(*QUICK, *SOME, *wrong(tmp_path), cwd=tmp_path).printed("WRONG")
-    ended = started.send(number, group=group).ended()
+# Each ending, and the seconds to a second Ctrl-C, if there is one.
+WITH_SECOND = [
+    (signal.SIGINT, True, None),
+    (signal.SIGTERM, True, None),
+    (signal.SIGTERM, False, None),
+    (signal.SIGINT, False, 0.0),
+    (signal.SIGINT, True, 0.02),
+    (signal.SIGINT, True, 0.1),
+]
+
+
+@pytest.mark.parametrize(("number", "group", "pause"), WITH_SECOND)
+def test_results_are_reported_after_a_signal(
+    number: int,
+    group: bool,  # noqa: FBT001
+    pause: float | None,
+    tmp_path: Path,
+) -> None:
+    """After a signal the failure is printed, stored and written to JSON, and the last line counts the rows.
+
+    A second Ctrl-C at any time changes neither the output nor the status.
+    """
+    started = Started(*QUICK, *SOME, *wrong(tmp_path), cwd=tmp_path).printed("WRONG").send(number, group=group)
+    if pause is not None:
+        time.sleep(pause)
+        started.send(signal.SIGINT, group=True)
+    ended = started.ended()
     assert is_quiet(ended), ended.err
     assert ended.status == 128 + number
     last = ended.out.splitlines()[-1]
@@ -118,27 +141,23 @@ def test_an_unshrunk_failure_is_reported(workers: str, tmp_path: Path) -> None:
         assert f"again: python -m reference repro --engine wrong:Engine '{line}'" in ended.out
 
 
+ONE_OF_EACH = """
+import reference.campaign, reference.commands.verify
+quick = reference.campaign.PROFILES["quick"]
+reference.campaign.PROFILES["quick"] = reference.campaign.Profile(1, 1, dict.fromkeys(quick.checks, 1))
+reference.commands.verify.WORTH_A_PROCESS = 1
+"""
+
+
 def test_a_signal_ends_it_while_training_runs_go(tmp_path: Path) -> None:
     """A signal ends a long training run, and all rows of the first table count as done."""
-    started = Started(*QUICK, cwd=tmp_path).printed("training  ")
+    started = Started(*QUICK, cwd=tmp_path, code=ONE_OF_EACH).printed("training  ")
     ended = started.printed("article").send(signal.SIGINT, group=True).ended()
     assert ended.status == 130
     assert is_quiet(ended), ended.err
     assert ended.out.splitlines()[-1].startswith(
         tuple(f"interrupted after {ROWS - left} of {ROWS} rows" for left in (2, 1))
     )
-
-
-def test_a_second_interrupt_changes_nothing(tmp_path: Path) -> None:
-    """A second Ctrl-C at any time changes neither the output nor the status."""
-    for pause in (0.0, 0.02, 0.1):
-        started = Started(*QUICK, cwd=tmp_path).printed("add ").send(signal.SIGINT, group=True)
-        time.sleep(pause)
-        started.send(signal.SIGINT, group=True)
-        ended = started.ended()
-        assert ended.status == 130
-        assert is_quiet(ended), ended.err
-        assert "interrupted after " in ended.out.splitlines()[-1]
 
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
@@ -153,10 +172,11 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         assert ended.err == ""
 
 
-def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed worker is reported and replaced, and the JSON equals that of one process."""
     options = ("verify", "--profile", "quick", *SOME, "--json", "found.json")
-    assert Started(*options, "--workers", "1", cwd=tmp_path).ended().status == 0
+    monkeypatch.chdir(tmp_path)
+    assert main([*options, "--workers", "1"]) == 0
     alone = found(tmp_path)
     started = Started(*options, cwd=tmp_path).printed("add ")
     os.kill(max(started.workers(3)), signal.SIGKILL)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from itertools import chain, islice
 
+import numpy as np
 import pytest
 
+from ndgrad import Value, exp
 from reference.checks import EXPRESSIONS, SCRIPTED
 from reference.mutation import TABLES, Fault, every, generic
-from reference.mutation.detection import A_ROUND, ROUNDS, Cases, Catch, Numbered, detect, detect_all
+from reference.mutation.detection import A_ROUND, ROUNDS, Cases, Catch, Numbered, detect, detect_all, recorded
+from reference.mutation.planting import Plant, Seam, attribute, forward, scaled
 from reference.ops import OPS
 from reference.ops.source import Seeded, shuffled
 
 LENGTH = len(OPS) + sum(A_ROUND.values())  # of a round
-NOTHING = Fault("nothing", "nothing is wrong", "ours", (), nullcontext)
+NOTHING = Fault("nothing", "nothing is wrong", "ours", (), Plant(nullcontext))
 
 SEED = 0
 FAMILIES = {**{module.__name__: module.FAULTS for module in TABLES}, "generic": generic()}
@@ -59,7 +63,7 @@ def test_a_seed_decides_the_cases() -> None:
 
 def test_a_fault_does_not_change_the_cases() -> None:
     """Cases drawn while a fault is planted are the same as without it."""
-    with every()["unbroadcast-mean"].plant():
+    with every()["exp-0-factor"].plant():
         planted = stream(Cases(7), 1)
     assert planted == stream(Cases(7), 1)
 
@@ -122,14 +126,70 @@ def test_the_first_case_that_fails_is_counted(fault: Fault) -> None:
     assert not any(says for _, says in failures[:-1])
 
 
-def test_a_case_is_passed_over_if_the_pullback_is_not_called() -> None:
-    """Programs call those of their own ops, training runs those of layers and losses; none is passed over elsewhere."""
-    in_exp, elsewhere = (every()[name] for name in ("exp-0-factor", "grad-thrice"))
+# Cases that cannot show a fault.
+
+
+@pytest.mark.parametrize(
+    ("name", "checks"),
+    [
+        ("exp-0-factor", {"exp", EXPRESSIONS}),  # a pullback
+        ("exp-clipped", {"exp", EXPRESSIONS}),  # a forward, which is NumPy's own
+        ("where-condition-shared", {"where"}),  # the function that binds its arguments
+        ("sigmoid-keep", {"sigmoid"}),  # the function that recomputes a residual
+        ("b165-losses", {"training"}),  # a function
+        ("b213-square", {"training"}),  # a method
+        ("assigned-shares", {"sessions"}),  # a setter
+    ],
+)
+def test_a_case_is_passed_over_where_no_seam_is_called(name: str, checks: set[str]) -> None:
+    """The cases that call what a fault replaces are among those of its checks. Most others are passed over."""
     some = list(in_order(cases(), 3))
-    touched = [one for one in some if one.can_show(in_exp)]
-    assert {one.check for one in touched} >= {"exp", EXPRESSIONS}
+    touched = [one for one in some if one.can_show(every()[name])]
+    assert {one.check for one in touched} >= checks
     assert 3 <= len(touched) < len(some) / 4
-    assert all(one.can_show(elsewhere) for one in some)
+
+
+@pytest.mark.parametrize("fault", SAMPLE, ids=lambda fault: fault.name)
+def test_cases_that_are_passed_over_do_not_fail(fault: Fault) -> None:
+    """Cases that call no seam of a fault pass with it."""
+    untouched = [one for one in in_order(cases(), 2) if not one.can_show(fault)]
+    with fault.plant():
+        some = shuffled(Seeded("untouched", fault.name), untouched)[:10]
+        assert [(one.check, says) for one in some if (says := cases().failure_in(one.case))] == []
+
+
+@pytest.mark.parametrize("name", ["b036-tan", "layer-leaky-relu", "operator-exchanged", "modes-do-not-nest"])
+def test_a_fault_without_seams_is_sought_everywhere(name: str) -> None:
+    """No case is passed over for a fault that replaces no callable, or that shows in later cases."""
+    assert all(one.can_show(every()[name]) for one in in_order(cases(), 2))
+
+
+def test_calls_in_threads_are_recorded() -> None:
+    """A call is recorded in whichever thread it is made, and what is not called is not."""
+    both, others = [scaled("exp", 0, 2.0), forward("exp", np.expm1)], [scaled("tan", 0, 2.0), forward("tan", np.sin)]
+    with recorded(seams(*both, *others)) as called, ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: exp(Value(1.0)).backward()).result()
+    assert called == seams(*both)
+
+
+def test_a_recorder_does_not_remove_another() -> None:
+    """An operator is recorded, and also the forward function that it is made from."""
+    both = seams(attribute(Value, "__matmul__", lambda a, b: a), forward("matmul", np.multiply))
+    with recorded(both) as called:
+        assert (Value([1.0, 2.0]) @ [3.0, 5.0]).data == 13.0
+    assert called == both
+
+
+def test_the_right_engine_passes_while_it_is_recorded() -> None:
+    """Recording changes no result: a case that failed would end before it has called all that it calls."""
+    with recorded(seams(*(fault.plant for fault in every().values()))):
+        failures = [(one.check, cases().failure_in(one.case)) for one in in_order(cases(), 1)]
+    assert [(check, says) for check, says in failures if says] == []
+
+
+def seams(*plants: Plant) -> set[Seam]:
+    """Return the seams of all plants."""
+    return {seam for plant in plants for seam in plant.seams or ()}
 
 
 def test_faults_outside_of_rounds_are_not_planted_while_cases_are_drawn() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -196,6 +197,52 @@ def test_faults_of_one_rule_may_overlap() -> None:
     assert slopes("multiply", 2.0, 5.0) == [15.0, 6.0]
 
 
+# Seams.
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_seam_is_called_where_a_fault_shows(way: str) -> None:
+    """The observation of each fault calls its seams, and is right if these are replaced by the right callables."""
+    plant, ask, right, _ = WAYS[way]
+    for seam in plant.seams or ():
+        calls: list[Any] = []
+        with seam.replaced(noting(calls)):
+            assert ask() == right
+        assert calls
+
+
+def noting(calls: list[Any]) -> planting.Change:
+    """Note the arguments of each call."""
+
+    def change(right: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(right)
+        def same(*args: Any, **options: Any) -> Any:
+            calls.append(args)
+            return right(*args, **options)
+
+        return same
+
+    return change
+
+
+def test_changes_without_a_call_have_no_seams() -> None:
+    """A new attribute, an entry of a dictionary and operators made again show without a call of a seam."""
+    assert {way for way, (plant, *_) in WAYS.items() if plant.seams is None} == {"new", "entry", "attached", "together"}
+
+
+def test_changes_together_have_the_seams_of_each() -> None:
+    """Changes planted together have the seams of all of them, or none if one has none."""
+    method, function, entry = (WAYS[way][0] for way in ("method", "function", "entry"))
+    assert planting.together(method, function).seams == (method.seams or frozenset()) | (function.seams or frozenset())
+    assert planting.together(method, function, entry).seams is None
+
+
+def test_a_method_has_one_seam_however_it_is_inherited() -> None:
+    """The seam of an inherited method is that of the base class."""
+    ways = [planting.method(owner, "inherited", lambda right: right).seams for owner in (Thing, Base)]
+    assert ways[0] == ways[1] != WAYS["method"][0].seams
+
+
 # What cannot be planted.
 
 
@@ -236,7 +283,7 @@ def noted(notes: list[str], name: str) -> Iterator[None]:
 def test_changes_planted_together_are_undone_in_reverse() -> None:
     """Changes planted together are undone in reverse order, even after an error."""
     notes: list[str] = []
-    with suppress(Left), planting.together(lambda: noted(notes, "a"), lambda: noted(notes, "b"))():
+    with suppress(Left), planting.together(Plant(lambda: noted(notes, "a")), Plant(lambda: noted(notes, "b")))():
         raise Left
     assert notes == ["a begins", "b begins", "b ends", "a ends"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ndgrad.graph import HINT
 from ndgrad.graph import picture as picture_read_back
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
-from reference.mutation.planting import Plant, forward, pullback, scaled
+from reference.mutation.planting import UNCHANGED, Plant, forward, pullback, scaled
 from reference.ops import OPS
 from reference.programs import parse
 from reference.report.picture import draw, write
@@ -36,7 +35,7 @@ LINE = (
 )
 
 
-def pictured(line: str, plant: Plant = nullcontext) -> Any:
+def pictured(line: str, plant: Plant = UNCHANGED) -> Any:
     """Judge a program, with a fault if one is given, and draw it."""
     program = parse(line)
     with plant():
