@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -13,13 +14,13 @@ from reference.engines import Engine, Noise, Outcome, Reference
 from reference.ops import OPS
 from reference.programs import Program
 from reference.verdict.comparison import Comparison, Pair
-from reference.verdict.exactness import Testimony, by_name
+from reference.verdict.exactness import by_name
 from reference.verdict.findings import Finding, Kind, Part, Result, Verdict, parts
 from reference.verdict.fitting import Misfit, fitting, misfits
 from reference.verdict.rounding import MORE_RUNS, RUNS, is_single
 from reference.verdict.steps import steps_alone
 from reference.verdict.subgradient import Subgradient
-from reference.verdict.truth import Truth
+from reference.verdict.truth import Truth, truth_of
 
 Open = dict[str, np.ndarray]  # a mask of the unexplained numbers of each part, by name
 
@@ -149,19 +150,23 @@ class Evidence:
     # The witness.
 
     @cached_property
-    def testimony(self) -> Testimony:
-        """The exact witness, for this program."""
-        return Testimony(self.program, self.engine, self.reference)
-
-    @cached_property
     def mine(self) -> Truth:
         """The exact numbers at the engine's values."""
-        return Truth(self.program, self.got, single=self.is_single)
+        return truth_of(self.program, self.got, single=self.is_single)
 
     @cached_property
     def theirs(self) -> Truth:
         """The exact numbers at the reference's values."""
-        return Truth(self.program, self.fitted, single=self.is_single)
+        return truth_of(self.program, self.fitted, single=self.is_single)
+
+    @cached_property
+    def of_finite_results(self) -> dict[str, Any] | None:
+        """The reference's gradients of the finite results only; None if all results are finite."""
+        nonfinite, cotangent = self.mine.nonfinite_results, self.program.cotangent
+        if cotangent is None or not nonfinite.any():
+            return None
+        rest = replace(self.program, cotangent=np.where(nonfinite, 0, cotangent))
+        return by_name(parts(rest, self.reference.run(rest)))
 
     @cached_property
     def subgradient(self) -> Subgradient:

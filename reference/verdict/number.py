@@ -52,8 +52,6 @@ class Number:
     @cached_property
     def slopes(self) -> Slopes:
         """The exact slopes on both sides, at the engine's values; for a value, the program's exact value."""
-        if self._is_value:
-            return self._evidence.testimony.slopes(self.pair.name, self.place)
         return self._evidence.mine.slopes(self.pair.name, self.place)
 
     @property
@@ -115,7 +113,7 @@ class Number:
         right = Standing.RIGHT in (self.engine, self.reference)
         if self.exact is None or right or self._is_value:
             return False
-        arrays = self._evidence.testimony.of_finite_results
+        arrays = self._evidence.of_finite_results
         if arrays is None or not has(arrays[self.pair.name], self.place):
             return arrays is not None
         return bool(arrays[self.pair.name][self.place] != self.wanted)

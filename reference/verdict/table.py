@@ -9,7 +9,6 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from reference.verdict.exactness import COPIES
 from reference.verdict.findings import Result
 from reference.verdict.judges import appeals, audits, kinks, laws, numbers, parts, refusals, rounding
 from reference.verdict.rounding import AT_ONCE, MORE_RUNS, RUNS
@@ -136,7 +135,7 @@ JUDGES = (
 
     Judge("gradient of NaN",          Stage.NUMBER,      kinks.of_nan,                     "NaN has no slope", "",
           Bought(Result.CONVENTION, "x=f8([nan]); y=-3.625; a=maximum(x,y); back(a,f8([1.0]))", "maximum: ties go to the first")),
-    Judge("both right",               Stage.NUMBER,      numbers.both_right,               "by the exact witness, both are right", f"{PLACES} numbers of a part",
+    Judge("both right",               Stage.NUMBER,      numbers.both_right,               "both are right, each by the exact number at its own values", f"{PLACES} numbers of a part",
           Bought(Result.CONDITIONED, "x=f8([2.03]); a=square(x); back(a,f8([1.0]))", "the value, 16 ULP off", "weak PyTorch")),
     Judge("half right beside NaN",    Stage.NUMBER,      numbers.half_right_beside_nan,    "half of the digits agree, and beside NaN rounding errors are unknown", "",
           Bought(Result.INCONCLUSIVE, "x=f4([-1.0,-1.875]); y=const(f4(-inf)); a=log1p(x); b=multiply(a,y); back(b,f4([0.625,3.875]))", "multiply: the value of another")),
@@ -160,7 +159,7 @@ JUDGES = (
           Bought(Result.CONDITIONED, "x=f8([[[1.0,1.0,1.0],[1.0,1.0,1.0],[1.0,-0.9733509026636445,1.0]],[[1.0,1.0,1.0],[28.22428378123494,1.0,1.0],[1.0,-0.9733509026636445,1.0]]]); a=softplus(x); b=min(a,axis=(0,-2),keepdims=False); back(b,f8([1.0,1.0,1.0]))")),
     Judge("another convention",       Stage.NUMBER,      kinks.of_another_convention,      "both are slopes at this kink", "",
           Bought(Result.CONVENTION, "x=f8([0.0]); a=relu(x); back(a,f8([1.0]))", "relu: slope 1/2 at 0")),
-    Judge("reference off",            Stage.NUMBER,      numbers.reference_off,            "the exact witness sides with the engine", f"{COPIES} programs nearby",
+    Judge("reference off",            Stage.NUMBER,      numbers.reference_off,            "the engine is right by the exact witness, and the reference is not", "",
           Bought(Result.REFERENCE_WRONG, "x=f8([20.5]); a=softplus(x); back(a,f8([1.0]))")),
     Judge("engine imprecise",         Stage.NUMBER,      numbers.engine_imprecise,         "the usual formulas lose as much there", "",
           Bought(Result.IMPRECISE, "x=f8([20.5]); a=softplus(x); back(a,f8([1.0]))")),

@@ -15,11 +15,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from reference.engines.exact import Jitter, Slopes
-from reference.engines.exact.chain import Chain, Sides, Unknown
-from reference.engines.exact.numbers import PRECISION, precisely
-from reference.engines.exact.usual import UsualChain
-from reference.engines.exact.witness import DOUBLINGS, enclosed
+from reference.engines.exact import (
+    BITS,
+    Chain,
+    ExactEngine,
+    Jitter,
+    Sides,
+    Slopes,
+    Unknown,
+    UsualChain,
+    Witness,
+    enclosed,
+    slopes_along,
+    towards,
+)
+from reference.engines.exact.engine import is_finite
+from reference.engines.exact.numbers import precisely
 from reference.ops import OPS
 from reference.verdict.exactness import error_of, nearest, spacing
 from reference.verdict.findings import SECOND_ORDER
@@ -33,7 +44,11 @@ ROUNDINGS = 3  # runs with all operands and derivatives moved by a rounding
 FORMULAS = 12  # evaluations of the usual formulas, each rounded otherwise
 
 Place = tuple[int, ...]
+CACHED = 64
+
 Bounds = tuple[Any, Any]
+_CACHE: dict[Any, Truth] = {}
+_WITNESS = Witness()
 
 
 class WrongValue(NamedTuple):
@@ -52,18 +67,37 @@ class WrongValue(NamedTuple):
     exact: Any
 
 
-class Truth:
-    """The exact numbers at the values of one side.
+def truth_of(program: Program, outcome: Outcome, *, single: bool) -> Truth:
+    """Return the exact numbers at a side's values. They are cached: both sides mostly have the same values.
+
+    In mutation testing, many faults fail on the same program, with the same values as well.
 
     Args:
         program: the case.
         outcome: the outcome of this side.
         single: whether some of the computation is in single precision, whose rounding then counts.
     """
+    key = program, tuple(value.tobytes() for value in outcome.values), single
+    if key not in _CACHE:
+        while len(_CACHE) >= CACHED:
+            del _CACHE[next(iter(_CACHE))]
+        _CACHE[key] = Truth(program, outcome.values, single=single)
+    return _CACHE[key]
 
-    def __init__(self, program: Program, outcome: Outcome, *, single: bool) -> None:
+
+class Truth:
+    """The exact numbers at the values of one side.
+
+    Args:
+        program: the case.
+        values: the values of the steps.
+        single: whether some of the computation is in single precision, whose rounding then counts.
+    """
+
+    def __init__(self, program: Program, values: Sequence[np.ndarray], *, single: bool) -> None:
         self._program = program
-        self._outcome = outcome
+        self._values = values
+        self._known: dict[tuple[str, Place], Slopes] = {}
         self.single = single
         self.unit = 2.0**-24 if single else 2.0**-53
         self.least = float(np.finfo(np.float32 if single else np.float64).tiny) / AT_ONCE  # spacing that counts
@@ -74,11 +108,15 @@ class Truth:
         return self._leaves.index(part[part.index("[") + 1 : -1])
 
     def slopes(self, part: str, place: Place) -> Slopes:
-        """Return one exact number of a part: its slopes on both sides; for a value, twice the value.
+        """Return one exact number of a gradient: its slopes on both sides. For a value, it is the program's exact value.
 
         They are computed in more and more digits, until the error is below any double. Otherwise they are unknown.
         """
-        return enclosed(lambda chain: self._slopes(chain, part, place), self._chains)
+        if part == "value":
+            return _WITNESS.value(self._program, place)
+        if (part, place) not in self._known:
+            self._known[part, place] = enclosed(lambda chain: self._slopes(chain, part, place), self._chains)
+        return self._known[part, place]
 
     def rounding(self, part: str, place: Place, exact: Any, enough: float = math.inf) -> float:
         """Return how far a number moves if each operand and each derivative moves by a rounding, at each use.
@@ -104,8 +142,8 @@ class Truth:
 
     def rounding_at_kink(self, part: str, place: Place, slopes: Slopes) -> float:
         """Return how far the slopes on both sides move, likewise."""
-        towards = _one(self._program, self.leaf(part), place)
-        return self.moved_bounds(towards, (min(slopes.left, slopes.right), max(slopes.left, slopes.right)))
+        direction = towards(self._program, self.leaf(part), place)
+        return self.moved_bounds(direction, (min(slopes.left, slopes.right), max(slopes.left, slopes.right)))
 
     def usual_loss(
         self, part: str, place: Place, exact: Any, enough: float = math.inf, *, exempt: bool = False
@@ -131,16 +169,16 @@ class Truth:
 
     @cached_property
     def _signed(self) -> list[Chain]:
-        return [Chain(self._program, self._outcome.values, signs=seed) for seed in range(ROUNDINGS)]
+        return [Chain(self._program, self._values, signs=seed) for seed in range(ROUNDINGS)]
 
     @cached_property
     def _usual(self) -> list[UsualChain]:
-        return [UsualChain(self._program, self._outcome.values, seed) for seed in range(FORMULAS)]
+        return [UsualChain(self._program, self._values, seed) for seed in range(FORMULAS)]
 
     @cached_property
     def _exempt(self) -> list[UsualChain]:
         only = frozenset(name for name, op in OPS.items() if op.exempt)
-        return [UsualChain(self._program, self._outcome.values, seed, only) for seed in range(FORMULAS)]
+        return [UsualChain(self._program, self._values, seed, only) for seed in range(FORMULAS)]
 
     def along(self, direction: Sequence[np.ndarray]) -> Sides:
         """Return the slopes along a direction on both sides."""
@@ -181,7 +219,7 @@ class Truth:
 
         Steps on infinities and NaN are left out: there the definitions do not bind.
         """
-        for step, value in enumerate(self._outcome.values):
+        for step, value in enumerate(self._values):
             if not self._chain.is_finite(step):
                 continue
             exact = self._chain.value(step)
@@ -191,9 +229,14 @@ class Truth:
         return None
 
     @cached_property
+    def nonfinite_results(self) -> np.ndarray:
+        """A mask of the numbers of the exact result that are not finite."""
+        return ~is_finite(ExactEngine().values(self._program)[-1])
+
+    @cached_property
     def has_pole(self) -> bool:
         """Whether the slope of a step is not finite, at finite operands. Times 0, it is NaN for every engine."""
-        return any(self._chain.has_pole(step) for step in range(len(self._outcome.values)))
+        return any(self._chain.has_pole(step) for step in range(len(self._values)))
 
     def _is_off(self, step: int, place: Place, got: Any, exact: Any) -> bool:
         """Whether a step's number is off. Infinities and NaN must be the same, and no exact number is too large."""
@@ -209,7 +252,7 @@ class Truth:
 
     @cached_property
     def _chains(self) -> list[Chain]:
-        return [Chain(self._program, self._outcome.values, PRECISION << i) for i in range(DOUBLINGS + 1)]
+        return [Chain(self._program, self._values, bits) for bits in BITS]
 
     @property
     def _chain(self) -> Chain:
@@ -218,23 +261,9 @@ class Truth:
     @cached_property
     def _jittered(self) -> list[Chain]:
         jitters = (Jitter(seed, self.unit) for seed in range(ROUNDINGS))
-        return [Chain(self._program, self._outcome.values, jitter=jitter) for jitter in jitters]
+        return [Chain(self._program, self._values, jitter=jitter) for jitter in jitters]
 
     def _slopes(self, chain: Chain, part: str, place: Place) -> Slopes:
-        if part == "value":
-            return Slopes.of_value(chain.value(len(self._program.steps) - 1)[place])
-        towards = _one(self._program, self.leaf(part), place)
-        try:
-            if part.startswith(SECOND_ORDER):
-                return Slopes.of_value(chain.mixed(towards, self._program.directions))
-            left, right = chain.sides(towards)
-            return Slopes(left, right)
-        except Unknown:
-            return Slopes(None, None)
-
-
-def _one(program: Program, leaf: int, place: Place) -> list[np.ndarray]:
-    """Return the direction of one number."""
-    direction = [np.zeros(o.data.shape) for o in program.leaves]
-    direction[leaf][place] = 1.0
-    return direction
+        direction = towards(self._program, self.leaf(part), place)
+        second = (self._program.directions,) if part.startswith(SECOND_ORDER) else ()
+        return slopes_along(chain, direction, *second)

@@ -1,6 +1,29 @@
-"""The exact witness: it computes with 120 digits or more, and so decides which side is right."""
+"""The exact witness: it computes with 120 digits or more, and so decides which side is right.
 
-from reference.engines.exact.engine import ExactEngine, Jitter, Slopes
-from reference.engines.exact.witness import Witness
+It runs programs forward by the definitions of the op table (`engine`), and differentiates each step by differences of
+neighbouring points (`chain`). It contains no gradient rule, so it cannot share a bug with the engines that are compared.
+It is slow, some milliseconds per derivative, and is asked only if two sides disagree, and for audits.
+"""
 
-__all__ = ["ExactEngine", "Jitter", "Slopes", "Witness"]
+from reference.engines.exact.chain import Chain, Sides, Unknown
+from reference.engines.exact.engine import ExactEngine
+from reference.engines.exact.jitter import Jitter
+from reference.engines.exact.slopes import UNKNOWN, Slopes
+from reference.engines.exact.usual import UsualChain
+from reference.engines.exact.witness import BITS, Witness, enclosed, slopes_along, towards
+
+__all__ = [
+    "BITS",
+    "UNKNOWN",
+    "Chain",
+    "ExactEngine",
+    "Jitter",
+    "Sides",
+    "Slopes",
+    "Unknown",
+    "UsualChain",
+    "Witness",
+    "enclosed",
+    "slopes_along",
+    "towards",
+]

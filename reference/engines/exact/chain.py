@@ -17,14 +17,17 @@ from typing import Any, NamedTuple, TypeAlias
 import gmpy2
 import numpy as np
 
-from reference.engines.exact.engine import STEP, Jitter, cast
+from reference.engines.exact.engine import ExactEngine, cast, is_finite
+from reference.engines.exact.jitter import Jitter, random_signs
 from reference.engines.exact.numbers import PRECISION, Exact, computed, exactly, precisely
 from reference.ops import OPS, promoted
 from reference.programs import LEAF, NUMBER, Program, Step
 
+# The relative step of a difference quotient has a fifth of the bits, 2**-84 for 400: the error of curvature is its
+# square, and that of rounding has four fifths.
+STEP = 84 / PRECISION
 MOST_BITS = 6_400
-_ENOUGH = gmpy2.mpfr(2) ** -64  # of a derivative of a step: its largest accepted rounding error
-_LEAST = gmpy2.mpfr(2) ** -1100  # below any double
+_LEAST = gmpy2.mpfr(2) ** -2200  # below any double, also if it is multiplied by another one
 _SAME = gmpy2.mpfr(2) ** -40  # the relative difference of the derivatives on both sides, if it is due to curvature
 _FINER = gmpy2.mpfr(2) ** -20
 _NAN = gmpy2.mpfr("nan")
@@ -62,7 +65,7 @@ class Chain:
 
     Args:
         program: the program, with its cotangent.
-        values: the values of its steps in an engine, in order.
+        values: the values of its steps in an engine, in order; by default the exact ones.
         bits: of each number, at least.
         jitter: moves each operand, each derivative and the cotangent as they are used.
         signs: the seed of random signs of each derivative and of the cotangent. Terms that cancel do not cancel then,
@@ -72,20 +75,21 @@ class Chain:
     def __init__(
         self,
         program: Program,
-        values: Sequence[np.ndarray],
+        values: Sequence[np.ndarray] | None = None,
         bits: int = PRECISION,
         jitter: Jitter | None = None,
         signs: int | None = None,
     ) -> None:
         self._program = program
         self._bits = bits
-        moved = jitter.moves() if jitter else lambda x: x
-        signed = moved if signs is None else _random_signs(signs)
+        moved = jitter.moves() if jitter else np.asarray
+        signed = moved if signs is None else random_signs(signs)
         self._jitter = jitter
-        self._moved_operand: Callable[[Exact], Exact] = lambda x: np.asarray(moved(x))
-        self._moved: Callable[[Exact], Exact] = lambda x: np.asarray(signed(x))
+        self._moved_operand: Callable[[Exact], Exact] = moved
+        self._moved: Callable[[Exact], Exact] = signed
         self._operands = [np.asarray(o.array) for o in program.operands]
-        self._values = [*self._operands, *values]
+        self._values = [*self._operands, *(values or ())]
+        self._exact = ExactEngine(bits, jitter).steps(program) if values is None else None
         self._weak = [o.kind == NUMBER for o in program.operands]
         self._inputs: dict[int, list[Exact]] = {}
 
@@ -171,10 +175,13 @@ class Chain:
     def _step_inputs(self, number: int, step: Step) -> list[Exact]:
         """Return the operands that the engine had, as exact numbers in the step's dtype."""
         if number not in self._inputs:
+            moved = np.asarray if OPS[step.op].selects else self._moved_operand  # another number would be selected
+            if self._exact is not None:
+                self._inputs[number] = self._exact[number].inputs
+                return self._inputs[number]
             arrays = [self._values[i] for i in step.inputs]
             weak = [i < len(self._weak) and self._weak[i] for i in step.inputs]
             dtype = promoted([a for a, is_number in zip(arrays, weak, strict=True) if not is_number])
-            moved = np.asarray if OPS[step.op].selects else self._moved_operand  # another number would be selected
             self._inputs[number] = [moved(cast(exactly(a), a.dtype, dtype)) for a in arrays]
         return self._inputs[number]
 
@@ -206,11 +213,17 @@ class Chain:
         here, right, left = found
         size = gmpy2.mpfr(0) if OPS[step.op].inputs.elementwise else max(map(size_of, inputs))  # of what cancelled
         error = np.where(np.asarray(here == 0, bool), size, abs(here)) * (_rounding(bits) / by)
-        known = np.asarray((error <= _LEAST) | (error <= _ENOUGH * abs(right)) | (error <= _ENOUGH * abs(left)), bool)
+        enough = self._enough
+        known = np.asarray((error <= _LEAST) | (error <= enough * abs(right)) | (error <= enough * abs(left)), bool)
         if known.all():
             return True
         poisoned = [x if m is None else _poisoned(x, {1: m.right, 2: m.left}, 3) for x, m in zip(inputs, moves, strict=True)]
         return bool((known | ~is_finite(here) | is_finite(_computed(step, poisoned))).all())
+
+    @property
+    def _enough(self) -> Any:
+        """The largest accepted rounding error, relative to a derivative: that of a step's curvature."""
+        return _step_of(self._bits) ** 2
 
     def _jittered(self, sides: Sides) -> Sides:
         right = self._moved(sides.right)
@@ -247,15 +260,10 @@ class Chain:
         """
         if self._jitter is None:
             return 0
-        signs = _random_signs(self._jitter.seed)
+        signs = random_signs(self._jitter.seed)
         signed = [{k: np.asarray(signs(m)) for k, m in each.items()} for each in moves]
         lost = _mixed(partial(_computed, step), inputs, signed, key, reach, size, self._bits)
         return np.asarray(signs(lost)) * self._jitter.relative
-
-
-def _random_signs(seed: int) -> Callable[[Exact], Exact]:
-    rng = np.random.default_rng(seed)
-    return lambda x: x * exactly(rng.choice([-1, 1], x.shape))
 
 
 def _computed(step: Step, inputs: list[Exact]) -> Exact:
@@ -358,7 +366,7 @@ def _mixed(function: Function, inputs: list[Exact], moves: Sequence[Moves], key:
                 total = total + value * math.prod(signs)
             coefficient = np.asarray(total / (2 * by) ** order)
             error = size_of(value) * _rounding(bits) / by**order
-            if error <= max(_LEAST, _ENOUGH * max(size_of(coefficient), size)):
+            if error <= max(_LEAST, _step_of(least) ** 2 * max(size_of(coefficient), size)):
                 return coefficient
     raise Unknown("too few of its digits are known")
 
@@ -380,11 +388,6 @@ def _poisoned(x: Exact, moves: Moves, parameter: int) -> Exact:
         if key & parameter:
             x = np.asarray(np.where(np.asarray(move != 0, bool), _NAN, x))
     return x
-
-
-def is_finite(x: Exact) -> np.ndarray:
-    """Return a mask of the finite numbers."""
-    return np.array([bool(gmpy2.is_finite(n)) for n in x.flat], bool).reshape(x.shape)
 
 
 def _moved_in_all(x: Exact, moves: Moves, signs: Mapping[int, int], by: Any) -> Exact:

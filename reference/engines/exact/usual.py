@@ -8,7 +8,8 @@ from typing import Any
 import gmpy2
 import numpy as np
 
-from reference.engines.exact.chain import Chain, Moves, Sides, is_finite
+from reference.engines.exact.chain import Chain, Moves, Sides
+from reference.engines.exact.engine import is_finite
 from reference.engines.exact.numbers import Exact, exactly
 from reference.ops import OPS
 from reference.ops.dual import Dual

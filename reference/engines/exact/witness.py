@@ -4,36 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import gmpy2
+import numpy as np
 
-from reference.engines.exact.engine import ExactEngine, Slopes
+from reference.engines.exact.chain import Chain, Unknown
+from reference.engines.exact.engine import ExactEngine
+from reference.engines.exact.jitter import Jitter
 from reference.engines.exact.numbers import PRECISION, precisely
+from reference.engines.exact.slopes import UNKNOWN, Slopes
 from reference.programs import Program
 
 DOUBLINGS = 4  # of the precision: up to 6,400 bits, in which a step of 2**-1344 has no error that any double shows
 ENOUGH = gmpy2.mpfr(2) ** -55  # of a number, a quarter of a unit in the last place of a double ...
 LEAST = gmpy2.mpfr(2) ** -1076  # ... or less than any double: a quarter of the smallest subnormal number
-_ENGINES = [ExactEngine(PRECISION << doublings, LEAST) for doublings in range(DOUBLINGS + 1)]
+BITS = [PRECISION << doublings for doublings in range(DOUBLINGS + 1)]
 
-UNKNOWN = Slopes(None, None)
+Computing = TypeVar("Computing")
 
 
 class Witness:
-    """Exact numbers of programs.
+    """Exact numbers of programs, with each step at the exact values of the steps before.
 
-    Each is computed twice, the second time with twice as many bits and a finer step. The difference, and what rounding
-    may do to the second one, bound its error. While that is too large for a double, the bits are doubled again, up to
-    `DOUBLINGS` times. Then the number is unknown.
+    Each is computed twice, the second time with twice as many bits and a finer step. The difference bounds its error.
+    While that is too large for a double, the bits are doubled again, up to `DOUBLINGS` times. Then it is unknown.
     """
 
     def value(self, program: Program, place: tuple[int, ...]) -> Slopes:
         """Return one number of the result, in place of both slopes."""
-        where = program, place
-        return enclosed(
-            lambda engine: Slopes.of_value(engine.value(*where)), _ENGINES, lambda engine: engine.value_noise(*where)
-        )
+        def value(bits: int, jitter: Jitter | None = None) -> Slopes:
+            return Slopes.single(ExactEngine(bits, jitter).value(program, place))
+
+        return enclosed(value, BITS, _noise(value))
 
     def slopes(self, program: Program, leaf: int, place: tuple[int, ...]) -> Slopes:
         """Return one number of a leaf's gradient, on both sides.
@@ -43,26 +46,74 @@ class Witness:
             leaf: the index of the leaf among the leaves.
             place: the index of the number.
         """
-        where = program, leaf, place
-        return enclosed(lambda engine: engine.slopes(*where), _ENGINES, lambda engine: engine.noise(*where))
+        return self.along(program, towards(program, leaf, place))
 
     def second_slopes(self, program: Program, leaf: int, place: tuple[int, ...]) -> Slopes:
         """Return one number of a second-order gradient: the slope of the slope along the program's directions."""
-        where = program, leaf, place
-        return enclosed(
-            lambda engine: engine.second_slopes(*where), _ENGINES, lambda engine: engine.noise(*where, order=2)
-        )
+        return self.along(program, towards(program, leaf, place), program.directions)
+
+    def along(self, program: Program, *directions: Sequence[np.ndarray]) -> Slopes:
+        """Return the derivative along a direction; or that of the derivative along further ones, up to three in all.
+
+        Args:
+            program: the program, with its cotangent.
+            directions: each an array for each leaf, of its shape.
+        """
+
+
+        def slopes(bits: int, jitter: Jitter | None = None) -> Slopes:
+            return slopes_along(Chain(program, bits=bits, jitter=jitter), *directions)
+
+        return enclosed(slopes, BITS, _noise(slopes))
+
+
+def _noise(compute: Callable[..., Slopes]) -> Callable[[int], Any]:
+    """Return a function that estimates rounding errors: all numbers move by some units in their last place.
+
+    What is much smaller than what is added to it is lost in all digits, whatever their number, and looks like 0. Slopes
+    that do not move in proportion jump: the moves have put them on another side of a kink, and tell nothing.
+    """
+
+    def noise(bits: int) -> Any:
+        unit = gmpy2.mpfr(2) ** (3 - bits)
+        here = compute(bits)
+        moved, further = (_difference(here, compute(bits, Jitter(0, by))) for by in (unit, unit * 1024))
+        is_proportional = moved is not None and further is not None and 32 * moved <= further
+        own = max(abs(here.left), abs(here.right)) * gmpy2.mpfr(2) ** -(2 * bits // 5)  # of the difference quotients
+        return own + (moved if is_proportional else 0)
+
+    return noise
+
+
+def towards(program: Program, leaf: int, place: tuple[int, ...]) -> list[np.ndarray]:
+    """Return the direction of one number of a leaf."""
+    direction = [np.zeros(o.data.shape) for o in program.leaves]
+    direction[leaf][place] = 1.0
+    return direction
+
+
+def slopes_along(chain: Chain, *directions: Sequence[np.ndarray]) -> Slopes:
+    """Return a chain's derivative along directions."""
+    try:
+        if len(directions) > 1:
+            return Slopes.single(chain.mixed(*directions))
+        left, right = chain.sides(directions[0])
+        return Slopes(left, right)
+    except Unknown:
+        return UNKNOWN
 
 
 def enclosed(
-    slopes: Callable[[Any], Slopes], engines: Sequence[Any], noise: Callable[[Any], Any] = lambda engine: 0
+    slopes: Callable[[Computing], Slopes],
+    engines: Sequence[Computing],
+    noise: Callable[[Computing], Any] = lambda engine: 0,  # noqa: ARG005 - none
 ) -> Slopes:
     """Return slopes with a bound on their error; unknown ones if it is too large with the most bits, too.
 
     Args:
         slopes: computes them by an engine.
         engines: each with twice as many bits, and a finer step, as the one before.
-        noise: estimates what rounding may do to them in an engine.
+        noise: estimates what rounding of values does to them in an engine.
     """
     coarse = slopes(engines[0])
     for engine in engines[1:]:
@@ -72,7 +123,7 @@ def enclosed(
         with precisely(2 * PRECISION):
             bound = _difference(coarse, fine)
             if bound is not None and bound <= (most := _most(fine)):
-                bound += 0 if fine.exact is None else noise(engine)  # a kink stands out of the noise
+                bound += noise(engine)
                 if bound <= most:
                     return replace(fine, bound=bound)
         coarse = fine
@@ -83,13 +134,11 @@ def _difference(coarse: Slopes, fine: Slopes) -> Any:
     """Return how far the two are from each other; None if one of them is unknown, or at a kink and the other is not."""
     if coarse.middle is None or fine.middle is None or (coarse.exact is None) != (fine.exact is None):
         return None
-    if fine.exact is None:
-        return max(abs(fine.left - coarse.left), abs(fine.right - coarse.right))
-    return abs(fine.middle - coarse.middle)
+    return max(abs(fine.left - coarse.left), abs(fine.right - coarse.right))
 
 
 def _most(slopes: Slopes) -> Any:
     """Return the largest error that is accepted. At a kink, what tells one side from the other must be known."""
     if slopes.exact is None:
         return abs(slopes.right - slopes.left) * ENOUGH
-    return max(abs(slopes.middle) * ENOUGH, LEAST)
+    return max(abs(slopes.left) * ENOUGH, LEAST)
