@@ -99,8 +99,7 @@ class Subgradient:
 
     def _terms(self, direction: Sequence[np.ndarray]) -> Iterator[tuple[float, float]]:
         for gradient, by in zip(self._gradients, direction, strict=True):
-            for place in zip(*np.nonzero(by), strict=True):
-                yield float(gradient[place]), float(by[place])
+            yield from ((float(gradient[place]), float(by[place])) for place in np.ndindex(by.shape) if by[place])
 
 
 def _finite(gradient: Any, shape: tuple[int, ...]) -> np.ndarray:

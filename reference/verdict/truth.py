@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from reference.engines.exact import (
-    BITS,
     Chain,
+    Computed,
     ExactEngine,
     Jitter,
     Sides,
@@ -30,7 +30,7 @@ from reference.engines.exact import (
     towards,
 )
 from reference.engines.exact.engine import is_finite
-from reference.engines.exact.numbers import precisely
+from reference.engines.exact.numbers import PRECISION, precisely
 from reference.ops import OPS
 from reference.verdict.exactness import error_of, nearest, spacing
 from reference.verdict.findings import SECOND_ORDER
@@ -115,7 +115,7 @@ class Truth:
         if part == "value":
             return _WITNESS.value(self._program, place)
         if (part, place) not in self._known:
-            self._known[part, place] = enclosed(lambda chain: self._slopes(chain, part, place), self._chains)
+            self._known[part, place] = enclosed(lambda bits: self._computed(bits, part, place))
         return self._known[part, place]
 
     def rounding(self, part: str, place: Place, exact: Any, enough: float = math.inf) -> float:
@@ -195,7 +195,8 @@ class Truth:
         Raises:
             Unknown: the witness cannot tell.
         """
-        return self._bounds(self._chains[1 if finer else 0], direction, second=second)
+        chain = Chain(self._program, self._values, 2 * PRECISION) if finer else self._chain
+        return self._bounds(chain, direction, second=second)
 
     def moved_bounds(self, direction: Sequence[np.ndarray], exact: Bounds, *, second: bool = False) -> float:
         """Return how far these bounds move if all numbers move by a rounding, as above."""
@@ -251,12 +252,13 @@ class Truth:
         return error > at_once + MARGIN * moved
 
     @cached_property
-    def _chains(self) -> list[Chain]:
-        return [Chain(self._program, self._values, bits) for bits in BITS]
-
-    @property
     def _chain(self) -> Chain:
-        return self._chains[0]
+        return Chain(self._program, self._values)
+
+    def _computed(self, bits: int, part: str, place: Place) -> Computed:
+        chain = self._chain if bits <= PRECISION else Chain(self._program, self._values, bits)
+        slopes = self._slopes(chain, part, place)
+        return Computed(slopes, chain.used)
 
     @cached_property
     def _jittered(self) -> list[Chain]:

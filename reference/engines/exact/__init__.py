@@ -10,12 +10,12 @@ from reference.engines.exact.engine import ExactEngine
 from reference.engines.exact.jitter import Jitter
 from reference.engines.exact.slopes import UNKNOWN, Slopes
 from reference.engines.exact.usual import UsualChain
-from reference.engines.exact.witness import BITS, Witness, enclosed, slopes_along, towards
+from reference.engines.exact.witness import Computed, Witness, enclosed, slopes_along, towards
 
 __all__ = [
-    "BITS",
     "UNKNOWN",
     "Chain",
+    "Computed",
     "ExactEngine",
     "Jitter",
     "Sides",

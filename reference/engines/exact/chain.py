@@ -70,6 +70,9 @@ class Chain:
         jitter: moves each operand, each derivative and the cotangent as they are used.
         signs: the seed of random signs of each derivative and of the cotangent. Terms that cancel do not cancel then,
             so that the result shows their size.
+
+    Attributes:
+        used: the most bits that a derivative of a step took so far. Those that are 0 do not count.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Chain:
         self._exact = ExactEngine(bits, jitter).steps(program) if values is None else None
         self._weak = [o.kind == NUMBER for o in program.operands]
         self._inputs: dict[int, list[Exact]] = {}
+        self.used = bits
 
     def sides(self, direction: Sequence[np.ndarray]) -> Sides:
         """Return the derivative along a direction, on both sides.
@@ -214,11 +218,15 @@ class Chain:
         size = gmpy2.mpfr(0) if OPS[step.op].inputs.elementwise else max(map(size_of, inputs))  # of what cancelled
         error = np.where(np.asarray(here == 0, bool), size, abs(here)) * (_rounding(bits) / by)
         enough = self._enough
-        known = np.asarray((error <= _LEAST) | (error <= enough * abs(right)) | (error <= enough * abs(left)), bool)
+        precise = np.asarray((error <= enough * abs(right)) | (error <= enough * abs(left)), bool)
+        known = precise | np.asarray(error <= _LEAST, bool)
         if known.all():
+            self.used = max(self.used, bits if precise.any() else 0)
             return True
         poisoned = [x if m is None else _poisoned(x, {1: m.right, 2: m.left}, 3) for x, m in zip(inputs, moves, strict=True)]
-        return bool((known | ~is_finite(here) | is_finite(_computed(step, poisoned))).all())
+        settled = bool((known | ~is_finite(here) | is_finite(_computed(step, poisoned))).all())
+        self.used = max(self.used, bits if settled and precise.any() else 0)
+        return settled
 
     @property
     def _enough(self) -> Any:
@@ -245,7 +253,8 @@ class Chain:
                 moved = right if left is right else np.asarray(np.where(_far(left, right), _NAN, right))
             else:
                 size = max(map(size_of, found.values()), default=gmpy2.mpfr(0))
-                mixed = _mixed(function, inputs, below, key, reach, size, self._bits)
+                mixed, bits = _mixed(function, inputs, below, key, reach, size, self._bits)
+                self.used = max(self.used, bits if np.any(mixed) else 0)
                 mixed = mixed + self._lost(step, inputs, below, key, reach, size)
                 moved = np.asarray(np.where(_depends(function, inputs, below, key), mixed, gmpy2.mpfr(0)))
             if moved.any():
@@ -262,7 +271,7 @@ class Chain:
             return 0
         signs = random_signs(self._jitter.seed)
         signed = [{k: np.asarray(signs(m)) for k, m in each.items()} for each in moves]
-        lost = _mixed(partial(_computed, step), inputs, signed, key, reach, size, self._bits)
+        lost, _ = _mixed(partial(_computed, step), inputs, signed, key, reach, size, self._bits)
         return np.asarray(signs(lost)) * self._jitter.relative
 
 
@@ -352,8 +361,10 @@ def _far(a: Exact, b: Exact) -> np.ndarray:
     return np.asarray(abs(a - b) > _SAME * np.maximum(abs(a), abs(b)), bool)
 
 
-def _mixed(function: Function, inputs: list[Exact], moves: Sequence[Moves], key: int, reach: Any, size: Any, least: int) -> Exact:
-    """Return the coefficient of a product of parameters, by a mixed central difference."""
+def _mixed(
+    function: Function, inputs: list[Exact], moves: Sequence[Moves], key: int, reach: Any, size: Any, least: int
+) -> tuple[Exact, int]:
+    """Return the coefficient of a product of parameters, by a mixed central difference, and the bits that it took."""
     order = key.bit_count()
     parameters = [p for p in range(key.bit_length()) if key >> p & 1]
     for bits in _precisions(least):
@@ -367,7 +378,7 @@ def _mixed(function: Function, inputs: list[Exact], moves: Sequence[Moves], key:
             coefficient = np.asarray(total / (2 * by) ** order)
             error = size_of(value) * _rounding(bits) / by**order
             if error <= max(_LEAST, _step_of(least) ** 2 * max(size_of(coefficient), size)):
-                return coefficient
+                return coefficient, bits
     raise Unknown("too few of its digits are known")
 
 

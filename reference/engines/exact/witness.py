@@ -4,39 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import gmpy2
 import numpy as np
 
-from reference.engines.exact.chain import Chain, Unknown
+from reference.engines.exact.chain import MOST_BITS, Chain, Unknown
 from reference.engines.exact.engine import ExactEngine
 from reference.engines.exact.jitter import Jitter
 from reference.engines.exact.numbers import PRECISION, precisely
 from reference.engines.exact.slopes import UNKNOWN, Slopes
 from reference.programs import Program
 
-DOUBLINGS = 4  # of the precision: up to 6,400 bits, in which a step of 2**-1344 has no error that any double shows
 ENOUGH = gmpy2.mpfr(2) ** -55  # of a number, a quarter of a unit in the last place of a double ...
 LEAST = gmpy2.mpfr(2) ** -1076  # ... or less than any double: a quarter of the smallest subnormal number
-BITS = [PRECISION << doublings for doublings in range(DOUBLINGS + 1)]
 
-Computing = TypeVar("Computing")
+
+class Computed(NamedTuple):
+    """Slopes, and the bits that they took.
+
+    Args:
+        slopes: on both sides.
+        bits: the most bits of any number.
+    """
+
+    slopes: Slopes
+    bits: int
 
 
 class Witness:
     """Exact numbers of programs, with each step at the exact values of the steps before.
 
     Each is computed twice, the second time with twice as many bits and a finer step. The difference bounds its error.
-    While that is too large for a double, the bits are doubled again, up to `DOUBLINGS` times. Then it is unknown.
+    While that is too large for a double, the bits are doubled again, up to 6,400. Then it is unknown.
     """
 
     def value(self, program: Program, place: tuple[int, ...]) -> Slopes:
         """Return one number of the result, in place of both slopes."""
-        def value(bits: int, jitter: Jitter | None = None) -> Slopes:
-            return Slopes.single(ExactEngine(bits, jitter).value(program, place))
+        def value(bits: int, jitter: Jitter | None = None) -> Computed:
+            return Computed(Slopes.single(ExactEngine(bits, jitter).value(program, place)), bits)
 
-        return enclosed(value, BITS, _noise(value))
+        return enclosed(value, _noise(value))
 
     def slopes(self, program: Program, leaf: int, place: tuple[int, ...]) -> Slopes:
         """Return one number of a leaf's gradient, on both sides.
@@ -61,13 +69,14 @@ class Witness:
         """
 
 
-        def slopes(bits: int, jitter: Jitter | None = None) -> Slopes:
-            return slopes_along(Chain(program, bits=bits, jitter=jitter), *directions)
+        def slopes(bits: int, jitter: Jitter | None = None) -> Computed:
+            chain = Chain(program, bits=bits, jitter=jitter)
+            return Computed(slopes_along(chain, *directions), chain.used)
 
-        return enclosed(slopes, BITS, _noise(slopes))
+        return enclosed(slopes, _noise(slopes))
 
 
-def _noise(compute: Callable[..., Slopes]) -> Callable[[int], Any]:
+def _noise(compute: Callable[..., Computed]) -> Callable[[int], Any]:
     """Return a function that estimates rounding errors: all numbers move by some units in their last place.
 
     What is much smaller than what is added to it is lost in all digits, whatever their number, and looks like 0. Slopes
@@ -76,11 +85,10 @@ def _noise(compute: Callable[..., Slopes]) -> Callable[[int], Any]:
 
     def noise(bits: int) -> Any:
         unit = gmpy2.mpfr(2) ** (3 - bits)
-        here = compute(bits)
-        moved, further = (_difference(here, compute(bits, Jitter(0, by))) for by in (unit, unit * 1024))
+        here = compute(bits).slopes
+        moved, further = (_difference(here, compute(bits, Jitter(0, by)).slopes) for by in (unit, unit * 1024))
         is_proportional = moved is not None and further is not None and 32 * moved <= further
-        own = max(abs(here.left), abs(here.right)) * gmpy2.mpfr(2) ** -(2 * bits // 5)  # of the difference quotients
-        return own + (moved if is_proportional else 0)
+        return moved if is_proportional else gmpy2.mpfr(0)
 
     return noise
 
@@ -103,30 +111,25 @@ def slopes_along(chain: Chain, *directions: Sequence[np.ndarray]) -> Slopes:
         return UNKNOWN
 
 
-def enclosed(
-    slopes: Callable[[Computing], Slopes],
-    engines: Sequence[Computing],
-    noise: Callable[[Computing], Any] = lambda engine: 0,  # noqa: ARG005 - none
-) -> Slopes:
+def enclosed(compute: Callable[[int], Computed], noise: Callable[[int], Any] = lambda bits: 0) -> Slopes:  # noqa: ARG005 - none
     """Return slopes with a bound on their error; unknown ones if it is too large with the most bits, too.
 
     Args:
-        slopes: computes them by an engine.
-        engines: each with twice as many bits, and a finer step, as the one before.
-        noise: estimates what rounding of values does to them in an engine.
+        compute: computes them with at least so many bits, and a step that is the finer, the more bits there are.
+        noise: estimates what rounding of values does to them.
     """
-    coarse = slopes(engines[0])
-    for engine in engines[1:]:
-        fine = slopes(engine)
+    coarse, bits = compute(PRECISION)
+    while 2 * bits <= MOST_BITS:
+        fine, more = compute(2 * bits)
         if coarse.middle is None and fine.middle is None:
             return fine
         with precisely(2 * PRECISION):
             bound = _difference(coarse, fine)
             if bound is not None and bound <= (most := _most(fine)):
-                bound += noise(engine)
+                bound += noise(2 * bits)
                 if bound <= most:
                     return replace(fine, bound=bound)
-        coarse = fine
+        coarse, bits = fine, more
     return UNKNOWN
 
 
