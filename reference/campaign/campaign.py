@@ -294,7 +294,9 @@ class Campaign:
             return trial.case.kind, _of_findings(trial)
         program, reference = trial.case.program, self.references.by_name(trial.verdict.reference)
         origin = localise(program, self.engine, reference)
-        return at_fault(program, origin), explain(program, trial.verdict, origin, reference.known)
+        return at_fault(program, origin), explain(
+            program, trial.verdict, origin, reference.known, (self.engine, reference)
+        )
 
 
 def _as_found(trial: Trial, found: Found) -> Failure:

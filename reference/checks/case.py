@@ -40,9 +40,9 @@ class Case(Protocol):
         """What shrinking reduces, the most important first."""
         return ()
 
-    def shrunk(self) -> Self:
-        """Return this case as it is shown once no smaller case fails."""
-        return self
+    def shown(self) -> Iterator[Self]:
+        """Yield this case as it may be shown once no smaller case fails, the most telling first."""
+        return iter(())
 
 
 @dataclass(frozen=True)

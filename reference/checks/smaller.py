@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ import numpy as np
 from reference.ops import OPS
 from reference.programs import LEAF, NUMBER, Operand, Program, Step, operand_names, text
 from reference.programs.forward import values_of
+from reference.programs.refilling import Fill, refilled
 
-_SIMPLE = (1.0, 0.0, 2.0)
+_SIMPLE = (1.0, 2.0, 0.0)  # where 1 will not do, a 2 tells more than a 0, which makes products equal
 
 
 def in_order(program: Program) -> Program:
@@ -36,6 +38,21 @@ def in_order(program: Program) -> Program:
         program.cotangent,
         tuple(directions[i] for i in order if i in directions),
     )
+
+
+def with_different_numbers(program: Program) -> Iterator[Program]:
+    """Yield the program with different numbers 1, 2, 3 and so on in arrays of several numbers.
+
+    Where all numbers are 1, a wrong place and a lost number look alike. All arrays are changed, or only the cotangent
+    if a failure depends on the operands.
+    """
+    if program.cotangent is not None:
+        yield from (refilled(program, _counting(), operands=operands) for operands in (True, False))
+
+
+def _counting() -> Fill:
+    numbers = count(1)
+    return lambda array: np.array([next(numbers) for _ in range(array.size)]) if array.size > 1 else array
 
 
 def size(program: Program) -> tuple[Any, ...]:

@@ -127,7 +127,7 @@ def reference_failure(program: Program, verdict: Verdict, engine: str, reference
         f"{program.steps[-1].op}: {_headline(finding, engine, reference)}",
         *(f"  {line}" for line in _steps(program)),
         f"  {_operands(program)}",
-        f"  {explanation.distance}",
+        *([f"  {explanation.distance}"] if explanation.distance else []),
         *(f"  known of {op}: {says}" for op, says in explanation.known.items()),
     ]
     return "\n".join(lines)
