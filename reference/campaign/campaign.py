@@ -294,9 +294,8 @@ class Campaign:
             return trial.case.kind, _of_findings(trial)
         program, reference = trial.case.program, self.references.by_name(trial.verdict.reference)
         origin = localise(program, self.engine, reference)
-        return at_fault(program, origin), explain(
-            program, trial.verdict, origin, reference.known, (self.engine, reference)
-        )
+        sides = self.engine, reference
+        return at_fault(program, origin), explain(program, trial.verdict, origin, reference.known, sides)
 
 
 def _as_found(trial: Trial, found: Found) -> Failure:
@@ -310,4 +309,4 @@ def _as_found(trial: Trial, found: Found) -> Failure:
 
 def _of_findings(trial: Trial) -> Explanation:
     """Explain the first finding of a case that is not a program."""
-    return explain_finding(trial.verdict.findings[0]) if trial.verdict.findings else Explanation()
+    return explain_finding(trial.verdict.findings[0], trial.raised) if trial.verdict.findings else Explanation()

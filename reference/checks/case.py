@@ -53,8 +53,11 @@ class Trial:
         case: the case that was run. If it was drawn while it ran, it holds the choices that were made.
         verdict: the verdict on the engine.
         transcript: what was done, line by line, if the case itself does not say it.
+        raised: the line that raised the engine's error, with its file; empty if none did, or if the case is a program,
+            which can be run again.
     """
 
     case: Case
     verdict: Verdict
     transcript: str = ""
+    raised: str = ""

@@ -109,6 +109,8 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "reason": failure.verdict.reason,
         "origin": {"step": failure.explanation.origin.step, "says": failure.explanation.origin.says},
         "cause": failure.explanation.cause,
+        "raised": failure.explanation.raised,
+        "distance": failure.explanation.distance,
         "convention": failure.explanation.convention,
         "known": dict(failure.explanation.known),
         "findings": [_finding(finding) for finding in failure.verdict.findings],
@@ -155,6 +157,10 @@ def _run(run: TrainingRecord) -> dict[str, Any]:
         "accuracy": None if run.accuracy is None else list(run.accuracy),
         "goal": run.goal,
         "failures": [
+        "text": run.transcript,
+        "raised": run.explanation.raised,
+        "distance": run.explanation.distance,
+        "cause": run.explanation.cause,
             {"step": step, "optimizer": optimizer, **_finding(finding)} for step, optimizer, finding in run.failures
         ],
     }

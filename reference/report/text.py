@@ -89,6 +89,7 @@ def failure(failing: Failure, engine: str, reference: str, module: str = "") -> 
         *(f"  {line}" for line in _shown(failing)),
         *_origin(failing),
         *_numbers_of(failing.explanation),
+        *_raised(failing.explanation),
         *(f"  also: {_headline(other, engine, reference)}" for other in failing.verdict.findings[1:3]),
         _again(failing, engine, reference, module),
     ]
@@ -134,12 +135,21 @@ def reference_failure(program: Program, verdict: Verdict, engine: str, reference
 
 
 def training_failure(record: TrainingRecord, engine: str, reference: str) -> str:
-    """Describe a training run that went wrong: the step and the finding."""
-    if not record.failures:
-        return f"{record.name}: the goal of {record.goal or 0:.0%} was not reached: {training_row(record).strip()}"
-    step, optimizer, finding = record.failures[0]
-    where = f"{record.name}, step {step} ({optimizer})"
-    return "\n".join([f"{where}: {_headline(finding, engine, reference)}", *_numbers_of(record.explanation)])
+    """Describe a training run that went wrong: the step and the finding, and what was done."""
+    if record.failures:
+        step, optimizer, finding = record.failures[0]
+        head = f"{record.name}, step {step} ({optimizer}): {_headline(finding, engine, reference)}"
+    else:
+        head = f"{record.name}: the goal of {record.goal or 0:.0%} was not reached: {training_row(record).strip()}"
+    others = (finding for _, _, finding in record.failures[1:3])
+    lines = [
+        head,
+        *(f"  {line}" for line in record.transcript.splitlines()),
+        *_raised(record.explanation),
+        *_numbers_of(record.explanation),
+        *(f"  also: {_headline(other, engine, reference)}" for other in others),
+    ]
+    return "\n".join(lines)
 
 
 def _headline(finding: Finding, engine: str, reference: str) -> str:
@@ -182,6 +192,10 @@ def _origin(failing: Failure) -> list[str]:
 
 
 def _numbers_of(explanation: Explanation) -> list[str]:
+def _raised(explanation: Explanation) -> list[str]:
+    return [f"  raised at {explanation.raised}"] if explanation.raised else []
+
+
     """Return the distance and the likely cause, and the judge's reason if there is no exact number."""
     distance_and_cause = "; ".join(filter(None, (explanation.distance, explanation.cause)))
     return [f"  {line}" for line in (distance_and_cause, explanation.reason) if line]

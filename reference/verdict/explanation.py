@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from reference.engines import Engine, Reference
+from reference.engines.raised import place_raised
 from reference.ops import OPS
 from reference.programs import Program
 from reference.verdict.cause import Mismatch, likely_cause
@@ -33,6 +34,7 @@ class Explanation:
         reason: the judge's reason, if no exact number shows it; else empty.
         convention: the convention at the kink of the op at fault, if conventions differ; else empty.
         known: known weaknesses of the reference, by op, for the ops of the program.
+        raised: the line that raised the engine's error, with its file; empty if the engine raised none.
     """
 
     origin: Origin = NOWHERE
@@ -41,6 +43,7 @@ class Explanation:
     reason: str = ""
     convention: str = ""
     known: Mapping[str, str] = field(default_factory=dict)
+    raised: str = ""
 
 
 def explain(
@@ -66,17 +69,28 @@ def explain(
         origin=origin,
         convention=kink.convention if kink and verdict.result is Result.CONVENTION else "",
         known={op: known[op] for op in ops if op in known} if known else {},
+        raised=_raised(program, sides[0]) if sides and _is_raised(verdict) else "",
     )
 
 
-def explain_finding(finding: Finding) -> Explanation:
-    """Explain a finding of a case that is not a program."""
-    return _explained(finding, Mismatch(*finding.arrays))
+def explain_finding(finding: Finding, raised: str = "") -> Explanation:
+    """Explain a finding of a case that is not a program, in which this line raised an error, if any did."""
+    return replace(_explained(finding, Mismatch(*finding.arrays)), raised=raised)
 
 
 def at_fault(program: Program, origin: Origin) -> str:
     """Return the name of the op at fault; the last op, if each step is right by itself."""
     return program.steps[-1 if origin.step is None else origin.step].op
+
+
+def _is_raised(verdict: Verdict) -> bool:
+    return any(finding.kind is Kind.RAISED for finding in verdict.findings[:1])
+
+
+def _raised(program: Program, engine: Engine) -> str:
+    """Run a program and return the line that raises."""
+    place = place_raised(engine.run(program).error)
+    return str(place) if place else ""
 
 
 def _of_program(program: Program, finding: Finding, sides: tuple[Engine, Reference] | None) -> Explanation:
