@@ -159,7 +159,7 @@ def _headline(finding: Finding, engine: str, reference: str) -> str:
         numbers = f"is {_number(finding.got)}, where {reference} takes {_number(finding.wanted)}"
         says = finding.says or "both are slopes at this kink"
         return f"{finding.part}{place} {numbers}, and {says} (CONVENTION). Conventions differ."
-    if finding.kind in (Kind.FORWARD, Kind.GRADIENT):
+    if finding.kind in (Kind.FORWARD, Kind.GRADIENT) and finding.got is not None:
         numbers = f"is {_number(finding.got)}, but {reference} says {_number(finding.wanted)}"
         exact = "" if finding.exact is None else f" (exact: {_number(finding.exact)})"
         slopes = f" ({finding.says})" if finding.says else ""
