@@ -47,8 +47,9 @@ def row(record: Record) -> str:
         f"{record.op:<{WIDTH}}{record.programs:>9,}{record.numbers:>12,}{_ulp(record.worst):>8}"
         f"{record.conditioned:>13,}{record.inconclusive:>14,}{record.reference_wrong:>17,}"
     )
-    wrong = "  WRONG" if record.failures else "  wrong for an op above" if record.repeats else ""
-    return counts + wrong + (f"  left out: {record.left_out}" if record.left_out else "")
+    wrong = "  WRONG" if record.failures or record.told else ""
+    see = f", see {' and '.join(f'`{op}`' for op in record.elsewhere)}" if record.elsewhere else ""
+    return counts + wrong + see + (f"  left out: {record.left_out}" if record.left_out else "")
 
 
 def training_heading() -> str:
@@ -88,8 +89,8 @@ def failure(failing: Failure, engine: str, reference: str, module: str = "") -> 
         f"{failing.op}: {_headline(finding, engine, reference)}",
         *(f"  {line}" for line in _shown(failing)),
         *_origin(failing),
-        *_numbers_of(failing.explanation),
         *_raised(failing.explanation),
+        *_numbers_of(failing.explanation),
         *(f"  also: {_headline(other, engine, reference)}" for other in failing.verdict.findings[1:3]),
         _again(failing, engine, reference, module),
     ]
@@ -191,11 +192,11 @@ def _origin(failing: Failure) -> list[str]:
     return lines
 
 
-def _numbers_of(explanation: Explanation) -> list[str]:
 def _raised(explanation: Explanation) -> list[str]:
     return [f"  raised at {explanation.raised}"] if explanation.raised else []
 
 
+def _numbers_of(explanation: Explanation) -> list[str]:
     """Return the distance and the likely cause, and the judge's reason if there is no exact number."""
     distance_and_cause = "; ".join(filter(None, (explanation.distance, explanation.cause)))
     return [f"  {line}" for line in (distance_and_cause, explanation.reason) if line]
