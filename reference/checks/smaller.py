@@ -147,8 +147,16 @@ def _directions(program: Program, inputs: Sequence[int]) -> tuple[np.ndarray, ..
 
 
 def _fewer_numbers(program: Program) -> Iterator[Program]:
-    """Shorten an axis of one operand, or of all operands in which it has the same length; or remove the axis."""
+    """Shorten an axis of one operand, or of all operands in which it has the same length; or remove the axis.
+
+    All axes of a length are also shortened together, for some failures need a square.
+    """
     for i, operand in enumerate(program.operands):
+        shape = operand.data.shape
+        for length in dict.fromkeys(n for n in shape if shape.count(n) > 1):
+            among = {j: o.data for j, o in enumerate(program.operands) if length in o.data.shape}
+            for places in _halves(length):
+                yield _with_data(program, {j: _cut_all(data, length, places) for j, data in among.items()})
         for axis in range(operand.data.ndim):
             from_end = operand.data.ndim - axis
             if operand.data.shape[axis] == 1:
@@ -192,6 +200,13 @@ def _with_changed_options(
 
 def _cut(data: np.ndarray, from_end: int, places: list[int]) -> np.ndarray:
     return _take(places, data, data.ndim - from_end)
+
+
+def _cut_all(data: np.ndarray, length: int, places: list[int]) -> np.ndarray:
+    """Cut all axes of a length."""
+    for axis, n in enumerate(data.shape):
+        data = _take(places, data, axis) if n == length else data
+    return data
 
 
 def _take(places: list[int], data: np.ndarray, axis: int) -> np.ndarray:

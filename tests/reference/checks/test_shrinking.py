@@ -103,6 +103,19 @@ def test_arrays_among_the_options_are_cut_with_the_operands(line: str, shrunk: s
     assert small(line, lambda program: len(program.steps) > 0) == shrunk
 
 
+@pytest.mark.parametrize("n", [3, 4])
+def test_a_square_stays_a_square(n: int) -> None:
+    """If a failure needs two axes of the same length, both are shortened together."""
+    square = np.arange(n * n, dtype=float).reshape(n, n).tolist()
+    line = f"x=f8({square}); a=sum(x,axis=1,keepdims=False); back(a,f8({square[0]}))"
+
+    def fails(program: Program) -> bool:
+        shape = program.operands[0].data.shape
+        return len(shape) == 2 and shape[0] == shape[1] > 1
+
+    assert small(line, fails) == "x=f8([[3.0,4.0],[5.0,6.0]]); a=sum(x,axis=1,keepdims=False); back(a,f8([1.0,2.0]))"
+
+
 def test_numbers_of_an_array_become_different() -> None:
     """Arrays of several numbers get 1, 2, 3 and so on, the cotangent first; if that does not fail, it alone does."""
     line = "x=f8([5.0,-3.0]); y=f8([2.0,8.0]); z=f8(7.0); a=multiply(x,y); b=add(a,z); back(b,f8([2.0,2.0]))"
