@@ -241,20 +241,25 @@ class Campaign:
     def _look_into(self, record: Record, trial: Trial, found: Found) -> None:
         """Shrink and explain a failing case, unless its op already has a failure: then it would show nothing new."""
         try:
-            own = self._of_focus(trial, found[1]) if self._repeats(trial) else trial
+            told = self._told(trial)
+            own = self._of_focus(trial, found[1]) if told else trial
             if own is None:
-                record.repeats = True
+                record.told = told
             else:
                 self._note(record, self.explained(self.smallest(own), found))
         except BaseException:  # the run was interrupted: the failure is reported unshrunk
             self._note(record, _as_found(trial, found))
             raise
 
-    def _repeats(self, trial: Trial) -> bool:
-        """Whether what is at fault in a case has failed before. Where none of its ops has, nothing is located."""
+    def _told(self, trial: Trial) -> str:
+        """Return what is at fault in a case if it has failed before. Where none of its ops has, nothing is located."""
         if not isinstance(trial.case, ProgramCase):
-            return trial.case.kind in self._failed
-        return any(step.op in self._failed for step in trial.case.program.steps) and self._why(trial)[0] in self._failed
+            at_fault = trial.case.kind
+        elif any(step.op in self._failed for step in trial.case.program.steps):
+            at_fault = self._why(trial)[0]
+        else:
+            return ""
+        return at_fault if at_fault in self._failed else ""
 
     def _of_focus(self, trial: Trial, focus: str) -> Trial | None:
         """Return a trial of a step of the focus by itself, if that fails too: another op's failure must not hide it."""
@@ -295,7 +300,8 @@ class Campaign:
             return trial.case.kind, _of_findings(trial)
         program, reference = trial.case.program, self.references.by_name(trial.verdict.reference)
         origin = localise(program, self.engine, reference)
-        return at_fault(program, origin), explain(program, trial.verdict, origin, reference.known)
+        sides = self.engine, reference
+        return at_fault(program, origin), explain(program, trial.verdict, origin, reference.known, sides)
 
 
 def _as_found(trial: Trial, found: Found) -> Failure:
@@ -309,4 +315,4 @@ def _as_found(trial: Trial, found: Found) -> Failure:
 
 def _of_findings(trial: Trial) -> Explanation:
     """Explain the first finding of a case that is not a program."""
-    return explain_finding(trial.verdict.findings[0]) if trial.verdict.findings else Explanation()
+    return explain_finding(trial.verdict.findings[0], trial.raised) if trial.verdict.findings else Explanation()

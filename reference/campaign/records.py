@@ -105,15 +105,21 @@ class Record(Counts):
 
     Args:
         op: the name of the op or check.
-        repeats: whether a case failed for an op that already has a failure in an earlier record.
+        told: the op at fault in a case that failed, if an earlier record tells of its failure; else empty.
         left_out: why nothing was run, or which calls were skipped; empty if all was run.
         failures: the failures.
     """
 
     op: str
-    repeats: bool = False
+    told: str = ""
     left_out: str = ""
     failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """The other ops or checks under whose names the failures of this record are told."""
+        ops = dict.fromkeys((*(failure.op for failure in self.failures), self.told))
+        return tuple(op for op in ops if op not in ("", self.op))
 
 
 def merged(op: str, tallies: Iterable[Tally]) -> tuple[Record, Failing | None]:

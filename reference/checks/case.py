@@ -40,9 +40,9 @@ class Case(Protocol):
         """What shrinking reduces, the most important first."""
         return ()
 
-    def shrunk(self) -> Self:
-        """Return this case as it is shown once no smaller case fails."""
-        return self
+    def shown(self) -> Iterator[Self]:
+        """Yield this case as it may be shown once no smaller case fails, the most telling first."""
+        return iter(())
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,11 @@ class Trial:
         case: the case that was run. If it was drawn while it ran, it holds the choices that were made.
         verdict: the verdict on the engine.
         transcript: what was done, line by line, if the case itself does not say it.
+        raised: the line that raised the engine's error, with its file; empty if none did, or if the case is a program,
+            which can be run again.
     """
 
     case: Case
     verdict: Verdict
     transcript: str = ""
+    raised: str = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reference.checks.case import Case, Trial
-from reference.checks.smaller import in_order, size, smaller
+from reference.checks.smaller import in_order, size, smaller, with_different_numbers
 from reference.engines import Engine
 from reference.engines.references import References
 from reference.programs import Program
@@ -52,9 +52,10 @@ class ProgramCase(Case):
         """The number of steps, operands and numbers, and whatever else makes the program long."""
         return size(self.program)
 
-    def shrunk(self) -> ProgramCase:
-        """Return the program with its operands in the order of their use."""
-        return ProgramCase(in_order(self.program))
+    def shown(self) -> Iterator[ProgramCase]:
+        """Yield the program with its operands in the order of their use, with different numbers in each array first."""
+        ordered = in_order(self.program)
+        return map(ProgramCase, (*with_different_numbers(ordered), ordered))
 
     def __str__(self) -> str:
         """Return the program's line."""

@@ -35,6 +35,7 @@ class Outcome(NamedTuple):
         worst: the largest distance that agreed at once, in ULP.
         transcript: what was done, as text.
         script: the choices, from which the case can be replayed.
+        raised: the line that raised the engine's error, with its file; empty if none did.
     """
 
     findings: tuple[Finding, ...]
@@ -42,12 +43,13 @@ class Outcome(NamedTuple):
     worst: float
     transcript: str
     script: Script
+    raised: str = ""
 
     def trial(self, kind: str, reference: Reference) -> Trial:
         """Make the trial of this case, judged by this reference."""
         result = Result.ENGINE_WRONG if self.findings else Result.AGREES
         verdict = Verdict(result, self.findings, self.numbers, self.worst, reference=reference.name)
-        return Trial(ScriptedCase(kind, self.script), verdict, self.transcript)
+        return Trial(ScriptedCase(kind, self.script), verdict, self.transcript, self.raised)
 
 
 # A session records its own script, because only while it runs is it known which calls suit it.
@@ -64,22 +66,21 @@ def _replay_session(script: Script, engine: Engine, reference: Reference) -> Out
 
 def _outcome(record: SessionRecord) -> Outcome:
     head = (HEAD, (int(record.careful),))
-    return Outcome(record.findings, record.numbers, record.worst, record.text, (head, *record.script))
+    return Outcome(record.findings, record.numbers, record.worst, record.text, (head, *record.script), record.raised)
 
 
 def _training(source: Source, engine: Engine, reference: Reference) -> Outcome:
     recording = Recording(source, HEAD)
     task = draw_task(recording)
     record = train(task, engine, reference)
-    where = [f"{task.name}, step {step} ({optimizer})" for step, optimizer, _ in record.failures]
     findings = tuple(finding for _, _, finding in record.failures)
-    return Outcome(findings, record.numbers, record.worst, "\n".join(where), recording.script)
+    return Outcome(findings, record.numbers, record.worst, record.transcript, recording.script, record.raised)
 
 
 def _library(source: Source, engine: Engine, reference: Reference) -> Outcome:
     recording = Recording(source, HEAD)
     check = run_network_check(recording, engine, reference)
-    return Outcome(tuple(check.findings), check.numbers, 0.0, str(check), recording.script)
+    return Outcome(tuple(check.findings), check.numbers, 0.0, str(check), recording.script, check.raised)
 
 
 class _Kind(NamedTuple):

@@ -14,15 +14,19 @@ def shrink(trial: Trial, reproduce: Callable[[Case], Trial | None]) -> Trial:
 
     When a smaller case fails, shrinking goes on with that case's own smaller cases. It starts from the same place in
     their list, since those before it have just been tried on the larger case. At the end the whole list is tried once
-    more.
+    more. The smallest case is returned as it tells most, if it fails in that form, too.
 
     Args:
         trial: the trial of the case that fails.
         reproduce: runs a case and returns its trial if it still fails.
     """
     trial = _smallest(trial, reproduce)
-    shown = trial.case.shrunk()
-    return trial if str(shown) == str(trial.case) else reproduce(shown) or trial
+    for shown in trial.case.shown():
+        if str(shown) == str(trial.case):
+            return trial
+        if found := reproduce(shown):
+            return found
+    return trial
 
 
 def _smallest(trial: Trial, reproduce: Callable[[Case], Trial | None]) -> Trial:

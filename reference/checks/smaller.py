@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ import numpy as np
 from reference.ops import OPS
 from reference.programs import LEAF, NUMBER, Operand, Program, Step, operand_names, text
 from reference.programs.forward import values_of
+from reference.programs.refilling import Fill, refilled
 
-_SIMPLE = (1.0, 0.0, 2.0)
+_SIMPLE = (1.0, 2.0, 0.0)  # where 1 will not do, a 2 tells more than a 0, which makes products equal
 
 
 def in_order(program: Program) -> Program:
@@ -36,6 +38,21 @@ def in_order(program: Program) -> Program:
         program.cotangent,
         tuple(directions[i] for i in order if i in directions),
     )
+
+
+def with_different_numbers(program: Program) -> Iterator[Program]:
+    """Yield the program with different numbers 1, 2, 3 and so on in arrays of several numbers.
+
+    Where all numbers are 1, a wrong place and a lost number look alike. All arrays are changed, or only the cotangent
+    if a failure depends on the operands.
+    """
+    if program.cotangent is not None:
+        yield from (refilled(program, _counting(), operands=operands) for operands in (True, False))
+
+
+def _counting() -> Fill:
+    numbers = count(1)
+    return lambda array: np.array([next(numbers) for _ in range(array.size)]) if array.size > 1 else array
 
 
 def size(program: Program) -> tuple[Any, ...]:
@@ -130,8 +147,16 @@ def _directions(program: Program, inputs: Sequence[int]) -> tuple[np.ndarray, ..
 
 
 def _fewer_numbers(program: Program) -> Iterator[Program]:
-    """Shorten an axis of one operand, or of all operands in which it has the same length; or remove the axis."""
+    """Shorten an axis of one operand, or of all operands in which it has the same length; or remove the axis.
+
+    All axes of a length are also shortened together, for some failures need a square.
+    """
     for i, operand in enumerate(program.operands):
+        shape = operand.data.shape
+        for length in dict.fromkeys(n for n in shape if shape.count(n) > 1):
+            among = {j: o.data for j, o in enumerate(program.operands) if length in o.data.shape}
+            for places in _halves(length):
+                yield _with_data(program, {j: _cut_all(data, length, places) for j, data in among.items()})
         for axis in range(operand.data.ndim):
             from_end = operand.data.ndim - axis
             if operand.data.shape[axis] == 1:
@@ -175,6 +200,13 @@ def _with_changed_options(
 
 def _cut(data: np.ndarray, from_end: int, places: list[int]) -> np.ndarray:
     return _take(places, data, data.ndim - from_end)
+
+
+def _cut_all(data: np.ndarray, length: int, places: list[int]) -> np.ndarray:
+    """Cut all axes of a length."""
+    for axis, n in enumerate(data.shape):
+        data = _take(places, data, axis) if n == length else data
+    return data
 
 
 def _take(places: list[int], data: np.ndarray, axis: int) -> np.ndarray:

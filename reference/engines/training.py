@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from reference.engines.protocol import Noise
+from reference.engines.raised import place_raised
 from reference.programs.task import Batch, Numbers, Stage
 
 
@@ -84,6 +85,11 @@ class LibraryReference(Protocol):
 
 class Raised(Exception):  # noqa: N818 - the engine's answer, not an error of this package
     """An error that an engine raised."""
+
+    @property
+    def place(self) -> str:
+        """The line that raised it, with its file; empty if it is unknown."""
+        return str(place_raised(self.__cause__) or "")
 
 
 @contextmanager

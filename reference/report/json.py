@@ -95,7 +95,8 @@ def write(path: Path, content: dict[str, Any]) -> None:
 def _op(record: Record) -> dict[str, Any]:
     names = ("op", "programs", "numbers", "worst", "conditioned", "inconclusive", "reference_wrong",
              "witnessed", "refused", "unsuited")  # fmt: skip
-    return {**{name: getattr(record, name) for name in names}, "failures": len(record.failures)}
+    counts = {name: getattr(record, name) for name in names}
+    return {**counts, "failures": len(record.failures), "told": list(record.elsewhere)}
 
 
 def _failure(failure: Failure) -> dict[str, Any]:
@@ -108,6 +109,8 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "judge": failure.verdict.judge,
         "reason": failure.verdict.reason,
         "origin": {"step": failure.explanation.origin.step, "says": failure.explanation.origin.says},
+        "raised": failure.explanation.raised,
+        "distance": failure.explanation.distance,
         "cause": failure.explanation.cause,
         "convention": failure.explanation.convention,
         "known": dict(failure.explanation.known),
@@ -154,6 +157,10 @@ def _run(run: TrainingRecord) -> dict[str, Any]:
         "losses": [list(map(str, pair)) for pair in run.losses],
         "accuracy": None if run.accuracy is None else list(run.accuracy),
         "goal": run.goal,
+        "text": run.transcript,
+        "raised": run.explanation.raised,
+        "distance": run.explanation.distance,
+        "cause": run.explanation.cause,
         "failures": [
             {"step": step, "optimizer": optimizer, **_finding(finding)} for step, optimizer, finding in run.failures
         ],

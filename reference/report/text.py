@@ -47,8 +47,9 @@ def row(record: Record) -> str:
         f"{record.op:<{WIDTH}}{record.programs:>9,}{record.numbers:>12,}{_ulp(record.worst):>8}"
         f"{record.conditioned:>13,}{record.inconclusive:>14,}{record.reference_wrong:>17,}"
     )
-    wrong = "  WRONG" if record.failures else "  wrong for an op above" if record.repeats else ""
-    return counts + wrong + (f"  left out: {record.left_out}" if record.left_out else "")
+    wrong = "  WRONG" if record.failures or record.told else ""
+    see = f", see {' and '.join(f'`{op}`' for op in record.elsewhere)}" if record.elsewhere else ""
+    return counts + wrong + see + (f"  left out: {record.left_out}" if record.left_out else "")
 
 
 def training_heading() -> str:
@@ -88,6 +89,7 @@ def failure(failing: Failure, engine: str, reference: str, module: str = "") -> 
         f"{failing.op}: {_headline(finding, engine, reference)}",
         *(f"  {line}" for line in _shown(failing)),
         *_origin(failing),
+        *_raised(failing.explanation),
         *_numbers_of(failing.explanation),
         *(f"  also: {_headline(other, engine, reference)}" for other in failing.verdict.findings[1:3]),
         _again(failing, engine, reference, module),
@@ -127,19 +129,28 @@ def reference_failure(program: Program, verdict: Verdict, engine: str, reference
         f"{program.steps[-1].op}: {_headline(finding, engine, reference)}",
         *(f"  {line}" for line in _steps(program)),
         f"  {_operands(program)}",
-        f"  {explanation.distance}",
+        *([f"  {explanation.distance}"] if explanation.distance else []),
         *(f"  known of {op}: {says}" for op, says in explanation.known.items()),
     ]
     return "\n".join(lines)
 
 
 def training_failure(record: TrainingRecord, engine: str, reference: str) -> str:
-    """Describe a training run that went wrong: the step and the finding."""
-    if not record.failures:
-        return f"{record.name}: the goal of {record.goal or 0:.0%} was not reached: {training_row(record).strip()}"
-    step, optimizer, finding = record.failures[0]
-    where = f"{record.name}, step {step} ({optimizer})"
-    return "\n".join([f"{where}: {_headline(finding, engine, reference)}", *_numbers_of(record.explanation)])
+    """Describe a training run that went wrong: the step and the finding, and what was done."""
+    if record.failures:
+        step, optimizer, finding = record.failures[0]
+        head = f"{record.name}, step {step} ({optimizer}): {_headline(finding, engine, reference)}"
+    else:
+        head = f"{record.name}: the goal of {record.goal or 0:.0%} was not reached: {training_row(record).strip()}"
+    others = (finding for _, _, finding in record.failures[1:3])
+    lines = [
+        head,
+        *(f"  {line}" for line in record.transcript.splitlines()),
+        *_raised(record.explanation),
+        *_numbers_of(record.explanation),
+        *(f"  also: {_headline(other, engine, reference)}" for other in others),
+    ]
+    return "\n".join(lines)
 
 
 def _headline(finding: Finding, engine: str, reference: str) -> str:
@@ -149,7 +160,7 @@ def _headline(finding: Finding, engine: str, reference: str) -> str:
         numbers = f"is {_number(finding.got)}, where {reference} takes {_number(finding.wanted)}"
         says = finding.says or "both are slopes at this kink"
         return f"{finding.part}{place} {numbers}, and {says} (CONVENTION). Conventions differ."
-    if finding.kind in (Kind.FORWARD, Kind.GRADIENT):
+    if finding.kind in (Kind.FORWARD, Kind.GRADIENT) and finding.got is not None:
         numbers = f"is {_number(finding.got)}, but {reference} says {_number(finding.wanted)}"
         exact = "" if finding.exact is None else f" (exact: {_number(finding.exact)})"
         slopes = f" ({finding.says})" if finding.says else ""
@@ -179,6 +190,10 @@ def _origin(failing: Failure) -> list[str]:
     if failing.explanation.convention:
         lines.append(f"  the convention of {failing.op}: {failing.explanation.convention}")
     return lines
+
+
+def _raised(explanation: Explanation) -> list[str]:
+    return [f"  raised at {explanation.raised}"] if explanation.raised else []
 
 
 def _numbers_of(explanation: Explanation) -> list[str]:

@@ -39,4 +39,5 @@ def run_network_check(source: Source, engine: Engine, reference: Reference) -> N
         pick(source, _CHECKS)(source, check)
     except Raised as raised:
         check.findings.append(Finding(Kind.RAISED, f"`{check.lines[-1]}`", str(raised)))
+        check.raised = raised.place
     return check

@@ -22,6 +22,7 @@ class NetworkCheck:
         numbers: how many numbers were compared.
         findings: what is wrong.
         namespace: the namespace that the lines run in.
+        raised: the line that raised the engine's error, with its file; empty if none did.
     """
 
     imports: Sequence[str]
@@ -30,6 +31,7 @@ class NetworkCheck:
     numbers: int = 0
     findings: list[Finding] = field(default_factory=list)
     namespace: dict[str, Any] = field(default_factory=dict, repr=False)
+    raised: str = ""
 
     def __post_init__(self) -> None:
         for line in self.imports:

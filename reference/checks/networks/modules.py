@@ -9,15 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from reference.checks.networks.check import NetworkCheck
 from reference.checks.networks.weights import SCHEMES, draw_weights
-from reference.engines.training import answering
+from reference.engines.training import Raised, answering
 from reference.ops.source import Recording, Replaying, Source, chance, pick, shuffled
 from reference.verdict import Finding, Kind, Part
 
@@ -188,64 +186,61 @@ def _some(source: Source, names: Sequence[Any]) -> list[Any]:
 def check_module(source: Source, check: NetworkCheck) -> None:
     """Check a module's parameters: their listing, initial numbers, zero_grad, saving and loading."""
     recording = Recording(source, "module")
-    module, expected = _build(recording, check, _DTYPES)
-    check.findings += _check_listing(module, expected)
+    name, expected = _build(recording, check, _DTYPES)
+    check.findings += _check_listing(check, name, expected)
     got = [Part(parameter.name, Kind.FORWARD, parameter.value.data) for parameter in expected]
     initial = [Part(parameter.name, Kind.FORWARD, parameter.numbers) for parameter in expected]
     check.judge(got, initial, [parameter.size for parameter in expected])
-    check.findings += _check_zero_grad(module, expected)
+    check.findings += _check_zero_grad(check, name, expected)
     if chance(source, 30) and not check.findings:
-        twin, loaded = _build(Replaying(recording.script), check, _DTYPES[::-1])
+        twin = _build(Replaying(recording.script), check, _DTYPES[::-1])
         check.lines.append("# The last module loads what the one before it, of the same structure, has saved.")
-        check.findings += _check_loading(module, expected, twin, loaded)
+        check.findings += _check_loading(check, _Part(name, expected), twin)
 
 
-def _build(source: Source, check: NetworkCheck, dtypes: Sequence[str]) -> tuple[Any, Sequence[_Expected]]:
-    """Build a module and its expected parameters. A shared parameter has the first of its names."""
+def _build(source: Source, check: NetworkCheck, dtypes: Sequence[str]) -> _Part:
+    """Build a module; return its name in Python and its parameters. A shared parameter has the first of its names."""
     root = _Builder(source, check, dtypes).root()
     once: dict[int, _Expected] = {}
     for parameter in root.expected:
         once.setdefault(id(parameter.value), parameter)
-    return check.namespace[root.name], list(once.values())
+    return _Part(root.name, list(once.values()))
 
 
-def _check_listing(module: Any, expected: Sequence[_Expected]) -> Iterator[Finding]:
+def _check_listing(check: NetworkCheck, module: str, expected: Sequence[_Expected]) -> Iterator[Finding]:
     """Check that a module lists its parameters, each once and in order."""
-    with answering():
-        by_name, listed = module.named_parameters(), module.parameters()
+    check.run(f"named = {module}.named_parameters()")
+    check.run(f"listed = {module}.parameters()")
+    by_name, listed = check.namespace["named"], check.namespace["listed"]
     names = [parameter.name for parameter in expected]
     if list(by_name) != names:
-        yield Finding(Kind.MISSING, "named_parameters()", f"has the names {list(by_name)}, but must have {names}")
+        yield Finding(Kind.MISSING, f"{module}.named_parameters()", f"has {list(by_name)}, but must have {names}")
     for method, values in (("named_parameters()", by_name.values()), ("parameters()", listed)):
         if list(map(id, values)) != [id(parameter.value) for parameter in expected]:
-            yield Finding(Kind.MISSING, method, f"must have these Values, each once and in order: {names}")
+            says = f"must have these Values, each once and in order: {names}"
+            yield Finding(Kind.MISSING, f"{module}.{method}", says)
 
 
-def _check_zero_grad(module: Any, expected: Sequence[_Expected]) -> Iterator[Finding]:
+def _check_zero_grad(check: NetworkCheck, module: str, expected: Sequence[_Expected]) -> Iterator[Finding]:
     """Check that zero_grad reaches every parameter."""
     with answering():
         for parameter in expected:
             parameter.value.grad = 1.0
-        module.zero_grad()
+    check.run(f"{module}.zero_grad()")
+    with answering():
         left = [parameter.name for parameter in expected if parameter.value.has_grad]
-    yield from (Finding(Kind.ACCUMULATION, f"grad[{name}]", "is still there after zero_grad()") for name in left)
+    says = f"is still there after {module}.zero_grad()"
+    yield from (Finding(Kind.ACCUMULATION, f"grad[{name}]", says) for name in left)
 
 
-def _check_loading(
-    module: Any, expected: Sequence[_Expected], twin: Any, loaded: Sequence[_Expected]
-) -> Iterator[Finding]:
+def _check_loading(check: NetworkCheck, saved: _Part, loaded: _Part) -> Iterator[Finding]:
     """Check that a module of other dtypes loads the saved numbers, and that older graphs detect the change."""
-    with answering(), TemporaryDirectory() as folder:
-        module.save(Path(folder, "module.npz"))
-        for parameter in loaded:
+    with answering():
+        for parameter in loaded.expected:
             parameter.value.data = parameter.numbers + 1
-        graph = [parameter.value * parameter.value for parameter in loaded if parameter.value.requires_grad]
-        twin.load(Path(folder, "module.npz"))
-    for before, after in zip(expected, loaded, strict=True):
-        array, numbers = after.value.data, before.value.data.astype(after.numbers.dtype)
-        if (array.dtype, array.tobytes()) != (numbers.dtype, numbers.tobytes()):
-            says = f"was saved as {before.value.data!r}, but came back as {array!r}"
-            yield Finding(Kind.FORWARD, after.name, says)
+        graph = [p.value * p.value for p in loaded.expected if p.value.requires_grad]
+    _save_and_load(check, saved.name, loaded.name)
+    yield from _check_loaded(saved.expected, loaded.expected)
     for node in graph:
         try:
             node.backward()
@@ -254,3 +249,23 @@ def _check_loading(
         yield Finding(
             Kind.INPUT_MUTATED, "a backward pass", "reads the loaded numbers instead of the parameter's former ones"
         )
+
+
+def _save_and_load(check: NetworkCheck, saved: str, loaded: str) -> None:
+    check.run("from tempfile import TemporaryDirectory")
+    check.run("folder = TemporaryDirectory()")
+    try:
+        check.run(f"{saved}.save(folder.name + '/module.npz')")
+        check.run(f"{loaded}.load(folder.name + '/module.npz')")
+    except Raised:  # the line that raised stays the last one
+        check.namespace["folder"].cleanup()
+        raise
+    check.run("folder.cleanup()")
+
+
+def _check_loaded(saved: Sequence[_Expected], loaded: Sequence[_Expected]) -> Iterator[Finding]:
+    for before, after in zip(saved, loaded, strict=True):
+        array, numbers = after.value.data, before.value.data.astype(after.numbers.dtype)
+        if (array.dtype, array.tobytes()) != (numbers.dtype, numbers.tobytes()):
+            says = f"was saved as {before.value.data!r}, but came back as {array!r}"
+            yield Finding(Kind.FORWARD, after.name, says)

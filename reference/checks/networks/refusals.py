@@ -78,4 +78,5 @@ def check_refusals(source: Source, check: NetworkCheck) -> None:
             if isinstance(raised.__cause__, expected):
                 continue
             says = f"{raised}, but must raise {expected.__name__}"
+            check.raised = check.raised or raised.place
         check.findings.append(Finding(Kind.RAISED, f"`{written}`", says))

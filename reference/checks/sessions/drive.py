@@ -13,6 +13,7 @@ from reference.checks.sessions.calls import CALLS
 from reference.checks.sessions.session import Session
 from reference.checks.sessions.state import Wrong
 from reference.engines import Engine, Reference
+from reference.engines.raised import Place, place_raised
 from reference.engines.speaker import Speaker, method_of
 from reference.engines.stateful import offered
 from reference.ops.source import Recording, Replaying, Script, Source, Unsuited, chance, pick
@@ -35,6 +36,7 @@ class SessionRecord:
         text: the engine's side as Python that can be run, followed by the findings as comments.
         careful: whether the whole session was in a mode in which the engine notices every write.
         script: the calls and their choices, from which the session can be replayed.
+        raised: the line that raised the engine's error, with its file; empty if none did.
     """
 
     findings: tuple[Finding, ...]
@@ -44,6 +46,7 @@ class SessionRecord:
     text: str
     careful: bool
     script: Script
+    raised: str = ""
 
 
 class SessionRun:
@@ -68,6 +71,7 @@ class SessionRun:
         self._reference = reference.name.partition(" ")[0]
         self._script: list[tuple[str, tuple[int, ...]]] = []
         self.findings: tuple[Finding, ...] = ()
+        self._raised: Place | None = None
 
     @property
     def speaker(self) -> Speaker:
@@ -86,10 +90,11 @@ class SessionRun:
             except Unsuited:
                 return False
             except Wrong as wrong:
-                self.findings = wrong.findings
+                self.findings, self._raised = wrong.findings, wrong.place
             except Exception as error:  # noqa: BLE001 - a wrong engine may raise when its state is inspected
                 says = f"cannot be inspected: {type(error).__name__}: {error}"
                 self.findings = (Finding(Kind.RAISED, f"the state after {name}", says),)
+                self._raised = place_raised(error)
         self._script += recording.script
         return True
 
@@ -112,6 +117,7 @@ class SessionRun:
             text=session.text + "".join(f"# {line}\n" for line in found.splitlines()),
             careful=session.careful,
             script=tuple(self._script),
+            raised=str(self._raised or ""),
         )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from reference.engines.raised import Place, place_raised
 
 
 @dataclass
@@ -22,11 +24,19 @@ class Line:
         return f"with suppress({self.refused}):\n    {indented}" if self.refused else self.text
 
 
-def execute(code: CodeType, space: dict[str, Any]) -> Exception | None:
-    """Run a line and return what it raised, without the traceback, which would keep the line's objects alive."""
+class Raising(NamedTuple):
+    """An error without its traceback, which would keep the line's objects alive; and where it was raised."""
+
+    error: Exception
+    place: Place | None
+
+
+def execute(code: CodeType, space: dict[str, Any]) -> Raising | None:
+    """Run a line and return what it raised."""
     try:
         with np.errstate(all="ignore"):
             exec(code, space)  # noqa: S102 - the line was written here
     except Exception as error:  # noqa: BLE001 - any error is a result
-        return error.with_traceback(None)
+        place = place_raised(error)
+        return Raising(error.with_traceback(None), place)
     return None

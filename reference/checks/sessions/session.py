@@ -91,12 +91,14 @@ class Session(State):
     def _run(self, text: str, allowed: type[Exception] | None) -> bool:
         line = Line(text, compile(text, "<session>", "exec"))
         self._lines.append(line)
-        error = execute(line.code, self.space)
-        if error is not None and not (allowed and isinstance(error, allowed)):
-            raise Wrong(Finding(Kind.RAISED, _last(text), f"raised {type(error).__name__}: {error}"))
-        if error is not None and allowed:
-            line.refused = allowed.__name__
-        return error is None
+        raising = execute(line.code, self.space)
+        if raising is None:
+            return True
+        error, place = raising
+        if not (allowed and isinstance(error, allowed)):
+            raise Wrong(Finding(Kind.RAISED, _last(text), f"raised {type(error).__name__}: {error}"), place=place)
+        line.refused = allowed.__name__
+        return False
 
     # Names.
 

@@ -10,17 +10,19 @@ import numpy as np
 
 from reference.checks.sessions.pairs import OptimizerPair, Pair
 from reference.engines import Noise
+from reference.engines.raised import Place
 from reference.engines.speaker import Speaker
 from reference.engines.stateful import StatefulReference
 from reference.verdict import Finding
 
 
 class Wrong(Exception):  # noqa: N818 - it carries the findings to the record
-    """A law does not hold."""
+    """A law does not hold. If the engine raised an error, `place` is where."""
 
-    def __init__(self, *findings: Finding) -> None:
+    def __init__(self, *findings: Finding, place: Place | None = None) -> None:
         super().__init__(findings)
         self.findings = findings
+        self.place = place
 
 
 @dataclass(frozen=True)

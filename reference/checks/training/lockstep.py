@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from reference.checks.training.transcript import Begun, transcript
 from reference.engines import Engine, Noise, Reference
 from reference.engines.stateful import offered
 from reference.engines.training import Raised, Trainer, TrainerReference
@@ -39,6 +40,8 @@ class TrainingRecord:
         first_difference: the first step after which the free engine differs in any bit; None if it never does.
         accuracy: the final accuracy on held-out examples, the engine's and the reference's.
         goal: the accuracy that both must reach.
+        transcript: what was done up to the first failure, line by line.
+        raised: the line that raised the engine's error, with its file; empty if none did.
     """
 
     name: str
@@ -52,6 +55,8 @@ class TrainingRecord:
     first_difference: int | None = None
     accuracy: tuple[float, float] | None = None
     goal: float | None = None
+    transcript: str = ""
+    raised: str = ""
 
     @property
     def agrees(self) -> bool:
@@ -62,7 +67,7 @@ class TrainingRecord:
     @property
     def explanation(self) -> Explanation:
         """Explain the first failure."""
-        return explain_finding(self.failures[0][-1])
+        return explain_finding(self.failures[0][-1], self.raised) if self.failures else Explanation()
 
     def add(self, step: int, optimizer: str, verdict: Verdict) -> None:
         """Count the verdict on a step."""
@@ -92,12 +97,14 @@ def train(task: Task, engine: Engine, reference: Reference, watch: Watch | None 
     """
     record = TrainingRecord(task.name, goal=task.goal)
     optimizer = _START
+    begun: list[Begun] = []
     try:
         with np.errstate(all="ignore"):
             sides = _sides(task, engine, reference, record)
             batches = np.random.default_rng(task.seed)
             for stage in task.stages:
                 optimizer = stage.optimizer
+                begun += [] if record.failures else [Begun(record.steps + 1, stage)]
                 for _ in _run_stage(stage, task, batches, sides, record):
                     if watch and not record.failures:
                         watch(record.steps, *sides[1:])
@@ -105,6 +112,8 @@ def train(task: Task, engine: Engine, reference: Reference, watch: Watch | None 
                 record.accuracy = (_accuracy(task, sides[1]), _accuracy(task, sides[2]))
     except Raised as raised:
         record.failures.append((record.steps + 1, optimizer, Finding(Kind.RAISED, "the step", str(raised))))
+        record.raised = raised.place
+    record.transcript = transcript(task, begun, record.failures[0][0] if record.failures else record.steps)
     return record
 
 

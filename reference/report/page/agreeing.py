@@ -65,9 +65,9 @@ class Row:
     @property
     def verdict(self) -> str:
         """The verdict in words, with a sign."""
-        if self.record.failures:
-            return "✗ wrong"
-        return "✗ wrong for an op above" if self.record.repeats else "✓ agrees"
+        if not self.record.failures and not self.record.told:
+            return "✓ agrees"
+        return f"✗ wrong, see {' and '.join(self.record.elsewhere)}" if self.record.elsewhere else "✗ wrong"
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from ndgrad.library import INITIALIZERS, Module, initial
-from ndgrad.optim import hyperparameters
+from ndgrad.optim import SGD, hyperparameters
 from reference.checks.networks import NetworkCheck, run_network_check, start_check
 from reference.checks.networks.modules import check_module
 from reference.checks.networks.refusals import CHOICES, REFUSED, check_refusals
 from reference.checks.networks.weights import FALSE_ALARM, SCHEMES, check_weights, differ, draw_weights
 from reference.engines import TapeEngine
 from reference.mutation import BY_NAME
-from reference.mutation.planting import Plant, entry, function
+from reference.mutation.planting import Plant, entry, function, method
 from reference.ops.source import Seeded
 from reference.verdict import Kind
 from tests.reference.both import BOTH
@@ -212,3 +212,54 @@ def test_an_error_is_reported_with_its_line() -> None:
     assert findings
     assert {finding.kind for finding in findings} == {Kind.RAISED}
     assert re.fullmatch(r"`\w+ = (Layer|Neuron|MLP)\(.*\)(\.weight)?`", findings[0].part)
+
+
+# The lines of a failure.
+
+
+def wrong_method(name: str, change: Any, kind: type = Module) -> NetworkCheck:
+    """Plant a wrong method, and return the first check that finds it."""
+    with method(kind, name, change)():
+        return next(check for check in map(checked, range(100)) if check.findings)
+
+
+def raising(right: Any) -> Any:
+    """Return a method that raises."""
+
+    def wrong(*args: Any, **options: Any) -> Any:
+        raise TypeError("boom")
+
+    return wrong
+
+
+@pytest.mark.parametrize("name", ["named_parameters", "parameters", "zero_grad", "save", "load"])
+def test_the_call_that_raises_is_the_last_line(name: str) -> None:
+    """The call with its arguments is the last line, is named by the finding, and the line that raised is known."""
+    check = wrong_method(name, raising)
+    (finding,) = check.findings
+    assert re.fullmatch(rf"\w+ = \w+\.{name}\(.*\)|\w+\.{name}\(.*\)", check.lines[-1])
+    assert (finding.part, finding.says) == (f"`{check.lines[-1]}`", "raised TypeError: boom")
+    assert check.raised.endswith('raise TypeError("boom")')
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("zero_grad", lambda self: None),
+        ("load", lambda self, path: None),
+        ("parameters", lambda self: []),
+    ],
+)
+def test_the_call_that_does_nothing_is_among_the_lines(name: str, wrong: Any) -> None:
+    """A wrong result has the call it comes from among its lines, with the arguments."""
+    check = wrong_method(name, lambda right: wrong)
+    assert any(re.search(rf"\.{name}\(", line) for line in check.lines)
+
+
+def test_the_first_error_of_refused_lines_has_its_place() -> None:
+    """A line that is refused with another error than documented shows where that was raised."""
+    check = start_check(*BOTH)
+    with method(SGD, "__init__", raising)():
+        check_refusals(Seeded("tests", 0), check)
+    assert check.findings
+    assert check.raised.endswith('raise TypeError("boom")')

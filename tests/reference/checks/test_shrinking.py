@@ -81,7 +81,7 @@ def test_an_index_is_shrunk() -> None:
         arrays = [entry for entry in program.steps[0].options["index"] if isinstance(entry, np.ndarray)]
         return any(entry.size > np.unique(entry).size for entry in arrays)
 
-    assert small(line, repeats) == "x=f8([1.0]); a=getitem(x,index=(i8([0,0]),)); back(a,f8([1.0,1.0]))"
+    assert small(line, repeats) == "x=f8([1.0]); a=getitem(x,index=(i8([0,0]),)); back(a,f8([1.0,2.0]))"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,32 @@ def test_an_index_is_shrunk() -> None:
 def test_arrays_among_the_options_are_cut_with_the_operands(line: str, shrunk: str) -> None:
     """Array options are shortened with their operands, and become zeros if their numbers do not matter."""
     assert small(line, lambda program: len(program.steps) > 0) == shrunk
+
+
+@pytest.mark.parametrize("n", [3, 4])
+def test_a_square_stays_a_square(n: int) -> None:
+    """If a failure needs two axes of the same length, both are shortened together."""
+    square = np.arange(n * n, dtype=float).reshape(n, n).tolist()
+    line = f"x=f8({square}); a=sum(x,axis=1,keepdims=False); back(a,f8({square[0]}))"
+
+    def fails(program: Program) -> bool:
+        shape = program.operands[0].data.shape
+        return len(shape) == 2 and shape[0] == shape[1] > 1
+
+    assert small(line, fails) == "x=f8([[3.0,4.0],[5.0,6.0]]); a=sum(x,axis=1,keepdims=False); back(a,f8([1.0,2.0]))"
+
+
+def test_numbers_of_an_array_become_different() -> None:
+    """Arrays of several numbers get 1, 2, 3 and so on, the cotangent first; if that does not fail, it alone does."""
+    line = "x=f8([5.0,-3.0]); y=f8([2.0,8.0]); z=f8(7.0); a=multiply(x,y); b=add(a,z); back(b,f8([2.0,2.0]))"
+
+    def fails(program: Program) -> bool:
+        return len(program.steps) == 2 and program.operands[0].data.shape == (2,) == program.operands[1].data.shape
+
+    words = "x=f8({}); y=f8({}); z=f8(1.0); a=multiply(x,y); b=add(a,z); back(b,f8([1.0,2.0]))"
+    assert small(line, fails) == words.format("[3.0,4.0]", "[5.0,6.0]")
+    ties = small(line, lambda program: fails(program) and len(set(program.operands[0].data)) == 1)
+    assert ties == words.format("[1.0,1.0]", "[1.0,1.0]")
 
 
 def test_a_program_that_cannot_be_shrunk_is_unchanged() -> None:

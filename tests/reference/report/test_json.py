@@ -17,7 +17,7 @@ from reference.checks.training import TrainingRecord
 from reference.programs import parse
 from reference.report import json as report
 from reference.verdict import Finding, Kind, Result, Verdict
-from reference.verdict.explanation import explain
+from reference.verdict.explanation import Explanation, explain
 from reference.verdict.localise import Origin
 
 LINE = "x=f8(1.0); a=exp(x); back(a,f8(1.0))"
@@ -70,6 +70,27 @@ def test_a_failure_says_who_decided_and_why() -> None:
     assert (failure["judge"], failure["reason"]) == ("a judge", "for a reason")
     assert (failure["findings"][0]["judge"], failure["findings"][0]["reason"]) == ("a judge", "for a reason")
     assert failure["cause"] == ""
+    assert failure["distance"] == "the engine has NaN, the reference infinity"
+
+
+def test_it_has_the_facts_of_the_text() -> None:
+    """A failure has the line that raised; a row names where it is told; a run has its transcript and explanation."""
+    finding = Finding(Kind.RAISED, "the backward pass", "raised ValueError: no")
+    verdict, explanation = Verdict(Result.ENGINE_WRONG, (finding,)), Explanation(raised="mine.py:12: return x.foo")
+    row = Record("sin", programs=1, failures=[Failure("exp", ProgramCase(parse(LINE)), verdict, explanation)])
+    run = TrainingRecord("article", failures=[(1, "SGD", finding)], transcript="loss: hinge", raised="mine.py:3: x")
+    names = {"engine": "e", "reference": "r", "profile": "quick"}
+    found = report.document([row, Record("sinh", told="exp")], [run, TrainingRecord("moons")], seed=0, **names)
+    assert found["failures"][0]["raised"] == "mine.py:12: return x.foo"
+    assert [op["told"] for op in found["ops"]] == [["exp"], ["exp"]]
+    wrong, right = found["training"]
+    assert (wrong["text"], wrong["raised"], wrong["distance"], wrong["cause"]) == (
+        "loss: hinge",
+        "mine.py:3: x",
+        "",
+        "",
+    )
+    assert (right["text"], right["raised"]) == ("", "")
 
 
 def test_a_failing_run_alone_is_no_agreement() -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import reference.__main__ as command_line
-from reference.campaign import Record
+from reference.campaign import Failure, Record
+from reference.checks import ProgramCase
 from reference.checks.training import TASKS
 from reference.commands.arguments import _shapes
 from reference.programs import parse
@@ -25,6 +26,8 @@ from reference.report.page.lessons import Lesson
 from reference.report.page.loading import load_function
 from reference.report.page.numbers import pack, script
 from reference.report.page.stepping import walks
+from reference.verdict import Result, Verdict
+from reference.verdict.explanation import Explanation
 from tests.reference.report.conftest import OPS, Written
 
 PANELS = ("agreement", "step", "break", "explore", "train", "rounding")
@@ -369,3 +372,13 @@ def test_shapes_as_they_are_written() -> None:
     assert _shapes("(3,4)") == [(3, 4)]
     assert _shapes("(),()") == [(), ()]
     assert _shapes("()") == [()]
+
+
+def test_a_row_says_where_its_failures_are_told() -> None:
+    """A row of the table names the other ops under which its failures are told, as the text does."""
+    verdict = Verdict(Result.ENGINE_WRONG)
+    wrong = Failure("exp", ProgramCase(parse("x=f8(1.0); a=exp(x); back(a,f8(1.0))")), verdict, Explanation())
+    assert Row(Record("sin"), None).verdict == "✓ agrees"
+    assert Row(Record("exp", failures=[wrong]), None).verdict == "✗ wrong"
+    assert Row(Record("sin", failures=[wrong]), None).verdict == "✗ wrong, see exp"
+    assert Row(Record("sin", told="exp"), None).verdict == "✗ wrong, see exp"

@@ -31,7 +31,7 @@ def failure(*findings: Finding) -> list[str]:
 
 def numbers(kind: Kind, part: str) -> Finding:
     """Make a finding of two numbers that differ by a factor of 2."""
-    got, wanted = np.array([[4.0], [4.0]]), np.array([[2.0], [2.0]])
+    got, wanted = np.array([[6.0], [4.0]]), np.array([[3.0], [2.0]])
     return Finding(
         kind, part, "", (1, 0), got[1, 0], wanted[1, 0], 4503599627370496.0, 8.0, np.float64(2.0), arrays=(got, wanted)
     )
@@ -45,7 +45,7 @@ def test_the_text_of_a_wrong_gradient() -> None:
         "  b=sum(a,axis=0,keepdims=False)",
         "  x: float64 (2, 1)   y: 2   cotangent: (1,)",
         "  first wrong in a=multiply(x,y): what it passes back to x and y",
-        "  4.5e+15 ULP, allowed 8; ratio 2 everywhere: a contribution counted twice?",
+        "  4.5e+15 ULP, allowed 8; ratio 2 everywhere: a contribution counted twice, or a mean not taken?",
         f"  again: python -m reference repro '{LINE}'",
     ]
 
@@ -131,7 +131,7 @@ def test_a_number_has_all_its_digits() -> None:
     finding = Finding(Kind.FORWARD, "value", "", (), np.float32(0.1), np.float32(np.nan), np.inf, 8.0)
     lines = failure(finding)
     assert lines[0] == "multiply: value is 0.1, but PyTorch 2 says nan. ndgrad is wrong."
-    assert "  one side is NaN, the other is not" in lines
+    assert "  the engine has a number, the reference NaN" in lines
 
 
 def record(**counts: Any) -> Record:
@@ -192,13 +192,56 @@ IS_WRONG = "is 4.0, but PyTorch 2 says 2.0 (exact: 2.0). ndgrad is wrong."
 
 
 def test_a_training_failure_names_its_step() -> None:
-    """The text of a failing run has the step, the optimizer and the finding."""
-    run = TrainingRecord("digits", steps=3)
-    run.failures = [(3, "Adam", numbers(Kind.FORWARD, "parameter[layers.0.weight]"))]
+    """The text of a failing run has the step, the optimizer and the finding, what was done, and two more findings."""
+    run = TrainingRecord("digits", steps=3, transcript="loss: hinge\nsteps 1 to 3: Adam(lr=0.1)")
+    run.failures = [(3, "Adam", numbers(Kind.FORWARD, f"parameter[{name}]")) for name in "wxyz"]
     assert text.training_failure(run, "ndgrad 0.1", "PyTorch 2").splitlines() == [
-        f"digits, step 3 (Adam): parameter[layers.0.weight][1, 0] {IS_WRONG}",
-        "  4.5e+15 ULP, allowed 8; ratio 2 everywhere: a contribution counted twice?",
+        f"digits, step 3 (Adam): parameter[w][1, 0] {IS_WRONG}",
+        "  loss: hinge",
+        "  steps 1 to 3: Adam(lr=0.1)",
+        "  4.5e+15 ULP, allowed 8; ratio 2 everywhere: a contribution counted twice, or a mean not taken?",
+        f"  also: parameter[x][1, 0] {IS_WRONG}",
+        f"  also: parameter[y][1, 0] {IS_WRONG}",
     ]
+
+
+def test_the_line_that_raised_is_shown() -> None:
+    """A failure of a program, of another case and of a training run shows the line that raised."""
+    finding = Finding(Kind.RAISED, "the backward pass", "raised ValueError: no")
+    verdict, line = Verdict(Result.ENGINE_WRONG, (finding,)), "  raised at mine.py:12: return x.foo"
+    explanation = Explanation(raised="mine.py:12: return x.foo")
+    for case in (LINE, "sessions 0 17"):
+        failing = Failure("multiply", parse_case(case), verdict, explanation)
+        assert line in text.failure(failing, "ndgrad 0.1", "PyTorch 2").splitlines()
+    run = TrainingRecord("digits", failures=[(1, "SGD", finding)], raised="mine.py:12: return x.foo")
+    assert line in text.training_failure(run, "ndgrad 0.1", "PyTorch 2").splitlines()
+
+
+def test_a_finding_in_words_is_told_in_its_words() -> None:
+    """A wrong number that is told in words is not told as the difference of two numbers."""
+    finding = Finding(Kind.FORWARD, "weight", "was saved as 1.0, but came back as 2.0")
+    assert failure(finding)[0] == (
+        "multiply: weight was saved as 1.0, but came back as 2.0 (FORWARD). ndgrad is wrong."
+    )
+
+
+@pytest.mark.parametrize(
+    ("ops", "told", "end"),
+    [
+        ((), "", ""),
+        (("tanh",), "", "  WRONG"),
+        (("exp",), "", "  WRONG, see `exp`"),
+        (("tanh", "exp"), "", "  WRONG, see `exp`"),
+        ((), "exp", "  WRONG, see `exp`"),
+        (("exp",), "sin", "  WRONG, see `exp` and `sin`"),
+    ],
+)
+def test_a_row_says_where_its_failures_are_told(ops: tuple[str, ...], told: str, end: str) -> None:
+    """If a failure of a row is told under the name of another op, the row names it."""
+    wrong = record(told=told)
+    verdict = Verdict(Result.ENGINE_WRONG)
+    wrong.failures = [Failure(op, ProgramCase(parse(LINE)), verdict, Explanation()) for op in ops]
+    assert text.row(wrong) == text.row(record()) + end
 
 
 def origin(step: int | None, says: str, result: Result = Result.ENGINE_WRONG) -> list[str]:
@@ -246,7 +289,7 @@ def test_a_wrong_reference_is_shown_with_the_known_reason() -> None:
 def test_infinity_is_explained() -> None:
     """An infinite distance is explained in words instead of ULP."""
     one = Finding(Kind.FORWARD, "value", "", (), np.float64(np.inf), np.float64(3.0), np.inf, 8.0)
-    assert "  one side is infinite, the other is not" in failure(one)
+    assert "  the engine has infinity, the reference a number" in failure(one)
 
 
 def test_names_are_suggested() -> None:

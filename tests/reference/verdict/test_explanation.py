@@ -54,14 +54,23 @@ def test_a_convention_is_that_of_the_op_at_fault() -> None:
 @pytest.mark.parametrize(
     ("got", "wanted", "distance"),
     [
-        (np.nan, 1.0, "one side is NaN, the other is not"),
-        (np.inf, 1.0, "one side is infinite, the other is not"),
-        (np.inf, -np.inf, "infinitely many ULP, allowed 8"),
+        (np.nan, 1.0, "the engine has NaN, the reference a number"),
+        (0.0, np.nan, "the engine has 0, the reference NaN"),
+        (np.inf, 1.0, "the engine has infinity, the reference a number"),
+        (np.inf, -np.inf, "the engine has infinity, the reference -infinity"),
+        (3.0, 0.0, "the engine has a number, the reference 0"),
+        (3.0, 1.0, ""),
     ],
 )
-def test_an_infinite_distance_is_described(got: float, wanted: float, distance: str) -> None:
-    """NaN, infinity and opposite infinities are described in words in place of a number of ULP."""
+def test_a_distance_without_meaning_is_described(got: float, wanted: float, distance: str) -> None:
+    """NaN, infinities and 0 are described in words in place of a number of ULP; an infinite number is left out."""
     assert explain_finding(finding([got], [wanted], ulp=np.inf)).distance == distance
+
+
+def test_a_finding_in_words_has_no_distance() -> None:
+    """A finding about numbers that are told in words has neither a distance nor a cause."""
+    told = explain_finding(Finding(Kind.FORWARD, "weight", "was saved as 1.0, but came back as 2.0"))
+    assert (told.distance, told.cause) == ("", "")
 
 
 def test_only_numbers_have_a_distance() -> None:
