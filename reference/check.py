@@ -9,7 +9,7 @@ from pathlib import Path
 from reference.campaign import PROFILES, Campaign, Profile
 from reference.checks import Case, ProgramCase, parse_case
 from reference.engines import Engine, Reference
-from reference.engines.references import References
+from reference.engines.references import EVERY, References
 from reference.engines.torch import TorchEngine, in_one_thread
 from reference.report import text
 
@@ -85,7 +85,7 @@ def check_program(engine: Engine, line: str) -> str:
         ValueError: the line is no case; or nothing was compared, because both sides refuse it.
     """
     case, reference = parse_case(line), TorchEngine()
-    trial = case.run(engine, References([reference]))
+    trial = case.run(engine, References([reference], EVERY))
     verdict = trial.verdict
     if verdict.result.blames:
         return text.failure(Campaign(engine, reference).explained(trial), engine.name, reference.name)

@@ -33,6 +33,10 @@ class Counts:
         widest: the number of the case with this distance, if it was drawn.
         conditioned: cases that agree within conditioning.
         inconclusive: cases that could not be decided.
+        audits: cases in which numbers were audited.
+        audited: how many numbers were audited.
+        imprecise: cases in which the engine is imprecise.
+        reference_imprecise: cases in which a reference is imprecise.
         reference_wrong: cases in which a reference is wrong.
         whose: the number of these cases for each reference, by name.
         unsupported: cases that the engine or all references do not support.
@@ -47,6 +51,10 @@ class Counts:
     widest: int | None = None
     conditioned: int = 0
     inconclusive: int = 0
+    audits: int = 0
+    audited: int = 0
+    imprecise: int = 0
+    reference_imprecise: int = 0
     reference_wrong: int = 0
     whose: dict[str, int] = field(default_factory=dict)
     unsupported: int = 0
@@ -62,6 +70,10 @@ class Counts:
             self.worst, self.widest = verdict.worst, number
         self.conditioned += verdict.result is Result.CONDITIONED
         self.inconclusive += verdict.result is Result.INCONCLUSIVE
+        self.audits += verdict.audited > 0
+        self.audited += verdict.audited
+        self.imprecise += verdict.result is Result.IMPRECISE
+        self.reference_imprecise += verdict.result is Result.REFERENCE_IMPRECISE
         if verdict.result is Result.REFERENCE_WRONG:
             self.reference_wrong += 1
             self.whose[verdict.reference] = self.whose.get(verdict.reference, 0) + 1
@@ -96,7 +108,7 @@ class Tally(Counts):
     @property
     def is_ended(self) -> bool:
         """Whether the engine was found wrong, so that later cases would show nothing new."""
-        return self.failing is not None and self.failing.trial.verdict.result is Result.ENGINE_WRONG
+        return self.failing is not None and self.failing.trial.verdict.result.condemns
 
 
 @dataclass

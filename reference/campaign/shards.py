@@ -16,7 +16,6 @@ from reference.checks import SCRIPTED, draw_case
 from reference.engines import Engine
 from reference.engines.references import References, make_engine, make_reference
 from reference.ops.source import Unsuited
-from reference.verdict import Result
 
 AT_A_TIME = 130  # programs: about half a second
 SCRIPTED_AT_A_TIME = 65
@@ -116,7 +115,7 @@ def fill(tally: Tally, shard: Shard, loaded: Loaded, ops: tuple[str, ...], seed:
             continue
         trial = case.run(engine, references)
         tally.add(trial.verdict, number)
-        if trial.verdict.result is Result.ENGINE_WRONG:
+        if trial.verdict.result.condemns:
             tally.failing = Failing(trial, number)
             return
         if trial.verdict.result.blames and tally.failing is None:

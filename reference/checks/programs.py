@@ -35,9 +35,7 @@ class ProgramCase(Case):
             kinds |= {Kind.GRADIENT}
         reference = (references.supporting(self.program) or references.members)[0]
         repeat = Kind.NON_DETERMINISTIC in kinds
-        quick = judge(
-            self.program, engine, reference, repeat=repeat, patient=False, scrutiny=references.scrutiny
-        )
+        quick = judge(self.program, engine, reference, repeat=repeat, patient=False, scrutiny=references.scrutiny)
         if not _is_wrong(quick, kinds):
             return None
         trial = self.run(engine, references)

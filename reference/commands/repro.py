@@ -64,6 +64,7 @@ def _replay(case: Case, engine: Engine, references: References, options: argpars
     A program is reported as it was given. A failing case of another kind is shrunk first, since a line with its number
     alone has not been shrunk yet.
     """
+    references = references.auditing_all()
     trial, campaign = case.run(engine, references), Campaign(engine, references)
     verdict, reference = trial.verdict, references.by_name(trial.verdict.reference)
     program = case.program if isinstance(case, ProgramCase) else None
@@ -72,7 +73,7 @@ def _replay(case: Case, engine: Engine, references: References, options: argpars
         failure = campaign.explained(trial if program else campaign.smallest(trial))
     if failure:
         print(text.failure(failure, engine.name, reference.name, options.engine))
-    elif program and verdict.result is Result.REFERENCE_WRONG:
+    elif program and verdict.findings:
         explanation = explain(program, verdict, known=reference.known)
         print(text.reference_failure(program, verdict, engine.name, reference.name, explanation))
     elif verdict.numbers or verdict.refused:

@@ -94,6 +94,9 @@ class Scrutiny:
     strict: bool = False
 
 
+EVERY, NO_AUDIT = Scrutiny(audited=1), Scrutiny(audited=0)
+
+
 class References:
     """Several references. The first is used where one is enough.
 
@@ -102,7 +105,7 @@ class References:
         scrutiny: how closely the engine is looked at beside them.
     """
 
-    def __init__(self, members: Sequence[Reference], scrutiny: Scrutiny = Scrutiny()) -> None:  # noqa: B008 - immutable
+    def __init__(self, members: Sequence[Reference], scrutiny: Scrutiny = Scrutiny()) -> None:
         self.members = tuple(members)
         self.scrutiny = scrutiny
 

@@ -14,13 +14,13 @@ _Rule = Callable[..., Any]
 
 # The derivative from the value, and from the operands with their derivatives.
 _UFUNCS: Mapping[np.ufunc, _Rule] = {
-    np.add: lambda y, a, da, b, db: da + db,
-    np.subtract: lambda y, a, da, b, db: da - db,
-    np.multiply: lambda y, a, da, b, db: da * b + a * db,
-    np.divide: lambda y, a, da, b, db: da / b - a * (db / b) / b,  # two terms, which round each by itself
-    np.negative: lambda y, a, da: -da,
-    np.exp: lambda y, a, da: y * da,
-    np.exp2: lambda y, a, da: y * da * np.log(2),
+    np.add: lambda _y, _a, da, _b, db: da + db,
+    np.subtract: lambda _y, _a, da, _b, db: da - db,
+    np.multiply: lambda _y, a, da, b, db: da * b + a * db,
+    np.divide: lambda _y, a, da, b, db: da / b - a * (db / b) / b,  # two terms, which round each by itself
+    np.negative: lambda _y, _a, da: -da,
+    np.exp: lambda y, _a, da: y * da,
+    np.exp2: lambda y, _a, da: y * da * np.log(2),
 }
 _LINEAR = {np.sum, np.reshape, np.expand_dims, np.take_along_axis}
 

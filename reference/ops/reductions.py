@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from reference.ops import definitions as own
-from reference.ops import usual
-from reference.ops import options
+from reference.ops import options, usual
 from reference.ops.inputs import unary
 from reference.ops.op import FACTORS, REAL, Kink, Op
 from reference.ops.shapes import many_axes

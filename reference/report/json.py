@@ -73,7 +73,11 @@ def document(
             "programs": sum(record.programs for record in records),
             "numbers": numbers,
             "conditioned": sum(record.conditioned for record in records),
+            "audits": sum(record.audits for record in records),
+            "audited": sum(record.audited for record in records),
+            "imprecise": sum(record.imprecise for record in records),
             "inconclusive": sum(record.inconclusive for record in records),
+            "reference_imprecise": sum(record.reference_imprecise for record in records),
             "reference_wrong": sum(record.reference_wrong for record in records),
             "witnessed": sum(record.witnessed for record in records),
             "refused": sum(record.refused for record in records),
@@ -93,8 +97,8 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 
 def _op(record: Record) -> dict[str, Any]:
-    names = ("op", "programs", "numbers", "worst", "conditioned", "inconclusive", "reference_wrong",
-             "witnessed", "refused", "unsuited")  # fmt: skip
+    names = ("op", "programs", "numbers", "audits", "audited", "worst", "conditioned", "imprecise", "inconclusive",
+             "reference_imprecise", "reference_wrong", "witnessed", "refused", "unsuited")  # fmt: skip
     counts = {name: getattr(record, name) for name in names}
     return {**counts, "failures": len(record.failures), "told": list(record.elsewhere)}
 

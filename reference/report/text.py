@@ -14,24 +14,26 @@ from reference.checks import ProgramCase
 from reference.checks.training import TrainingRecord
 from reference.ops import OPS
 from reference.programs import NUMBER, Program
-from reference.verdict import Finding, Kind, Result, Verdict
+from reference.verdict import Finding, Kind, Verdict
 from reference.verdict.explanation import Explanation
 
 WIDTH = max(map(len, OPS))  # of the column of op names
 _SHOWN = 60  # the most names that are listed for an unknown one
 _HEAD = (
-    f"{'op':<{WIDTH}}{'programs':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}{'inconclusive':>14}"
-    f"{'reference wrong':>17}"
+    f"{'op':<{WIDTH}}{'programs':>9}{'numbers':>12}{'audited':>9}{'worst':>8}{'conditioned':>13}{'imprecise':>11}"
+    f"{'inconclusive':>14}{'reference wrong':>17}"
 )
 _TRAINING_HEAD = (
     f"{'training':<{WIDTH}}{'steps':>9}{'numbers':>12}{'worst':>8}{'conditioned':>13}"
     f"{'drift':>14}  accuracy (ndgrad, PyTorch)"
 )
 _MEANING = (
-    "worst: the largest difference that agreed at once, in units in the last place (ULP). conditioned: programs with\n"
-    "larger differences that rounding explains. inconclusive: programs that could not be decided. reference wrong:\n"
-    "programs in which the reference is wrong; the exact witness confirms the engine. drift: the largest difference\n"
-    "of any parameter when both sides train freely for all steps."
+    "audited: numbers on which both sides agree, and which were compared with exact ones. worst: the largest\n"
+    "difference that agreed at once, in units in the last place (ULP). conditioned: programs with larger differences\n"
+    "that rounding explains. imprecise: programs in which the engine loses more digits than rounding of its operands,\n"
+    "but no more than the usual formulas. inconclusive: programs that could not be decided. reference wrong: programs\n"
+    "in which the reference is wrong; the exact witness confirms the engine. drift: the largest difference of any\n"
+    "parameter when both sides train freely for all steps."
 )
 
 
@@ -44,8 +46,8 @@ def heading(engine: str, reference: str, profile: str, seed: int, *, programs_on
 def row(record: Record) -> str:
     """Return a row of the table."""
     counts = (
-        f"{record.op:<{WIDTH}}{record.programs:>9,}{record.numbers:>12,}{_ulp(record.worst):>8}"
-        f"{record.conditioned:>13,}{record.inconclusive:>14,}{record.reference_wrong:>17,}"
+        f"{record.op:<{WIDTH}}{record.programs:>9,}{record.numbers:>12,}{record.audited:>9,}{_ulp(record.worst):>8}"
+        f"{record.conditioned:>13,}{record.imprecise:>11,}{record.inconclusive:>14,}{record.reference_wrong:>17,}"
     )
     wrong = "  WRONG" if record.failures or record.told else ""
     see = f", see {' and '.join(f'`{op}`' for op in record.elsewhere)}" if record.elsewhere else ""
@@ -164,8 +166,8 @@ def _headline(finding: Finding, engine: str, reference: str) -> str:
         numbers = f"is {_number(finding.got)}, but {reference} says {_number(finding.wanted)}"
         exact = "" if finding.exact is None else f" (exact: {_number(finding.exact)})"
         slopes = f" ({finding.says})" if finding.says else ""
-        wrong = reference.partition(" ")[0] if finding.result is Result.REFERENCE_WRONG else name
-        return f"{finding.part}{place} {numbers}{exact}{slopes}. {wrong} is wrong."
+        says = finding.result.sentence(name, reference.partition(" ")[0])
+        return f"{finding.part}{place} {numbers}{exact}{slopes}. {says}."
     if finding.says:
         return f"{finding.part} {finding.says} ({finding.kind}). {name} is wrong."
     numbers = f"is {_number(finding.got)}, but must be {_number(finding.wanted)}"
@@ -248,14 +250,17 @@ def last_line(records: Sequence[Record], runs: Sequence[TrainingRecord], ops: in
     if not numbers:
         return f"{counted}: nothing was compared."
     worst = max([r.worst for r in records] + [r.worst for r in runs], default=0.0)
-    counts = [(sum(r.inconclusive for r in records), "inconclusive")]
+    counts = [(sum(r.audited for r in records), f"numbers of {sum(r.audits for r in records)} programs audited")]
+    counts += [(sum(r.imprecise for r in records), f"in which {name} is imprecise")]
+    counts += [(sum(r.inconclusive for r in records), "inconclusive")]
     whose = dict.fromkeys(name for record in records for name in record.whose)
     for name_of_one in whose:
         in_how_many = sum(record.whose.get(name_of_one, 0) for record in records)
         counts.append((in_how_many, f"in which {name_of_one.partition(' ')[0]} is wrong"))
+    counts += [(sum(r.reference_imprecise for r in records), "in which the reference is imprecise")]
     counts += [(sum(r.unsupported for r in records), "not supported by the reference")]
     counts += [(sum(r.witnessed for r in records), "settled by the witness")]
-    noted = "".join(f"; {count} {what}" for count, what in counts if count)
+    noted = "".join(f"; {count:,} {what}" for count, what in counts if count)
     return f"{counted}: {name} agrees with {reference} (worst {_ulp(worst)}{noted})."
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import gmpy2
 import numpy as np
 
-from reference.engines.exact.chain import Unknown
+from reference.engines.exact import Unknown
 from reference.engines.exact.numbers import precisely
 from reference.ops import OPS
 from reference.verdict.findings import SECOND_ORDER
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from reference.programs import Program
     from reference.verdict.truth import Place, Truth
 
-# Directions are longer for smaller numbers, so that all count alike; but a number below this part of the largest one may
-# be nothing but rounding, and hides no other.
+# Directions are longer for smaller numbers, so that all count alike; but a number below this part of the largest one
+# may be nothing but rounding, and must hide no other.
 SMALL = 2.0**-26
 SUSPECTS = 1  # numbers of a gradient to which a derivative that is off leads
 NONFINITE = 4  # numbers of a gradient that are not finite, though all operands and values are
@@ -95,7 +95,7 @@ class Audit:
         largest = max((abs(float(arrays[i][place])) for i, place in finite), default=0.0)
         zeros = [n for n in finite if not arrays[n[0]][n[1]]]
         others = [n for n in finite if arrays[n[0]][n[1]]]
-        for numbers, weight in ((others, lambda g: 1 / max(abs(g), SMALL * largest)), (zeros, lambda g: 1.0)):
+        for numbers, weight in ((others, lambda g: 1 / max(abs(g), SMALL * largest)), (zeros, lambda _: 1.0)):
             try:
                 off = list(self._off(numbers, arrays, weight, second=second))
             except (Unknown, OverflowError):
@@ -162,4 +162,6 @@ def _array(gradient: Any, like: np.ndarray) -> np.ndarray:
     """Return a gradient; zeros if there is none. A misshapen one is not audited."""
     if gradient is None:
         return np.zeros(like.shape)
-    return gradient if isinstance(gradient, np.ndarray) and gradient.shape == like.shape else np.full(like.shape, np.nan)
+    return (
+        gradient if isinstance(gradient, np.ndarray) and gradient.shape == like.shape else np.full(like.shape, np.nan)
+    )

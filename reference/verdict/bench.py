@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference.engines import Engine, Reference
-from reference.engines.references import Scrutiny
+from reference.engines.references import NO_AUDIT, Scrutiny
 from reference.programs import Program
 from reference.verdict.audit import Audit
 from reference.verdict.comparison import Comparison, Pair, worst
@@ -19,7 +19,6 @@ from reference.verdict.number import Number
 from reference.verdict.opinion import Opinion
 from reference.verdict.table import FEW_PLACES, JUDGES, PLACES, Judge, Stage
 
-NO_AUDIT = Scrutiny(audited=0)
 UNEXPLAINED = "rounding does not explain it"
 UNDECIDED = "no judge has an opinion"
 

@@ -53,12 +53,26 @@ class Result(StrEnum):
     @property
     def blames(self) -> bool:
         """Whether the engine has to be looked at."""
-        return self in (Result.CONVENTION, Result.BOTH_WRONG, Result.ENGINE_WRONG)
+        return self is Result.CONVENTION or self.condemns
+
+    @property
+    def condemns(self) -> bool:
+        """Whether the engine is wrong, whatever the reference is."""
+        return self in (Result.BOTH_WRONG, Result.ENGINE_WRONG)
 
     @property
     def doubts(self) -> bool:
         """Whether the engine is wrong or imprecise."""
-        return self in (Result.IMPRECISE, Result.BOTH_WRONG, Result.ENGINE_WRONG)
+        return self is Result.IMPRECISE or self.condemns
+
+    def sentence(self, engine: str, reference: str) -> str:
+        """Return who is wrong or imprecise, by name."""
+        return {
+            Result.REFERENCE_IMPRECISE: f"{reference} is imprecise",
+            Result.REFERENCE_WRONG: f"{reference} is wrong",
+            Result.IMPRECISE: f"{engine} is imprecise",
+            Result.BOTH_WRONG: "Both are wrong",
+        }.get(self, f"{engine} is wrong")
 
     @property
     def accuses(self) -> bool:

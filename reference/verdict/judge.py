@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reference.engines import Engine, Reference
-from reference.engines.references import Scrutiny
+from reference.engines.references import EVERY, Scrutiny
 from reference.programs import Program
 from reference.verdict.bench import bench, summarize
 from reference.verdict.comparison import Comparison
 from reference.verdict.findings import Part, Verdict
 from reference.verdict.rounding import Rerun
 from reference.verdict.table import JUDGES, Judge
-
-EVERY = Scrutiny(audited=1)
 
 
 def judge(

@@ -10,7 +10,7 @@ import numpy as np
 
 from reference.engines import Engine, Noise, Outcome, Reference
 from reference.programs import LEAF, Program, Step
-from reference.verdict.findings import Kind, Part, Result
+from reference.verdict.findings import Kind, Part
 from reference.verdict.judge import compare, judge
 from reference.verdict.rounding import is_single
 from reference.verdict.steps import steps_alone
@@ -66,7 +66,7 @@ def _first_wrong_value(program: Program, got: Outcome, engine: Engine, reference
             return at(reference.run(program, noise=noise, precision=precision, path=got.values))
 
         single = is_single([o.data for o in program.operands])
-        if compare(at(got), at(followed), rerun, single=single).result is Result.ENGINE_WRONG:
+        if compare(at(got), at(followed), rerun, single=single).result.condemns:
             return step
     return None
 
@@ -75,7 +75,7 @@ def _first_wrong_alone(program: Program, got: Outcome, engine: Engine, reference
     """Find it by judging each step by itself, if the reference cannot run from the engine's values."""
     for step, alone in steps_alone(program, got):
         findings = judge(alone, engine, reference, repeat=False).findings
-        if any(f.kind is Kind.FORWARD and f.result is Result.ENGINE_WRONG for f in findings):
+        if any(f.kind is Kind.FORWARD and f.result.condemns for f in findings):
             return step
     return None
 

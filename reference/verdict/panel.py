@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reference.engines import Engine, Reference
-from reference.engines.references import Scrutiny
+from reference.engines.references import EVERY, Scrutiny
 from reference.programs import Program
 from reference.verdict.bench import Bench, bench
 from reference.verdict.findings import Verdict
-from reference.verdict.judge import EVERY, judge
+from reference.verdict.judge import judge
 from reference.verdict.table import JUDGES, Judge, Stage
 
 By = tuple[Verdict, Reference]

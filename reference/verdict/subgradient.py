@@ -1,8 +1,8 @@
 """Whether an engine's gradient at a kink is a subgradient: a convention, and not an error.
 
 Along each direction v, a subgradient g has a slope g·v between the slopes of the two sides. It is not enough to look at
-each number by itself: where three numbers tie for a maximum, a half for each of them lies between 0 and 1, but their sum
-must be 1.
+each number by itself: where three numbers tie for a maximum, a half for each of them lies between 0 and 1, but their
+sum must be 1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gmpy2
 import numpy as np
 
-from reference.engines.exact.chain import Unknown
+from reference.engines.exact import Unknown
 from reference.engines.exact.numbers import precisely
 from reference.verdict.rounding import AT_ONCE, MARGIN
 

@@ -108,7 +108,7 @@ class Truth:
         return self._leaves.index(part[part.index("[") + 1 : -1])
 
     def slopes(self, part: str, place: Place) -> Slopes:
-        """Return one exact number of a gradient: its slopes on both sides. For a value, it is the program's exact value.
+        """Return one exact number of a gradient, as slopes on both sides; or one of the program's exact value.
 
         They are computed in more and more digits, until the error is below any double. Otherwise they are unknown.
         """
@@ -256,7 +256,7 @@ class Truth:
         return Chain(self._program, self._values)
 
     def _computed(self, bits: int, part: str, place: Place) -> Computed:
-        chain = self._chain if bits <= PRECISION else Chain(self._program, self._values, bits)
+        chain = Chain(self._program, self._values, bits, thorough=True)
         slopes = self._slopes(chain, part, place)
         return Computed(slopes, chain.used)
 

@@ -8,7 +8,8 @@ from typing import Any
 import gmpy2
 import numpy as np
 
-from reference.engines.exact.chain import Chain, Moves, Sides
+from reference.engines.exact.chain import Chain
+from reference.engines.exact.differences import Moves, Sides
 from reference.engines.exact.engine import is_finite
 from reference.engines.exact.numbers import Exact, exactly
 from reference.ops import OPS

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import gmpy2
 import numpy as np
 
-from reference.engines.exact.chain import MOST_BITS, Chain, Unknown
+from reference.engines.exact.chain import Chain
+from reference.engines.exact.differences import MOST_BITS, Unknown
 from reference.engines.exact.engine import ExactEngine
 from reference.engines.exact.jitter import Jitter
 from reference.engines.exact.numbers import PRECISION, precisely
@@ -36,11 +37,12 @@ class Witness:
     """Exact numbers of programs, with each step at the exact values of the steps before.
 
     Each is computed twice, the second time with twice as many bits and a finer step. The difference bounds its error.
-    While that is too large for a double, the bits are doubled again, up to 6,400. Then it is unknown.
+    While that is too large for a double, the bits are doubled again, up to 12,800. Then it is unknown.
     """
 
     def value(self, program: Program, place: tuple[int, ...]) -> Slopes:
         """Return one number of the result, in place of both slopes."""
+
         def value(bits: int, jitter: Jitter | None = None) -> Computed:
             return Computed(Slopes.single(ExactEngine(bits, jitter).value(program, place)), bits)
 
@@ -68,9 +70,8 @@ class Witness:
             directions: each an array for each leaf, of its shape.
         """
 
-
         def slopes(bits: int, jitter: Jitter | None = None) -> Computed:
-            chain = Chain(program, bits=bits, jitter=jitter)
+            chain = Chain(program, bits=bits, jitter=jitter, thorough=True)
             return Computed(slopes_along(chain, *directions), chain.used)
 
         return enclosed(slopes, _noise(slopes))
@@ -119,7 +120,7 @@ def enclosed(compute: Callable[[int], Computed], noise: Callable[[int], Any] = l
         noise: estimates what rounding of values does to them.
     """
     coarse, bits = compute(PRECISION)
-    while 2 * bits <= MOST_BITS:
+    while bits <= MOST_BITS:
         fine, more = compute(2 * bits)
         if coarse.middle is None and fine.middle is None:
             return fine

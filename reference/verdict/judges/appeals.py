@@ -58,7 +58,7 @@ def _is_certain(finding: Finding) -> bool:
 def _is_left_open(finding: Finding) -> bool:
     """Whether a finding calls a second derivative wrong without an exact number, as at a kink."""
     second = finding.part.startswith(SECOND_ORDER)
-    return second and finding.result is Result.ENGINE_WRONG and finding.exact is None
+    return second and finding.result.condemns and finding.exact is None
 
 
 def _is_a_reference_wrong(findings: Sequence[Finding]) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def of_nan(evidence: Evidence, number: Number) -> Opinion | None:
     """The number is a gradient with respect to NaN."""
     of_a_leaf = number.pair.kind is Kind.GRADIENT and not number.pair.is_second_order
-    if number.exact is not None or not of_a_leaf:
+    if not of_a_leaf:
         return None
     leaf = evidence.program.leaves[evidence.mine.leaf(number.pair.name)]
     if not np.isnan(leaf.data[number.place]):

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def both_right(evidence: Evidence, number: Number) -> Opinion | None:
-    """Rounding explains both sides' errors, each from the exact number at its own values."""
+    """The engine is right, and the reference is right or at a kink, each by the exact number at its own values."""
     del evidence
-    right = number.engine is Standing.RIGHT and number.reference is Standing.RIGHT
+    right = number.engine is Standing.RIGHT and number.reference in (Standing.RIGHT, Standing.UNKNOWN)
     return Opinion(Result.CONDITIONED) if right else None
 
 
@@ -56,7 +56,7 @@ def reference_off(evidence: Evidence, number: Number) -> Opinion | None:
     return {
         Standing.IMPRECISE: Opinion(Result.REFERENCE_IMPRECISE),
         Standing.WRONG: Opinion(Result.REFERENCE_WRONG),
-    }.get(number.reference, Opinion(Result.CONDITIONED))
+    }.get(number.reference)
 
 
 def engine_imprecise(evidence: Evidence, number: Number) -> Opinion | None:

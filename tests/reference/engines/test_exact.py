@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from reference.engines import Noise, Outcome
-from reference.engines.exact import ExactEngine, Jitter, Slopes, Witness, chain, engine
+from reference.engines.exact import ExactEngine, Jitter, Slopes, Witness, chain, differences, engine
 from reference.engines.exact.numbers import exactly, precisely
 from reference.engines.ndgrad import NdgradEngine
 from reference.engines.torch import TorchEngine
@@ -367,13 +367,13 @@ def test_a_number_moves_by_a_part_of_itself() -> None:
 
 def test_it_imports_no_gradient_rule() -> None:
     """It imports only exact numbers, programs and the op table, which has definitions and no rules."""
-    nodes = [node for module in (chain, engine) for node in ast.walk(ast.parse(inspect.getsource(module)))]
+    nodes = [node for module in (chain, differences, engine) for node in ast.walk(ast.parse(inspect.getsource(module)))]
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     ours = {name for name in modules if name and name.startswith(("reference", "ndgrad"))}
-    exact = {f"reference.engines.exact.{name}" for name in ("engine", "jitter", "numbers")}
+    exact = {f"reference.engines.exact.{name}" for name in ("differences", "engine", "jitter", "numbers")}
     assert ours == {"reference.ops", "reference.programs"} | exact
-    assert {name.partition(".")[0] for name in modules - ours} <= {*sys.stdlib_module_names, "gmpy2", "numpy"}
+    assert {str(name).partition(".")[0] for name in modules - ours} <= {*sys.stdlib_module_names, "gmpy2", "numpy"}
 
 
 def test_it_finds_a_wrong_engine_at_extreme_numbers() -> None:
