@@ -73,7 +73,7 @@ def _replay(case: Case, engine: Engine, references: References, options: argpars
         failure = campaign.explained(trial if program else campaign.smallest(trial))
     if failure:
         print(text.failure(failure, engine.name, reference.name, options.engine))
-    elif program and verdict.findings:
+    elif program and verdict.result.accuses:
         explanation = explain(program, verdict, known=reference.known)
         print(text.reference_failure(program, verdict, engine.name, reference.name, explanation))
     elif verdict.numbers or verdict.refused:

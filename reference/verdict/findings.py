@@ -77,7 +77,7 @@ class Result(StrEnum):
     @property
     def accuses(self) -> bool:
         """Whether one of the sides has to be looked at."""
-        return self.blames or self is Result.REFERENCE_WRONG
+        return self.blames or self in (Result.REFERENCE_IMPRECISE, Result.REFERENCE_WRONG, Result.IMPRECISE)
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ class Number:
     @property
     def is_explained(self) -> bool:
         """Whether disturbing the reference explains the difference of both numbers, whatever is exact."""
-        return self.difference <= MARGIN * (self._error + self._least)
+        return math.isfinite(self.difference) and self.difference <= MARGIN * (self._error + self._least)
 
     @property
     def is_alike_at_kink(self) -> bool:

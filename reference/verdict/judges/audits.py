@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from reference.verdict.exactness import error_of, nearest
 from reference.verdict.findings import Finding, Kind, Result
 from reference.verdict.opinion import Opinion
@@ -22,7 +24,9 @@ def of_a_value(evidence: Evidence, wrong: WrongValue) -> Opinion | None:
     finding = Finding(
         Kind.FORWARD, part, "", wrong.place, wrong.got, evidence.wanted.values[wrong.step][wrong.place], exact=exact
     )
-    half = error_of(wrong.got, wrong.exact) <= math.sqrt(evidence.mine.unit) * abs(float(wrong.exact))
+    half = np.isfinite(wrong.got) and error_of(wrong.got, wrong.exact) <= math.sqrt(evidence.mine.unit) * abs(
+        float(wrong.exact)
+    )
     if half:
         return Opinion(Result.IMPRECISE, finding)
     theirs = evidence.theirs.wrong_value

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reference.verdict.findings import Result
+from reference.verdict.findings import Kind, Result
 from reference.verdict.number import Standing
 from reference.verdict.opinion import Opinion
 
@@ -30,10 +30,11 @@ def half_right_beside_nan(evidence: Evidence, number: Number) -> Opinion | None:
 
 
 def twice_of_nan(evidence: Evidence, number: Number) -> Opinion | None:
-    """Neither the reference nor the witness gives a number for a second derivative."""
+    """Neither the reference nor the witness gives a number: for a second derivative, or where the engine has none."""
     del evidence
-    left_open = _is_unknown(number) and number.pair.is_second_order and not np.isfinite(number.wanted)
-    return Opinion(Result.INCONCLUSIVE) if left_open else None
+    nowhere = not np.isfinite(number.wanted) and (number.pair.is_second_order or not np.isfinite(number.got))
+    gradient = number.pair.kind is Kind.GRADIENT
+    return Opinion(Result.INCONCLUSIVE) if nowhere and gradient and _is_unknown(number) else None
 
 
 def explained_without_a_witness(evidence: Evidence, number: Number) -> Opinion | None:
