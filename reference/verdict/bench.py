@@ -142,16 +142,15 @@ class Bench:
         audit = Audit(evidence.program, evidence.got, evidence.mine)
         pairs = {pair.name: pair for pair in found.comparison.pairs}
         for suspect in audit.suspects():
-            if suspect.part in pairs and pairs[suspect.part].fits:
-                findings.append(self._suspected(evidence, pairs[suspect.part], suspect.place))
+            if (pair := pairs.get(suspect.part)) is not None:
+                pair = pair.with_zeros(evidence.program.leaves[evidence.mine.leaf(suspect.part)].data)
+                error = float(np.broadcast_to(evidence.compared.error(pair), pair.got.shape)[suspect.place])
+                findings.append(self._decided(evidence, pair, suspect.place, error))
         findings = [finding for finding in findings if finding.result.doubts]
         if not findings:
             return replace(verdict, audited=audit.numbers)
         summary = summarize(found, [*verdict.findings, *findings], witnessed=verdict.witnessed)
         return replace(summary, audited=audit.numbers, by_audit=True)
-
-    def _suspected(self, evidence: Evidence, pair: Pair, place: tuple[int, ...]) -> Finding:
-        return self._decided(evidence, pair, place, float(evidence.compared.error(pair)[place]))
 
     def examine(self, comparison: Comparison) -> Examination:
         """Ask the judges of parts about each part, and the judges of rounding about its numbers.

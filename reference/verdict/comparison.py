@@ -38,6 +38,13 @@ class Pair:
         self.fits = isinstance(got, np.ndarray) and (got.shape, got.dtype) == (wanted.shape, wanted.dtype)
         self._ulps: np.ndarray | None = None
 
+    def with_zeros(self, like: np.ndarray) -> Pair:
+        """Return the pair with zeros in place of an array that is missing: a second-order gradient may be."""
+        if self.got is not None:
+            return self
+        mine, theirs = (np.zeros_like(like) if x is None else x for x in (self.got, self.theirs))
+        return Pair(Part(self.name, self.kind, mine), Part(self.name, self.kind, theirs), single=self.single)
+
     @property
     def is_second_order(self) -> bool:
         """Whether the part is a second-order gradient."""

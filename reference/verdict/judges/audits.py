@@ -21,13 +21,10 @@ def of_a_value(evidence: Evidence, wrong: WrongValue) -> Opinion | None:
     program, exact = evidence.program, nearest(wrong.exact, wrong.got)
     name = program.names[len(program.operands) + wrong.step]
     part = "value" if wrong.step == len(program.steps) - 1 else f"value of {name}"
-    finding = Finding(
-        Kind.FORWARD, part, "", wrong.place, wrong.got, evidence.wanted.values[wrong.step][wrong.place], exact=exact
-    )
-    half = np.isfinite(wrong.got) and error_of(wrong.got, wrong.exact) <= math.sqrt(evidence.mine.unit) * abs(
-        float(wrong.exact)
-    )
-    if half:
+    wanted = evidence.wanted.values[wrong.step][wrong.place]
+    finding = Finding(Kind.FORWARD, part, "", wrong.place, wrong.got, wanted, exact=exact)
+    half = math.sqrt(evidence.mine.unit) * abs(float(wrong.exact))
+    if np.isfinite(wrong.got) and error_of(wrong.got, wrong.exact) <= half:
         return Opinion(Result.IMPRECISE, finding)
     theirs = evidence.theirs.wrong_value
     both = theirs is not None and theirs.step == wrong.step

@@ -130,3 +130,33 @@ def test_mpmath_gives_the_same_slopes(op: str, order: int) -> None:
             assert slopes.exact is not None, x
             error = abs(mpmath.mpf(f"{slopes.exact:.2200e}") - formula)
             assert error <= max(mpmath.mpf(f"{slopes.bound:.20e}"), abs(formula) * mpmath.mpf(2) ** -350), x
+
+
+@pytest.mark.parametrize("op", SLOPES)
+def test_third_slopes_are_mpmaths(op: str) -> None:
+    """The slope of the slope of the slope, at numbers of ordinary size."""
+    rng = np.random.default_rng([3, *op.encode()])
+    for x in rng.uniform(0.05, 5, 6):
+        program, one = parse(f"x=f8({float(x)!r}); a={op}(x); back(a,f8(1.0))"), [np.array(1.0)]
+        slopes = WITNESS.along(program, one, one, one)
+        with mpmath.workprec(BEYOND):
+            formula = mpmath.diff(SLOPES[op], mpmath.mpf(float(x)), 2, h=mpmath.mpf(2) ** -1_500)
+            assert slopes.exact is not None, x
+            error = abs(mpmath.mpf(f"{slopes.exact:.2200e}") - formula)
+            assert error <= max(mpmath.mpf(f"{slopes.bound:.20e}"), abs(formula) * mpmath.mpf(2) ** -300), x
+
+
+def test_a_derivative_along_a_direction_is_the_sum_of_its_parts() -> None:
+    """One derivative holds all numbers of a gradient; along several directions, those of a Hessian and beyond."""
+    program = parse("x=f8([0.5,2.0,3.0]); a=prod(x,axis=0,keepdims=False); back(a,f8(2.0))")
+    along = [[np.array(v)] for v in ([1.0, 2.0, -1.0], [0.5, 0.0, 4.0], [1.0, 1.0, 1.0])]
+    u, v, w = (direction[0] for direction in along)
+    pairs = [(0, 1, 2), (1, 0, 2), (2, 0, 1)]  # a number, and the two others
+    x = program.leaves[0].data
+    first = 2 * sum(u[i] * x[j] * x[k] for i, j, k in pairs)
+    second = 2 * sum(x[i] * (u[j] * v[k] + u[k] * v[j]) for i, j, k in pairs)
+    third = 2 * sum(u[i] * (v[j] * w[k] + v[k] * w[j]) for i, j, k in pairs)
+    for number, wanted in ((1, first), (2, second), (3, third)):
+        slopes = WITNESS.along(program, *along[:number])
+        assert float(slopes.exact) == pytest.approx(wanted, rel=1e-15)
+        assert slopes.bound < 1e-30
