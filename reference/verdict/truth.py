@@ -59,12 +59,14 @@ class WrongValue(NamedTuple):
         place: the number's index.
         got: the number.
         exact: the exact number at the operands that the step had.
+        inner: the size of the terms that may cancel inside the op: of its largest operand, if it has several numbers.
     """
 
     step: int
     place: Place
     got: Any
     exact: Any
+    inner: float
 
 
 def truth_of(program: Program, outcome: Outcome, *, single: bool) -> Truth:
@@ -226,8 +228,15 @@ class Truth:
             exact = self._chain.value(step)
             for place in np.ndindex(value.shape):
                 if self._is_off(step, place, value[place], exact[place]):
-                    return WrongValue(step, place, value[place], exact[place])
+                    return WrongValue(step, place, value[place], exact[place], self._inner(step))
         return None
+
+    def _inner(self, step: int) -> float:
+        if OPS[self._program.steps[step].op].inputs.elementwise:
+            return 0.0
+        arrays = [*(o.data for o in self._program.operands), *self._values]
+        operands = [arrays[i] for i in self._program.steps[step].inputs]
+        return float(max((np.abs(x).max(initial=0.0) for x in operands), default=0.0))
 
     @cached_property
     def nonfinite_results(self) -> np.ndarray:

@@ -9,6 +9,7 @@ the program has. Like the rest of the witness, this module contains no gradient 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import gmpy2
@@ -114,15 +115,25 @@ class Chain:
         return all(bool(np.isfinite(self._values[i]).all()) for i in self._program.steps[number].inputs)
 
     def has_pole(self, number: int) -> bool:
-        """Whether a step's derivative along the direction of ones is not finite."""
+        """Whether a step's derivative along the direction of ones is not finite. Constants stay where they are."""
         step = self._program.steps[number]
         with precisely(self._bits):
             ones = (exactly(np.ones(np.shape(self._values[i]))) for i in step.inputs)
+            moves = [Sides(one, one) if i in self._active else None for i, one in zip(step.inputs, ones, strict=True)]
             try:
-                left, right = self._step_sides(number, step, [Sides(one, one) for one in ones])
+                left, right = self._step_sides(number, step, moves)
             except Unknown:
                 return True
         return not (is_finite(left).all() and is_finite(right).all())
+
+    @cached_property
+    def _active(self) -> set[int]:
+        """The indices of the leaves, and of the steps that depend on them."""
+        active = {i for i, operand in enumerate(self._program.operands) if operand.kind == LEAF}
+        for number, step in enumerate(self._program.steps, len(self._operands)):
+            if active & set(step.inputs):
+                active.add(number)
+        return active
 
     def _starts(self, direction: Sequence[np.ndarray]) -> list[Exact | None]:
         parts = iter(direction)

@@ -10,6 +10,7 @@ import numpy as np
 from reference.verdict.exactness import error_of, nearest
 from reference.verdict.findings import Finding, Kind, Result
 from reference.verdict.opinion import Opinion
+from reference.verdict.rounding import MARGIN
 
 if TYPE_CHECKING:
     from reference.verdict.evidence import Evidence
@@ -24,7 +25,8 @@ def of_a_value(evidence: Evidence, wrong: WrongValue) -> Opinion | None:
     wanted = evidence.wanted.values[wrong.step][wrong.place]
     finding = Finding(Kind.FORWARD, part, "", wrong.place, wrong.got, wanted, exact=exact)
     half = math.sqrt(evidence.mine.unit) * abs(float(wrong.exact))
-    if np.isfinite(wrong.got) and error_of(wrong.got, wrong.exact) <= half:
+    inside = MARGIN * evidence.mine.unit * wrong.inner  # what sums inside the op round
+    if np.isfinite(wrong.got) and error_of(wrong.got, wrong.exact) <= max(half, inside):
         return Opinion(Result.IMPRECISE, finding)
     theirs = evidence.theirs.wrong_value
     both = theirs is not None and theirs.step == wrong.step

@@ -116,6 +116,10 @@ def test_nan_infinity_and_zero_are_asked_for(wrong: float) -> None:
         ("x=f8([-40.0]); a=expm1(x); back(a,f8([1.0]))", 4.248354255291589e-18),
         ("x=f8([-240.0]); a=expm1(x); back(a,f8([1.0]))", 5.879282698245269e-105),
         ("x=f8([20.0]); a=tanh(x); back(a,f8([1.0]))", 1.6993417021166355e-17),
+        (
+            "x=f8([[2.0,35.31040838550333,0.0,0.04419417382415922,2.0]]); a=log_softmax(x,axis=1); back(a,f8([[0.0,1.0,0.0,0.0,0.0]]))",
+            -7.776704714853845e-15,
+        ),
         ("x=f8([1e-20]); a=sigmoid(x); back(a,f8([1.0]),along=(f8([1.0]),))", -1.25e-21),
     ],
 )
@@ -125,6 +129,14 @@ def test_both_sides_may_be_imprecise(line: str, exact: float) -> None:
     assert verdict.result is Result.IMPRECISE
     assert float(verdict.findings[0].exact) == pytest.approx(exact, rel=1e-9, abs=0)
     assert not verdict.result.blames
+
+
+def test_a_second_derivative_that_exists_is_not_nan() -> None:
+    """Both sides give NaN for the second derivative of x**0 at 0, and the witness gives 0."""
+    verdict = judge(
+        parse("x=f8(0.0); n=0.0; a=power(x,n); back(a,f8(1.0),along=(f8(1.0),))"), NdgradEngine(), TorchEngine()
+    )
+    assert (verdict.result, float(verdict.findings[0].exact)) == (Result.BOTH_WRONG, 0.0)
 
 
 @pytest.mark.parametrize("wrong", [-1e-16, 1.0])
