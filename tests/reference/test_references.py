@@ -74,11 +74,10 @@ def test_a_reference_has_a_name() -> None:
 def test_a_right_engine_agrees_with_one_that_cannot_be_disturbed(
     line: str, result: Result | None, reference: Any
 ) -> None:
-    """The witness decides differences, and rounding that a usual formula magnifies is not an error."""
+    """The witness decides differences. What a usual formula loses is imprecise, on either side, and not wrong."""
     verdict = judge(parse(line), NDGRAD, reference)
     assert not verdict.result.blames
-    assert verdict.result is (result or verdict.result)
-    assert verdict.result in (Result.AGREES, Result.CONDITIONED, Result.REFERENCE_WRONG)
+    assert verdict.result in ([result] if result else [Result.AGREES, Result.IMPRECISE, Result.REFERENCE_IMPRECISE])
 
 
 @pytest.mark.parametrize("numbers", [2, 5, 8, 60])
