@@ -142,7 +142,8 @@ class Bench:
         audit = Audit(evidence.program, evidence.got, evidence.mine)
         pairs = {pair.name: pair for pair in found.comparison.pairs}
         for suspect in audit.suspects():
-            if (pair := pairs.get(suspect.part)) is not None:
+            pair = pairs.get(suspect.part)
+            if pair is not None and (pair.fits or pair.got is None):
                 pair = pair.with_zeros(evidence.program.leaves[evidence.mine.leaf(suspect.part)].data)
                 error = float(np.broadcast_to(evidence.compared.error(pair), pair.got.shape)[suspect.place])
                 findings.append(self._decided(evidence, pair, suspect.place, error))

@@ -51,8 +51,9 @@ def test_it_is_json_whatever_the_numbers(tmp_path: Path) -> None:
 def test_it_counts_what_the_records_count() -> None:
     """Counts are sums over the records; expressions do not count as an op."""
     assert document()["counts"] == {
-        "ops": 2, "programs": 10, "numbers": 113, "audits": 0, "audited": 0, "conditioned": 2,
-        "imprecise": 0, "inconclusive": 1, "reference_imprecise": 0, "reference_wrong": 0, "witnessed": 0, "refused": 1, "failures": 1, "training_runs": 1,
+        "ops": 2, "programs": 10, "numbers": 113, "audits": 0, "audited": 0, "conditioned": 2, "imprecise": 0,
+        "inconclusive": 1, "reference_imprecise": 0, "reference_wrong": 0, "witnessed": 0, "refused": 1,
+        "failures": 1, "training_runs": 1,
     }  # fmt: skip
 
 

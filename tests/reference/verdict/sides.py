@@ -100,6 +100,7 @@ SPOILT: Mapping[str, Spoil] = {
     "NaN":                       gradients(lambda g: g * np.nan),
     "infinity":                  gradients(lambda g: g + np.inf),
     "another order":             gradients(lambda g: g + 2**-9),
+    "half too much":             gradients(lambda g: g + 0.5),
     "missing":                   lambda o: replace(o, gradients=(None, *o.gradients[1:])),
     "the value":                 result(lambda y: y * (1 + 1e-9)),
     "the value, 1e-10 off":      result(lambda y: y * (1 + 1e-10)),
