@@ -113,6 +113,8 @@ class Number:
         right = Standing.RIGHT in (self.engine, self.reference)
         if self.exact is None or right or self._is_value:
             return False
+        if self._evidence.mine.crosses_nonfinite(self.pair.name, self.place):
+            return True
         arrays = self._evidence.of_finite_results
         if arrays is None or not has(arrays[self.pair.name], self.place):
             return arrays is not None

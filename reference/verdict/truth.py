@@ -100,6 +100,7 @@ class Truth:
         self._program = program
         self._values = values
         self._known: dict[tuple[str, Place], Slopes] = {}
+        self._crossing: dict[tuple[str, Place], bool] = {}
         self.single = single
         self.unit = 2.0**-24 if single else 2.0**-53
         self.least = float(np.finfo(np.float32 if single else np.float64).tiny) / AT_ONCE  # spacing that counts
@@ -267,7 +268,13 @@ class Truth:
     def _computed(self, bits: int, part: str, place: Place) -> Computed:
         chain = Chain(self._program, self._values, bits, thorough=True)
         slopes = self._slopes(chain, part, place)
+        self._crossing[part, place] = chain.crosses
         return Computed(slopes, chain.used)
+
+    def crosses_nonfinite(self, part: str, place: Place) -> bool:
+        """Whether a number's slope passes a value that has overflown. What comes after it is left out."""
+        self.slopes(part, place)
+        return self._crossing.get((part, place), False)
 
     @cached_property
     def _jittered(self) -> list[Chain]:

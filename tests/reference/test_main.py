@@ -86,10 +86,22 @@ def test_a_fault_ends_in_disagreement(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_agreement_within_conditioning_has_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
     """The judge's reason follows the result, and nothing follows if the sides agree at once."""
-    assert command_line.main(["repro", "x=f8([9.0]); a=tanh(x); back(a,f8([1.0]))"]) == 0
+    far = "x=f8([1e16,1e16]); a=logsumexp(x,axis=0,keepdims=False); back(a,f8(1.0))"
+    assert command_line.main(["repro", far]) == 0
     agrees, why = capsys.readouterr().out.splitlines()
-    assert agrees.endswith("agrees within conditioning (2 numbers)")
-    assert why.startswith("  within conditioning: ")
+    assert agrees.endswith("agrees within conditioning (3 numbers)")
+    assert why == "  both are right, each by the exact number at its own values"
+
+
+def test_an_imprecise_number_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no failure, but it is shown with the exact number."""
+    assert command_line.main(["repro", "x=f8([20.0]); a=tanh(x); back(a,f8([1.0]))"]) == 0
+    told = capsys.readouterr().out
+    assert "grad[x][0] is 0.0, but PyTorch 2.13.0 says 0.0 (exact: 1.6993417021166355e-17). ndgrad is imprecise." in told
+
+
+def test_nothing_follows_where_both_agree_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line says that they agree."""
     assert command_line.main(["repro", "x=f8([0.5]); a=square(x); back(a,f8([1.0]))"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1
 

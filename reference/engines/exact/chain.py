@@ -8,7 +8,7 @@ the program has. Like the rest of the witness, this module contains no gradient 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +34,10 @@ class Chain:
         signs: the seed of random signs of each derivative and of the cotangent. Terms that cancel do not cancel then,
             so that the result shows their size.
         thorough: whether a mixed derivative that looks like 0 beside the simple ones is computed with the most bits.
+
+    Attributes:
+        crosses: whether the latest derivative passed a value of the engine that is not finite, though the exact one
+            may be: it has overflown. What comes after it is left out.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Chain:
         self._values = [*self._operands, *(values or ())]
         self._exact = ExactEngine(bits, jitter).steps(program) if values is None else None
         self._steps: dict[int, StepAt] = {}
+        self.crosses = False
 
     @property
     def used(self) -> int:
@@ -72,12 +77,14 @@ class Chain:
         Raises:
             Unknown: the derivative is not finite, or too few of its digits are known.
         """
+        self.crosses = False
         with precisely(self._bits):
             moves: list[Sides | None] = [None if s is None else Sides(s, s) for s in self._starts(direction)]
             for number, step in enumerate(self._program.steps):
                 inputs = [moves[i] for i in step.inputs]
                 moved = self._step_sides(number, step, list(map(self._jittered, inputs))) if any(inputs) else None
                 moves.append(moved if moved and (moved.left.any() or moved.right.any()) else None)
+                self._look_at(number, [] if moves[-1] is None else [moves[-1].left, moves[-1].right])
             last = moves[-1]
             if last is None:
                 zero = gmpy2.mpfr(0)
@@ -94,6 +101,7 @@ class Chain:
         Raises:
             Unknown: as above, or the derivative depends on one that differs on the two sides of a kink.
         """
+        self.crosses = False
         with precisely(self._bits):
             moves: list[dict[int, Exact]] = [{} for _ in self._operands]
             for parameter, direction in enumerate(directions):
@@ -103,6 +111,7 @@ class Chain:
             for number, step in enumerate(self._program.steps):
                 inputs = [{key: self._moved(m) for key, m in moves[i].items()} for i in step.inputs]
                 moves.append(self._step_moves(number, step, inputs, len(directions)) if any(inputs) else {})
+                self._look_at(number, moves[-1].values())
             last = moves[-1].get((1 << len(directions)) - 1)
             return gmpy2.mpfr(0) if last is None else self._total(last)
 
@@ -134,6 +143,13 @@ class Chain:
             if active & set(step.inputs):
                 active.add(number)
         return active
+
+    def _look_at(self, number: int, moves: Iterable[Exact]) -> None:
+        """Notice if a step's value moves where the engine's value is not finite."""
+        if self._exact is None:
+            value = self._values[len(self._operands) + number]
+            if not np.isfinite(value).all():
+                self.crosses |= any(bool(np.any(np.asarray(m != 0, bool) & ~np.isfinite(value))) for m in moves)
 
     def _starts(self, direction: Sequence[np.ndarray]) -> list[Exact | None]:
         parts = iter(direction)
