@@ -139,7 +139,7 @@ class Number:
 
     def shares_digits(self, other: Any) -> bool:
         """Whether the engine's number and another one agree in half of their digits."""
-        return _error(other, self.got) <= math.sqrt(self._unit) * abs(float(other))
+        return bool(np.isfinite(other)) and _error(other, self.got) <= math.sqrt(self._unit) * abs(float(other))
 
     @property
     def finding(self) -> Finding:

@@ -38,12 +38,17 @@ class Subgradient:
 
     def __init__(self, truth: Truth, outcome: Outcome, shapes: Sequence[tuple[int, ...]]) -> None:
         self._truth = truth
+        self._outcome = outcome
         self._shapes = shapes
         self._gradients = [_finite(g, shape) for g, shape in zip(outcome.gradients, shapes, strict=True)]
 
     def is_legal(self, here: Number) -> bool:
         """Whether the number, alone and together with others at the kink, lies between the slopes of the two sides."""
-        return all(map(self._is_between, self._directions(here)))
+        leaf, place = here
+        gradient = self._outcome.gradients[leaf]
+        return bool(gradient is None or np.isfinite(gradient[place])) and all(
+            map(self._is_between, self._directions(here))
+        )
 
     def _directions(self, here: Number) -> Iterator[list[np.ndarray]]:
         yield self._towards([here], [1.0])

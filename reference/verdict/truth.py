@@ -221,14 +221,15 @@ class Truth:
     def wrong_value(self) -> WrongValue | None:
         """The first number of a step's value that is off by more than rounding explains; None if all are right.
 
-        Steps on infinities and NaN are left out: there the definitions do not bind.
+        Of a step on infinities or NaN, only finite numbers count: else the definitions do not bind there.
         """
         for step, value in enumerate(self._values):
-            if not self._chain.is_finite(step):
-                continue
             exact = self._chain.value(step)
+            counts = (
+                np.ones(value.shape, bool) if self._chain.is_finite(step) else np.isfinite(value) & is_finite(exact)
+            )
             for place in np.ndindex(value.shape):
-                if self._is_off(step, place, value[place], exact[place]):
+                if counts[place] and self._is_off(step, place, value[place], exact[place]):
                     return WrongValue(step, place, value[place], exact[place], self._inner(step))
         return None
 

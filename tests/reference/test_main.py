@@ -97,7 +97,9 @@ def test_an_imprecise_number_is_told(capsys: pytest.CaptureFixture[str]) -> None
     """It is no failure, but it is shown with the exact number."""
     assert command_line.main(["repro", "x=f8([20.0]); a=tanh(x); back(a,f8([1.0]))"]) == 0
     told = capsys.readouterr().out
-    assert "grad[x][0] is 0.0, but PyTorch 2.13.0 says 0.0 (exact: 1.6993417021166355e-17). ndgrad is imprecise." in told
+    assert (
+        "grad[x][0] is 0.0, but PyTorch 2.13.0 says 0.0 (exact: 1.6993417021166355e-17). ndgrad is imprecise." in told
+    )
 
 
 def test_nothing_follows_where_both_agree_at_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -145,8 +145,8 @@ class Chain:
         return active
 
     def _look_at(self, number: int, moves: Iterable[Exact]) -> None:
-        """Notice if a step's value moves where the engine's value is not finite."""
-        if self._exact is None:
+        """Notice if a step's value moves where the engine's value is not finite, before another step uses it."""
+        if self._exact is None and number + 1 < len(self._program.steps):
             value = self._values[len(self._operands) + number]
             if not np.isfinite(value).all():
                 self.crosses |= any(bool(np.any(np.asarray(m != 0, bool) & ~np.isfinite(value))) for m in moves)
