@@ -58,9 +58,28 @@ class Subgradient:
             yield self._towards(tied, signs)
 
     def _others(self, here: Number) -> list[Number]:
-        """Return other numbers with different slopes on their two sides."""
+        """Return other numbers at the same kink: moving one changes what the other does to the slopes.
+
+        At another kink it does not. The slopes of two kinks, one of which bends upwards and the other one downwards, do
+        not bound those in between.
+        """
         every = [(leaf, place) for leaf, shape in enumerate(self._shapes) for place in np.ndindex(shape)]
-        return self._tied([number for number in every if number != here])
+        return [n for n in self._tied([number for number in every if number != here]) if self._is_joint(here, n)]
+
+    def _is_joint(self, here: Number, other: Number) -> bool:
+        """Whether the bends along two numbers do not add up."""
+        try:
+            one, another = self._bend([here], [1.0]), self._bend([other], [1.0])
+            both, against = self._bend([here, other], [1.0, 1.0]), self._bend([here, other], [1.0, -1.0])
+        except Unknown:
+            return False
+        with precisely():
+            little = 1e-9 * max(map(abs, (one, another, both, against)))
+            return bool(abs(both - one - another) > little or abs(against - one - another) > little)
+
+    def _bend(self, numbers: Sequence[Number], steps: Sequence[float]) -> Any:
+        left, right = self._truth.along(self._towards(numbers, steps))
+        return right - left
 
     def _tied(self, numbers: Sequence[Number]) -> list[Number]:
         """Search numbers at the kink, by halves: where a whole half has one slope, none of it is at the kink."""

@@ -79,6 +79,16 @@ def test_another_subgradient_is_a_convention() -> None:
     assert verdict.result is Result.CONVENTION
 
 
+def test_two_kinks_are_judged_each_by_itself() -> None:
+    """One bends upwards and the other one downwards: the slopes along both numbers tell nothing about either."""
+    line = "x=f8([2.0,3.0]); y=f8([2.0,3.0]); a=maximum(x,y); back(a,f8([1.0,-1.0]))"
+    first = planting.together(
+        *(planting.pullback("maximum", i, lambda g, y, a, b, i=i: g * ([1, 0], [0, 1])[i]) for i in (0, 1))
+    )
+    with first():
+        assert judge(parse(line), NdgradEngine(), TorchEngine()).result is Result.CONVENTION
+
+
 def test_nothing_for_both_is_no_subgradient() -> None:
     """Zeros for both operands of maximum lie between the slopes of each, and not along both."""
     many = ",".join(["1.0"] * 100)
