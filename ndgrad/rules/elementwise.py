@@ -138,7 +138,7 @@ minimum       = Rule(np.minimum,   lambda g, _y, a, b: np.where(a > b, 0.0, np.w
                                    lambda g, _y, a, b: np.where(b > a, 0.0, np.where(np.equal(a, b), g / 2, g)))
 clip          = Rule(lambda x, low, high: np.minimum(np.maximum(x, low), high),
                                    lambda g, _y, x, low, high: np.where((x >= low) & (x <= high), g, 0.0),
-                                   lambda g, _y, x, low, high: np.where((x < low) & (low <= high), g, 0.0),
+                                   lambda g, _y, x, low, high: np.where((x < low) & (low < high), g, 0.0),
                                    lambda g, _y, x, low, high: np.where((x > high) | (high < low), g, 0.0),
                                    bind=_bind_clip, numpy=(np.clip,))
 where         = Rule(lambda a, b, *, condition: np.where(condition, a, b),

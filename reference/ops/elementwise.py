@@ -69,7 +69,7 @@ OPS: tuple[Op, ...] = (
                   (("x=f8([3.0,2.0]); y=f8(2.0); a=minimum(x,y); back(a,f8([3.0,5.0]))", [[0, 2.5], 5.5]),)),
         written=("np.minimum({0}, {1})", "ndgrad.minimum({0}, {1})")),
     Op("clip",         own.clip,         (REAL,),                    broadcast(3),           unbroadcastable(3), aliases=("clamp",), selects=True, signed=False,
-        kink=Kink("at a bound all goes to the operand, none to the bound; below equal bounds all goes to the lower one",
+        kink=Kink("at a bound all goes to the operand, none to the bound; below equal bounds nobody gets anything",
                   lambda x, low, high: (x == low) | (x == high) | (low == high),
                   (("x=f8([1.0,2.0]); y=1.0; z=2.0; a=clip(x,y,z); back(a,f8([3.0,5.0]))", [[3, 5]]),
                    ("x=f8([1.0,2.0]); y=f8(1.0); z=f8(2.0); a=clip(x,y,z); back(a,f8([3.0,5.0]))", [[3, 5], 0, 0])),

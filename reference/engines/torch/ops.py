@@ -255,7 +255,6 @@ MIRRORS: Mapping[str, Mirror] = {
 }
 KNOWN: Mapping[str, str] = {
     # op           where PyTorch is poor, so that an engine may be better
-    "clip":         "below two equal bounds, PyTorch gives no operand a gradient",
     "arctan2":      "PyTorch's slopes divide by x² + y², which over- and underflows",
     "softplus":     "PyTorch leaves out log1p(exp(-x)) above 20, which is up to 2e-9",
     "logsumexp":    "PyTorch's gradient exp(x - y) loses digits where x is large; the probabilities themselves do not",
