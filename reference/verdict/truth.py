@@ -114,11 +114,13 @@ class Truth:
         """Return one exact number of a gradient, as slopes on both sides; or one of the program's exact value.
 
         They are computed in more and more digits, until the error is below any double. Otherwise they are unknown.
+        Beyond a value that has overflown they are those of the program in exact numbers.
         """
         if part == "value":
             return _WITNESS.value(self._program, place)
         if (part, place) not in self._known:
-            self._known[part, place] = enclosed(lambda bits: self._computed(bits, part, place))
+            slopes = enclosed(lambda bits: self._computed(bits, part, place))
+            self._known[part, place] = self._of_program(part, place) if self._crossing[part, place] else slopes
         return self._known[part, place]
 
     def rounding(self, part: str, place: Place, exact: Any, enough: float = math.inf) -> float:
@@ -271,6 +273,10 @@ class Truth:
         slopes = self._slopes(chain, part, place)
         self._crossing[part, place] = chain.crosses
         return Computed(slopes, chain.used)
+
+    def _of_program(self, part: str, place: Place) -> Slopes:
+        slopes = _WITNESS.second_slopes if part.startswith(SECOND_ORDER) else _WITNESS.slopes
+        return slopes(self._program, self.leaf(part), place)
 
     def crosses_nonfinite(self, part: str, place: Place) -> bool:
         """Whether a number's slope passes a value that has overflown. What comes after it is left out."""
