@@ -87,11 +87,9 @@ class Scrutiny:
 
     Args:
         audited: one in so many programs is audited by the exact witness, though both sides agree; 0 for none.
-        strict: whether an imprecise number is a failure.
     """
 
     audited: int = 16
-    strict: bool = False
 
 
 EVERY, NO_AUDIT = Scrutiny(audited=1), Scrutiny(audited=0)

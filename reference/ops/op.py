@@ -89,7 +89,6 @@ class Op:
             if something had been added to the logarithm, by as much near 0 as far from it.
         usual: the usual formula of its gradients, `usual(g, y, *operands, **options)`, if that loses digits somewhere. An
             engine that loses no more is imprecise, and not wrong.
-        exempt: why ndgrad uses the usual formula, too. Elsewhere it must be as precise as the function allows.
         written: how sessions write it, if the usual spellings (a method, NumPy's function, the engine's function) are
             incomplete or wrong. `{0}` and `{1}` stand for operands, `{operands}` for all of them, `{options}` for all
             options by name, and an option's name for that option. The operand of a method is always a value.
@@ -107,7 +106,6 @@ class Op:
     finite: bool = False
     logarithmic: bool = False
     usual: Callable[..., Any] | None = None
-    exempt: str = ""
     written: tuple[str, ...] = ()
 
     def domain(self, position: int) -> Domain:

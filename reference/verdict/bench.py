@@ -131,7 +131,8 @@ class Bench:
             self._own_way(evidence, found)
         decided = [*(self._decide(evidence, found) if patient else found.accusations())]
         verdict = summarize(found, [*laws, *found.findings, *decided], witnessed=patient and bool(found.open))
-        return self._audited(evidence, found, verdict) if audited and not verdict.result.accuses else verdict
+        audited = audited and evidence.has_values and not verdict.result.accuses
+        return self._audited(evidence, found, verdict) if audited else verdict
 
     def _audited(self, evidence: Evidence, found: Examination, verdict: Verdict) -> Verdict:
         """Audit a program on which both sides agree, and return the verdict that this gives."""

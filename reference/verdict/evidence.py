@@ -151,8 +151,16 @@ class Evidence:
 
     @cached_property
     def mine(self) -> Truth:
-        """The exact numbers at the engine's values."""
-        return truth_of(self.program, self.got, single=self.is_single)
+        """The exact numbers at the engine's values; at the reference's, if the engine has not a value for each step."""
+        return truth_of(self.program, self.got if self.has_values else self.fitted, single=self.is_single)
+
+    @cached_property
+    def has_values(self) -> bool:
+        """Whether the engine gives a value of the right kind and shape for each step."""
+        mine, theirs = self.got.values, self.fitted.values
+        pairs = zip(mine, theirs, strict=False)
+        alike = (isinstance(a, np.ndarray) and a.dtype.kind == "f" and a.shape == b.shape for a, b in pairs)
+        return len(mine) == len(theirs) and all(alike)
 
     @cached_property
     def theirs(self) -> Truth:
@@ -188,8 +196,9 @@ class Evidence:
 
     @cached_property
     def is_finite(self) -> bool:
-        """Whether all operands and values are finite."""
-        arrays = [*(o.data for o in self.program.operands), *self.got.values]
+        """Whether all operands and values are finite; the reference's values, if the engine does not have all."""
+        values = self.got.values if self.has_values else self.fitted.values
+        arrays = [*(o.data for o in self.program.operands), *values]
         return all(bool(np.isfinite(a).all()) for a in arrays)
 
     @cached_property

@@ -150,9 +150,7 @@ class Truth:
         direction = towards(self._program, self.leaf(part), place)
         return self.moved_bounds(direction, (min(slopes.left, slopes.right), max(slopes.left, slopes.right)))
 
-    def usual_loss(
-        self, part: str, place: Place, exact: Any, enough: float = math.inf, *, exempt: bool = False
-    ) -> float:
+    def usual_loss(self, part: str, place: Place, exact: Any, enough: float = math.inf) -> float:
         """Return how much the usual formulas lose of a number, and rounding of terms that cancel.
 
         Args:
@@ -160,12 +158,9 @@ class Truth:
             place: the index of the number.
             exact: the exact number.
             enough: as above.
-            exempt: whether only those formulas count that ndgrad may use.
         """
         terms = self._terms(part, place) * self.unit
-        if terms >= enough:
-            return terms
-        return max(terms, self._furthest(self._exempt if exempt else self._usual, part, place, exact, enough))
+        return terms if terms >= enough else max(terms, self._furthest(self._usual, part, place, exact, enough))
 
     def _terms(self, part: str, place: Place) -> float:
         """Return the size of the terms that add up to a number."""
@@ -179,11 +174,6 @@ class Truth:
     @cached_property
     def _usual(self) -> list[UsualChain]:
         return [UsualChain(self._program, self._values, seed) for seed in range(FORMULAS)]
-
-    @cached_property
-    def _exempt(self) -> list[UsualChain]:
-        only = frozenset(name for name, op in OPS.items() if op.exempt)
-        return [UsualChain(self._program, self._values, seed, only) for seed in range(FORMULAS)]
 
     def along(self, direction: Sequence[np.ndarray]) -> Sides:
         """Return the slopes along a direction on both sides."""

@@ -24,15 +24,11 @@ class UsualChain(Chain):
         program: the program, with its cotangent.
         values: the values of its steps in an engine, in order.
         seed: of the cotangents for which each formula is evaluated. Another one is rounded otherwise; with 0 it is 1.
-        only: the ops whose formulas are used; all by default.
     """
 
-    def __init__(
-        self, program: Program, values: Sequence[np.ndarray], seed: int = 0, only: frozenset[str] | None = None
-    ) -> None:
+    def __init__(self, program: Program, values: Sequence[np.ndarray], seed: int = 0) -> None:
         super().__init__(program, values)
         self._rng = np.random.default_rng(seed) if seed else None
-        self._only = only
 
     def _step_sides(self, number: int, step: Step, moves: Sequence[Sides | None]) -> Sides:
         if not self._has_formula(step):
@@ -54,7 +50,7 @@ class UsualChain(Chain):
         return {k: np.asarray(m) for k, m in found.items() if np.any(m)}
 
     def _has_formula(self, step: Step) -> bool:
-        return OPS[step.op].usual is not None and (self._only is None or step.op in self._only)
+        return OPS[step.op].usual is not None
 
     def _derivative(
         self, number: int, step: Step, moves: Sequence[Exact | None], along: Sequence[Exact | None] | None = None

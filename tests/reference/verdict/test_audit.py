@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -167,3 +168,19 @@ def test_a_share_of_programs_is_audited() -> None:
     assert audited == [
         judge(p, NdgradEngine(), TorchEngine(), scrutiny=Scrutiny(audited=8)).audited > 0 for p in programs
     ]
+
+
+@pytest.mark.parametrize("change", [lambda v: v.tolist(), lambda v: v.astype(object), lambda v: v[..., None]])
+def test_values_of_another_kind_are_not_audited(change: Any) -> None:
+    """An engine may give lists, arrays of objects or other shapes for inner values. That is no reason to break down."""
+
+    class Odd(NdgradEngine):
+        def run(self, program: Program) -> Outcome:
+            outcome = super().run(program)
+            return replace(outcome, values=(change(outcome.values[0]), *outcome.values[1:]))
+
+    line = "x=f8([0.5,2.0]); a=sin(x); b=exp(a); back(b,f8([1.0,3.0]))"
+    verdict = judge(parse(line), Odd(), TorchEngine())
+    assert (verdict.result, verdict.audited) == (Result.AGREES, 0)
+    with planting.scaled("exp", 0, 1.5)():
+        assert judge(parse(line), Odd(), TorchEngine()).result is Result.ENGINE_WRONG
