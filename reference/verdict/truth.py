@@ -216,7 +216,12 @@ class Truth:
         Of a step on infinities or NaN, only finite numbers count: else the definitions do not bind there.
         """
         for step, value in enumerate(self._values):
-            exact = self._chain.value(step)
+            try:
+                exact = self._chain.value(step)
+            except Unknown:
+                continue
+            if exact.shape != value.shape:  # the judges of parts decide on shapes
+                continue
             counts = (
                 np.ones(value.shape, bool) if self._chain.is_finite(step) else np.isfinite(value) & is_finite(exact)
             )

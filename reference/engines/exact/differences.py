@@ -99,7 +99,10 @@ class StepAt:
             return self._at(self._inputs)
 
     def _at(self, inputs: list[Exact]) -> Exact:
-        return computed(OPS[self._step.op].definition, inputs, self._step.options)
+        try:
+            return computed(OPS[self._step.op].definition, inputs, self._step.options)
+        except (ValueError, IndexError) as error:  # an engine's value of a wrong shape
+            raise Unknown(f"NumPy refuses the operands: {error}") from error
 
     def sides(self, moves: Sequence[Sides | None]) -> Sides:
         """Return the derivative along moves of the operands, on both sides.

@@ -170,6 +170,16 @@ def test_a_share_of_programs_is_audited() -> None:
     ]
 
 
+def test_a_shape_that_both_sides_get_wrong_breaks_nothing() -> None:
+    """What comes after it cannot be computed exactly, and is left alone."""
+    wrong = planting.forward("exp", lambda x: np.exp(x)[:1])
+    for line in (
+        "x=f8([0.5,2.0]); a=exp(x); b=sin(a); back(b,f8([1.0]))",
+        "x=f8([0.5,2.0]); y=f8([1.0,3.0]); a=exp(x); b=matmul(a,y); back(b,f8(1.0))",
+    ):
+        assert not shared(line, wrong).result.condemns
+
+
 @pytest.mark.parametrize("change", [lambda v: v.tolist(), lambda v: v.astype(object), lambda v: v[..., None]])
 def test_values_of_another_kind_are_not_audited(change: Any) -> None:
     """An engine may give lists, arrays of objects or other shapes for inner values. That is no reason to break down."""
