@@ -76,7 +76,7 @@ class Number:
         return self._standing(self._evidence.theirs, self.wanted)
 
     def _standing(self, truth: Truth, number: Any) -> Standing:
-        if self._is_value and truth.wrong_value is None:
+        if self._is_value and truth.wrong_value is None and np.isfinite(number):
             return Standing.RIGHT
         exact = self.exact if self._is_value else truth.slopes(self.pair.name, self.place).exact
         if exact is None:
